@@ -1,0 +1,197 @@
+"""The syntax tree of a policy document: what stands where, before any meaning is compiled.
+
+Text that came from the document is a `Text`: the decoded value with its span. A fault the
+lenient mode went past is recorded on the node it spoils (`StatementNode.faults`), never dropped,
+because the compiler must treat what was not understood as *unknown* (docs/design/three-valued.md).
+Spans are code-point offsets into `Source.text`; lines and columns are computed when asked for.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from dataclasses import dataclass, field
+from typing import Literal, NamedTuple
+
+from ..errors import Diagnostic, Location
+
+PolicyType = Literal[
+    "identity", "boundary", "session", "resource", "trust", "scp", "rcp", "vpce"
+]
+Mode = Literal["strict", "lenient"]
+Fault = Literal["statement", "effect", "action", "resource", "principal", "condition"]
+"""The part of a statement that could not be understood. `statement` stands for a violation that
+concerns the statement as a whole (an element that is not allowed there, an unknown element that
+looks like a known one)."""
+
+_ROW_LIMIT = 160
+
+
+class Span(NamedTuple):
+    """Half-open range of code-point offsets into the source text."""
+
+    start: int
+    end: int
+
+
+class Source:
+    """One text with a name, able to say where an offset lies."""
+
+    __slots__ = ("_starts", "date", "name", "text")
+
+    def __init__(self, name: str, text: str, date: str = "") -> None:
+        self.name = name
+        self.text = text
+        self.date = date
+        self._starts: list[int] | None = None
+
+    def locate(self, span: Span) -> Location:
+        """Line, column and row of a span; a long row is clipped around it."""
+        if self._starts is None:
+            self._starts = [0]
+            at = self.text.find("\n")
+            while at >= 0:
+                self._starts.append(at + 1)
+                at = self.text.find("\n", at + 1)
+        line = bisect_right(self._starts, span.start)
+        start = self._starts[line - 1]
+        end = self._starts[line] - 1 if line < len(self._starts) else len(self.text)
+        row = self.text[start:end].rstrip("\r")
+        column = span.start - start + 1
+        length = max(1, min(span.end, end) - span.start)
+        row_column = 0
+        if len(row) > _ROW_LIMIT:
+            cut = max(0, column - 1 - 40)
+            row, row_column = row[cut : cut + _ROW_LIMIT], column - cut
+        return Location(self.name, line, column, length, row, row_column)
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """A string, number or boolean of the document: its value as text (GRAM-5) and its span.
+
+    The span covers the token as written, quotes included.
+    """
+
+    value: str
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class ActionElement:
+    """`Action` or `NotAction`. Entries the rules void (ACT-3, ACT-4) are kept in `void`."""
+
+    negated: bool
+    span: Span
+    """Span of the whole value."""
+    entries: tuple[Text, ...]
+    void: frozenset[int] = frozenset()
+    """Indexes of entries that match nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class ResourceElement:
+    """`Resource` or `NotResource`. Entries the rules void (RES-7, RES-8) are kept in `void`."""
+
+    negated: bool
+    span: Span
+    entries: tuple[Text, ...]
+    void: frozenset[int] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class PrincipalEntry:
+    """One value of a principal map. `kind` is its key; `"*"` alone is kind `AWS`, value `*`."""
+
+    kind: Literal["AWS", "Service", "Federated", "CanonicalUser"]
+    text: Text
+    is_void: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class PrincipalElement:
+    """`Principal` or `NotPrincipal`."""
+
+    negated: bool
+    span: Span
+    entries: tuple[PrincipalEntry, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ConditionEntry:
+    """One operator x key x values entry of a `Condition` (COND-1).
+
+    `set_operator`, `base` and `if_exists` are the parsed operator in its exact spelling
+    (COND-6); an entry whose operator is unknown has `base` None and the statement carries the
+    fault `condition`.
+    """
+
+    operator: Text
+    set_operator: Literal["", "ForAllValues", "ForAnyValue"]
+    base: str | None
+    if_exists: bool
+    key: Text
+    values: tuple[Text, ...]
+    span: Span
+    """From the key to the end of its values."""
+
+
+@dataclass(frozen=True, slots=True)
+class StatementNode:
+    """One statement as written. An element that is missing or faulty is None or listed in
+    `faults`; `faults` empty means that every element was understood."""
+
+    index: int
+    span: Span
+    sid: Text | None
+    effect: Literal["Allow", "Deny"] | None
+    effect_span: Span | None
+    action: ActionElement | None
+    resource: ResourceElement | None
+    principal: PrincipalElement | None
+    conditions: tuple[ConditionEntry, ...]
+    condition_span: Span | None
+    faults: frozenset[Fault] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyDocument:
+    """A parsed policy. `is_faulty` marks a document fault (GRAM-0): every statement is spoiled,
+    and when `Statement` itself could not be read, `statements` is empty."""
+
+    source: Source
+    span: Span
+    """The policy object (inside a wrapper, if it came in one)."""
+    policy_type: PolicyType
+    version: Literal["2008-10-17", "2012-10-17"]
+    statements: tuple[StatementNode, ...]
+    diagnostics: tuple[Diagnostic, ...] = field(default=())
+    is_faulty: bool = False
+
+    @property
+    def has_variables(self) -> bool:
+        """Whether `${...}` is a policy variable here (GRAM-11)."""
+        return self.version == "2012-10-17"
+
+
+class Run(NamedTuple):
+    """A run of ordinary characters; `${*}`, `${?}` and `${$}` have been resolved into it."""
+
+    text: str
+
+
+class Star(NamedTuple):
+    """`*`: zero or more characters (GLOB-1)."""
+
+
+class Question(NamedTuple):
+    """`?`: exactly one code point (GLOB-1, GLOB-3)."""
+
+
+class Variable(NamedTuple):
+    """`${name}` or `${name, 'default'}` (VAR-1, VAR-11)."""
+
+    name: str
+    default: str | None
+
+
+PatternToken = Run | Star | Question | Variable

@@ -1,0 +1,58 @@
+"""Build of the Cython kernels; everything declarative is in pyproject.toml.
+
+The folder `runtime/` installs as `iamtables.runtime`. Cython resolves a relative cimport by
+package path, so the `.pxd` files are mirrored below `build/` under that path first.
+IAMTABLES_CHECKED=1 builds the kernels with bounds checks on (the same tests must pass).
+"""
+
+import os
+import shutil
+from pathlib import Path
+
+from Cython.Build import cythonize
+from setuptools import Extension, setup
+
+HERE = Path(__file__).parent
+CHECKED = os.environ.get("IAMTABLES_CHECKED") == "1"
+
+
+def mirror_declarations() -> str:
+    root = HERE / "build" / "declarations"
+    package = root / "iamtables" / "runtime"
+    package.mkdir(parents=True, exist_ok=True)
+    for directory in (package.parent, package):
+        (directory / "__init__.py").touch()
+    for stale in package.glob("*.pxd"):
+        stale.unlink()
+    for declaration in (HERE / "runtime").glob("*.pxd"):
+        shutil.copyfile(declaration, package / declaration.name)
+    return str(root)
+
+
+def extensions() -> list[Extension]:
+    flags = ["-O2", "-g0"] if os.name == "posix" else []
+    return [
+        Extension(
+            f"iamtables.runtime.{source.stem}",
+            [f"runtime/{source.name}"],
+            extra_compile_args=flags,
+        )
+        for source in sorted((HERE / "runtime").glob("*.pyx"))
+    ]
+
+
+setup(
+    ext_modules=cythonize(
+        extensions(),
+        include_path=[mirror_declarations()],
+        compiler_directives={
+            "language_level": 3,
+            "boundscheck": CHECKED,
+            "wraparound": False,
+            "initializedcheck": CHECKED,
+            "cdivision": True,
+            "embedsignature": True,
+        },
+        force=CHECKED,
+    )
+)
