@@ -1,0 +1,113 @@
+"""iamtables: AWS IAM policies compiled to decision tables.
+
+    import iamtables as it
+
+    policy = it.load_policy("AmazonBedrockFullAccess.json")
+    table = it.compile(policy)
+    table.check(action="bedrock:InvokeModel", resource="*").decision
+
+Names are resolved when first used, so that a worker which only opens a compiled table
+(`iamtables.runtime`) pays for numpy and nothing else.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .compiler import compile as compile
+    from .errors import (
+        ArtefactError,
+        ColumnError,
+        Diagnostic,
+        IamtablesError,
+        LimitError,
+        Location,
+        PolicyError,
+        PolicySemanticError,
+        PolicySyntaxError,
+        RequestError,
+        SourceError,
+    )
+    from .grammar import PolicyDocument, load_policy, parse_policy
+    from .options import Options
+    from .runtime import (
+        Decision,
+        DecisionCode,
+        Decisions,
+        DictionaryColumn,
+        Explanation,
+        Session,
+        Table,
+        open_table,
+    )
+
+__version__ = "0.1.0"
+
+_HOME = {
+    "compile": ".compiler",
+    "PolicyDocument": ".grammar",
+    "load_policy": ".grammar",
+    "parse_policy": ".grammar",
+    "Options": ".options",
+    "Decision": ".runtime",
+    "DecisionCode": ".runtime",
+    "Decisions": ".runtime",
+    "DictionaryColumn": ".runtime",
+    "Explanation": ".runtime",
+    "Session": ".runtime",
+    "Table": ".runtime",
+    "open_table": ".runtime",
+    "ArtefactError": ".errors",
+    "ColumnError": ".errors",
+    "Diagnostic": ".errors",
+    "IamtablesError": ".errors",
+    "LimitError": ".errors",
+    "Location": ".errors",
+    "PolicyError": ".errors",
+    "PolicySemanticError": ".errors",
+    "PolicySyntaxError": ".errors",
+    "RequestError": ".errors",
+    "SourceError": ".errors",
+}
+
+__all__ = [
+    "ArtefactError",
+    "ColumnError",
+    "Decision",
+    "DecisionCode",
+    "Decisions",
+    "Diagnostic",
+    "DictionaryColumn",
+    "Explanation",
+    "IamtablesError",
+    "LimitError",
+    "Location",
+    "Options",
+    "PolicyDocument",
+    "PolicyError",
+    "PolicySemanticError",
+    "PolicySyntaxError",
+    "RequestError",
+    "Session",
+    "SourceError",
+    "Table",
+    "compile",
+    "load_policy",
+    "open_table",
+    "parse_policy",
+]
+
+
+def __getattr__(name: str) -> Any:
+    home = _HOME.get(name)
+    if home is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(importlib.import_module(home, __name__), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted([*__all__, "__version__"])
