@@ -1,0 +1,1 @@
+"""A made-up company that uses Amazon Bedrock, and its CloudTrail log for `iamtables demo`."""
