@@ -79,7 +79,7 @@ class Persona:
 
 _STAFF = tuple(
     f"{name}@example.com"
-    for name in "ana bo carla dmitri emre fatima goran hye-jin ines jonas".split()
+    for name in ("ana", "bo", "carla", "dmitri", "emre", "fatima", "goran", "hye-jin", "ines", "jo")
 )
 _SSO = "/aws-reserved/sso.amazonaws.com/us-east-1/"
 
