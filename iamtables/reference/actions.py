@@ -6,16 +6,14 @@ from .foundations import Match, RequestFault, any_of, ascii_lower, match_of, neg
 from .globs import canonical_runs, glob_matches, is_all_stars, wildcards
 
 
-def check_action(action: object, rules: set[str] | None = None) -> str:
+def check_action(action: str, rules: set[str] | None = None) -> str:
     """The request action. Raises RequestFault unless it is `service:Name` (ACT-8)."""
-    well_formed = isinstance(action, str) and action.count(":") == 1
-    if well_formed:
+    if isinstance(action, str) and action.count(":") == 1:
         service, name = action.split(":")
-        well_formed = bool(service) and bool(name) and not any(c.isspace() for c in action)
-    if not well_formed:
-        note(rules, "ACT-8")
-        raise RequestFault(f"action {action!r} is not `service:Name`")
-    return action
+        if service and name and not any(c.isspace() for c in action):
+            return action
+    note(rules, "ACT-8")
+    raise RequestFault(f"action {action!r} is not `service:Name`")
 
 
 def entry_is_void(pattern: str, rules: set[str] | None = None) -> bool:

@@ -58,9 +58,7 @@ def _lex_value(
         if operator.base.startswith("Arn"):
             note(rules, "COND-62")
             note(rules, "VAR-12")
-    return lex(
-        text, has_variables=has_variables, has_wildcards=operator.has_wildcards, rules=rules
-    )
+    return lex(text, has_variables=has_variables, has_wildcards=operator.has_wildcards, rules=rules)
 
 
 def is_null(value: Value, options: dict[str, str], rules: set[str] | None = None) -> bool:
@@ -82,7 +80,9 @@ def _decide(
     if operator.base == "Null":
         note(rules, "COND-48")  # a set prefix is ignored
         wanted = "true" if is_null(value, options, rules) else "false"
-        return any(text_of(items).lower() == wanted for items in policy_values)
+        return any(
+            items is not None and text_of(items).lower() == wanted for items in policy_values
+        )
     if operator.set_operator == "ForAllValues":
         if is_null(value, options, rules):
             note(rules, "COND-23")
@@ -109,12 +109,14 @@ def _decide(
         if options["multivalued_plain"] == "never":
             return False
         return any(_one(operator, r, policy_values, rules) for r in value)
+    assert isinstance(value, str)
     return _one(operator, value, policy_values, rules)
 
 
 def _as_list(value: Value, rules: set[str] | None) -> list[str]:
     if isinstance(value, list):
         return value
+    assert isinstance(value, str)
     note(rules, "COND-28")
     return [value]
 
@@ -138,9 +140,7 @@ def _one(
     return True not in comparisons and None not in comparisons
 
 
-def _compare(
-    base: str, value: str, items: Sequence[Item], rules: set[str] | None
-) -> bool | None:
+def _compare(base: str, value: str, items: Sequence[Item], rules: set[str] | None) -> bool | None:
     """One request value and one policy value under a positive operator; None for an error."""
     if base.startswith("String"):
         return _compare_strings(base, value, items, rules)
@@ -170,9 +170,7 @@ def _compare(
     return _compare_arns(value, items, rules)
 
 
-def _compare_strings(
-    base: str, value: str, items: Sequence[Item], rules: set[str] | None
-) -> bool:
+def _compare_strings(base: str, value: str, items: Sequence[Item], rules: set[str] | None) -> bool:
     note(rules, "COND-30")
     if base == "StringLike":
         return glob_matches(canonical_runs(items, rules), value, rules)

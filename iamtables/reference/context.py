@@ -5,11 +5,9 @@ COND-4, COND-5, COND-10, COND-11, COND-13 and the catalogue of section 4 (CTX-1,
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
-from decimal import Decimal
 
-from .foundations import UNKNOWN, RequestFault, note
+from .foundations import UNKNOWN, RequestFault, Unknown, note
 from .jsontext import scalar_text
 
 
@@ -22,36 +20,33 @@ class _Missing:
 
 MISSING = _Missing()
 
-MULTIVALUED = frozenset(
-    key.lower()
-    for key in """
-    aws:PrincipalOrgPaths aws:PrincipalServiceNamesList aws:VpceOrgPaths aws:ResourceOrgPaths
-    aws:TagKeys aws:CalledVia aws:SourceOrgPaths
-    """.split()
-)
+# fmt: off
+MULTIVALUED = frozenset({
+    "aws:principalorgpaths", "aws:principalservicenameslist", "aws:vpceorgpaths",
+    "aws:resourceorgpaths", "aws:tagkeys", "aws:calledvia", "aws:sourceorgpaths",
+})
 
-SINGLE_VALUED = frozenset(
-    key.lower()
-    for key in """
-    aws:PrincipalArn aws:PrincipalAccount aws:PrincipalType aws:userid aws:username
-    aws:PrincipalOrgID aws:PrincipalIsAWSService aws:PrincipalServiceName aws:AssumedRoot
-    aws:FederatedProvider aws:TokenIssueTime aws:MultiFactorAuthPresent aws:MultiFactorAuthAge
-    aws:SourceIdentity aws:ChatbotSourceArn aws:Ec2InstanceSourceVpc
-    aws:Ec2InstanceSourcePrivateIPv4 ec2:RoleDelivery ec2:SourceInstanceArn
-    lambda:SourceFunctionArn ssm:SourceInstanceArn glue:RoleAssumedBy
-    glue:CredentialIssuingService identitystore:UserId aws:SourceIp aws:VpcSourceIp
-    aws:SourceVpce aws:SourceVpc aws:SourceVpcArn aws:VpceAccount aws:VpceOrgID
-    aws:ResourceAccount aws:ResourceOrgID aws:RequestedRegion aws:CurrentTime aws:EpochTime
-    aws:SecureTransport aws:UserAgent aws:referer aws:ViaAWSService aws:CalledViaFirst
-    aws:CalledViaLast aws:SourceArn aws:SourceAccount aws:SourceOrgID aws:SourceOwner
-    aws:ViaAWSMCPService aws:CalledViaAWSMCP aws:IsMcpServiceAction
-    """.split()
-)
+SINGLE_VALUED = frozenset({
+    "aws:principalarn", "aws:principalaccount", "aws:principaltype", "aws:userid", "aws:username",
+    "aws:principalorgid", "aws:principalisawsservice", "aws:principalservicename",
+    "aws:assumedroot", "aws:federatedprovider", "aws:tokenissuetime", "aws:multifactorauthpresent",
+    "aws:multifactorauthage", "aws:sourceidentity", "aws:chatbotsourcearn",
+    "aws:ec2instancesourcevpc", "aws:ec2instancesourceprivateipv4", "ec2:roledelivery",
+    "ec2:sourceinstancearn", "lambda:sourcefunctionarn", "ssm:sourceinstancearn",
+    "glue:roleassumedby", "glue:credentialissuingservice", "identitystore:userid", "aws:sourceip",
+    "aws:vpcsourceip", "aws:sourcevpce", "aws:sourcevpc", "aws:sourcevpcarn", "aws:vpceaccount",
+    "aws:vpceorgid", "aws:resourceaccount", "aws:resourceorgid", "aws:requestedregion",
+    "aws:currenttime", "aws:epochtime", "aws:securetransport", "aws:useragent", "aws:referer",
+    "aws:viaawsservice", "aws:calledviafirst", "aws:calledvialast", "aws:sourcearn",
+    "aws:sourceaccount", "aws:sourceorgid", "aws:sourceowner", "aws:viaawsmcpservice",
+    "aws:calledviaawsmcp", "aws:ismcpserviceaction",
+})
+# fmt: on
 
 SINGLE_VALUED_PREFIXES = ("aws:principaltag/", "aws:requesttag/", "aws:resourcetag/")  # CTX-11
 
-Value = object
-"""A str (one value), a list of str (many), MISSING or UNKNOWN."""
+Value = str | list[str] | _Missing | Unknown
+"""One value, many values, MISSING or UNKNOWN."""
 
 
 def catalogue_kind(key: str) -> str:
@@ -121,8 +116,7 @@ def _normal_value(key: str, value: object, rules: set[str] | None) -> Value:
 
 
 def _normal_scalar(key: str, value: object, rules: set[str] | None) -> str:
-    is_finite = not isinstance(value, float | Decimal) or math.isfinite(value)
-    text = scalar_text(value) if is_finite else None
+    text = scalar_text(value)
     if text is None:
         raise RequestFault(f"the value of `{key}` is not text, a number or a boolean")
     if not isinstance(value, str):

@@ -7,10 +7,9 @@ faulty statement then matches is decided in `statements.py`.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from decimal import Decimal
+from typing import Any
 
 from .foundations import note
 from .jsontext import load, scalar_text
@@ -35,7 +34,7 @@ class Element:
     """A list-valued element: `Action` or, negated, `NotAction`; and so on."""
 
     negated: bool
-    entries: list
+    entries: list[Any]
 
 
 @dataclass
@@ -117,7 +116,7 @@ def read_document(
     return statements
 
 
-def _version(document: dict, policy_type: str, rules: set[str] | None) -> str | None:
+def _version(document: dict[str, Any], policy_type: str, rules: set[str] | None) -> str | None:
     """`2012-10-17` or `2008-10-17`; None for a value that is neither, or not allowed here."""
     is_required = policy_type in ("scp", "rcp")
     if "Version" not in document:
@@ -141,7 +140,11 @@ def _unreadable_statement(policy_type: str, index: int) -> Statement:
 
 
 def _read_statement(
-    body: Mapping, policy_type: str, index: int, has_variables: bool, rules: set[str] | None
+    body: Mapping[str, Any],
+    policy_type: str,
+    index: int,
+    has_variables: bool,
+    rules: set[str] | None,
 ) -> Statement:
     statement = Statement(policy_type, index, has_variables)
     known = {name.lower() for name in STATEMENT_ELEMENTS}
@@ -180,7 +183,7 @@ def _strings(value: object, rules: set[str] | None) -> list[str] | None:
 
 
 def _read_list(
-    statement: Statement, body: Mapping, name: str, part: str, rules: set[str] | None
+    statement: Statement, body: Mapping[str, Any], name: str, part: str, rules: set[str] | None
 ) -> Element | None:
     """`Action` or `NotAction`, `Resource` or `NotResource`; None if faulty or missing."""
     negated_name = f"Not{name}"
@@ -202,7 +205,7 @@ def _read_list(
     return Element(negated, entries)
 
 
-def _read_action(statement: Statement, body: Mapping, rules: set[str] | None) -> None:
+def _read_action(statement: Statement, body: Mapping[str, Any], rules: set[str] | None) -> None:
     if "NotAction" in body and statement.policy_type == "rcp":
         note(rules, "GRAM-42")
         statement.spoil("statement")
@@ -213,7 +216,7 @@ def _read_action(statement: Statement, body: Mapping, rules: set[str] | None) ->
     statement.action = _read_list(statement, body, "Action", "action", rules)
 
 
-def _read_resource(statement: Statement, body: Mapping, rules: set[str] | None) -> None:
+def _read_resource(statement: Statement, body: Mapping[str, Any], rules: set[str] | None) -> None:
     is_present = "Resource" in body or "NotResource" in body
     if is_present and statement.policy_type == "trust":
         note(rules, "GRAM-40")
@@ -234,7 +237,7 @@ def _read_resource(statement: Statement, body: Mapping, rules: set[str] | None) 
         statement.spoil("resource")
 
 
-def _read_principal(statement: Statement, body: Mapping, rules: set[str] | None) -> None:
+def _read_principal(statement: Statement, body: Mapping[str, Any], rules: set[str] | None) -> None:
     has_principal, has_not_principal = "Principal" in body, "NotPrincipal" in body
     policy_type = statement.policy_type
     if policy_type not in WITH_PRINCIPAL:
@@ -267,9 +270,7 @@ def _read_principal(statement: Statement, body: Mapping, rules: set[str] | None)
     statement.principal = Element(has_not_principal, entries)
 
 
-def _principal_entries(
-    value: object, rules: set[str] | None
-) -> list[tuple[str, str]] | None:
+def _principal_entries(value: object, rules: set[str] | None) -> list[tuple[str, str]] | None:
     """Pairs of a principal kind and a value (GRAM-30); None if the value cannot be read."""
     if value == "*":
         return [("AWS", "*")]
@@ -316,8 +317,7 @@ def _condition_values(value: object, rules: set[str] | None) -> list[str] | None
         value = [value]
     texts: list[str] = []
     for element in value:
-        is_number = isinstance(element, float | Decimal)
-        text = None if is_number and not math.isfinite(element) else scalar_text(element)
+        text = scalar_text(element)
         if text is None:
             return None
         if not isinstance(element, str):

@@ -1,18 +1,20 @@
 """The decision of the identity layer alone: one principal's policies, same account.
 
+From docs/design/three-valued.md:
+
     deny  = the strongest match of any Deny      (no < unknown < yes)
     allow = the strongest match of any Allow
 
     deny  yes                       EXPLICIT_DENY
     allow yes, deny no              ALLOW
     allow no,  deny no or unknown   IMPLICIT_DENY
-    otherwise                       UNDETERMINED      (docs/design/three-valued.md)
+    otherwise                       UNDETERMINED
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from .actions import check_action
@@ -51,7 +53,7 @@ class Outcome:
     """Policy types in the order of EVAL-1; none for an undetermined outcome."""
     reason: frozenset[str] = frozenset()
     """Of an undetermined outcome: unknown keys in lower case, `resource`, `statement`."""
-    statements: Statements = Statements([], [], [], [])
+    statements: Statements = field(default_factory=lambda: Statements([], [], [], []))
     """Of the identity layer alone."""
 
     @property

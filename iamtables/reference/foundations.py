@@ -22,7 +22,7 @@ class RequestFault(ValueError):
     """The request is not one that the rules can decide (ACT-8, RES-12, COND-11, PRIN-2)."""
 
 
-class _Unknown:
+class Unknown:
     """A context value nobody knows: it may be anything, or absent."""
 
     __slots__ = ()
@@ -30,17 +30,17 @@ class _Unknown:
     def __repr__(self) -> str:
         return "UNKNOWN"
 
-    def __copy__(self) -> _Unknown:
+    def __copy__(self) -> Unknown:
         return self
 
-    def __deepcopy__(self, memo: object) -> _Unknown:
+    def __deepcopy__(self, memo: object) -> Unknown:
         return self
 
     def __reduce__(self) -> str:
         return "UNKNOWN"
 
 
-UNKNOWN = _Unknown()
+UNKNOWN = Unknown()
 
 
 class Match(NamedTuple):
@@ -131,36 +131,39 @@ def ascii_lower(text: str) -> str:
     return "".join(chr(ord(c) + 32) if "A" <= c <= "Z" else c for c in text)
 
 
-RULES = frozenset(
-    """
-    GRAM-0 GRAM-1 GRAM-2 GRAM-4 GRAM-5 GRAM-6 GRAM-10 GRAM-11 GRAM-12 GRAM-13 GRAM-20 GRAM-21
-    GRAM-22 GRAM-23 GRAM-24 GRAM-40
-    GLOB-1 GLOB-2 GLOB-3 GLOB-4
-    ACT-1 ACT-2 ACT-3 ACT-4 ACT-5 ACT-6 ACT-7 ACT-8
-    RES-1 RES-2 RES-3 RES-4 RES-5 RES-7 RES-8 RES-9 RES-10 RES-12
-    VAR-1 VAR-2 VAR-3 VAR-4 VAR-5 VAR-6 VAR-7 VAR-8 VAR-9 VAR-10 VAR-11 VAR-12
-    STMT-1 STMT-2
-    COND-2 COND-3 COND-4 COND-5 COND-6 COND-7 COND-8 COND-9 COND-11 COND-12 COND-13
-    COND-20 COND-21 COND-22 COND-23 COND-24 COND-25 COND-26 COND-27 COND-28 COND-29
-    COND-30 COND-31 COND-32 COND-35 COND-36 COND-37 COND-40 COND-41 COND-42 COND-43 COND-44
-    COND-45 COND-48 COND-50 COND-55 COND-56 COND-57 COND-58 COND-60 COND-61 COND-62 COND-63
-    EVAL-2
-    """.split()
-)
+# fmt: off
+RULES = frozenset({
+    "GRAM-0", "GRAM-1", "GRAM-2", "GRAM-4", "GRAM-5", "GRAM-6", "GRAM-10", "GRAM-11", "GRAM-12",
+    "GRAM-13", "GRAM-20", "GRAM-21", "GRAM-22", "GRAM-23", "GRAM-24", "GRAM-40",
+    "GLOB-1", "GLOB-2", "GLOB-3", "GLOB-4",
+    "ACT-1", "ACT-2", "ACT-3", "ACT-4", "ACT-5", "ACT-6", "ACT-7", "ACT-8",
+    "RES-1", "RES-2", "RES-3", "RES-4", "RES-5", "RES-7", "RES-8", "RES-9", "RES-10", "RES-12",
+    "VAR-1", "VAR-2", "VAR-3", "VAR-4", "VAR-5", "VAR-6", "VAR-7", "VAR-8", "VAR-9", "VAR-10",
+    "VAR-11", "VAR-12",
+    "STMT-1", "STMT-2",
+    "COND-2", "COND-3", "COND-4", "COND-5", "COND-6", "COND-7", "COND-8", "COND-9", "COND-11",
+    "COND-12", "COND-13", "COND-20", "COND-21", "COND-22", "COND-23", "COND-24", "COND-25",
+    "COND-26", "COND-27", "COND-28", "COND-29", "COND-30", "COND-31", "COND-32", "COND-35",
+    "COND-36", "COND-37", "COND-40", "COND-41", "COND-42", "COND-43", "COND-44", "COND-45",
+    "COND-48", "COND-50", "COND-55", "COND-56", "COND-57", "COND-58", "COND-60", "COND-61",
+    "COND-62", "COND-63",
+    "EVAL-2",
+})
 """Ids of the rules that the identity layer can record."""
 
-LAYER_RULES = frozenset(
-    """
-    GRAM-30 GRAM-31 GRAM-32 GRAM-33 GRAM-34 GRAM-42 RES-11
-    PRIN-1 PRIN-2 PRIN-3 PRIN-4 PRIN-5 PRIN-6 PRIN-7 PRIN-8 PRIN-9 PRIN-10 PRIN-11 PRIN-12 PRIN-13
-    PRIN-14
-    EVAL-3 EVAL-4 EVAL-5 EVAL-6 EVAL-7 EVAL-8 EVAL-10 EVAL-11 EVAL-12 EVAL-15 EVAL-16 EVAL-17
-    EVAL-18 EVAL-19 EVAL-20 EVAL-21 EVAL-22 EVAL-23 EVAL-24 EVAL-25 EVAL-26 EVAL-30 EVAL-32
-    EVAL-33 EVAL-40 EVAL-41 EVAL-42 EVAL-44 EVAL-50 EVAL-51 EVAL-52 EVAL-55 EVAL-57 EVAL-58
-    EVAL-60 EVAL-61 EVAL-70 EVAL-71
-    """.split()
-)
+LAYER_RULES = frozenset({
+    "GRAM-30", "GRAM-31", "GRAM-32", "GRAM-33", "GRAM-34", "GRAM-42",
+    "RES-11",
+    "PRIN-1", "PRIN-2", "PRIN-3", "PRIN-4", "PRIN-5", "PRIN-6", "PRIN-7", "PRIN-8", "PRIN-9",
+    "PRIN-10", "PRIN-11", "PRIN-12", "PRIN-13", "PRIN-14",
+    "EVAL-3", "EVAL-4", "EVAL-5", "EVAL-6", "EVAL-7", "EVAL-8", "EVAL-10", "EVAL-11", "EVAL-12",
+    "EVAL-15", "EVAL-16", "EVAL-17", "EVAL-18", "EVAL-19", "EVAL-20", "EVAL-21", "EVAL-22",
+    "EVAL-23", "EVAL-24", "EVAL-25", "EVAL-26", "EVAL-30", "EVAL-32", "EVAL-33", "EVAL-40",
+    "EVAL-41", "EVAL-42", "EVAL-44", "EVAL-50", "EVAL-51", "EVAL-52", "EVAL-55", "EVAL-57",
+    "EVAL-58", "EVAL-60", "EVAL-61", "EVAL-70", "EVAL-71",
+})
 """Ids of the further rules that the evaluation of a whole case can record."""
+# fmt: on
 
 
 def note(rules: set[str] | None, rule: str) -> None:

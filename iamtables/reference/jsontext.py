@@ -6,9 +6,11 @@ GRAM-1, GRAM-2 and GRAM-5. The standard parser does the work; its hooks keep wha
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
+from typing import Any
 
 from .foundations import DocumentFault, note
 
@@ -30,14 +32,12 @@ def scalar_text(value: object) -> str | None:
         return value.lexeme
     if isinstance(value, int):
         return format(Decimal(value), "f")  # no limit on the number of digits, unlike str()
-    if isinstance(value, float):
-        return repr(value)
-    if isinstance(value, Decimal):
-        return str(value)
+    if isinstance(value, float | Decimal) and math.isfinite(value):
+        return repr(value) if isinstance(value, float) else str(value)
     return None
 
 
-def load(policy: object, rules: set[str] | None = None) -> dict:
+def load(policy: object, rules: set[str] | None = None) -> dict[str, Any]:
     """The top-level object of a policy given as JSON text or already parsed.
 
     Raises DocumentFault if there is none.

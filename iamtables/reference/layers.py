@@ -11,7 +11,7 @@ from __future__ import annotations
 import itertools
 import re
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from .actions import check_action
 from .context import Context
@@ -71,7 +71,7 @@ class Layers:
         }
 
 
-def evaluate(case: dict, *, rules: set[str] | None = None) -> Outcome:
+def evaluate(case: dict[str, Any], *, rules: set[str] | None = None) -> Outcome:
     """What a whole case of section 8 comes to.
 
     case : `policies`, `request` and optional `options`, as in vectors.jsonl. The resource may be
@@ -115,9 +115,9 @@ def _always_allowed(requester: Requester, action: str, rules: set[str] | None) -
     return False
 
 
-def _stages(given: dict, request: Request, rules: set[str] | None) -> list[Stage]:
+def _stages(given: dict[str, Any], request: Request, rules: set[str] | None) -> list[Stage]:
     """The facts of 5.2: one stage, or several where the resource or the session is unknown."""
-    requester, action = request.requester, request.action.lower()
+    requester, action = request.signer, request.action.lower()
     note(rules, "EVAL-3")
     note(rules, "EVAL-4")
     if request.resource is None:
@@ -162,21 +162,19 @@ def _same_partition(requester: Requester, resource: Arn | None) -> bool:
 
 def _is_key(resource: Arn | None) -> bool:
     return (
-        resource is not None
-        and resource.service == "kms"
-        and resource.resource.startswith("key/")
+        resource is not None and resource.service == "kms" and resource.resource.startswith("key/")
     )
 
 
 def _layers(
-    policies: dict, given: dict, request: Request, options: dict[str, str],
+    policies: dict[str, Any], given: dict[str, Any], request: Request, options: dict[str, str],
     rules: set[str] | None,
 ) -> Layers:  # fmt: skip
     """The policy types that apply to this request (EVAL-6)."""
-    requester = request.requester
+    requester = request.signer
     layers = Layers()
 
-    def states(documents: list, policy_type: str) -> list[StatementState]:
+    def states(documents: list[Any], policy_type: str) -> list[StatementState]:
         return states_of(documents, policy_type, request, options, rules)
 
     note(rules, "EVAL-6")
@@ -257,7 +255,7 @@ def _decide(
     rules: set[str] | None,
 ) -> Outcome:  # fmt: skip
     """The pseudo-code of 5.11 for one of the two passes."""
-    kind = request.requester.kind
+    kind = request.signer.kind
     by_type = layers.by_type()
     if kind == "root" and not stage.assumed_root:
         del by_type["session"]  # EVAL-6: the root user itself has no session policies
@@ -304,7 +302,7 @@ def _grants_of_identity(
     optimistic: bool, rules: set[str] | None,
 ) -> tuple[set[str], set[str]]:  # fmt: skip
     """Granting paths of a user, role session or federated user, and the gates that are shut."""
-    kind = request.requester.kind
+    kind = request.signer.kind
     identity = _allow(layers.identity, optimistic)
     boundary = layers.boundary is None or _allow(layers.boundary, optimistic)
     if layers.session is not None:

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from .context import MISSING, Context
+from .context import Context
 from .documents import Element
 from .foundations import (
     NO,
@@ -88,6 +88,12 @@ class Requester:
     has_boundary: bool = False
 
     @property
+    def signing_arn(self) -> Arn:
+        """The ARN of a requester that has one."""
+        assert self.arn is not None
+        return self.arn
+
+    @property
     def is_bare_role(self) -> bool:
         """Whether a role ARN stands for any session of it."""
         return is_role(self.arn)
@@ -95,7 +101,7 @@ class Requester:
     @property
     def session_role_name(self) -> str:
         """ROLE in `assumed-role/ROLE/SESSION`."""
-        return self.arn.resource.split("/")[1]
+        return self.signing_arn.resource.split("/")[1]
 
     @property
     def is_service_linked(self) -> bool:
@@ -103,12 +109,14 @@ class Requester:
         if self.kind != "session":
             return False
         issuer = read_arn(self.issuer_arn or (self.principal if self.is_bare_role else ""))
-        if is_role(issuer):
+        if issuer is not None and is_role(issuer):
             return issuer.resource.startswith("role/aws-service-role/")
         return self.session_role_name.startswith("AWSServiceRoleFor")
 
 
-def read_requester(request: dict, has_boundary: bool, rules: set[str] | None = None) -> Requester:
+def read_requester(
+    request: dict[str, Any], has_boundary: bool, rules: set[str] | None = None
+) -> Requester:
     """The requester of a request (PRIN-2). Raises RequestFault for one that nobody could be."""
     principal = request.get("principal")
     if not isinstance(principal, str):
@@ -118,7 +126,7 @@ def read_requester(request: dict, has_boundary: bool, rules: set[str] | None = N
     kind = _kind(principal, arn, request.get("principal_type"))
     account = None
     if kind in ("user", "session", "federated user", "root"):
-        account = request.get("principal_account") or arn.account
+        account = request.get("principal_account") or (arn.account if arn else None)
     return Requester(
         principal, kind, arn, account, request.get("issuer_arn"),
         has_boundary and kind in ("user", "session", "federated user"),
@@ -251,7 +259,7 @@ def _aws_levels(
     note(rules, "PRIN-3")  # letters keep their case, partitions are equal
     if entry.service == "iam" and entry.resource == "root":
         is_account = (entry.partition, entry.account) == (
-            requester.arn.partition,
+            requester.signing_arn.partition,
             requester.account,
         )
         return _account_levels(is_account, text == requester.principal, requester, is_endpoint,
@@ -298,15 +306,15 @@ def _is_role_of_session(
     note(rules, "PRIN-4")
     if requester.is_bare_role:
         return match_of(text == requester.principal)
-    role_arn = requester.issuer_arn
-    if not is_role(read_arn(role_arn or "")):
-        role_arn = context.lookup("aws:PrincipalArn", rules)
-    if role_arn is UNKNOWN:
+    issuer, named = requester.issuer_arn, context.lookup("aws:PrincipalArn", rules)
+    if issuer is not None and is_role(read_arn(issuer)):
+        return match_of(text == issuer)
+    if named is UNKNOWN:
         return unknown({"aws:principalarn"})
-    if role_arn is not MISSING and isinstance(role_arn, str) and is_role(read_arn(role_arn)):
-        return match_of(text == role_arn)
+    if isinstance(named, str) and is_role(read_arn(named)):
+        return match_of(text == named)
     same_account = (entry.partition, entry.account) == (
-        requester.arn.partition,
+        requester.signing_arn.partition,
         requester.account,
     )
     same_name = entry.last.lower() == requester.session_role_name.lower()
@@ -320,7 +328,7 @@ def _is_user_of_federation(
     if requester.issuer_arn is not None:
         return text == requester.issuer_arn
     same_account = (entry.partition, entry.account) == (
-        requester.arn.partition,
+        requester.signing_arn.partition,
         requester.account,
     )
-    return same_account and entry.last == requester.arn.last
+    return same_account and entry.last == requester.signing_arn.last

@@ -25,7 +25,6 @@ from .globs import (
     Character,
     Question,
     Star,
-    canonical_runs,
     glob_matches,
     is_all_stars,
 )
@@ -36,23 +35,20 @@ PADDED_ALWAYS = ("identity", "boundary", "session")
 PADDED_WITH_STAR = ("resource", "trust", "vpce")
 
 
-def check_resource(resource: object, rules: set[str] | None = None) -> str | None:
+def check_resource(resource: str | None, rules: set[str] | None = None) -> str | None:
     """The request resource; None is an unknown one.
 
     Raises RequestFault unless it is `*` or an ARN with at least five colons (RES-12).
     """
-    if resource is None:
-        return None
-    if isinstance(resource, str):
-        if resource == "*" or (resource.startswith("arn:") and resource.count(":") >= 5):
-            return resource
+    if resource is None or resource == "*":
+        return resource
+    if isinstance(resource, str) and resource.startswith("arn:") and resource.count(":") >= 5:
+        return resource
     note(rules, "RES-12")
     raise RequestFault(f"resource {resource!r} is neither `*` nor an ARN")
 
 
-def _segments(
-    text: str, has_variables: bool, rules: set[str] | None = None
-) -> list[list[Piece]]:
+def _segments(text: str, has_variables: bool, rules: set[str] | None = None) -> list[list[Piece]]:
     """The pieces of a pattern, split at its first five literal colons (VAR-12)."""
     segments: list[list[Piece]] = [[]]
     for piece in lex(text, has_variables=has_variables, has_wildcards=True, rules=rules):
@@ -62,8 +58,7 @@ def _segments(
             segments.append([])
         else:
             segments[-1].append(piece)
-    # GLOB-4: a run of wildcards ends with its star; a variable ends a run like a character.
-    return [canonical_runs(segment, rules) for segment in segments]
+    return segments
 
 
 def _ends_with_star(segments: list[list[Piece]]) -> bool:
@@ -124,7 +119,7 @@ def _pattern(
             pieces.append(Character(":"))
         is_sixth = index == SEGMENTS - 1
         for position, piece in enumerate(segment):
-            ends_segment = position == len(segment) - 1
+            ends_segment = position == len(segment) - 1  # the very last character, as written
             ends_short_pattern = ends_segment and index == len(segments) - 1
             spans = options["resource_glob"] == "span" and ends_segment
             if isinstance(piece, Question):

@@ -28,6 +28,12 @@ class Request:
     context: Context
     requester: Requester | None = None
 
+    @property
+    def signer(self) -> Requester:
+        """The requester of a request that has one."""
+        assert self.requester is not None
+        return self.requester
+
 
 @dataclass(frozen=True)
 class StatementState:
@@ -103,9 +109,9 @@ def _state(
 
 
 def _action(statement: Statement, request: Request, rules: set[str] | None) -> Match:
-    if "action" in statement.unreadable:
-        return UNREADABLE
     element = statement.action
+    if element is None or "action" in statement.unreadable:
+        return UNREADABLE
     return action_matches(element.negated, element.entries, request.action, rules)
 
 
@@ -116,9 +122,9 @@ def _resource(
         return UNREADABLE
     element = statement.resource
     if element is None:
-        # GRAM-40: missing where it may be, or not allowed and then a fault of the statement.
-        note(rules, "RES-11")
-        return YES
+        if "statement" not in statement.faults:
+            note(rules, "RES-11")  # GRAM-40: missing where it may be
+        return YES  # or not allowed, and then a fault of the statement
     return resource_matches(
         element.negated, element.entries, statement.policy_type, statement.has_variables,
         request.resource, request.context, options, rules,
@@ -152,14 +158,12 @@ def _principal_levels(
     if element is None:
         return {**nothing, "WILDCARD": YES}  # not readable here: a fault of the statement
     if not element.negated:
-        levels = levels_of(
-            element, request.requester, request.context, statement.policy_type, rules
-        )
+        levels = levels_of(element, request.signer, request.context, statement.policy_type, rules)
         if statement.effect == "Deny":
             note(rules, "PRIN-14")  # any level counts
         return levels
     match = not_principal_matches(
-        element, statement.effect, request.requester, request.context, statement.policy_type,
+        element, statement.effect, request.signer, request.context, statement.policy_type,
         options, rules,
     )  # fmt: skip
     if statement.effect == "Allow":

@@ -70,7 +70,7 @@ def compare_numbers(left: Number, right: Number) -> int:
     return size * left.sign
 
 
-def _compare(left: tuple, right: tuple) -> int:
+def _compare(left: tuple[int, str], right: tuple[int, str]) -> int:
     return -1 if left < right else 1 if left > right else 0
 
 
@@ -91,8 +91,6 @@ _DATE_TIME = re.compile(
     r"([0-9]{4})-([0-9]{2})-([0-9]{2})[Tt]([0-9]{2}):([0-9]{2})(?::([0-9]{2})(?:\.([0-9]+))?)?"
     r"(?:[Zz]|([+-])([0-9]{2}):([0-9]{2}))"
 )
-_FIRST_SECOND = -62135596800  # 0001-01-01T00:00:00Z
-_LAST_SECOND = 253402300799  # 9999-12-31T23:59:59Z
 
 
 def read_instant(text: str, rules: set[str] | None = None) -> Instant | None:
@@ -101,14 +99,7 @@ def read_instant(text: str, rules: set[str] | None = None) -> Instant | None:
     if epoch is not None:
         note(rules, "COND-42")  # digits are epoch seconds, four of them too
         sign, digits = epoch.groups()
-        digits = digits.lstrip("0") or "0"
-        second = int(digits) if len(digits) <= 12 else _LAST_SECOND + 1
-        if sign == "-":
-            second = -second
-        if not _FIRST_SECOND <= second <= _LAST_SECOND:
-            note(rules, "COND-44")
-            return None
-        return Instant(second, "")
+        return Instant(-_integer(digits) if sign else _integer(digits), "")
     note(rules, "COND-41")
     date = _DATE.fullmatch(text)
     if date is not None:
@@ -119,8 +110,8 @@ def read_instant(text: str, rules: set[str] | None = None) -> Instant | None:
     parts = _DATE_TIME.fullmatch(text)
     if parts is None:
         return None
-    year, month, day, hour, minute, second, fraction, sign, zone_hour, zone_minute = (
-        parts.groups(default="")
+    year, month, day, hour, minute, second, fraction, sign, zone_hour, zone_minute = parts.groups(
+        default=""
     )
     midnight = _midnight(year, month, day, rules)
     if midnight is None:
@@ -186,7 +177,7 @@ class Network(NamedTuple):
 
 _OCTET = re.compile(r"0|[1-9][0-9]{0,2}")
 _GROUP = re.compile(r"[0-9A-Fa-f]{1,4}")
-_PREFIX = re.compile(r"[0-9]+")
+_PREFIX = re.compile(r"[0-9]{1,3}")
 
 
 def read_address(text: str) -> Network | None:
@@ -204,12 +195,9 @@ def read_network(text: str) -> Network | None:
     single = read_address(address_text)
     if single is None or not slash:
         return single
-    if _PREFIX.fullmatch(prefix_text) is None:
+    if _PREFIX.fullmatch(prefix_text) is None or int(prefix_text) > single.bits:
         return None
-    significant = prefix_text.lstrip("0") or "0"
-    if len(significant) > 3 or int(significant) > single.bits:
-        return None
-    return Network(single.bits, single.address, int(significant))
+    return Network(single.bits, single.address, int(prefix_text))
 
 
 def contains(network: Network, address: Network) -> bool:
@@ -261,9 +249,9 @@ def _groups(text: str, is_end: bool) -> list[int] | None:
     for position, field in enumerate(fields):
         if _GROUP.fullmatch(field) is not None:
             groups.append(int(field, 16))
-        elif is_end and position == len(fields) - 1 and _ipv4(field) is not None:
-            number = _ipv4(field)
-            groups += [number >> 16, number & 0xFFFF]
-        else:
+            continue
+        embedded = _ipv4(field) if is_end and position == len(fields) - 1 else None
+        if embedded is None:
             return None
+        groups += [embedded >> 16, embedded & 0xFFFF]
     return groups

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from .context import MISSING, Context
+from .context import Context
 from .foundations import UNKNOWN, note
 from .globs import Character, Item, Question, Star, characters
 
@@ -111,10 +111,9 @@ def _value(name: str, context: Context, rules: set[str] | None) -> str | None:
     value = context.lookup(name, rules)
     assert value is not UNKNOWN, "unknown variables are settled before substitution"
     note(rules, "VAR-4")
-    if value is MISSING:
-        return None
     if isinstance(value, list):
         note(rules, "VAR-8")
+    if not isinstance(value, str):
         return None
     if value == "":
         note(rules, "VAR-7")
@@ -124,5 +123,6 @@ def _value(name: str, context: Context, rules: set[str] | None) -> str | None:
 
 def text_of(items: Sequence[Item]) -> str:
     """The text of items that hold no wildcard."""
-    assert all(isinstance(item, Character) for item in items)
-    return "".join(item.character for item in items)
+    texts = [item.character for item in items if isinstance(item, Character)]
+    assert len(texts) == len(items)
+    return "".join(texts)
