@@ -1,0 +1,267 @@
+"""Cases of section 8: one JSON object per line, answered by the tables or by the reference.
+
+The policies of a case are kept as raw text, so that what `json.loads` would lose (a key given
+twice, the digits of a number) reaches the parser, and so that policies which repeat from case to
+case are compiled once: the texts are the cache's key.
+
+The tables decide the identity layer; `requester.frames` says what that amounts to. Cases with
+other layers, with options only the reference has, or with context keys that differ in case only
+(COND-5) go to the reference evaluator.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Any, Literal, get_args
+
+import msgspec
+
+from ..errors import IamtablesError, RequestError
+from ..options import Options
+from ..requester import Result, conclude, frames
+
+if TYPE_CHECKING:
+    from ..runtime import Session
+
+Engine = Literal["auto", "tables", "reference"]
+
+_TABLE_OPTIONS = frozenset(field.name for field in fields(Options))
+_CACHE_SIZE = 4096
+_NULL = msgspec.Raw(b"null")
+
+
+class _Policies(msgspec.Struct):
+    identity: list[msgspec.Raw] | None = None
+    boundary: list[msgspec.Raw] | None = None
+    session: list[msgspec.Raw] | None = None
+    resource: msgspec.Raw = _NULL
+    scps: list[list[msgspec.Raw]] | None = None
+    rcps: list[list[msgspec.Raw]] | None = None
+    vpce: list[msgspec.Raw] | None = None
+    endpoint: list[msgspec.Raw] | None = None
+
+    def has_other_layers(self) -> bool:
+        return self.has_resource_policy() or bool(
+            self.boundary or self.session or self.scps or self.rcps or self.vpce or self.endpoint
+        )
+
+    def has_resource_policy(self) -> bool:
+        return bytes(self.resource) != b"null"
+
+
+class _Request(msgspec.Struct):
+    action: str
+    principal: str
+    resource: str | None
+    principal_type: str | None = None
+    principal_account: str | None = None
+    issuer_arn: str | None = None
+    principal_is_management_account: bool = False
+    resource_account: str | None = None
+    context: dict[str, msgspec.Raw] | None = None
+    unknown: list[str] = []
+
+
+class Case(msgspec.Struct):
+    """One line of a case file. Fields that section 8 does not name are ignored."""
+
+    policies: _Policies
+    request: _Request
+    id: str | int | None = None
+    options: dict[str, str] = {}
+    expect: Result | None = None
+    why: str = ""
+
+
+class CaseError(IamtablesError):
+    """A line that is not a case, or a case that cannot be decided."""
+
+    code = "IT060"
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a case comes to. `engine` is the one that decided."""
+
+    result: Result
+    deciders: tuple[str, ...]
+    engine: Literal["tables", "reference"]
+
+
+def read_case(line: bytes, place: str) -> Case:
+    """The case on a line. Raises CaseError naming the place when there is none."""
+    try:
+        return msgspec.json.decode(line, type=Case)
+    except msgspec.ValidationError as error:
+        raise CaseError(f"{place}: not a case: {_lower_first(str(error))}",
+                        help="docs/spec/semantics.md, section 8, has the fields") from error
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise CaseError(f"{place}: not JSON: {_lower_first(str(error))}",
+                        help="each line holds one JSON object") from error
+
+
+def case_id(line: bytes) -> object:
+    """The `id` of a line that is not a case, if it has one."""
+    try:
+        value = msgspec.json.decode(line)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return None
+    return value.get("id") if isinstance(value, dict) else None
+
+
+def case_lines(stream: Iterator[bytes]) -> Iterator[tuple[int, bytes]]:
+    """Lines with their numbers from 1, without blank ones."""
+    for number, line in enumerate(stream, 1):
+        if number == 1 and line.startswith(b"\xef\xbb\xbf"):
+            line = line[3:]
+        stripped = line.strip()
+        if stripped:
+            yield number, stripped
+
+
+def context_of(raw: dict[str, msgspec.Raw]) -> dict[str, str | list[str] | None]:
+    """Context values as text; numbers keep their digits (GRAM-5), null is absent (COND-13)."""
+    return {key: _value(key, bytes(value)) for key, value in raw.items()}
+
+
+def _value(key: str, raw: bytes) -> str | list[str] | None:
+    first = raw[:1]
+    if first == b"[":
+        elements = msgspec.json.decode(raw, type=list[msgspec.Raw])
+        return [_scalar(key, bytes(element)) for element in elements]
+    if raw == b"null":
+        return None
+    return _scalar(key, raw)
+
+
+def _scalar(key: str, raw: bytes) -> str:
+    first = raw[:1]
+    if first == b'"':
+        return msgspec.json.decode(raw, type=str)
+    if first in b"[{n" or not raw:
+        raise RequestError(f"the value of `{key}` is not text, a number or a boolean",
+                           field=key, help="give a scalar or a list of scalars")
+    return raw.decode("ascii")
+
+
+class CaseRunner:
+    """Answers cases; keeps compiled policies by their text."""
+
+    def __init__(self, engine: Engine = "auto") -> None:
+        if engine not in get_args(Engine):
+            raise CaseError(f"`{engine}` is not an engine")
+        self._engine = engine
+        self._sessions: dict[tuple[Any, ...], Session | IamtablesError] = {}
+
+    def answer(self, case: Case) -> Answer:
+        """Decide one case. Raises IamtablesError when it cannot be decided."""
+        context = context_of(case.request.context or {})
+        if self._engine == "reference" or (self._engine == "auto" and _needs_reference(case)):
+            return self._by_reference(case, context)
+        if case.policies.has_other_layers():
+            raise CaseError("the tables decide identity policies only, and this case has others",
+                            help="use --engine auto or reference")
+        return self._by_tables(case, context)
+
+    def _by_tables(self, case: Case, context: dict[str, str | list[str] | None]) -> Answer:
+        request = case.request
+        assumed_root = _assumed_root(context, request.unknown)
+        possible = frames(
+            principal=request.principal, principal_type=request.principal_type,
+            action=request.action, resource=request.resource,
+            resource_account=request.resource_account,
+            principal_account=request.principal_account, has_assumed_root=assumed_root,
+        )
+        decision = self._session(case).check(
+            action=request.action, resource=request.resource, principal=request.principal,
+            context=context, unknown=request.unknown,
+        )
+        outcome = conclude(possible, decision.decision)
+        return Answer(outcome.result, outcome.deciders, "tables")
+
+    def _session(self, case: Case) -> Session:
+        texts = tuple(bytes(document) for document in case.policies.identity or ())
+        key = (texts, *sorted(case.options.items()))
+        found = self._sessions.get(key)
+        if found is None:
+            if len(self._sessions) >= _CACHE_SIZE:
+                self._sessions.clear()
+            try:
+                found = _compiled(texts, case.options)
+            except IamtablesError as error:
+                found = error
+            self._sessions[key] = found
+        if isinstance(found, IamtablesError):
+            raise found
+        return found
+
+    def _by_reference(self, case: Case, context: dict[str, Any]) -> Answer:
+        from ..reference import UNKNOWN, DocumentFault, RequestFault, evaluate
+
+        def text(document: msgspec.Raw) -> str:
+            return bytes(document).decode("utf-8")
+
+        policies, request = case.policies, case.request
+        def texts(documents: list[msgspec.Raw] | None) -> list[str]:
+            return [text(document) for document in documents or ()]
+
+        given: dict[str, object] = {
+            "identity": texts(policies.identity),
+            "boundary": texts(policies.boundary),
+            "session": texts(policies.session),
+            "scps": [texts(level) for level in policies.scps or ()],
+            "rcps": [texts(level) for level in policies.rcps or ()],
+            "vpce": texts(policies.vpce or policies.endpoint),
+        }
+        whole = {
+            "policies": given | {
+                "resource": text(policies.resource) if policies.has_resource_policy() else None,
+            },
+            "request": msgspec.structs.asdict(request) | {
+                "context": context | dict.fromkeys(request.unknown, UNKNOWN),
+            },
+            "options": case.options,
+        }
+        try:
+            outcome = evaluate(whole)
+        except RequestFault as error:
+            raise CaseError(f"the request cannot be decided: {error}") from error
+        except DocumentFault as error:
+            raise CaseError(f"a policy cannot be read: {error}") from error
+        except ValueError as error:
+            raise CaseError(str(error)) from error
+        return Answer(outcome.result, outcome.deciders, "reference")
+
+
+def _needs_reference(case: Case) -> bool:
+    context = case.request.context or {}
+    return (
+        case.policies.has_other_layers()
+        or not _TABLE_OPTIONS.issuperset(case.options)
+        or len({key.lower() for key in context}) < len(context)
+    )
+
+
+def _assumed_root(context: dict[str, str | list[str] | None], unknown: list[str]) -> bool | None:
+    if any(name.lower() == "aws:assumedroot" for name in unknown):
+        return None
+    value = next((v for k, v in context.items() if k.lower() == "aws:assumedroot"), None)
+    if isinstance(value, list):
+        value = value[0] if len(value) == 1 else None
+    return value is not None and value.lower() == "true"
+
+
+def _compiled(texts: tuple[bytes, ...], options: dict[str, str]) -> Session:
+    from ..compiler import compile as compile_policies
+    from ..grammar import parse_policy
+
+    documents = [
+        parse_policy(text, name=f"identity[{index}]") for index, text in enumerate(texts)
+    ]
+    chosen = Options.from_mapping({"invalid_statement": "never"} | options)
+    return compile_policies(documents, options=chosen).session()
+
+
+def _lower_first(text: str) -> str:
+    return text if text[1:2].isupper() else text[:1].lower() + text[1:]

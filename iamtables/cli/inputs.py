@@ -1,0 +1,101 @@
+"""Arguments that several verbs share: policies, options of a compilation, `key=value` pairs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+if TYPE_CHECKING:
+    from ..grammar.tree import PolicyDocument
+    from ..options import Options
+    from ..runtime import Table
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+TABLE_SUFFIX = ".iamt"
+
+
+def compilation_options(command: Command) -> Command:
+    """Adds `--strict` and `--option`, which say how policies are read."""
+    for decorate in (
+        click.option("--strict", is_flag=True,
+                     help="Refuse what AWS would refuse to store, instead of going past it."),
+        click.option("--option", "options", multiple=True, metavar="NAME=VALUE",
+                     help="A choice that the semantics leave open, e.g. resource_glob=segment."),
+    ):
+        command = decorate(command)
+    return command
+
+
+def parse_pair(text: str, option: str) -> tuple[str, str]:
+    """`key=value` -> (key, value); the value may hold `=` and may be empty."""
+    key, separator, value = text.partition("=")
+    if not separator or not key.strip():
+        raise click.UsageError(f"{option} needs KEY=VALUE, not `{text}`")
+    return key.strip(), value
+
+
+def parse_options(pairs: Iterable[str], **defaults: str) -> Options:
+    """`--option` values over defaults, checked."""
+    from ..errors import RequestError
+    from ..options import Options
+
+    values = defaults | dict(parse_pair(pair, "--option") for pair in pairs)
+    try:
+        return Options.from_mapping(values)
+    except RequestError as error:
+        raise click.UsageError(f"{error.message} ({error.help})") from error
+
+
+def parse_context(pairs: Iterable[str], option: str = "--context") -> dict[str, str | list[str]]:
+    """`key=value` pairs to a request context; a key given again becomes a list (COND-11)."""
+    context: dict[str, str | list[str]] = {}
+    spelling: dict[str, str] = {}
+    for pair in pairs:
+        key, value = parse_pair(pair, option)
+        key = spelling.setdefault(key.lower(), key)
+        present = context.get(key)
+        if present is None:
+            context[key] = value
+        elif isinstance(present, list):
+            present.append(value)
+        else:
+            context[key] = [present, value]
+    return context
+
+
+def load_documents(policies: Sequence[str], *, is_strict: bool) -> list[PolicyDocument]:
+    """Documents of files, directories, globs or `-`; what was gone past is told on stderr."""
+    from ..grammar import load_policy
+
+    mode: Any = "strict" if is_strict else "lenient"
+    documents: list[PolicyDocument] = []
+    for policy in policies:
+        for document in load_policy(policy, mode=mode):
+            documents.append(document)
+            for diagnostic in document.diagnostics:
+                click.echo(diagnostic.render() + "\n", err=True)
+    return documents
+
+
+def load_table(policies: Sequence[str], options: Sequence[str], *, is_strict: bool
+               ) -> tuple[Table, list[PolicyDocument]]:
+    """A table from policies, or from one compiled file; with the documents it was made from."""
+    compiled = [name for name in policies if name.endswith(TABLE_SUFFIX)]
+    if compiled:
+        if len(policies) > 1:
+            raise click.UsageError(f"`{compiled[0]}` is a compiled table and must come alone")
+        if options or is_strict:
+            raise click.UsageError("--option and --strict belong to `iamtables compile`; "
+                                   f"`{compiled[0]}` is compiled already")
+        from .. import open_table
+
+        return open_table(Path(compiled[0])), []
+    from ..compiler import compile as compile_policies
+
+    chosen = parse_options(options)
+    documents = load_documents(policies, is_strict=is_strict)
+    return compile_policies(documents, options=chosen), documents

@@ -1,0 +1,59 @@
+"""Where output goes: data on stdout, talk on stderr, files whole or not at all."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..errors import SourceError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+_WIDTH_OF_A_PIPE = 160
+_NARROWEST = 60
+
+
+def make_console(*, is_talk: bool = False) -> Console:
+    """A rich console on stdout, or on stderr for talk. A pipe gets wide lines and no colour."""
+    from rich.console import Console
+
+    stream = sys.stderr if is_talk else sys.stdout
+    if stream.isatty():
+        width = None
+        if shutil.get_terminal_size().columns < _NARROWEST:
+            width = _NARROWEST
+    else:
+        width = int(os.environ.get("COLUMNS", _WIDTH_OF_A_PIPE))
+    return Console(file=stream, highlight=False, width=width, soft_wrap=False)
+
+
+@contextmanager
+def written_whole(path: str | Path) -> Iterator[Path]:
+    """A temporary path beside `path`, renamed to it on success and removed on any failure.
+
+    Raises SourceError when the directory cannot be written to.
+    """
+    target = Path(path)
+    if target.is_dir():
+        raise SourceError(f"`{target}` is a directory", path=str(target),
+                          help="give the name of a file to write")
+    temporary = target.with_name(f".{target.name}.{os.getpid()}.part")
+    try:
+        # opened here so that a directory that is missing is found before the work begins
+        temporary.touch(exist_ok=False)
+    except OSError as error:
+        raise SourceError(f"cannot write `{target}`: {error.strerror}", path=str(target),
+                          help="choose a directory that exists and may be written to") from error
+    try:
+        yield temporary
+        os.replace(temporary, target)
+    except BaseException:
+        with suppress(OSError):
+            temporary.unlink()
+        raise
