@@ -9,7 +9,7 @@ Spans are code-point offsets into `Source.text`; lines and columns are computed 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal, NamedTuple
+from typing import ClassVar, Literal, NamedTuple
 
 from ..errors import Diagnostic
 from ..source import Source, Span
@@ -18,6 +18,8 @@ PolicyType = Literal[
     "identity", "boundary", "session", "resource", "trust", "scp", "rcp", "vpce"
 ]
 Mode = Literal["strict", "lenient"]
+Version = Literal["2008-10-17", "2012-10-17"]
+PrincipalKind = Literal["AWS", "Service", "Federated", "CanonicalUser"]
 Fault = Literal["statement", "effect", "action", "resource", "principal", "condition"]
 """The part of a statement that could not be understood. `statement` stands for a violation that
 concerns the statement as a whole (an element that is not allowed there, an unknown element that
@@ -30,6 +32,8 @@ class Text:
     The span covers the token as written, quotes included.
     """
 
+    type: ClassVar[str] = "STRING"
+    """Terminal of `policy.lark`, so that the lexer can hand a `Text` straight to the parser."""
     value: str
     span: Span
 
@@ -60,7 +64,7 @@ class ResourceElement:
 class PrincipalEntry:
     """One value of a principal map. `kind` is its key; `"*"` alone is kind `AWS`, value `*`."""
 
-    kind: Literal["AWS", "Service", "Federated", "CanonicalUser"]
+    kind: PrincipalKind
     text: Text
     is_void: bool = False
 
@@ -120,7 +124,7 @@ class PolicyDocument:
     span: Span
     """The policy object (inside a wrapper, if it came in one)."""
     policy_type: PolicyType
-    version: Literal["2008-10-17", "2012-10-17"]
+    version: Version
     statements: tuple[StatementNode, ...]
     diagnostics: tuple[Diagnostic, ...] = field(default=())
     is_faulty: bool = False
