@@ -26,8 +26,9 @@ from .variables import check_variables
 from .vocabulary import MULTIVALUED_KEYS, OPERATORS, SPELLINGS, Operator
 
 
-def read_condition(value: JsonValue, variables: bool,
-                   findings: Findings) -> tuple[tuple[ConditionEntry, ...], bool]:
+def read_condition(
+    value: JsonValue, variables: bool, findings: Findings
+) -> tuple[tuple[ConditionEntry, ...], bool]:
     """The entries of a `Condition`, and whether any part of it is faulty, which has been
     reported."""
     if not isinstance(value, JsonObject):
@@ -38,8 +39,9 @@ def read_condition(value: JsonValue, variables: bool,
     for name, (operator_text, keys) in value.members.items():
         operator = _read_operator(operator_text, findings)
         if not isinstance(keys, JsonObject):
-            _report_shape(keys, f"the value of {quoted(name)}", "an object of condition keys",
-                          findings)
+            _report_shape(
+                keys, f"the value of {quoted(name)}", "an object of condition keys", findings
+            )
             is_faulty = True
             continue
         if operator is None:
@@ -51,21 +53,27 @@ def read_condition(value: JsonValue, variables: bool,
                 continue
             if operator is not None:
                 _check_entry(operator, key, values, value_list.span, variables, findings)
-            entries.append(ConditionEntry(
-                operator_text,
-                operator.set_operator if operator else "",
-                operator.base if operator else None,
-                operator.if_exists if operator else False,
-                key,
-                values,
-                Span(key.span.start, value_list.span.end),
-            ))
+            entries.append(
+                ConditionEntry(
+                    operator_text,
+                    operator.set_operator if operator else "",
+                    operator.base if operator else None,
+                    operator.if_exists if operator else False,
+                    key,
+                    values,
+                    Span(key.span.start, value_list.span.end),
+                )
+            )
     return tuple(entries), is_faulty
 
 
 def _report_shape(value: JsonValue, what: str, wanted: str, findings: Findings) -> None:
-    findings.add(CONDITION_SHAPE, value.span, f"{what} must be {wanted}, not {described(value)}",
-                 help='a condition is `{"operator": {"key": "value"}}`')
+    findings.add(
+        CONDITION_SHAPE,
+        value.span,
+        f"{what} must be {wanted}, not {described(value)}",
+        help='a condition is `{"operator": {"key": "value"}}`',
+    )
 
 
 def _read_operator(text: Text, findings: Findings) -> Operator | None:
@@ -74,14 +82,22 @@ def _read_operator(text: Text, findings: Findings) -> Operator | None:
         return operator
     spelling = SPELLINGS.get(text.value.lower())
     if spelling is not None:
-        findings.add(OPERATOR_CASE, text.span,
-                     f"condition operator {quoted(text.value)} is written in another case",
-                     help=f"write `{spelling}`")
+        findings.add(
+            OPERATOR_CASE,
+            text.span,
+            f"condition operator {quoted(text.value)} is written in another case",
+            help=f"write `{spelling}`",
+        )
         return OPERATORS[spelling]
     best = closest(text.value, OPERATORS)
-    findings.add(UNKNOWN_OPERATOR, text.span, f"{quoted(text.value)} is no condition operator",
-                 help=f"did you mean `{best}`?" if best else "see the condition operators of the "
-                 "IAM User Guide")
+    findings.add(
+        UNKNOWN_OPERATOR,
+        text.span,
+        f"{quoted(text.value)} is no condition operator",
+        help=f"did you mean `{best}`?"
+        if best
+        else "see the condition operators of the IAM User Guide",
+    )
     return None
 
 
@@ -100,32 +116,48 @@ def _read_values(key: Text, value: JsonValue, findings: Findings) -> tuple[Text,
         elif isinstance(item, JsonScalar) and item.lexeme != "null":
             values.append(Text(item.lexeme, item.span))
         else:
-            findings.add(CONDITION_SHAPE, item.span, f"a value of {quoted(key.value)} must be a "
-                         f"string, a number or a boolean, not {described(item)}",
-                         help='write `"key": "value"` or `"key": ["value", ...]`')
+            findings.add(
+                CONDITION_SHAPE,
+                item.span,
+                f"a value of {quoted(key.value)} must be a "
+                f"string, a number or a boolean, not {described(item)}",
+                help='write `"key": "value"` or `"key": ["value", ...]`',
+            )
             is_faulty = True
     return None if is_faulty else tuple(values)
 
 
-def _check_entry(operator: Operator, key: Text, values: tuple[Text, ...], values_span: Span,
-                 variables: bool, findings: Findings) -> None:
+def _check_entry(
+    operator: Operator,
+    key: Text,
+    values: tuple[Text, ...],
+    values_span: Span,
+    variables: bool,
+    findings: Findings,
+) -> None:
     base = operator.base
     if not operator.set_operator and base != "Null" and key.value.lower() in MULTIVALUED_KEYS:
-        findings.add(MULTIVALUED_PLAIN, key.span,
-                     f"key {quoted(key.value)} is multivalued, so `{base}` alone never matches it",
-                     help=f"write `ForAnyValue:{base}` or `ForAllValues:{base}`")
+        findings.add(
+            MULTIVALUED_PLAIN,
+            key.span,
+            f"key {quoted(key.value)} is multivalued, so `{base}` alone never matches it",
+            help=f"write `ForAnyValue:{base}` or `ForAllValues:{base}`",
+        )
     if not values:
         always = "true" if "Not" in base else "false"
-        findings.add(CONDITION_EMPTY, values_span,
-                     f"key {quoted(key.value)} has no values, so the condition is {always} whenever "
-                     "the key is present", help="list the values, or remove the key")
+        findings.add(
+            CONDITION_EMPTY,
+            values_span,
+            f"key {quoted(key.value)} has no values, so the condition is {always} "
+            "whenever the key is present",
+            help="list the values, or remove the key",
+        )
     family = family_of(base)
     for value in values:
         _check_value(base, family, value, variables, findings)
 
 
-def _check_value(base: str, family: str, value: Text, variables: bool,
-                 findings: Findings) -> None:
+def _check_value(base: str, family: str, value: Text, variables: bool, findings: Findings) -> None:
     text = value.value
     has_variable = False
     if "${" in text and family in ("String", "Arn", "Bool"):
@@ -137,24 +169,38 @@ def _check_value(base: str, family: str, value: Text, variables: bool,
         if "Equals" in base and ("*" in text or "?" in text):
             _check_equals(base, value, variables, findings)
     elif family == "Arn":
-        if not has_variable and not (text.startswith("arn")
-                                     and text.count(":") >= SEGMENT_COUNT - 1):
-            findings.add(ARN_COND_SHORT, value.span,
-                         f"{quoted(text)} is no full ARN, so `{base}` cannot compare with it",
-                         help="write all six segments, `arn:*:*:*:*:*` for any ARN")
+        if not has_variable and not (
+            text.startswith("arn") and text.count(":") >= SEGMENT_COUNT - 1
+        ):
+            findings.add(
+                ARN_COND_SHORT,
+                value.span,
+                f"{quoted(text)} is no full ARN, so `{base}` cannot compare with it",
+                help="write all six segments, `arn:*:*:*:*:*` for any ARN",
+            )
     elif has_variable:
-        findings.add(VAR_BOOL, value.span, f"{quoted(text)} holds a policy variable under `Bool`",
-                     help="not every AWS document knows variables there; test that they work")
+        findings.add(
+            VAR_BOOL,
+            value.span,
+            f"{quoted(text)} holds a policy variable under `Bool`",
+            help="not every AWS document knows variables there; test that they work",
+        )
     else:
         check, wanted, help = OPERAND_CHECKS[family]
         if not check(text):
-            findings.add(COND_POLICY_VALUE, value.span,
-                         f"{quoted(text)} is not {wanted}, so `{base}` cannot compare with it",
-                         help=help)
+            findings.add(
+                COND_POLICY_VALUE,
+                value.span,
+                f"{quoted(text)} is not {wanted}, so `{base}` cannot compare with it",
+                help=help,
+            )
         elif family == "Date" and len(text) == 4 and text.isdigit():
-            findings.add(DATE_YEAR_OR_EPOCH, value.span,
-                         f"`{text}` is read as seconds since 1970 and not as a year",
-                         help=f"write `{text}-01-01` for the year")
+            findings.add(
+                DATE_YEAR_OR_EPOCH,
+                value.span,
+                f"`{text}` is read as seconds since 1970 and not as a year",
+                help=f"write `{text}-01-01` for the year",
+            )
 
 
 def _check_equals(base: str, value: Text, variables: bool, findings: Findings) -> None:
@@ -162,6 +208,9 @@ def _check_equals(base: str, value: Text, variables: bool, findings: Findings) -
     if not any(isinstance(token, Star | Question) for token in tokens):
         return
     like = "StringNotLike" if "Not" in base else "StringLike"
-    findings.add(STRINGEQUALS_WILDCARD, value.span,
-                 f"`{base}` takes the wildcard in {quoted(value.value)} as an ordinary character",
-                 help=f"write `{like}` for a pattern, or `${{*}}` and `${{?}}` for the characters")
+    findings.add(
+        STRINGEQUALS_WILDCARD,
+        value.span,
+        f"`{base}` takes the wildcard in {quoted(value.value)} as an ordinary character",
+        help=f"write `{like}` for a pattern, or `${{*}}` and `${{?}}` for the characters",
+    )

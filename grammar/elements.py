@@ -60,18 +60,27 @@ def report_type(value: JsonValue, what: str, wanted: str, findings: Findings) ->
     help = f"write {wanted}"
     if isinstance(value, JsonScalar) and value.lexeme != "null":
         help = f'write it in double quotes: `"{value.lexeme}"`'
-    findings.add(ELEMENT_TYPE, value.span, f"{what} must be {wanted}, not {described(value)}",
-                 help=help)
+    findings.add(
+        ELEMENT_TYPE, value.span, f"{what} must be {wanted}, not {described(value)}", help=help
+    )
 
 
 def _check_empty(name: str, span: Span, findings: Findings) -> bool:
     """Reports an empty list; True if it spoils the statement (GRAM-23)."""
     if name.startswith("Not"):
-        findings.add(EMPTY_NOT_LIST, span, f"`{name}` is empty, so it would exclude nothing",
-                     help=f"write `\"{name[3:]}\": \"*\"` if everything is meant")
+        findings.add(
+            EMPTY_NOT_LIST,
+            span,
+            f"`{name}` is empty, so it would exclude nothing",
+            help=f'write `"{name[3:]}": "*"` if everything is meant',
+        )
         return True
-    findings.add(EMPTY_LIST, span, f"`{name}` is empty, so the statement matches nothing",
-                 help="list what the statement is about, or remove it")
+    findings.add(
+        EMPTY_LIST,
+        span,
+        f"`{name}` is empty, so the statement matches nothing",
+        help="list what the statement is about, or remove it",
+    )
     return False
 
 
@@ -91,8 +100,9 @@ def action_problem(text: str) -> str:
     return "colon" if ":" in name else ""
 
 
-def read_action(name: str, value: JsonValue, policy_type: PolicyType,
-                findings: Findings) -> ActionElement | None:
+def read_action(
+    name: str, value: JsonValue, policy_type: PolicyType, findings: Findings
+) -> ActionElement | None:
     """`Action` or `NotAction`; None if it is faulty, which has been reported."""
     entries = read_strings(value, name, findings)
     if entries is None or (not entries and _check_empty(name, value.span, findings)):
@@ -105,9 +115,12 @@ def read_action(name: str, value: JsonValue, policy_type: PolicyType,
             if problem != "colon":
                 void.append(i)
         elif policy_type == "rcp" and not entry.value.strip("*"):
-            findings.add(RCP_ACTION_STAR, entry.span,
-                         "AWS may refuse `*` as an action of a resource control policy",
-                         help="name the services: `s3:*`, `sts:*`")
+            findings.add(
+                RCP_ACTION_STAR,
+                entry.span,
+                "AWS may refuse `*` as an action of a resource control policy",
+                help="name the services: `s3:*`, `sts:*`",
+            )
     return ActionElement(name == "NotAction", value.span, entries, frozenset(void))
 
 
@@ -115,16 +128,25 @@ def _report_action(problem: str, entry: Text, findings: Findings) -> None:
     text = entry.value
     shown = quoted(text)
     if problem == "space":
-        findings.add(ACTION_SPACE, entry.span, f"action {shown} holds white space, so it matches "
-                     "nothing", help=f"write {quoted(''.join(text.split()))}")
+        findings.add(
+            ACTION_SPACE,
+            entry.span,
+            f"action {shown} holds white space, so it matches nothing",
+            help=f"write {quoted(''.join(text.split()))}",
+        )
         return
     if problem == "colon":
-        findings.add(ACTION_COLON, entry.span, f"action {shown} has a second colon, which no action "
-                     "name has", help="write `service:Name`")
+        findings.add(
+            ACTION_COLON,
+            entry.span,
+            f"action {shown} has a second colon, which no action name has",
+            help="write `service:Name`",
+        )
         return
     service, colon, _ = text.partition(":")
     if colon and _WILD.search(service):
-        why, help = "has a wildcard in its service", "name the service, or write `*` for all of them"
+        why = "has a wildcard in its service"
+        help = "name the service, or write `*` for all of them"
     elif colon and not service:
         why, help = "names no service", "write `service:Name`"
     elif colon:
@@ -154,9 +176,14 @@ class ResourceFacts(NamedTuple):
     @property
     def is_unremarkable(self) -> bool:
         return self.is_star or (
-            self.is_arn and self.segment_count == SEGMENT_COUNT
-            and not (self.can_span or self.has_service_wildcard or self.has_type_wildcard
-                     or self.has_early_variable)
+            self.is_arn
+            and self.segment_count == SEGMENT_COUNT
+            and not (
+                self.can_span
+                or self.has_service_wildcard
+                or self.has_type_wildcard
+                or self.has_early_variable
+            )
         )
 
 
@@ -202,8 +229,14 @@ def _shape(text: str) -> str:
     return "".join(pieces)
 
 
-def read_resource(name: str, value: JsonValue, policy_type: PolicyType, variables: bool,
-                  findings: Findings, spanning: list[Text]) -> ResourceElement | None:
+def read_resource(
+    name: str,
+    value: JsonValue,
+    policy_type: PolicyType,
+    variables: bool,
+    findings: Findings,
+    spanning: list[Text],
+) -> ResourceElement | None:
     """`Resource` or `NotResource`; None if it is faulty, which has been reported.
 
     Entries that may match across colons are appended to `spanning`: they are too common to be
@@ -243,10 +276,13 @@ def report_spanning(spanning: list[Text], findings: Findings) -> None:
     if spanning:
         others = len(spanning) - 1
         more = f", and so has {others} more" if others == 1 else f", and so have {others} more"
-        findings.add(RES_SPAN, spanning[0].span,
-                     f"resource {quoted(spanning[0].value)} has a `*` that may match across colons"
-                     f"{more if others else ''}",
-                     help="write that segment out where the names of resources may hold colons")
+        findings.add(
+            RES_SPAN,
+            spanning[0].span,
+            f"resource {quoted(spanning[0].value)} has a `*` that may match across colons"
+            f"{more if others else ''}",
+            help="write that segment out where the names of resources may hold colons",
+        )
 
 
 def _report_not_arn(entry: Text, findings: Findings) -> None:
@@ -258,8 +294,12 @@ def _report_not_arn(entry: Text, findings: Findings) -> None:
         help = "write `arn:` in lower case"
     elif text.strip() != text:
         help = "remove the white space around it"
-    findings.add(RES_NOT_ARN, entry.span, f"resource {quoted(text)} is neither `*` nor an ARN, so it "
-                 "matches nothing", help=help)
+    findings.add(
+        RES_NOT_ARN,
+        entry.span,
+        f"resource {quoted(text)} is neither `*` nor an ARN, so it matches nothing",
+        help=help,
+    )
 
 
 def _short_arn(facts: ResourceFacts, policy_type: PolicyType) -> str:
@@ -271,29 +311,42 @@ def _short_arn(facts: ResourceFacts, policy_type: PolicyType) -> str:
     return "padded"
 
 
-def _report_short_arn(entry: Text, meaning: str, policy_type: PolicyType,
-                      findings: Findings) -> None:
+def _report_short_arn(
+    entry: Text, meaning: str, policy_type: PolicyType, findings: Findings
+) -> None:
     effect = {
         "padded": "the missing ones are read as `*`",
         "void": "so it matches nothing",
         "invalid": f"which {TYPE_NAMES[policy_type]} must not have",
     }[meaning]
-    findings.add(RES_SHORT_ARN, entry.span,
-                 f"resource {quoted(entry.value)} has fewer than six segments, {effect}",
-                 help="write all six: `arn:partition:service:region:account:resource`",
-                 severity="error" if meaning == "invalid" else None)
+    findings.add(
+        RES_SHORT_ARN,
+        entry.span,
+        f"resource {quoted(entry.value)} has fewer than six segments, {effect}",
+        help="write all six: `arn:partition:service:region:account:resource`",
+        severity="error" if meaning == "invalid" else None,
+    )
 
 
 def _report_wildcards(entry: Text, facts: ResourceFacts, findings: Findings) -> None:
     if facts.has_service_wildcard:
-        findings.add(RES_SERVICE_WILDCARD, entry.span,
-                     f"resource {quoted(entry.value)} has a wildcard in its service",
-                     help="name the service; AWS documents no wildcard there")
+        findings.add(
+            RES_SERVICE_WILDCARD,
+            entry.span,
+            f"resource {quoted(entry.value)} has a wildcard in its service",
+            help="name the service; AWS documents no wildcard there",
+        )
     if facts.has_type_wildcard:
-        findings.add(RES_TYPE_WILDCARD, entry.span,
-                     f"resource {quoted(entry.value)} has a wildcard in its resource type",
-                     help="name the type; AWS documents no wildcard there")
+        findings.add(
+            RES_TYPE_WILDCARD,
+            entry.span,
+            f"resource {quoted(entry.value)} has a wildcard in its resource type",
+            help="name the type; AWS documents no wildcard there",
+        )
     if facts.has_early_variable:
-        findings.add(VAR_EARLY_SEGMENT, entry.span,
-                     f"resource {quoted(entry.value)} has a variable before its fifth colon",
-                     help="AWS documents variables only behind it; write the segment out")
+        findings.add(
+            VAR_EARLY_SEGMENT,
+            entry.span,
+            f"resource {quoted(entry.value)} has a variable before its fifth colon",
+            help="AWS documents variables only behind it; write the segment out",
+        )

@@ -27,10 +27,26 @@ class Finding:
     severity: Severity
     rule: str = ""
 
-    def at(self, source: Source, span: Span, message: str, *, help: str = "", label: str = "",
-           severity: Severity | None = None) -> Diagnostic:
-        return Diagnostic(self.code, self.name, severity or self.severity, message,
-                          source.locate(span), help, label, self.rule)
+    def at(
+        self,
+        source: Source,
+        span: Span,
+        message: str,
+        *,
+        help: str = "",
+        label: str = "",
+        severity: Severity | None = None,
+    ) -> Diagnostic:
+        return Diagnostic(
+            self.code,
+            self.name,
+            severity or self.severity,
+            message,
+            source.locate(span),
+            help,
+            label,
+            self.rule,
+        )
 
 
 class Findings:
@@ -41,15 +57,24 @@ class Findings:
         self._found: dict[bool, list[tuple[Span, Diagnostic]]] = {True: [], False: []}
         self._dropped_count = 0
 
-    def add(self, finding: Finding, span: Span, message: str, *, help: str = "", label: str = "",
-            severity: Severity | None = None) -> None:
+    def add(
+        self,
+        finding: Finding,
+        span: Span,
+        message: str,
+        *,
+        help: str = "",
+        label: str = "",
+        severity: Severity | None = None,
+    ) -> None:
         """Records that `finding` holds at `span`; `severity` overrides the usual one."""
         found = self._found[(severity or finding.severity) == "error"]
         if len(found) >= MAX_DIAGNOSTICS:
             self._dropped_count += 1
             return
-        diagnostic = finding.at(self.source, span, message, help=help, label=label,
-                                severity=severity)
+        diagnostic = finding.at(
+            self.source, span, message, help=help, label=label, severity=severity
+        )
         found.append((span, diagnostic))
 
     @property
@@ -63,8 +88,9 @@ class Findings:
         if errors_first:
             ordered.sort(key=lambda d: d.severity != "error")
         if self._dropped_count:
-            last = TOO_MANY.at(self.source, both[0][0],
-                               f"{self._dropped_count} more findings are not listed")
+            last = TOO_MANY.at(
+                self.source, both[0][0], f"{self._dropped_count} more findings are not listed"
+            )
             ordered.append(replace(last, location=None))
         return tuple(ordered)
 

@@ -66,8 +66,12 @@ def _scan(text: str) -> None:
         at = _skip(text, at)
         if not closers:
             if at < len(text):
-                raise _Problem(at, at + 1, "there is text after the end of the document",
-                               "a file holds one JSON document; remove what follows it")
+                raise _Problem(
+                    at,
+                    at + 1,
+                    "there is text after the end of the document",
+                    "a file holds one JSON document; remove what follows it",
+                )
             return
         closer, _ = closers[-1]
         found = text[at : at + 1]
@@ -77,8 +81,12 @@ def _scan(text: str) -> None:
         elif found == ",":
             comma, at = at, _skip(text, at + 1)
             if text[at : at + 1] in ("}", "]"):
-                raise _Problem(comma, comma + 1, f"a comma stands before `{text[at]}`",
-                               "remove the trailing comma")
+                raise _Problem(
+                    comma,
+                    comma + 1,
+                    f"a comma stands before `{text[at]}`",
+                    "remove the trailing comma",
+                )
             if closer == "}":
                 at = _key(text, at, closers)
             expects_value = True
@@ -127,35 +135,55 @@ def _string(text: str, at: int) -> int:
     if found == '"':
         return end + 1
     if found == "":
-        raise _Problem(at, end, "the text ends inside a string",
-                       "close the string with a double quote; the file may be cut off")
+        raise _Problem(
+            at,
+            end,
+            "the text ends inside a string",
+            "close the string with a double quote; the file may be cut off",
+        )
     if found == "\\":
         length = 6 if text[end + 1 : end + 2] == "u" else 2
-        raise _Problem(end, end + length,
-                       f"{quoted(text[end:end + length])} is no escape that JSON knows",
-                       "write a backslash itself as `\\\\`")
+        raise _Problem(
+            end,
+            end + length,
+            f"{quoted(text[end : end + length])} is no escape that JSON knows",
+            "write a backslash itself as `\\\\`",
+        )
     if found in "\r\n":
-        raise _Problem(at, end, "a string does not end on its line",
-                       "close it with a double quote, or write a line break as `\\n`")
-    raise _Problem(end, end + 1, f"a string holds the control character U+{ord(found):04X}",
-                   f"write it as `\\u{ord(found):04x}`, or remove it")
+        raise _Problem(
+            at,
+            end,
+            "a string does not end on its line",
+            "close it with a double quote, or write a line break as `\\n`",
+        )
+    raise _Problem(
+        end,
+        end + 1,
+        f"a string holds the control character U+{ord(found):04X}",
+        f"write it as `\\u{ord(found):04x}`, or remove it",
+    )
 
 
 def _unclosed(text: str, closers: list[tuple[str, int]]) -> _Problem:
     end = len(text)
     if not closers:
-        return _Problem(end - 1, end, "the text ends before the document does",
-                        "the file may be cut off")
+        return _Problem(
+            end - 1, end, "the text ends before the document does", "the file may be cut off"
+        )
     closer, opened = closers[-1]
-    return _Problem(opened, opened + 1,
-                    f"the text ends before the `{closer}` that closes this `{text[opened]}`",
-                    f"add the missing `{closer}`; the file may be cut off")
+    return _Problem(
+        opened,
+        opened + 1,
+        f"the text ends before the `{closer}` that closes this `{text[opened]}`",
+        f"add the missing `{closer}`; the file may be cut off",
+    )
 
 
 def _unexpected(text: str, at: int, wanted: str) -> _Problem:
     if at == len(text):
-        return _Problem(at - 1, at, f"expected {wanted}, found the end of the text",
-                        "the file may be cut off")
+        return _Problem(
+            at - 1, at, f"expected {wanted}, found the end of the text", "the file may be cut off"
+        )
     found = text[at]
     word = _WORD.match(text, at)
     end = word.end() if word else at + 1

@@ -43,7 +43,7 @@ class JsonArray:
     """An array. `is_text` claims that every item is a `Text`."""
 
     __slots__ = ("end", "is_text", "items", "start")
-    type: ClassVar[str] = "STRINGS"
+    type: ClassVar[str] = "VALUE"
 
     def __init__(self, start: int, end: int, items: list[Any], is_text: bool) -> None:
         self.start = start
@@ -59,10 +59,10 @@ class JsonArray:
 class JsonScalar:
     """A number, `true`, `false` or `null`, as written."""
 
-    __slots__ = ("lexeme", "span", "type")
+    __slots__ = ("lexeme", "span")
+    type: ClassVar[str] = "VALUE"
 
-    def __init__(self, type: str, lexeme: str, span: Span) -> None:
-        self.type = type
+    def __init__(self, lexeme: str, span: Span) -> None:
         self.lexeme = lexeme
         self.span = span
 
@@ -87,9 +87,9 @@ def kind_of(value: JsonValue) -> JsonKind:
         return "object"
     if isinstance(value, JsonArray):
         return "array"
-    if value.type == "NUMBER":
-        return "number"
-    return "null" if value.lexeme == "null" else "boolean"
+    if value.lexeme == "null":
+        return "null"
+    return "boolean" if value.lexeme in ("true", "false") else "number"
 
 
 def described(value: JsonValue) -> str:
@@ -192,7 +192,7 @@ class _Actions:
 
 
 _ITEM = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+"')
-"""A string inside text that has already matched STRINGS."""
+"""A string inside an array of strings that has already matched VALUE."""
 
 
 def _text(text: str, start: int, end: int) -> Text:
@@ -228,15 +228,17 @@ def _lex(terminals: Terminals, data: _Input) -> Iterator[Any]:
                     raise _too_deep(source, start)
             key = _text(text, text.index('"', start), text.rindex('"', start, position) + 1)
             yield _Key(kind, key, start, repeats)
-        elif kind == "STRING":
-            yield _text(text, start, position)
-        elif kind == "STRINGS":
-            if depth >= MAX_DEPTH:
-                raise _too_deep(source, start)
-            spans = [m.span() for m in _ITEM.finditer(text, start + 1, position)]
-            yield JsonArray(start, position, [_text(text, a, b) for a, b in spans], True)
-        elif kind == "NUMBER" or kind == "CONSTANT":
-            yield JsonScalar(kind, match[kind], Span(start, position))
+        elif kind == "VALUE":
+            first = text[start]
+            if first == '"':
+                yield _text(text, start, position)
+            elif first == "[":
+                if depth >= MAX_DEPTH:
+                    raise _too_deep(source, start)
+                spans = [m.span() for m in _ITEM.finditer(text, start + 1, position)]
+                yield JsonArray(start, position, [_text(text, a, b) for a, b in spans], True)
+            else:
+                yield JsonScalar(text[start:position], Span(start, position))
         else:
             if kind == "LBRACE" or kind == "LBRACKET":
                 depth += 1

@@ -15,7 +15,6 @@ from functools import cache
 from importlib import resources
 from typing import Any, Protocol
 
-
 Terminals = tuple[tuple[str, str], ...]
 """Name and regular expression of a grammar's terminals, in the order in which they are tried."""
 

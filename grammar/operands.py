@@ -76,13 +76,23 @@ def is_ip_range(text: str) -> bool:
 
 OPERAND_CHECKS: dict[str, tuple[Callable[[str], bool], str, str]] = {
     "Numeric": (is_number, "a number", "write a number such as `10` or `0.5`"),
-    "Date": (is_date, "a date", "write `2030-01-31T00:00:00Z`, with its time zone, or epoch seconds"),
+    "Date": (
+        is_date,
+        "a date",
+        "write `2030-01-31T00:00:00Z`, with its time zone, or epoch seconds",
+    ),
     "Bool": (is_boolean, "`true` or `false`", "write `true` or `false`"),
-    "Null": (is_boolean, "`true` or `false`", "write `true` for an absent key, `false` for one "
-             "that is present"),
+    "Null": (
+        is_boolean,
+        "`true` or `false`",
+        "write `true` for an absent key, `false` for one that is present",
+    ),
     "Binary": (is_base64, "base64 text", "encode the bytes in base64, with padding"),
-    "Ip": (is_ip_range, "an IP address range", "write an address or a range such as "
-           "`198.51.100.0/24`"),
+    "Ip": (
+        is_ip_range,
+        "an IP address range",
+        "write an address or a range such as `198.51.100.0/24`",
+    ),
 }
 """By family: the check, what it asks for, and the remedy."""
 

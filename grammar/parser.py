@@ -12,7 +12,7 @@ from dataclasses import replace
 from ..errors import LimitError, PolicySemanticError, PolicySyntaxError
 from ..source import Source, Span
 from .findings import DUP_KEY, NOT_AN_OBJECT, NOT_UTF8, Findings, quoted
-from .json_syntax import Json, JsonObject, described, parse_json
+from .json_syntax import Json, JsonObject, JsonValue, described, parse_json
 from .structure import read_document
 from .tree import Mode, PolicyDocument, PolicyType
 
@@ -22,8 +22,14 @@ MAX_CHARACTERS = 2 * 1024 * 1024
 _BOM = "\ufeff"
 
 
-def parse_policy(text: str | bytes, *, name: str = "<policy>", mode: Mode = "lenient",
-                 policy_type: PolicyType = "identity", date: str = "") -> PolicyDocument:
+def parse_policy(
+    text: str | bytes,
+    *,
+    name: str = "<policy>",
+    mode: Mode = "lenient",
+    policy_type: PolicyType = "identity",
+    date: str = "",
+) -> PolicyDocument:
     """The policy document in `text`, which messages call `name`.
 
     mode : `strict` refuses what AWS would refuse to store; `lenient` records it and goes on
@@ -37,22 +43,32 @@ def parse_policy(text: str | bytes, *, name: str = "<policy>", mode: Mode = "len
     return read_policy(source, json, json.root, mode=mode, policy_type=policy_type)
 
 
-def read_policy(source: Source, json: Json, root: object, *, mode: Mode,
-                policy_type: PolicyType) -> PolicyDocument:
+def read_policy(
+    source: Source, json: Json, root: JsonValue, *, mode: Mode, policy_type: PolicyType
+) -> PolicyDocument:
     """The policy in `root`, which is `json.root` or a part of it."""
     if not isinstance(root, JsonObject):
-        value = json.root if root is None else root
-        raise PolicySyntaxError([NOT_AN_OBJECT.at(
-            source, value.span, f"a policy must be a JSON object, not {described(value)}",  # type: ignore[attr-defined,arg-type]
-            help="a policy starts with `{` and has a `Statement`")])
+        raise PolicySyntaxError(
+            [
+                NOT_AN_OBJECT.at(
+                    source,
+                    root.span,
+                    f"a policy must be a JSON object, not {described(root)}",
+                    help="a policy starts with `{` and has a `Statement`",
+                )
+            ]
+        )
     findings = Findings(source)
     for first, again in json.repeats:
         if root.start <= again.span.start < root.end:
             where = source.locate(first.span)
-            findings.add(DUP_KEY, again.span,
-                         f"key {quoted(again.value)} occurs twice in one object",
-                         help=f"keep one; the first is at line {where.line}, column {where.column}, "
-                         "and the last one counts")
+            findings.add(
+                DUP_KEY,
+                again.span,
+                f"key {quoted(again.value)} occurs twice in one object",
+                help=f"keep one; the first is at line {where.line}, column "
+                f"{where.column}, and the last one counts",
+            )
     document = read_document(source, root, policy_type, findings)
     if mode == "strict" and findings.has_errors:
         raise PolicySemanticError(findings.diagnostics(errors_first=True))
@@ -61,33 +77,45 @@ def read_policy(source: Source, json: Json, root: object, *, mode: Mode,
 
 def decode(text: str | bytes, name: str) -> str:
     """`text` as characters, without a byte order mark, and within the size limit."""
-    # A character has at most four bytes: what is longer need not even be decoded.
-    if len(text) > (MAX_CHARACTERS if isinstance(text, str) else 4 * MAX_CHARACTERS):
-        raise too_long(name, len(text))
     if isinstance(text, bytes):
+        # A character has at most four bytes: what is longer need not even be decoded.
+        if len(text) > 4 * MAX_CHARACTERS:
+            raise too_long(name, len(text))
         try:
             text = text.decode("utf-8")
         except UnicodeDecodeError as error:
-            raise not_utf8(text, error, name) from None
-        if len(text) > MAX_CHARACTERS:
-            raise too_long(name, len(text))
+            raise not_utf8(error, name) from None
+    if len(text) > MAX_CHARACTERS:
+        raise too_long(name, len(text))
     return text.removeprefix(_BOM)
 
 
 def too_long(name: str, given: int) -> LimitError:
     """The error for a document that is longer than MAX_CHARACTERS."""
-    return LimitError(f"`{name}` is longer than {MAX_CHARACTERS} characters",
-                      limit="MAX_CHARACTERS", allowed=MAX_CHARACTERS, given=given,
-                      help="no AWS policy is; check that this is the right file")
+    return LimitError(
+        f"`{name}` is longer than {MAX_CHARACTERS} characters",
+        limit="MAX_CHARACTERS",
+        allowed=MAX_CHARACTERS,
+        given=given,
+        help="no AWS policy is; check that this is the right file",
+    )
 
 
-def not_utf8(text: bytes, error: UnicodeDecodeError, name: str) -> PolicySyntaxError:
+def not_utf8(error: UnicodeDecodeError, name: str) -> PolicySyntaxError:
     """The error for bytes that are no UTF-8, pointing at the first one."""
+    text = error.object
     readable = text.decode("utf-8", errors="replace")
     at = len(text[: error.start].decode("utf-8"))
     help = "save the file as UTF-8"
     if text[:2] in (b"\xff\xfe", b"\xfe\xff"):
         help = "the file looks like UTF-16; save it as UTF-8"
-    return PolicySyntaxError([NOT_UTF8.at(
-        Source(name, readable), Span(at, at + 1),
-        f"byte 0x{text[error.start]:02x} at offset {error.start} is not UTF-8", help=help)])
+    return PolicySyntaxError(
+        [
+            NOT_UTF8.at(
+                Source(name, readable),
+                Span(at, at + 1),
+                f"byte 0x{text[error.start]:02x} at offset {error.start} is not UTF-8",
+                help=help,
+            )
+        ]
+    )

@@ -46,20 +46,27 @@ def read_principal(name: str, value: JsonValue, findings: Findings) -> Principal
     """`Principal` or `NotPrincipal`; None if it is faulty, which has been reported."""
     if isinstance(value, Text):
         if value.value != "*":
-            findings.add(PRINCIPAL_FORM, value.span,
-                         f"`{name}` is {quoted(value.value)}, but the only string it can be is `*`",
-                         help='name a principal with its kind: `{"AWS": "111122223333"}`')
+            findings.add(
+                PRINCIPAL_FORM,
+                value.span,
+                f"`{name}` is {quoted(value.value)}, but the only string it can be is `*`",
+                help='name a principal with its kind: `{"AWS": "111122223333"}`',
+            )
             return None
         return PrincipalElement(name == "NotPrincipal", value.span, (PrincipalEntry("AWS", value),))
     if not isinstance(value, JsonObject):
-        report_type(value, f"`{name}`", "`\"*\"` or an object", findings)
+        report_type(value, f"`{name}`", '`"*"` or an object', findings)
         return None
     entries: list[PrincipalEntry] = []
     is_faulty = False
     for kind, (key, texts) in value.members.items():
         if kind not in _KINDS:
-            findings.add(PRINCIPAL_FORM, key.span, f"{quoted(kind)} is no kind of principal",
-                         help="write `AWS`, `Service`, `Federated` or `CanonicalUser`")
+            findings.add(
+                PRINCIPAL_FORM,
+                key.span,
+                f"{quoted(kind)} is no kind of principal",
+                help="write `AWS`, `Service`, `Federated` or `CanonicalUser`",
+            )
             is_faulty = True
             continue
         strings = read_strings(texts, f"{name}.{kind}", findings)
@@ -80,11 +87,19 @@ def read_principal(name: str, value: JsonValue, findings: Findings) -> Principal
 
 def _check_empty(name: str, span: Span, findings: Findings) -> bool:
     if name == "NotPrincipal":
-        findings.add(EMPTY_NOT_LIST, span, "`NotPrincipal` is empty, so it would except nobody",
-                     help='write `"Principal": "*"` if everybody is meant')
+        findings.add(
+            EMPTY_NOT_LIST,
+            span,
+            "`NotPrincipal` is empty, so it would except nobody",
+            help='write `"Principal": "*"` if everybody is meant',
+        )
         return True
-    findings.add(EMPTY_LIST, span, "`Principal` is empty, so the statement matches nobody",
-                 help='list the principals, or write `"*"` for everybody')
+    findings.add(
+        EMPTY_LIST,
+        span,
+        "`Principal` is empty, so the statement matches nobody",
+        help='list the principals, or write `"*"` for everybody',
+    )
     return False
 
 
@@ -93,15 +108,21 @@ def _entry(kind: PrincipalKind, text: Text, findings: Findings) -> PrincipalEntr
     if kind == "AWS" and value == "*":
         return PrincipalEntry(kind, text)
     if "*" in value or "?" in value:
-        findings.add(PRINCIPAL_PARTIAL_WILDCARD, text.span,
-                     f"principal {quoted(value)} holds a wildcard, so it matches nobody",
-                     help="list the principals, or write `\"AWS\": \"*\"` with a condition on "
-                     "`aws:PrincipalArn`")
+        findings.add(
+            PRINCIPAL_PARTIAL_WILDCARD,
+            text.span,
+            f"principal {quoted(value)} holds a wildcard, so it matches nobody",
+            help='list the principals, or write `"AWS": "*"` with a condition on '
+            "`aws:PrincipalArn`",
+        )
         return PrincipalEntry(kind, text, is_void=True)
     if kind == "AWS" and _GROUP.match(value):
-        findings.add(PRINCIPAL_GROUP, text.span,
-                     f"{quoted(value)} is a user group, and groups cannot be principals",
-                     help="list the users, or let them assume a role and name that")
+        findings.add(
+            PRINCIPAL_GROUP,
+            text.span,
+            f"{quoted(value)} is a user group, and groups cannot be principals",
+            help="list the users, or let them assume a role and name that",
+        )
         return PrincipalEntry(kind, text, is_void=True)
     is_known = {
         "AWS": _AWS.fullmatch(value),
@@ -110,8 +131,12 @@ def _entry(kind: PrincipalKind, text: Text, findings: Findings) -> PrincipalEntr
         "CanonicalUser": _CANONICAL.fullmatch(value),
     }[kind]
     if not is_known:
-        findings.add(PRINCIPAL_VALUE, text.span,
-                     f"{quoted(value)} is no principal of kind `{kind}`", help=_REMEDIES[kind])
+        findings.add(
+            PRINCIPAL_VALUE,
+            text.span,
+            f"{quoted(value)} is no principal of kind `{kind}`",
+            help=_REMEDIES[kind],
+        )
     return PrincipalEntry(kind, text)
 
 
@@ -131,8 +156,10 @@ def _check_chain(element: PrincipalElement, findings: Findings) -> None:
             if not any(v.startswith(head) and v.rsplit("/", 1)[1] == role for v in listed):
                 missing.append(f"role `{role}`")
         if missing:
-            findings.add(NOTPRINCIPAL_CHAIN, entry.text.span,
-                         f"{quoted(entry.text.value)} is excepted without its "
-                         f"{' and its '.join(missing)}",
-                         help="AWS may check them apart; list the account's root ARN, and the role "
-                         "of a session, as well")
+            findings.add(
+                NOTPRINCIPAL_CHAIN,
+                entry.text.span,
+                f"{quoted(entry.text.value)} is excepted without its {' and its '.join(missing)}",
+                help="AWS may check them apart; list the account's root ARN, and the role "
+                "of a session, as well",
+            )

@@ -1,7 +1,7 @@
-"""Policies from places: files, directories, glob patterns, standard input, and what AWS tools print.
+"""Policies from places: files, directories, glob patterns, standard input, output of AWS tools.
 
-A tool wraps the document: `aws iam get-policy-version` prints `{"PolicyVersion": {"Document": ...}}`,
-`aws s3api get-bucket-policy` prints `{"Policy": "<JSON in a string>"}`. Spans stay true: a document
+A tool wraps the document: `aws iam get-policy-version` prints {"PolicyVersion": {"Document": ...}},
+`aws s3api get-bucket-policy` prints {"Policy": "<JSON in a string>"}. Spans stay true: a document
 that lies in the file as JSON keeps the whole file as its source, one that lies there as a string
 gets a source of its own, the decoded text, named after the place: `file.json#Policy`.
 """
@@ -29,16 +29,25 @@ MAX_WRAPPERS = 8
 """Wrappers around one document; AWS tools use two or three."""
 
 _WRAPPERS = (
-    "PolicyVersion", "PolicyDocument", "Document", "Policy", "Content", "AssumeRolePolicyDocument",
-    "Role", "ResourcePolicy", "policyText", "Attributes",
+    "PolicyVersion",
+    "PolicyDocument",
+    "Document",
+    "Policy",
+    "Content",
+    "AssumeRolePolicyDocument",
+    "Role",
+    "ResourcePolicy",
+    "policyText",
+    "Attributes",
 )
 """Members under which the output of AWS tools holds a policy, the likeliest first."""
 _DATES = ("CreateDate", "UpdateDate")
 _URL_ENCODED = re.compile(r"(?:\s|%(?:20|09|0[aAdD]))*%7[bB]")
 
 
-def load_policy(path: str | os.PathLike[str], *, mode: Mode = "lenient",
-                policy_type: PolicyType = "identity") -> tuple[PolicyDocument, ...]:
+def load_policy(
+    path: str | os.PathLike[str], *, mode: Mode = "lenient", policy_type: PolicyType = "identity"
+) -> tuple[PolicyDocument, ...]:
     """The policies at `path`: a file, a directory (its `*.json`, by name), a glob pattern, or `-`
     for standard input. Documents are unwrapped from what AWS tools print.
 
@@ -52,20 +61,32 @@ def load_policy(path: str | os.PathLike[str], *, mode: Mode = "lenient",
     elif not os.path.lexists(place) and glob.has_magic(place):
         files = sorted(p for p in glob.iglob(place, recursive=True) if os.path.isfile(p))
         if not files:
-            raise SourceError(f"no file matches {quoted(place)}", path=place,
-                              help="quote the pattern so that the shell leaves it alone")
+            raise SourceError(
+                f"no file matches {quoted(place)}",
+                path=place,
+                help="quote the pattern so that the shell leaves it alone",
+            )
     else:
         files = [place]
     return tuple([_load_file(file, mode, policy_type, place) for file in files])
 
 
-def load_text(text: str | bytes, *, name: str = "<policy>", mode: Mode = "lenient",
-              policy_type: PolicyType = "identity", date: str = "") -> PolicyDocument:
+def load_text(
+    text: str | bytes,
+    *,
+    name: str = "<policy>",
+    mode: Mode = "lenient",
+    policy_type: PolicyType = "identity",
+    date: str = "",
+) -> PolicyDocument:
     """The policy in `text`, which may be wrapped or URL-encoded like the content of a file."""
     document = decode(text, name)
     if not document.strip(" \t\r\n"):
-        raise SourceError(f"{quoted(name)} is empty", path=name,
-                          help="check how it was written; a policy starts with `{`")
+        raise SourceError(
+            f"{quoted(name)} is empty",
+            path=name,
+            help="check how it was written; a policy starts with `{`",
+        )
     found = _unwrap(_read(name, document, date))
     return read_policy(found.source, found.json, found.value, mode=mode, policy_type=policy_type)
 
@@ -78,8 +99,11 @@ def _directory(place: str) -> list[str]:
     files = [os.path.join(place, n) for n in names if n.endswith(".json")]
     files = [file for file in files if os.path.isfile(file)]
     if not files:
-        raise SourceError(f"directory {quoted(place)} holds no policies", path=place,
-                          help="policies are read from its files that end in `.json`")
+        raise SourceError(
+            f"directory {quoted(place)} holds no policies",
+            path=place,
+            help="policies are read from its files that end in `.json`",
+        )
     return files
 
 
@@ -119,8 +143,11 @@ def _unreadable(file: str, error: OSError) -> SourceError:
     help = "check the path"
     if isinstance(error, FileNotFoundError):
         parent = Path(file).parent
-        help = ("check the spelling" if parent.is_dir()
-                else f"there is no directory {quoted(str(parent))} either")
+        help = (
+            "check the spelling"
+            if parent.is_dir()
+            else f"there is no directory {quoted(str(parent))} either"
+        )
     elif isinstance(error, PermissionError):
         help = "check the permissions of the file"
     return SourceError(f"cannot read {quoted(file)}: {reason}", path=file, help=help)
@@ -163,9 +190,16 @@ def _unwrap(found: _Found) -> _Found:
         source.date = _date(value) or source.date
         found = _Found(source, found.json, inner, f"{found.path}.{name}".lstrip("."))
         if not isinstance(inner, JsonObject | Text):
-            raise PolicySyntaxError([NOT_AN_OBJECT.at(
-                source, inner.span, f"`{found.path}` must hold a policy, not {described(inner)}",
-                help="a policy is an object with a `Statement`")])
+            raise PolicySyntaxError(
+                [
+                    NOT_AN_OBJECT.at(
+                        source,
+                        inner.span,
+                        f"`{found.path}` must hold a policy, not {described(inner)}",
+                        help="a policy is an object with a `Statement`",
+                    )
+                ]
+            )
     return found
 
 

@@ -14,9 +14,7 @@ from typing import ClassVar, Literal, NamedTuple
 from ..errors import Diagnostic
 from ..source import Source, Span
 
-PolicyType = Literal[
-    "identity", "boundary", "session", "resource", "trust", "scp", "rcp", "vpce"
-]
+PolicyType = Literal["identity", "boundary", "session", "resource", "trust", "scp", "rcp", "vpce"]
 Mode = Literal["strict", "lenient"]
 Version = Literal["2008-10-17", "2012-10-17"]
 PrincipalKind = Literal["AWS", "Service", "Federated", "CanonicalUser"]
@@ -25,6 +23,7 @@ Fault = Literal["statement", "effect", "action", "resource", "principal", "condi
 concerns the statement as a whole (an element that is not allowed there, an unknown element that
 looks like a known one)."""
 
+
 @dataclass(frozen=True, slots=True)
 class Text:
     """A string, number or boolean of the document: its value as text (GRAM-5) and its span.
@@ -32,7 +31,7 @@ class Text:
     The span covers the token as written, quotes included.
     """
 
-    type: ClassVar[str] = "STRING"
+    type: ClassVar[str] = "VALUE"
     """Terminal of `policy.lark`, so that the lexer can hand a `Text` straight to the parser."""
     value: str
     span: Span

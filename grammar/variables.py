@@ -15,20 +15,35 @@ def check_variables(text: Text, variables: bool, findings: Findings) -> None:
     unclosed = value.rfind("${") > value.rfind("}")
     if not variables:
         if value.find("}", value.find("${")) >= 0:
-            findings.add(VAR_INACTIVE, text.span, f"the variable in {quoted(value)} is ordinary text, "
-                         "since the policy's version is `2008-10-17`",
-                         help='write `"Version": "2012-10-17"` to make it a variable')
+            findings.add(
+                VAR_INACTIVE,
+                text.span,
+                f"the variable in {quoted(value)} is ordinary text, since the policy's "
+                "version is `2008-10-17`",
+                help='write `"Version": "2012-10-17"` to make it a variable',
+            )
         return
     if unclosed:
-        findings.add(VAR_UNCLOSED, text.span, f"a `${{` in {quoted(value)} has no `}}`, so it is "
-                     "ordinary text", help="close the variable, or write the dollar as `${$}`")
+        findings.add(
+            VAR_UNCLOSED,
+            text.span,
+            f"a `${{` in {quoted(value)} has no `}}`, so it is ordinary text",
+            help="close the variable, or write the dollar as `${$}`",
+        )
     for token in parse_pattern(value, variables=True):
         if not isinstance(token, Variable):
             continue
         if ":" not in token.name:
-            findings.add(VAR_UNKNOWN, text.span, f"{quoted(token.name)} is no condition key, so the "
-                         "variable never has a value",
-                         help="write a key with its prefix, such as `${aws:username}`")
+            findings.add(
+                VAR_UNKNOWN,
+                text.span,
+                f"{quoted(token.name)} is no condition key, so the variable never has a value",
+                help="write a key with its prefix, such as `${aws:username}`",
+            )
         elif token.name.lower() in MULTIVALUED_KEYS:
-            findings.add(VAR_MULTIVALUED, text.span, f"{quoted(token.name)} is multivalued, so the "
-                         "variable never has a value", help="use a single-valued key")
+            findings.add(
+                VAR_MULTIVALUED,
+                text.span,
+                f"{quoted(token.name)} is multivalued, so the variable never has a value",
+                help="use a single-valued key",
+            )

@@ -10,7 +10,14 @@ from typing import Literal, NamedTuple
 from .tree import PolicyType
 
 POLICY_TYPES: tuple[PolicyType, ...] = (
-    "identity", "boundary", "session", "resource", "trust", "scp", "rcp", "vpce",
+    "identity",
+    "boundary",
+    "session",
+    "resource",
+    "trust",
+    "scp",
+    "rcp",
+    "vpce",
 )
 IAM_TYPES: frozenset[PolicyType] = frozenset({"identity", "boundary", "session", "trust"})
 """Types that IAM itself stores, with its rules for characters and Sids (GRAM-1, GRAM-20)."""
@@ -26,10 +33,19 @@ TYPE_NAMES: dict[PolicyType, str] = {
 }
 
 DOCUMENT_ELEMENTS = frozenset({"Version", "Id", "Statement"})
-STATEMENT_ELEMENTS = frozenset({
-    "Sid", "Effect", "Principal", "NotPrincipal", "Action", "NotAction", "Resource",
-    "NotResource", "Condition",
-})
+STATEMENT_ELEMENTS = frozenset(
+    {
+        "Sid",
+        "Effect",
+        "Principal",
+        "NotPrincipal",
+        "Action",
+        "NotAction",
+        "Resource",
+        "NotResource",
+        "Condition",
+    }
+)
 
 _PRINCIPALS = frozenset({"Principal", "NotPrincipal"})
 _RESOURCES = frozenset({"Resource", "NotResource"})
@@ -62,14 +78,33 @@ class Operator(NamedTuple):
 
 
 BASES = (
-    "StringEquals", "StringNotEquals", "StringEqualsIgnoreCase", "StringNotEqualsIgnoreCase",
-    "StringLike", "StringNotLike",
-    "NumericEquals", "NumericNotEquals", "NumericLessThan", "NumericLessThanEquals",
-    "NumericGreaterThan", "NumericGreaterThanEquals",
-    "DateEquals", "DateNotEquals", "DateLessThan", "DateLessThanEquals", "DateGreaterThan",
+    "StringEquals",
+    "StringNotEquals",
+    "StringEqualsIgnoreCase",
+    "StringNotEqualsIgnoreCase",
+    "StringLike",
+    "StringNotLike",
+    "NumericEquals",
+    "NumericNotEquals",
+    "NumericLessThan",
+    "NumericLessThanEquals",
+    "NumericGreaterThan",
+    "NumericGreaterThanEquals",
+    "DateEquals",
+    "DateNotEquals",
+    "DateLessThan",
+    "DateLessThanEquals",
+    "DateGreaterThan",
     "DateGreaterThanEquals",
-    "Bool", "BinaryEquals", "IpAddress", "NotIpAddress",
-    "ArnEquals", "ArnLike", "ArnNotEquals", "ArnNotLike", "Null",
+    "Bool",
+    "BinaryEquals",
+    "IpAddress",
+    "NotIpAddress",
+    "ArnEquals",
+    "ArnLike",
+    "ArnNotEquals",
+    "ArnNotLike",
+    "Null",
 )
 
 
@@ -88,20 +123,43 @@ OPERATORS: dict[str, Operator] = _operators()
 SPELLINGS: dict[str, str] = {name.lower(): name for name in OPERATORS}
 """The exact spelling by the lower-case one (COND-7)."""
 
-MULTIVALUED_KEYS = frozenset({
-    "aws:principalorgpaths", "aws:principalservicenameslist", "aws:vpceorgpaths",
-    "aws:resourceorgpaths", "aws:tagkeys", "aws:calledvia", "aws:sourceorgpaths",
-})
+MULTIVALUED_KEYS = frozenset(
+    {
+        "aws:principalorgpaths",
+        "aws:principalservicenameslist",
+        "aws:vpceorgpaths",
+        "aws:resourceorgpaths",
+        "aws:tagkeys",
+        "aws:calledvia",
+        "aws:sourceorgpaths",
+    }
+)
 """Lower-case names of the multivalued keys of section 4."""
 
-UNTYPED_SERVICES = frozenset({
-    "aws-marketplace", "codecommit", "codepipeline", "execute-api", "mapcredits", "mgh",
-    "neptune-db", "s3", "servicequotas", "sns", "sqs", "ssm-sap",
-})
+UNTYPED_SERVICES = frozenset(
+    {
+        "aws-marketplace",
+        "codecommit",
+        "codepipeline",
+        "execute-api",
+        "mapcredits",
+        "mgh",
+        "neptune-db",
+        "s3",
+        "servicequotas",
+        "sns",
+        "sqs",
+        "ssm-sap",
+    }
+)
 """Services with ARNs whose sixth field starts with a name and not with a type word (RES-6);
 from the service-authorization data of AWS."""
 
-WEB_IDENTITY_HOSTS = frozenset({
-    "cognito-identity.amazonaws.com", "www.amazon.com", "graph.facebook.com",
-    "accounts.google.com",
-})
+WEB_IDENTITY_HOSTS = frozenset(
+    {
+        "cognito-identity.amazonaws.com",
+        "www.amazon.com",
+        "graph.facebook.com",
+        "accounts.google.com",
+    }
+)
