@@ -1,0 +1,320 @@
+"""Syntax trees to IR: what each element means, decided once per distinct text.
+
+The faults the parser went past (lenient mode) become flags here: a statement with a fault never
+matches more than *unknown*, or never, as the options say (docs/design/three-valued.md).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Generic, TypeVar
+
+from ..grammar import parse_pattern
+from ..grammar.tree import (
+    ActionElement,
+    ConditionEntry,
+    PatternToken,
+    PolicyDocument,
+    Question,
+    ResourceElement,
+    Run,
+    Star,
+    StatementNode,
+    Text,
+)
+from ..grammar.tree import Variable as VariableToken
+from ..options import Options
+from ..runtime.codes import FLAG_NEVER, FLAG_UNKNOWN, Effect, Layer, SetOperator, Token
+from ..runtime.keys import key_kind
+from . import ir
+
+_ASCII_LOWER = {c: c + 32 for c in range(ord("A"), ord("Z") + 1)}
+
+_LAYERS = {
+    "identity": Layer.IDENTITY,
+    "boundary": Layer.BOUNDARY,
+    "session": Layer.SESSION,
+    "resource": Layer.RESOURCE,
+    "trust": Layer.RESOURCE,
+    "scp": Layer.SCP,
+    "rcp": Layer.RCP,
+    "vpce": Layer.VPCE,
+}
+
+_SET_OPERATORS = {
+    "": SetOperator.PLAIN,
+    "ForAllValues": SetOperator.FOR_ALL_VALUES,
+    "ForAnyValue": SetOperator.FOR_ANY_VALUE,
+}
+
+_GLOB_BASES = frozenset(
+    {"StringLike", "StringNotLike", "ArnEquals", "ArnLike", "ArnNotEquals", "ArnNotLike"}
+)
+_VARIABLE_BASES = _GLOB_BASES | {
+    "StringEquals",
+    "StringNotEquals",
+    "StringEqualsIgnoreCase",
+    "StringNotEqualsIgnoreCase",
+    "Bool",
+}  # VAR-1
+
+_ANY = ir.Glyph(Token.ANY)
+_ANY_BUT_COLON = ir.Glyph(Token.ANY_BUT_COLON)
+_STAR = ir.Glyph(Token.STAR)
+_STAR_BUT_COLON = ir.Glyph(Token.STAR_BUT_COLON)
+_COLON = ir.Glyph(Token.POINT, ord(":"))
+
+T = TypeVar("T")
+
+
+class Interned(Generic[T]):
+    """Hash-consing: equal items get the same id, ids are in order of first sight."""
+
+    __slots__ = ("_ids",)
+
+    def __init__(self) -> None:
+        self._ids: dict[T, int] = {}
+
+    def id(self, item: T) -> int:
+        return self._ids.setdefault(item, len(self._ids))
+
+    def items(self) -> tuple[T, ...]:
+        return tuple(self._ids)
+
+
+def lower_documents(documents: Iterable[PolicyDocument], options: Options) -> ir.Program:
+    """All statements of all documents over shared patterns, in document order."""
+    return _Lowering(options).run(documents)
+
+
+def fold_action(text: str) -> str:
+    """Actions compare without regard to ASCII case, and to no other (ACT-1)."""
+    return text.translate(_ASCII_LOWER)
+
+
+class _Lowering:
+    def __init__(self, options: Options) -> None:
+        self.options = options
+        self.keys: Interned[ir.Key] = Interned()
+        self.action_patterns: Interned[ir.ActionPattern] = Interned()
+        self.resource_patterns: Interned[ir.ResourcePattern] = Interned()
+        self.action_sets: Interned[ir.PatternSet] = Interned()
+        self.resource_sets: Interned[ir.PatternSet] = Interned()
+        self.predicates: Interned[ir.Predicate] = Interned()
+        self._points: dict[str, ir.Glyph] = {}
+        self._variables: dict[ir.Variable, ir.Glyph] = {}
+        self._action_ids: dict[str, int] = {}
+        self._resource_ids: dict[tuple[str, bool, str], int] = {}
+
+    def run(self, documents: Iterable[PolicyDocument]) -> ir.Program:
+        parts: list[ir.Document] = []
+        statements: list[ir.Statement] = []
+        for number, document in enumerate(documents):
+            parts.append(
+                ir.Document(document.source, document.version, len(document.diagnostics))
+            )
+            if document.is_faulty and not document.statements:
+                statements.append(self._unreadable_document(number, document))
+            for node in document.statements:
+                statements.append(self._statement(number, document, node))
+        return ir.Program(
+            self.options,
+            tuple(parts),
+            self.keys.items(),
+            self.action_patterns.items(),
+            self.resource_patterns.items(),
+            self.action_sets.items(),
+            self.resource_sets.items(),
+            self.predicates.items(),
+            tuple(statements),
+        )
+
+    def _fault_flags(self) -> int:
+        return FLAG_NEVER if self.options.invalid_statement == "never" else FLAG_UNKNOWN
+
+    def _unreadable_document(self, number: int, document: PolicyDocument) -> ir.Statement:
+        """A document whose `Statement` could not be read may say anything."""
+        span = document.span
+        return ir.Statement(
+            number, 0, _LAYERS[document.policy_type], Effect.UNREADABLE, "", -1, -1, (),
+            self._fault_flags(), span, span, span, span, (), (), (),
+        )  # fmt: skip
+
+    def _statement(
+        self, number: int, document: PolicyDocument, node: StatementNode
+    ) -> ir.Statement:
+        faulty = document.is_faulty or bool(node.faults)
+        action_set, action_entries = -1, ()
+        if node.action is not None and "action" not in node.faults:
+            action_set, action_entries = self._actions(node.action)
+        resource_set, resource_entries = -1, ()
+        if node.resource is not None and "resource" not in node.faults and not document.is_faulty:
+            resource_set, resource_entries = self._resources(node.resource, document)
+        predicate_entries: tuple[ir.Entry, ...] = ()
+        if not document.is_faulty:
+            predicate_entries = tuple(
+                ir.Entry(self._predicate(entry, document), entry.span)
+                for entry in node.conditions
+                if entry.base is not None
+            )
+        effect = Effect.UNREADABLE
+        if node.effect is not None and "effect" not in node.faults:
+            effect = Effect.ALLOW if node.effect == "Allow" else Effect.DENY
+        return ir.Statement(
+            document=number,
+            index=node.index,
+            layer=_LAYERS[document.policy_type],
+            effect=effect,
+            sid=node.sid.value if node.sid else "",
+            action_set=action_set,
+            resource_set=resource_set,
+            predicate_ids=tuple(dict.fromkeys(e.id for e in predicate_entries)),
+            flags=self._fault_flags() if faulty else 0,
+            span=node.span,
+            effect_span=node.effect_span or node.span,
+            action_span=node.action.span if node.action else node.span,
+            resource_span=node.resource.span if node.resource else node.span,
+            action_entries=action_entries,
+            resource_entries=resource_entries,
+            predicate_entries=predicate_entries,
+        )
+
+    # --- actions
+
+    def _actions(self, element: ActionElement) -> tuple[int, tuple[ir.Entry, ...]]:
+        entries = tuple(
+            ir.Entry(-1 if i in element.void else self._action_pattern(text), text.span)
+            for i, text in enumerate(element.entries)
+        )
+        ids = tuple(dict.fromkeys(e.id for e in entries if e.id >= 0))
+        return self.action_sets.id(ir.PatternSet(element.negated, ids)), entries
+
+    def _action_pattern(self, text: Text) -> int:
+        known = self._action_ids.get(text.value)
+        if known is None:
+            folded = fold_action(text.value)
+            while "**" in folded:
+                folded = folded.replace("**", "*")
+            known = self.action_patterns.id(ir.ActionPattern(folded))
+            self._action_ids[text.value] = known
+        return known
+
+    # --- resources
+
+    def _resources(
+        self, element: ResourceElement, document: PolicyDocument
+    ) -> tuple[int, tuple[ir.Entry, ...]]:
+        entries = tuple(
+            ir.Entry(-1 if i in element.void else self._resource_pattern(text.value, document),
+                     text.span)
+            for i, text in enumerate(element.entries)
+        )  # fmt: skip
+        ids = tuple(dict.fromkeys(e.id for e in entries if e.id >= 0))
+        return self.resource_sets.id(ir.PatternSet(element.negated, ids)), entries
+
+    def _resource_pattern(self, text: str, document: PolicyDocument) -> int:
+        at = (text, document.has_variables, document.policy_type)
+        known = self._resource_ids.get(at)
+        if known is None:
+            pattern = self._lower_resource(text, document)
+            known = -1 if pattern is None else self.resource_patterns.id(pattern)
+            self._resource_ids[at] = known
+        return known
+
+    def _lower_resource(self, text: str, document: PolicyDocument) -> ir.ResourcePattern | None:
+        """Glyphs with the reach of every wildcard settled (RES-4); None: matches nothing."""
+        tokens = parse_pattern(text, variables=document.has_variables)
+        if all(isinstance(t, Star) for t in tokens):
+            return ir.ResourcePattern((_STAR,), is_all=True, text=text)
+        segment_count = 1 + sum(t.text.count(":") for t in tokens if isinstance(t, Run))
+        ends_in_star = isinstance(tokens[-1], Star)
+        spans = self.options.resource_glob == "span"
+        glyphs: list[ir.Glyph] = []
+        segment = 0
+        for i, token in enumerate(tokens):
+            following = tokens[i + 1] if i + 1 < len(tokens) else None
+            if isinstance(token, Run):
+                glyphs += map(self._point, token.text)
+                segment += token.text.count(":")
+            elif isinstance(token, VariableToken):
+                if segment < 5 and self.options.resource_early_vars == "literal":
+                    return None  # VAR-10, by the letter of the documentation
+                glyphs.append(self._variable(token))
+            elif isinstance(token, Question):
+                glyphs.append(_ANY if segment >= 5 else _ANY_BUT_COLON)
+            elif isinstance(following, Star):
+                continue  # `**` is `*` (GLOB-4)
+            else:
+                ends_segment = following is None or (
+                    isinstance(following, Run) and following.text.startswith(":")
+                )
+                if segment >= 5 or (following is None and segment_count < 6):
+                    crosses = True
+                else:
+                    crosses = spans and ends_segment
+                glyphs.append(_STAR if crosses else _STAR_BUT_COLON)
+        if segment_count < 6 and not ends_in_star:  # RES-7: missing segments count as `*`
+            if _LAYERS[document.policy_type] in (Layer.RESOURCE, Layer.VPCE) and not any(
+                isinstance(t, Star) for t in tokens
+            ):
+                return None
+            for missing in range(segment_count, 6):
+                glyphs += (_COLON, _STAR if spans or missing == 5 else _STAR_BUT_COLON)
+        return ir.ResourcePattern(tuple(glyphs), text=text)
+
+    # --- conditions
+
+    def _predicate(self, entry: ConditionEntry, document: PolicyDocument) -> int:
+        base = entry.base
+        assert base is not None
+        variables = document.has_variables and base in _VARIABLE_BASES
+        globs = base in _GLOB_BASES
+        values = tuple(
+            dict.fromkeys(self._value(text.value, variables, globs) for text in entry.values)
+        )
+        if base == "Null":  # a set prefix is accepted and ignored (COND-48)
+            predicate = ir.Predicate(
+                SetOperator.PLAIN, base, False, self._key(entry.key.value), values
+            )
+        else:
+            predicate = ir.Predicate(
+                _SET_OPERATORS[entry.set_operator], base, entry.if_exists,
+                self._key(entry.key.value), values,
+            )  # fmt: skip
+        return self.predicates.id(predicate)
+
+    def _value(self, text: str, variables: bool, globs: bool) -> ir.Glyphs:
+        if not variables and not globs:
+            return tuple(map(self._point, text))
+        glyphs: list[ir.Glyph] = []
+        for token in parse_pattern(text, variables=variables):
+            glyphs += self._value_glyphs(token, globs)
+        return tuple(glyphs)
+
+    def _value_glyphs(self, token: PatternToken, globs: bool) -> list[ir.Glyph]:
+        if isinstance(token, Run):
+            return list(map(self._point, token.text))
+        if isinstance(token, VariableToken):
+            return [self._variable(token)]
+        if isinstance(token, Star):
+            return [_STAR if globs else self._point("*")]
+        return [_ANY if globs else self._point("?")]
+
+    # --- shared
+
+    def _point(self, character: str) -> ir.Glyph:
+        glyph = self._points.get(character)
+        if glyph is None:
+            glyph = self._points[character] = ir.Glyph(Token.POINT, ord(character))
+        return glyph
+
+    def _variable(self, token: VariableToken) -> ir.Glyph:
+        key_id = self._key(token.name) if ":" in token.name else -1  # VAR-11
+        variable = ir.Variable(key_id, token.default)
+        glyph = self._variables.get(variable)
+        if glyph is None:
+            glyph = self._variables[variable] = ir.Glyph(Token.VARIABLE, 0, variable)
+        return glyph
+
+    def _key(self, name: str) -> int:
+        return self.keys.id(ir.Key(name, key_kind(name)))

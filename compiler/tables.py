@@ -1,0 +1,174 @@
+"""IR to tables: the arrays of runtime/schema.py, the same bytes for the same input."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..runtime.codes import BASE_CODE, NO_ID, Token
+from ..runtime.model import TableModel
+from ..runtime.values import encode_text
+from ..source import Span
+from . import ir
+from .automaton import Element
+from .trie import compile_patterns
+
+Arrays = dict[str, NDArray[Any]]
+
+_TOKENS = {"*": (Token.STAR, 0), "?": (Token.ANY, 0)}
+_VARIABLE_SUPERSET = (Token.STAR, 0)
+
+
+def build_model(program: ir.Program) -> TableModel:
+    """All arrays of a program."""
+    arrays: Arrays = {}
+    glyphs = _GlyphStore()
+    _put_globs(arrays, "action/", [_action_elements(p) for p in program.action_patterns])
+    _put_globs(arrays, "resource/", [_superset(p) for p in program.resource_patterns])
+    _put_texts(arrays, "action_text", [p.text for p in program.action_patterns])
+    _put_texts(arrays, "resource_text", [p.text for p in program.resource_patterns])
+    arrays["resource_is_all"] = _bytes(p.is_all for p in program.resource_patterns)
+    arrays["resource_sequence"] = _words(
+        glyphs.sequence(p.glyphs) if p.variables else NO_ID for p in program.resource_patterns
+    )
+    _put_sets(arrays, "action_set", program.action_sets)
+    _put_sets(arrays, "resource_set", program.resource_sets)
+    _put_predicates(arrays, program.predicates, glyphs)
+    _put_texts(arrays, "key_name", [k.name for k in program.keys])
+    arrays["key_kind"] = _bytes(k.kind for k in program.keys)
+    glyphs.put(arrays)
+    _put_statements(arrays, program.statements)
+    _put_sources(arrays, program.documents)
+    arrays["class_start"] = _words((0, len(program.statements)))
+    arrays["class_statement"] = _words(range(len(program.statements)))
+    return TableModel(arrays, {"options": program.options.to_mapping()})
+
+
+def _bytes(values: Iterable[int]) -> NDArray[np.uint8]:
+    return np.fromiter(values, dtype=np.uint8)
+
+
+def _words(values: Iterable[int]) -> NDArray[np.uint32]:
+    return np.fromiter(values, dtype=np.uint32)
+
+
+def _put_rows(arrays: Arrays, start: str, items: str, rows: Sequence[Sequence[int]]) -> None:
+    offsets = np.zeros(len(rows) + 1, dtype=np.uint32)
+    np.cumsum([len(row) for row in rows], out=offsets[1:])
+    arrays[start] = offsets
+    arrays[items] = _words(item for row in rows for item in row)
+
+
+def _put_texts(arrays: Arrays, name: str, texts: Sequence[str]) -> None:
+    encoded = [encode_text(text) for text in texts]
+    offsets = np.zeros(len(encoded) + 1, dtype=np.uint32)
+    np.cumsum([len(data) for data in encoded], out=offsets[1:])
+    arrays[name] = np.frombuffer(b"".join(encoded), dtype=np.uint8)
+    arrays[f"{name}_start"] = offsets
+
+
+def _put_globs(arrays: Arrays, prefix: str, patterns: Sequence[Sequence[Element]]) -> None:
+    for name, array in compile_patterns(patterns).items():
+        arrays[prefix + name] = array
+
+
+def _action_elements(pattern: ir.ActionPattern) -> list[Element]:
+    return [_TOKENS.get(c) or (Token.POINT, ord(c)) for c in pattern.text]
+
+
+def _superset(pattern: ir.ResourcePattern) -> list[Element]:
+    """Elements of a pattern, a variable standing for any text."""
+    return [
+        _VARIABLE_SUPERSET if g.token is Token.VARIABLE else (g.token, g.point)
+        for g in pattern.glyphs
+    ]
+
+
+class _GlyphStore:
+    """Glyph sequences of variable patterns and predicate values, equal ones stored once."""
+
+    def __init__(self) -> None:
+        self._sequences: dict[ir.Glyphs, int] = {}
+        self._variables: dict[ir.Variable, int] = {}
+
+    def sequence(self, glyphs: ir.Glyphs) -> int:
+        for glyph in glyphs:
+            if glyph.variable is not None:
+                self._variables.setdefault(glyph.variable, len(self._variables))
+        return self._sequences.setdefault(glyphs, len(self._sequences))
+
+    def put(self, arrays: Arrays) -> None:
+        flat = [g for glyphs in self._sequences for g in glyphs]
+        offsets = np.zeros(len(self._sequences) + 1, dtype=np.uint32)
+        np.cumsum([len(glyphs) for glyphs in self._sequences], out=offsets[1:])
+        arrays["sequence_start"] = offsets
+        arrays["glyph_token"] = _bytes(g.token for g in flat)
+        arrays["glyph_argument"] = _words(
+            g.point if g.variable is None else self._variables[g.variable] for g in flat
+        )
+        arrays["variable_key"] = _words(
+            NO_ID if v.key_id < 0 else v.key_id for v in self._variables
+        )
+        arrays["variable_has_default"] = _bytes(v.default is not None for v in self._variables)
+        _put_texts(arrays, "variable_default", [v.default or "" for v in self._variables])
+
+
+def _put_sets(arrays: Arrays, name: str, sets: Sequence[ir.PatternSet]) -> None:
+    arrays[f"{name}_negated"] = _bytes(s.negated for s in sets)
+    _put_rows(arrays, f"{name}_start", f"{name}_pattern", [s.pattern_ids for s in sets])
+
+
+def _put_predicates(
+    arrays: Arrays, predicates: Sequence[ir.Predicate], glyphs: _GlyphStore
+) -> None:
+    arrays["predicate_set_operator"] = _bytes(p.set_operator for p in predicates)
+    arrays["predicate_base"] = _bytes(BASE_CODE[p.base] for p in predicates)
+    arrays["predicate_if_exists"] = _bytes(p.if_exists for p in predicates)
+    arrays["predicate_key"] = _words(p.key_id for p in predicates)
+    rows = [[glyphs.sequence(value) for value in p.values] for p in predicates]
+    _put_rows(arrays, "predicate_value_start", "predicate_value", rows)
+
+
+def _put_statements(arrays: Arrays, statements: Sequence[ir.Statement]) -> None:
+    arrays["statement_effect"] = _bytes(s.effect for s in statements)
+    arrays["statement_layer"] = _bytes(s.layer for s in statements)
+    arrays["statement_document"] = _words(s.document for s in statements)
+    arrays["statement_index"] = _words(s.index for s in statements)
+    arrays["statement_flags"] = _bytes(s.flags for s in statements)
+    arrays["statement_action_set"] = _words(
+        NO_ID if s.action_set < 0 else s.action_set for s in statements
+    )
+    arrays["statement_resource_set"] = _words(
+        NO_ID if s.resource_set < 0 else s.resource_set for s in statements
+    )
+    _put_rows(arrays, "statement_predicate_start", "statement_predicate",
+              [s.predicate_ids for s in statements])  # fmt: skip
+    _put_texts(arrays, "statement_sid", [s.sid for s in statements])
+    arrays["statement_span"] = _spans(
+        span
+        for s in statements
+        for span in (s.span, s.effect_span, s.action_span, s.resource_span)
+    )
+    for name in ("action", "resource", "predicate"):
+        rows: list[tuple[ir.Entry, ...]] = [getattr(s, f"{name}_entries") for s in statements]
+        _put_rows(arrays, f"{name}_entry_start", f"{name}_entry_id",
+                  [[NO_ID if e.id < 0 else e.id for e in row] for row in rows])  # fmt: skip
+        arrays[f"{name}_entry_span"] = _spans(e.span for row in rows for e in row)
+
+
+def _spans(spans: Iterable[Span]) -> NDArray[np.uint32]:
+    return _words(offset for span in spans for offset in (span.start, span.end))
+
+
+def _put_sources(arrays: Arrays, documents: Sequence[ir.Document]) -> None:
+    texts = [document.source.text for document in documents]
+    _put_texts(arrays, "source_name", [document.source.name for document in documents])
+    _put_texts(arrays, "source_text", texts)
+    _put_texts(arrays, "source_date", [document.source.date for document in documents])
+    _put_texts(arrays, "source_version", [document.version for document in documents])
+    _put_texts(arrays, "source_sha256",
+               [hashlib.sha256(encode_text(text)).hexdigest() for text in texts])  # fmt: skip

@@ -1,0 +1,132 @@
+"""Numbers that stand for words in tables and kernels; the artefact stores them, so they are permanent."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+FORMAT_NAME = "iamtables"
+FORMAT_VERSION = 1
+
+
+class DecisionCode(IntEnum):
+    """One byte per row. Zero is a denial, so an unfilled buffer never allows."""
+
+    IMPLICIT_DENY = 0
+    ALLOW = 1
+    EXPLICIT_DENY = 2
+    UNDETERMINED = 3
+
+
+class State(IntEnum):
+    """How a statement, or an element of it, matches a request (Kleene)."""
+
+    NO = 0
+    YES = 1
+    UNKNOWN = 2
+
+
+class Effect(IntEnum):
+    ALLOW = 0
+    DENY = 1
+    UNREADABLE = 2
+    """May be either; never matches more than UNKNOWN."""
+
+
+class Layer(IntEnum):
+    """Policy type a statement belongs to, in the order in which deciders are listed (EVAL-1)."""
+
+    NONE = 0
+    SCP = 1
+    RCP = 2
+    VPCE = 3
+    RESOURCE = 4
+    IDENTITY = 5
+    BOUNDARY = 6
+    SESSION = 7
+
+
+class RowError(IntEnum):
+    """Why a row of a batch got no decision."""
+
+    NONE = 0
+    ACTION = 1
+    """Not `service:Name` (ACT-8)."""
+    RESOURCE = 2
+    """Neither `*` nor an ARN with five colons (RES-12)."""
+
+
+class Token(IntEnum):
+    """Elements of a compiled pattern. The first five are what `globs.match_tokens` reads."""
+
+    POINT = 0
+    ANY = 1
+    ANY_BUT_COLON = 2
+    STAR = 3
+    STAR_BUT_COLON = 4
+    VARIABLE = 5
+    """Replaced by the value of a key; the argument is an index into the variable table."""
+
+
+class SetOperator(IntEnum):
+    PLAIN = 0
+    FOR_ALL_VALUES = 1
+    FOR_ANY_VALUE = 2
+
+
+class KeyKind(IntEnum):
+    """COND-11: a key of the catalogue has a declared kind, for others the caller's form decides."""
+
+    FREE = 0
+    SINGLE = 1
+    MULTI = 2
+
+
+BASES: tuple[str, ...] = (
+    "StringEquals",
+    "StringNotEquals",
+    "StringEqualsIgnoreCase",
+    "StringNotEqualsIgnoreCase",
+    "StringLike",
+    "StringNotLike",
+    "NumericEquals",
+    "NumericNotEquals",
+    "NumericLessThan",
+    "NumericLessThanEquals",
+    "NumericGreaterThan",
+    "NumericGreaterThanEquals",
+    "DateEquals",
+    "DateNotEquals",
+    "DateLessThan",
+    "DateLessThanEquals",
+    "DateGreaterThan",
+    "DateGreaterThanEquals",
+    "Bool",
+    "BinaryEquals",
+    "IpAddress",
+    "NotIpAddress",
+    "ArnEquals",
+    "ArnLike",
+    "ArnNotEquals",
+    "ArnNotLike",
+    "Null",
+)
+"""Operators by code."""
+
+BASE_CODE = {name: code for code, name in enumerate(BASES)}
+
+NEGATED_BASES = frozenset(name for name in BASES if "Not" in name)
+
+NO_ID = 0xFFFFFFFF
+"""Stands for "none" in arrays of ids."""
+
+# Statement flags.
+FLAG_UNKNOWN = 1
+"""Some part could not be understood: the statement never matches more than UNKNOWN."""
+FLAG_NEVER = 2
+"""The statement can match no request; kept for explanations only."""
+
+# What a row of a resource class says of a resource set.
+CELL_YES = 1
+CELL_UNKNOWN = 2
+CELL_VERIFY = 3
+"""A pattern with variables could match: ask its dependent test."""

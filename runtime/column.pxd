@@ -1,0 +1,46 @@
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
+
+from .intern cimport ABSENT_ID, FIRST_ID, NO_ID, UNKNOWN_ID, InternTable, intern_add
+
+cdef enum ColumnKind:
+    COLUMN_CONSTANT = 0     # one value id for all rows
+    COLUMN_STRINGS = 1      # text per row
+    COLUMN_CODES = 2        # int32 code per row into a dictionary of texts or of value ids
+    COLUMN_LISTS = 3        # a list of texts per row
+    COLUMN_TRUTH = 4        # predicate bytes per row, computed beforehand from typed values
+
+# Strings in Arrow layout. Offsets are checked row by row: buffers may come from anywhere.
+cdef struct Strings:
+    const uint8_t* data
+    uint64_t data_size
+    const int32_t* offsets32
+    const int64_t* offsets64    # one of the two is NULL
+    const uint8_t* validity     # bitmap or NULL
+    size_t validity_offset
+
+cdef struct ColumnData:
+    ColumnKind kind
+    uint32_t constant
+    Strings strings             # STRINGS: the rows; CODES: the dictionary; LISTS: the elements
+    size_t row_offset           # first row in `strings` (STRINGS) or in the list offsets
+    const int32_t* codes        # CODES: -1 absent, -2 unknown, else below dictionary_count
+    size_t dictionary_count
+    uint32_t* remap             # code -> value id, NO_ID until first needed
+    const uint8_t* validity     # CODES and LISTS: bitmap of the rows or NULL
+    size_t validity_offset
+    const int32_t* list32       # LISTS: offsets of the rows into the elements
+    const int64_t* list64
+    uint64_t element_count
+    const uint8_t* unknown      # one byte per row, or NULL
+    const uint8_t** truth       # TRUTH: one array of rows per predicate slot of the key
+    uint8_t* scratch            # LISTS: where a list is encoded before it is interned
+    size_t scratch_size
+
+cdef int column_text(Strings* s, size_t row, const uint8_t** text, size_t* length) noexcept nogil
+cdef uint32_t column_value(ColumnData* c, InternTable* table, size_t row) noexcept nogil
+
+cdef class BoundColumn:
+    cdef ColumnData c
+    cdef readonly size_t length
+    cdef tuple _keep
+    cdef int _set_strings(self, data, offsets, validity, size_t validity_offset) except -1

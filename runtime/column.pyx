@@ -1,0 +1,239 @@
+"""Columns as the kernels see them: one struct, read lazily, row by row.
+
+A row's value becomes an id only when a decision needs it. Dictionary columns intern each dictionary
+value at most once. A list of texts is one value: the bytes 0xFF, then per element a four-byte length
+and the text; no UTF-8 text starts with 0xFF, so lists and scalars never meet in an interner.
+
+Bad offsets in a foreign buffer never read outside of it: the row reads as absent and the column
+is reported (`column_text` returns -1).
+"""
+
+import numpy as np
+
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
+from libc.stdlib cimport calloc, free, malloc, realloc
+from libc.string cimport memcpy, memset
+
+cdef enum:
+    TEXT_OK = 0
+    TEXT_NULL = 1
+    TEXT_BAD = -1
+
+
+cdef inline bint bit_is_set(const uint8_t* bitmap, size_t at) noexcept nogil:
+    return (bitmap[at >> 3] >> (at & 7)) & 1
+
+
+cdef int column_text(Strings* s, size_t row, const uint8_t** text, size_t* length) noexcept nogil:
+    """Text of one row: 0, 1 for a null, -1 when the offsets do not fit the data."""
+    cdef uint64_t begin, end
+    if s.validity != NULL and not bit_is_set(s.validity, s.validity_offset + row):
+        return TEXT_NULL
+    if s.offsets32 != NULL:
+        begin = <uint64_t>s.offsets32[row]
+        end = <uint64_t>s.offsets32[row + 1]
+    else:
+        begin = <uint64_t>s.offsets64[row]
+        end = <uint64_t>s.offsets64[row + 1]
+    if begin > end or end > s.data_size:  # a negative offset is a huge one here
+        return TEXT_BAD
+    text[0] = s.data + begin
+    length[0] = <size_t>(end - begin)
+    return TEXT_OK
+
+
+cdef uint32_t intern_text(ColumnData* c, InternTable* table, size_t row) noexcept nogil:
+    cdef const uint8_t* text = NULL
+    cdef size_t length = 0
+    cdef int status = column_text(&c.strings, row, &text, &length)
+    if status == TEXT_OK:
+        return intern_add(table, text, length)
+    return ABSENT_ID if status == TEXT_NULL else NO_ID
+
+
+cdef uint32_t intern_list(ColumnData* c, InternTable* table, size_t row) noexcept nogil:
+    cdef uint64_t begin, end, e
+    cdef const uint8_t* text = NULL
+    cdef size_t length = 0, used = 1, need
+    cdef uint32_t size
+    cdef int status
+    cdef void* moved
+    if c.list32 != NULL:
+        begin = <uint64_t>c.list32[row]
+        end = <uint64_t>c.list32[row + 1]
+    else:
+        begin = <uint64_t>c.list64[row]
+        end = <uint64_t>c.list64[row + 1]
+    if begin > end or end > c.element_count:
+        return NO_ID
+    for e in range(begin, end):
+        status = column_text(&c.strings, <size_t>e, &text, &length)
+        if status == TEXT_NULL:
+            continue
+        if status != TEXT_OK or length > <size_t>0xFFFFFFF0U:
+            return NO_ID
+        need = used + 4 + length
+        if need > c.scratch_size:
+            moved = realloc(c.scratch, need * 2)
+            if moved == NULL:
+                return NO_ID
+            c.scratch = <uint8_t*>moved
+            c.scratch_size = need * 2
+        size = <uint32_t>length
+        memcpy(c.scratch + used, &size, 4)
+        if length:
+            memcpy(c.scratch + used + 4, text, length)
+        used = need
+    c.scratch[0] = 0xFF
+    return intern_add(table, c.scratch, used)
+
+
+cdef uint32_t column_value(ColumnData* c, InternTable* table, size_t row) noexcept nogil:
+    """Value id of a row, interning its text when it is new; NO_ID on bad offsets or no memory."""
+    cdef int32_t code
+    cdef uint32_t id
+    if c.unknown != NULL and c.unknown[row]:
+        return UNKNOWN_ID
+    if c.kind == COLUMN_CONSTANT:
+        return c.constant
+    if c.kind == COLUMN_CODES:
+        if c.validity != NULL and not bit_is_set(c.validity, c.validity_offset + row):
+            return ABSENT_ID
+        code = c.codes[row]
+        if code < 0:
+            return ABSENT_ID if code == -1 else UNKNOWN_ID
+        id = c.remap[code]
+        if id == NO_ID:
+            id = intern_text(c, table, <size_t>code)
+            c.remap[code] = id
+        return id
+    if c.kind == COLUMN_STRINGS:
+        return intern_text(c, table, row + c.row_offset)
+    if c.validity != NULL and not bit_is_set(c.validity, c.validity_offset + row):
+        return ABSENT_ID
+    return intern_list(c, table, row + c.row_offset)
+
+
+cdef const void* address_of(object array) except? NULL:
+    """Data pointer of a C-contiguous numpy array (or NULL for None)."""
+    if array is None:
+        return NULL
+    return <const void*><size_t>array.ctypes.data
+
+
+cdef class BoundColumn:
+    """A column bound to one session: borrowed buffers, and ids of that session's interners."""
+
+    def __cinit__(self):
+        memset(&self.c, 0, sizeof(ColumnData))
+        self._keep = ()
+
+    def __dealloc__(self):
+        free(self.c.remap)
+        free(self.c.truth)
+        free(self.c.scratch)
+
+    cdef int _set_strings(self, data, offsets, validity, size_t validity_offset) except -1:
+        cdef Strings* s = &self.c.strings
+        s.data = <const uint8_t*>address_of(data)
+        s.data_size = 0 if data is None else data.nbytes
+        if offsets.dtype == np.int32:
+            s.offsets32 = <const int32_t*>address_of(offsets)
+        else:
+            s.offsets64 = <const int64_t*>address_of(offsets)
+        s.validity = <const uint8_t*>address_of(validity)
+        s.validity_offset = validity_offset
+        self._keep += (data, offsets, validity)
+        return 0
+
+    def set_unknown(self, mask):
+        """mask: uint8[n], non-zero where the value is unknown."""
+        self.c.unknown = <const uint8_t*>address_of(mask)
+        self._keep += (mask,)
+
+    @staticmethod
+    def constant(size_t length, uint32_t value_id):
+        cdef BoundColumn column = BoundColumn.__new__(BoundColumn)
+        column.length = length
+        column.c.kind = COLUMN_CONSTANT
+        column.c.constant = value_id
+        return column
+
+    @staticmethod
+    def strings(size_t length, data, offsets, validity=None, size_t validity_offset=0):
+        """data uint8[], offsets int32/int64[length + 1], validity bitmap uint8[] or None."""
+        cdef BoundColumn column = BoundColumn.__new__(BoundColumn)
+        column.length = length
+        column.c.kind = COLUMN_STRINGS
+        column._set_strings(data, offsets, validity, validity_offset)
+        return column
+
+    @staticmethod
+    def codes(codes, ids=None, data=None, offsets=None, dictionary_validity=None,
+              size_t dictionary_validity_offset=0, validity=None, size_t validity_offset=0):
+        """codes int32[n] into a dictionary of texts (data, offsets) or of ready value ids.
+
+        The caller has checked that every code is below the dictionary's length.
+        """
+        cdef BoundColumn column = BoundColumn.__new__(BoundColumn)
+        cdef size_t count, i
+        cdef const uint32_t[::1] given
+        column.length = len(codes)
+        column.c.kind = COLUMN_CODES
+        column.c.codes = <const int32_t*>address_of(codes)
+        column.c.validity = <const uint8_t*>address_of(validity)
+        column.c.validity_offset = validity_offset
+        column._keep = (codes, validity)
+        if ids is None:
+            column._set_strings(data, offsets, dictionary_validity, dictionary_validity_offset)
+            count = len(offsets) - 1
+        else:
+            count = len(ids)
+        column.c.dictionary_count = count
+        column.c.remap = <uint32_t*>malloc((count + 1) * sizeof(uint32_t))
+        if column.c.remap == NULL:
+            raise MemoryError
+        if ids is None:
+            memset(column.c.remap, 0xFF, (count + 1) * sizeof(uint32_t))
+        else:
+            given = ids
+            for i in range(count):
+                column.c.remap[i] = given[i]
+        return column
+
+    @staticmethod
+    def lists(size_t length, list_offsets, data, offsets, validity=None, size_t validity_offset=0,
+              element_validity=None, size_t element_validity_offset=0):
+        """list_offsets int32/int64[length + 1] into elements given as strings."""
+        cdef BoundColumn column = BoundColumn.__new__(BoundColumn)
+        column.length = length
+        column.c.kind = COLUMN_LISTS
+        column._keep = (list_offsets, validity)
+        if list_offsets.dtype == np.int32:
+            column.c.list32 = <const int32_t*>address_of(list_offsets)
+        else:
+            column.c.list64 = <const int64_t*>address_of(list_offsets)
+        column.c.element_count = len(offsets) - 1
+        column.c.validity = <const uint8_t*>address_of(validity)
+        column.c.validity_offset = validity_offset
+        column._set_strings(data, offsets, element_validity, element_validity_offset)
+        column.c.scratch_size = 256
+        column.c.scratch = <uint8_t*>malloc(256)
+        if column.c.scratch == NULL:
+            raise MemoryError
+        return column
+
+    @staticmethod
+    def truth(size_t length, arrays):
+        """arrays: one uint8[length] of State codes per predicate of the key, by slot."""
+        cdef BoundColumn column = BoundColumn.__new__(BoundColumn)
+        cdef size_t i
+        column.length = length
+        column.c.kind = COLUMN_TRUTH
+        column._keep = tuple(arrays)
+        column.c.truth = <const uint8_t**>calloc(len(arrays) + 1, sizeof(void*))
+        if column.c.truth == NULL:
+            raise MemoryError
+        for i, array in enumerate(arrays):
+            column.c.truth[i] = <const uint8_t*>address_of(array)
+        return column

@@ -1,0 +1,788 @@
+"""The batch loop: columns of requests in, one decision byte per row out.
+
+Per block of rows, in the order in which questions become expensive: the action gives a cell, three
+quarters of which are constants on real traffic; rows that are left pay for their resource, once per
+distinct text; rows still left pay for the condition keys their surviving entries ask for. All of it
+runs without the GIL. What is computed once per distinct thing in Python (the cell of a new action,
+a predicate on a new value) is fetched through the `_fill_*` doors, which take the GIL.
+
+An engine belongs to one thread. Its caches grow with what it has seen and are dropped between chunks
+when they pass a budget; the tables it reads are immutable and shared.
+"""
+
+import numpy as np
+
+from libc.stdint cimport int32_t, uint8_t, uint32_t, uint64_t
+from libc.stdlib cimport calloc, free, malloc, realloc
+from libc.string cimport memchr, memcpy, memset
+
+from .column cimport (
+    COLUMN_CODES,
+    COLUMN_CONSTANT,
+    COLUMN_STRINGS,
+    COLUMN_TRUTH,
+    BoundColumn,
+    ColumnData,
+    column_text,
+    column_value,
+)
+from .globs cimport GlobSet
+from .intern cimport (
+    ABSENT_ID,
+    FIRST_ID,
+    NO_ID,
+    UNKNOWN_ID,
+    InternTable,
+    intern_add,
+    intern_bytes,
+    intern_clear,
+    intern_free,
+    intern_init,
+)
+
+cdef enum:
+    NO = 0
+    YES = 1
+    UNKNOWN = 2
+    UNSEEN = 255            # truth byte not computed yet
+
+    IMPLICIT_DENY = 0
+    ALLOW = 1
+    EXPLICIT_DENY = 2
+    UNDETERMINED = 3
+
+    CELL_YES = 1            # row items: set id << 2 | one of these
+    CELL_UNKNOWN = 2
+    CELL_VERIFY = 3
+
+    ROW_UNKNOWN = 0         # class of an unknown resource
+    ROW_INVALID = 1         # class of a text that is no resource (RES-12)
+    ROW_FIRST = 2
+
+    ENTRY_UNKNOWN = 0x10000 # entry word: test count | this flag
+    BLOCK = 1024
+    COLON = 58
+
+    ERROR_ACTION = 1
+    ERROR_RESOURCE = 2
+
+cdef extern from *:
+    """
+    #define IAMT_CONSTANT 0x80000000u
+    #define IAMT_SET_ANY 0xFFFFFFFFu
+    #define IAMT_SET_UNREADABLE 0xFFFFFFFEu
+    """
+    const uint32_t CELL_CONSTANT "IAMT_CONSTANT"       # cell: constant | error << 8 | decision
+    const uint32_t SET_ANY "IAMT_SET_ANY"              # entry: matches every resource
+    const uint32_t SET_UNREADABLE "IAMT_SET_UNREADABLE"
+
+
+cdef struct Words:
+    uint32_t* data
+    size_t count
+    size_t capacity
+
+
+cdef int words_reserve(Words* words, size_t extra) noexcept nogil:
+    cdef size_t need = words.count + extra, capacity = words.capacity
+    cdef void* moved
+    if need <= capacity:
+        return 0
+    capacity = need * 2 if need * 2 > 256 else 256
+    moved = realloc(words.data, capacity * sizeof(uint32_t))
+    if moved == NULL:
+        return -1
+    words.data = <uint32_t*>moved
+    words.capacity = capacity
+    return 0
+
+
+cdef struct Truth:
+    # One byte per (value id, predicate slot), value-major; UNSEEN until computed.
+    uint8_t* bytes
+    size_t rows
+    size_t slots
+
+
+cdef int truth_reserve(Truth* truth, size_t row) noexcept nogil:
+    cdef size_t rows = truth.rows
+    cdef void* moved
+    if row < rows:
+        return 0
+    rows = (row + 1) * 2 if row > 32 else 64
+    moved = realloc(truth.bytes, rows * truth.slots)
+    if moved == NULL:
+        return -1
+    truth.bytes = <uint8_t*>moved
+    memset(truth.bytes + truth.rows * truth.slots, UNSEEN, (rows - truth.rows) * truth.slots)
+    truth.rows = rows
+    return 0
+
+
+cdef bint is_resource(const uint8_t* text, size_t length) noexcept nogil:
+    """RES-12: `*`, or `arn:` and at least five colons in all."""
+    cdef size_t at = 4, colons = 1
+    cdef const uint8_t* hit
+    if length == 1 and text[0] == c"*":
+        return True
+    if length < 8 or text[0] != c"a" or text[1] != c"r" or text[2] != c"n" or text[3] != COLON:
+        return False
+    while at < length:
+        hit = <const uint8_t*>memchr(text + at, COLON, length - at)
+        if hit == NULL:
+            return False
+        colons += 1
+        if colons == 5:
+            return True
+        at = hit - text + 1
+    return False
+
+
+cdef class Engine:
+    """Caches and kernels over one table's arrays.
+
+    `planner` answers the slow questions (runtime/plan.py): `cell(action, class)`,
+    `predicate(test, value)`, `dependent(test, values)`.
+    """
+
+    cdef object planner
+    cdef GlobSet resources
+    cdef tuple keep
+    cdef size_t class_count, key_count, set_count, dependent_count
+    # resource pattern -> sets, and facts about sets
+    cdef const uint32_t* pattern_set_start
+    cdef const uint32_t* pattern_set
+    cdef const uint8_t* pattern_has_variable
+    cdef const uint8_t* set_negated
+    cdef const uint8_t* set_default             # negated set that no pattern hits: YES or VERIFY
+    cdef const uint32_t* negated_sets
+    cdef size_t negated_count
+    cdef const uint32_t* set_dependent          # dependent test that verifies a set, or NO_ID
+    # tests: unary ones first come from `test_key`/`test_slot`, dependent ones have test_dependent
+    cdef const uint32_t* test_key
+    cdef const uint32_t* test_slot
+    cdef const uint32_t* test_dependent         # NO_ID for a unary test
+    cdef const uint32_t* dependent_start        # columns a dependent test reads: key ids,
+    cdef const uint32_t* dependent_key          # or NO_ID for the resource
+    # caches
+    cdef InternTable action_table, resource_table, row_table
+    cdef InternTable* key_tables
+    cdef Truth* truth
+    cdef InternTable* memo_tables
+    cdef Truth* memo_truth
+    cdef uint32_t* cells                        # [action id][class]
+    cdef int32_t* cell_statement
+    cdef size_t cell_rows
+    cdef Words pool                             # statement lists
+    cdef Words resource_row                     # resource id -> row id
+    cdef Words row_start                        # row id -> offset in row_items
+    cdef Words row_items                        # count, then items ascending by set id
+    cdef uint8_t* set_state                     # scratch of classify, all zero between calls
+    cdef Words row_scratch
+    cdef Words memo_scratch
+    cdef dict lists                             # list words -> pool offset (hash-consing)
+    cdef object error
+    cdef bint failed
+
+    def __cinit__(self):
+        self.failed = False
+
+    def __init__(self, planner, resources, facts):
+        """facts: the derived arrays of plan.EngineFacts."""
+        cdef size_t k
+        cdef uint64_t seed
+        self.planner = planner
+        self.resources = resources
+        self.keep = tuple(facts)
+        self.class_count = facts.class_count
+        self.key_count = facts.key_count
+        self.set_count = len(facts.set_negated)
+        self.negated_count = len(facts.negated_sets)
+        self.dependent_count = len(facts.dependent_start) - 1
+        self.pattern_set_start = <const uint32_t*><size_t>facts.pattern_set_start.ctypes.data
+        self.pattern_set = <const uint32_t*><size_t>facts.pattern_set.ctypes.data
+        self.pattern_has_variable = <const uint8_t*><size_t>facts.pattern_has_variable.ctypes.data
+        self.set_negated = <const uint8_t*><size_t>facts.set_negated.ctypes.data
+        self.set_default = <const uint8_t*><size_t>facts.set_default.ctypes.data
+        self.negated_sets = <const uint32_t*><size_t>facts.negated_sets.ctypes.data
+        self.set_dependent = <const uint32_t*><size_t>facts.set_dependent.ctypes.data
+        self.test_key = <const uint32_t*><size_t>facts.test_key.ctypes.data
+        self.test_slot = <const uint32_t*><size_t>facts.test_slot.ctypes.data
+        self.test_dependent = <const uint32_t*><size_t>facts.test_dependent.ctypes.data
+        self.dependent_start = <const uint32_t*><size_t>facts.dependent_start.ctypes.data
+        self.dependent_key = <const uint32_t*><size_t>facts.dependent_key.ctypes.data
+        seed = int.from_bytes(planner.seed(), "little")
+        self.lists = {}
+        self.key_tables = <InternTable*>calloc(self.key_count + 1, sizeof(InternTable))
+        self.truth = <Truth*>calloc(self.key_count + 1, sizeof(Truth))
+        self.memo_tables = <InternTable*>calloc(self.dependent_count + 1, sizeof(InternTable))
+        self.memo_truth = <Truth*>calloc(self.dependent_count + 1, sizeof(Truth))
+        self.set_state = <uint8_t*>calloc(self.set_count + 1, 1)
+        if (self.key_tables == NULL or self.truth == NULL or self.memo_tables == NULL
+                or self.memo_truth == NULL or self.set_state == NULL):
+            raise MemoryError
+        if (intern_init(&self.action_table, seed) or intern_init(&self.resource_table, seed + 1)
+                or intern_init(&self.row_table, seed + 2)):
+            raise MemoryError
+        for k in range(self.key_count):
+            self.truth[k].slots = facts.slot_counts[k]
+            if intern_init(&self.key_tables[k], seed + 3 + k):
+                raise MemoryError
+        for k in range(self.dependent_count):
+            self.memo_truth[k].slots = 1
+            if intern_init(&self.memo_tables[k], seed + 7919 + k):
+                raise MemoryError
+        if (words_reserve(&self.row_scratch, 2 * self.set_count + 2) or words_reserve(&self.memo_scratch, len(facts.dependent_key) + 1)
+                or words_reserve(&self.pool, 16)):
+            raise MemoryError
+        self._start_rows()
+
+    def __dealloc__(self):
+        cdef size_t k
+        intern_free(&self.action_table)
+        intern_free(&self.resource_table)
+        intern_free(&self.row_table)
+        if self.key_tables != NULL and self.truth != NULL:
+            for k in range(self.key_count):
+                intern_free(&self.key_tables[k])
+                free(self.truth[k].bytes)
+        if self.memo_tables != NULL and self.memo_truth != NULL:
+            for k in range(self.dependent_count):
+                intern_free(&self.memo_tables[k])
+                free(self.memo_truth[k].bytes)
+        free(self.key_tables)
+        free(self.truth)
+        free(self.memo_tables)
+        free(self.memo_truth)
+        free(self.cells)
+        free(self.cell_statement)
+        free(self.pool.data)
+        free(self.resource_row.data)
+        free(self.row_start.data)
+        free(self.row_items.data)
+        free(self.row_scratch.data)
+        free(self.memo_scratch.data)
+        free(self.set_state)
+
+    cdef int _start_rows(self) except -1:
+        """Rows 0 (unknown resource) and 1 (invalid) exist before any text was seen."""
+        cdef const uint32_t[::1] items = self.planner.unknown_row()
+        cdef size_t i, n = items.shape[0]
+        self.row_start.count = self.row_items.count = self.resource_row.count = 0
+        if (words_reserve(&self.row_start, 2) or words_reserve(&self.row_items, n + 2)
+                or words_reserve(&self.resource_row, 2)):
+            raise MemoryError
+        self.row_start.data[0] = 0
+        self.row_start.data[1] = <uint32_t>(n + 1)
+        self.row_start.count = 2
+        self.row_items.data[0] = <uint32_t>n
+        for i in range(n):
+            self.row_items.data[1 + i] = items[i]
+        self.row_items.data[n + 1] = 0
+        self.row_items.count = n + 2
+        self.resource_row.data[0] = self.resource_row.data[1] = ROW_UNKNOWN
+        self.resource_row.count = 2
+        return 0
+
+    # --- doors to Python: one call per distinct thing, errors are kept and raised after the loop
+
+    cdef uint32_t _fill_cell(self, uint32_t action, size_t class_id) noexcept with gil:
+        cdef size_t at = action * self.class_count + class_id, i
+        cdef uint32_t cell = CELL_CONSTANT | UNDETERMINED
+        cdef uint32_t count
+        try:
+            text = None
+            if action >= FIRST_ID:
+                text = self._text(&self.action_table, action)
+            constant, statement, words = self.planner.cell(text, class_id)
+            if words is None:
+                cell = CELL_CONSTANT | <uint32_t>constant
+            else:
+                known = self.lists.get(words)
+                if known is None:
+                    count = <uint32_t>len(words)
+                    if words_reserve(&self.pool, count) or self.pool.count + count >= CELL_CONSTANT:
+                        raise MemoryError
+                    known = self.pool.count
+                    for i in range(count):
+                        self.pool.data[self.pool.count + i] = words[i]
+                    self.pool.count += count
+                    self.lists[words] = known
+                cell = known
+            self.cells[at] = cell
+            self.cell_statement[at] = statement
+        except BaseException as error:
+            self.error = error
+            self.failed = True
+        return cell
+
+    cdef uint8_t _fill_unary(self, uint32_t test, uint32_t key, uint32_t value) noexcept with gil:
+        cdef uint8_t state = UNKNOWN
+        try:
+            state = self.planner.predicate(test, self._value(key, value))
+            if truth_reserve(&self.truth[key], value):
+                raise MemoryError
+            self.truth[key].bytes[value * self.truth[key].slots + self.test_slot[test]] = state
+        except BaseException as error:
+            self.error = error
+            self.failed = True
+        return state
+
+    cdef uint8_t _fill_dependent(self, uint32_t dependent, uint32_t memo) noexcept with gil:
+        cdef uint8_t state = UNKNOWN
+        cdef size_t i, start = self.dependent_start[dependent]
+        cdef uint32_t key
+        try:
+            values = []
+            for i in range(self.dependent_start[dependent + 1] - start):
+                key = self.dependent_key[start + i]
+                if key == NO_ID:
+                    values.append(self._text(&self.resource_table, self.memo_scratch.data[i]))
+                else:
+                    values.append(self._value(key, self.memo_scratch.data[i]))
+            state = self.planner.dependent(dependent, values)
+            if truth_reserve(&self.memo_truth[dependent], memo):
+                raise MemoryError
+            self.memo_truth[dependent].bytes[memo] = state
+        except BaseException as error:
+            self.error = error
+            self.failed = True
+        return state
+
+    cdef bytes _text(self, InternTable* table, uint32_t id):
+        cdef size_t start = <size_t>table.ends[id - 1]
+        return table.arena[start:<size_t>table.ends[id]]
+
+    cdef object _value(self, uint32_t key, uint32_t id):
+        """Python form of a value id: None, UNKNOWN, or what plan.decode_value makes of the bytes."""
+        if id < FIRST_ID:
+            return self.planner.absent_or_unknown(id == UNKNOWN_ID)
+        return self.planner.decode_value(key, self._text(&self.key_tables[key], id))
+
+    # --- kernels
+
+    cdef int _grow_cells(self, size_t action) noexcept nogil:
+        cdef size_t rows = self.cell_rows * 2
+        cdef void* moved
+        if rows <= action:
+            rows = action + 64
+        moved = realloc(self.cells, rows * self.class_count * sizeof(uint32_t))
+        if moved == NULL:
+            return -1
+        self.cells = <uint32_t*>moved
+        moved = realloc(self.cell_statement, rows * self.class_count * sizeof(int32_t))
+        if moved == NULL:
+            return -1
+        self.cell_statement = <int32_t*>moved
+        memset(self.cells + self.cell_rows * self.class_count, 0xFF,
+               (rows - self.cell_rows) * self.class_count * sizeof(uint32_t))
+        self.cell_rows = rows
+        return 0
+
+    cdef int _classify(self, uint32_t resource) noexcept nogil:
+        """Row of a resource text seen for the first time: which sets it matches, ascending."""
+        cdef size_t start = <size_t>self.resource_table.ends[resource - 1]
+        cdef size_t length = <size_t>self.resource_table.ends[resource] - start
+        cdef const uint8_t* text = self.resource_table.arena + start
+        cdef size_t found, i, j, n = 0, touched
+        cdef uint32_t pattern, s, row, item
+        cdef uint32_t* items = self.row_scratch.data
+        cdef uint32_t* sets = items + self.set_count + 1
+        cdef uint8_t state
+        while self.resource_row.count <= resource:
+            if words_reserve(&self.resource_row, 1):
+                return -1
+            self.resource_row.data[self.resource_row.count] = NO_ID
+            self.resource_row.count += 1
+        if not is_resource(text, length):
+            self.resource_row.data[resource] = ROW_INVALID
+            return 0
+        found = self.resources.match(text, length)
+        touched = 0
+        for i in range(found):
+            pattern = self.resources.found[i]
+            for j in range(self.pattern_set_start[pattern], self.pattern_set_start[pattern + 1]):
+                s = self.pattern_set[j]
+                if self.set_state[s] == 0:
+                    sets[touched] = s
+                    touched += 1
+                if not self.pattern_has_variable[pattern]:
+                    self.set_state[s] = CELL_YES
+                elif self.set_state[s] == 0:
+                    self.set_state[s] = CELL_VERIFY
+        for i in range(touched):
+            s = sets[i]
+            if not self.set_negated[s]:
+                items[n] = s << 2 | self.set_state[s]
+                n += 1
+        for i in range(self.negated_count):
+            s = self.negated_sets[i]
+            state = self.set_state[s]
+            if state != CELL_YES:
+                items[n] = s << 2 | (state if state else self.set_default[s])
+                n += 1
+        for i in range(touched):
+            self.set_state[sets[i]] = 0
+        sort_words(items, n)
+        row = intern_add(&self.row_table, <const uint8_t*>items, n * sizeof(uint32_t))
+        if row == NO_ID:
+            return -1
+        if row == self.row_start.count:
+            if (words_reserve(&self.row_start, 1) or words_reserve(&self.row_items, n + 1)
+                    or self.row_items.count + n >= <size_t>0xFFFFFFF0U):
+                return -1
+            self.row_start.data[row] = <uint32_t>self.row_items.count
+            self.row_start.count += 1
+            self.row_items.data[self.row_items.count] = <uint32_t>n
+            memcpy(self.row_items.data + self.row_items.count + 1, items, n * sizeof(uint32_t))
+            self.row_items.count += n + 1
+        self.resource_row.data[resource] = row
+        return 0
+
+    cdef uint32_t _resource(self, ColumnData* column, size_t i) noexcept nogil:
+        """Resource id of a row, classified; NO_ID on failure."""
+        cdef uint32_t resource = column_value(column, &self.resource_table, i)
+        if resource == NO_ID:
+            self.failed = True
+        elif resource >= self.resource_row.count or self.resource_row.data[resource] == NO_ID:
+            if self._classify(resource):
+                self.failed = True
+                return NO_ID
+        return resource
+
+    cdef uint8_t _dependent(self, uint32_t dependent, uint32_t resource, ColumnData** keys,
+                            size_t i) noexcept nogil:
+        cdef size_t start = self.dependent_start[dependent], j
+        cdef size_t n = self.dependent_start[dependent + 1] - start
+        cdef uint32_t key, id, memo
+        cdef uint8_t state
+        for j in range(n):
+            key = self.dependent_key[start + j]
+            id = resource if key == NO_ID else column_value(keys[key], &self.key_tables[key], i)
+            if id == NO_ID:
+                self.failed = True
+                return UNKNOWN
+            self.memo_scratch.data[j] = id
+        memo = intern_add(&self.memo_tables[dependent], <const uint8_t*>self.memo_scratch.data,
+                          n * sizeof(uint32_t))
+        if memo == NO_ID:
+            self.failed = True
+            return UNKNOWN
+        if memo < self.memo_truth[dependent].rows:
+            state = self.memo_truth[dependent].bytes[memo]
+            if state != UNSEEN:
+                return state
+        return self._fill_dependent(dependent, memo)
+
+    cdef uint8_t _test(self, uint32_t test, ColumnData** keys, size_t i) noexcept nogil:
+        cdef uint32_t key, value
+        cdef uint8_t state
+        cdef ColumnData* column
+        if self.test_dependent[test] != NO_ID:
+            return self._dependent(self.test_dependent[test], NO_ID, keys, i)
+        key = self.test_key[test]
+        column = keys[key]
+        if column.kind == COLUMN_TRUTH:
+            return column.truth[self.test_slot[test]][i]
+        value = column_value(column, &self.key_tables[key], i)
+        if value == NO_ID:
+            self.failed = True
+            return UNKNOWN
+        if value < self.truth[key].rows:
+            state = self.truth[key].bytes[value * self.truth[key].slots + self.test_slot[test]]
+            if state != UNSEEN:
+                return state
+        return self._fill_unary(test, key, value)
+
+    cdef uint8_t _entry(self, const uint32_t* entry, uint32_t resource, const uint32_t* row,
+                        ColumnData** keys, size_t i) noexcept nogil:
+        """Kleene and of one statement's resource set and conditions; the action matched already."""
+        cdef uint32_t s = entry[1], item, n
+        cdef uint8_t state = UNKNOWN if entry[2] & ENTRY_UNKNOWN else YES, part
+        cdef size_t low, high, middle, t
+        if s == SET_UNREADABLE:
+            state = UNKNOWN
+        elif s != SET_ANY:
+            n = row[0]
+            low = 1
+            high = n + 1
+            while low < high:
+                middle = (low + high) >> 1
+                if row[middle] >> 2 < s:
+                    low = middle + 1
+                else:
+                    high = middle
+            if low > n or row[low] >> 2 != s:
+                return NO
+            item = row[low] & 3
+            if item == CELL_VERIFY:
+                part = self._dependent(self.set_dependent[s], resource, keys, i)
+                if part == NO:
+                    return NO
+                if part == UNKNOWN:
+                    state = UNKNOWN
+            elif item == CELL_UNKNOWN:
+                state = UNKNOWN
+        for t in range(entry[2] & 0xFFFF):
+            part = self._test(entry[3 + t], keys, i)
+            if part == NO:
+                return NO
+            if part == UNKNOWN:
+                state = UNKNOWN
+        return state
+
+    cdef uint8_t _decide_list(self, const uint32_t* words, uint32_t resource, const uint32_t* row,
+                              ColumnData** keys, size_t i, int32_t* statement) noexcept nogil:
+        """Decision over a statement list: deny count, allow count, then entries, denies first."""
+        cdef size_t denies = words[0], allows = words[1], e
+        cdef const uint32_t* entry = words + 2
+        cdef int32_t deny_may = -1, allow_must = -1, allow_may = -1
+        cdef uint8_t state
+        for e in range(denies):
+            state = self._entry(entry, resource, row, keys, i)
+            if state == YES:
+                statement[0] = <int32_t>entry[0]
+                return EXPLICIT_DENY
+            if state == UNKNOWN and deny_may < 0:
+                deny_may = <int32_t>entry[0]
+            entry += 3 + (entry[2] & 0xFFFF)
+        for e in range(allows):
+            state = self._entry(entry, resource, row, keys, i)
+            if state == YES:
+                allow_must = <int32_t>entry[0]
+                break
+            if state == UNKNOWN and allow_may < 0:
+                allow_may = <int32_t>entry[0]
+            entry += 3 + (entry[2] & 0xFFFF)
+        if allow_must >= 0:
+            if deny_may < 0:
+                statement[0] = allow_must
+                return ALLOW
+            statement[0] = deny_may
+            return UNDETERMINED
+        if allow_may >= 0:
+            statement[0] = allow_may
+            return UNDETERMINED
+        statement[0] = -1
+        return IMPLICIT_DENY
+
+    cdef bint _resource_is_valid(self, ColumnData* column, size_t i) noexcept nogil:
+        """RES-12 for a row whose decision does not depend on the resource."""
+        cdef const uint8_t* text = NULL
+        cdef size_t length = 0
+        cdef int status
+        cdef uint32_t resource
+        if column.kind == COLUMN_STRINGS:
+            if column.unknown != NULL and column.unknown[i]:
+                return True
+            status = column_text(&column.strings, i + column.row_offset, &text, &length)
+            if status < 0:
+                self.failed = True
+            return status != 0 or is_resource(text, length)
+        resource = self._resource(column, i)
+        return resource == NO_ID or self.resource_row.data[resource] != ROW_INVALID
+
+    cdef size_t _block(self, size_t start, size_t stop, ColumnData* classes, ColumnData* actions,
+                       ColumnData* resources, bint check_resources, ColumnData** keys,
+                       uint8_t* decision, int32_t* statement, uint8_t* error) noexcept nogil:
+        """Rows start..stop (at most BLOCK). Returns the number of rows with an error."""
+        cdef uint32_t[BLOCK] undecided
+        cdef uint32_t[BLOCK] lists
+        cdef size_t i, j, n = 0, errors = 0
+        cdef uint32_t action, cell, resource, class_id
+        cdef int32_t by = -1
+        cdef const uint32_t* row
+        for i in range(start, stop):
+            action = column_value(actions, &self.action_table, i)
+            if action == NO_ID:
+                self.failed = True
+                return errors
+            if action >= self.cell_rows and self._grow_cells(action):
+                self.failed = True
+                return errors
+            class_id = classes.constant if classes.kind == COLUMN_CONSTANT else <uint32_t>classes.codes[i]
+            cell = self.cells[action * self.class_count + class_id]
+            if cell == NO_ID:
+                cell = self._fill_cell(action, class_id)
+                if self.failed:
+                    return errors
+            if not cell & CELL_CONSTANT:
+                undecided[n] = <uint32_t>(i - start)
+                lists[n] = cell
+                n += 1
+                continue
+            decision[i] = cell & 0xFF
+            statement[i] = self.cell_statement[action * self.class_count + class_id]
+            error[i] = cell >> 8 & 0xFF
+            if error[i]:
+                errors += 1
+            elif check_resources and not self._resource_is_valid(resources, i):
+                decision[i] = UNDETERMINED
+                statement[i] = -1
+                error[i] = ERROR_RESOURCE
+                errors += 1
+        for j in range(n):
+            i = start + undecided[j]
+            resource = self._resource(resources, i)
+            if resource == NO_ID:
+                return errors
+            if self.resource_row.data[resource] == ROW_INVALID:
+                decision[i] = UNDETERMINED
+                statement[i] = -1
+                error[i] = ERROR_RESOURCE
+                errors += 1
+                continue
+            row = self.row_items.data + self.row_start.data[self.resource_row.data[resource]]
+            decision[i] = self._decide_list(self.pool.data + lists[j], resource, row, keys, i, &by)
+            statement[i] = by
+            error[i] = 0
+            if self.failed:
+                return errors
+        return errors
+
+    # --- doorway
+
+    def decide(self, BoundColumn classes, BoundColumn actions, BoundColumn resources, list keys,
+               uint8_t[::1] decision, int32_t[::1] statement, uint8_t[::1] error,
+               size_t start, size_t stop):
+        """Decide rows start..stop of bound columns into the outputs; returns rows with an error.
+
+        Every column has at least `stop` rows or is constant, keys come in key order, and the outputs
+        have at least `stop` entries: the caller (session.py) has checked lengths and dtypes.
+        """
+        cdef size_t n = len(keys), k, at = start, end, errors = 0
+        cdef ColumnData** columns
+        cdef bint check = resources.c.kind != COLUMN_CONSTANT
+        if n != self.key_count:
+            raise ValueError("one column per key")
+        if stop > <size_t>decision.shape[0] or stop > <size_t>statement.shape[0] or stop > <size_t>error.shape[0]:
+            raise ValueError("outputs are too short")
+        for column in (classes, actions, resources, *keys):
+            if (<BoundColumn>column).length < stop:
+                raise ValueError("a column is too short")
+        columns = <ColumnData**>malloc((n + 1) * sizeof(void*))
+        if columns == NULL:
+            raise MemoryError
+        for k in range(n):
+            columns[k] = &(<BoundColumn>keys[k]).c
+        self.failed = False
+        self.error = None
+        try:
+            with nogil:
+                if not check and stop > start:
+                    # One resource for all rows: looked at once.
+                    check = not self._resource_is_valid(&resources.c, start)
+                while at < stop and not self.failed:
+                    end = at + BLOCK if stop - at > BLOCK else stop
+                    errors += self._block(at, end, &classes.c, &actions.c, &resources.c, check,
+                                          columns, &decision[0], &statement[0], &error[0])
+                    at = end
+        finally:
+            free(columns)
+        if self.failed:
+            if self.error is not None:
+                raised, self.error = self.error, None
+                raise raised
+            raise MemoryError("out of memory, or a column's offsets do not fit its data")
+        return errors
+
+    def action_id(self, bytes text):
+        return self._interned(&self.action_table, text)
+
+    def resource_id(self, bytes text):
+        return self._interned(&self.resource_table, text)
+
+    def key_id(self, size_t key, bytes text):
+        """Value id of an encoded value of key number `key`."""
+        if key >= self.key_count:
+            raise IndexError(key)
+        return self._interned(&self.key_tables[key], text)
+
+    cdef uint32_t _interned(self, InternTable* table, bytes text) except? 0:
+        cdef uint32_t id = intern_add(table, text, len(text))
+        if id == NO_ID:
+            raise MemoryError
+        return id
+
+    def used_bytes(self):
+        """Memory of the growing caches, in bytes."""
+        cdef size_t k
+        cdef size_t total = (intern_bytes(&self.action_table) + intern_bytes(&self.resource_table)
+                             + intern_bytes(&self.row_table))
+        for k in range(self.key_count):
+            total += intern_bytes(&self.key_tables[k]) + self.truth[k].rows * self.truth[k].slots
+        for k in range(self.dependent_count):
+            total += intern_bytes(&self.memo_tables[k]) + self.memo_truth[k].rows
+        total += 4 * (self.resource_row.capacity + self.row_start.capacity + self.row_items.capacity
+                      + self.pool.capacity) + 8 * self.cell_rows * self.class_count
+        return total
+
+    def clear(self):
+        """Drop everything learnt from data. Columns bound before hold stale ids: bind them again."""
+        cdef size_t k
+        intern_clear(&self.action_table)
+        intern_clear(&self.resource_table)
+        intern_clear(&self.row_table)
+        for k in range(self.key_count):
+            intern_clear(&self.key_tables[k])
+            if self.truth[k].bytes != NULL:
+                memset(self.truth[k].bytes, UNSEEN, self.truth[k].rows * self.truth[k].slots)
+        for k in range(self.dependent_count):
+            intern_clear(&self.memo_tables[k])
+            if self.memo_truth[k].bytes != NULL:
+                memset(self.memo_truth[k].bytes, UNSEEN, self.memo_truth[k].rows)
+        if self.cells != NULL:
+            memset(self.cells, 0xFF, self.cell_rows * self.class_count * sizeof(uint32_t))
+        self.pool.count = 0
+        self.lists.clear()
+        self._start_rows()
+
+    def counts(self):
+        """Numbers of distinct things seen so far."""
+        return {
+            "actions": self.action_table.count - FIRST_ID,
+            "resources": self.resource_table.count - FIRST_ID,
+            "resource_classes": self.row_start.count - ROW_FIRST,
+            "lists": len(self.lists),
+            "verified_candidates": self.resources.candidates,
+        }
+
+
+cdef void sort_words(uint32_t* words, size_t n) noexcept nogil:
+    """Ascending, in place. Rows hold a handful of items; heap sort keeps long ones from going wild."""
+    cdef size_t i, j
+    cdef uint32_t held
+    if n > 32:
+        heap_sort(words, n)
+        return
+    for i in range(1, n):
+        held = words[i]
+        j = i
+        while j > 0 and words[j - 1] > held:
+            words[j] = words[j - 1]
+            j -= 1
+        words[j] = held
+
+
+cdef void heap_sort(uint32_t* words, size_t n) noexcept nogil:
+    cdef size_t start = n // 2, end = n, root, child
+    cdef uint32_t held
+    while end > 1:
+        if start > 0:
+            start -= 1
+            held = words[start]
+        else:
+            end -= 1
+            held = words[end]
+            words[end] = words[0]
+        root = start
+        child = root * 2 + 1
+        while child < end:
+            if child + 1 < end and words[child + 1] > words[child]:
+                child += 1
+            if words[child] <= held:
+                break
+            words[root] = words[child]
+            root = child
+            child = root * 2 + 1
+        words[root] = held

@@ -1,0 +1,342 @@
+"""All patterns of one kind against one string: a prefix trie, then verification.
+
+A pattern is filed in the trie under its literal head. Patterns that are only their head (exact) or
+head and `*` are settled on the walk. The others end at a node as candidates and are verified from
+there, linearly and without backtracking:
+
+- *pieces*: a plain glob, where every wildcard may match every character. Pieces between stars are
+  searched leftmost; that is exact because a later start of a piece never helps.
+- *automaton*: wildcards that must not match `:` (RES-4). The NFA is simulated bit-parallel, one bit
+  per token, over code points (GLOB-3). A leftmost search would be wrong here: where a `*` may cross
+  colons but the next may not, a later start can be the only one that matches.
+
+A combined DFA over all patterns was measured and lost: tens of megabytes, a cache miss per byte.
+Rows of an automaton's `mask`, each `word_count` words: wild (any code point), wild except `:`,
+loop (any), loop except `:`, accepting, then one row per literal symbol.
+"""
+
+import numpy as np
+
+from libc.stdint cimport int32_t, uint8_t, uint32_t, uint64_t
+from libc.stdlib cimport free, malloc
+from libc.string cimport memchr, memcmp, memset
+
+cdef enum:
+    ROW_WILD = 0
+    ROW_WILD_COLON = 1
+    ROW_LOOP = 2
+    ROW_LOOP_COLON = 3
+    ROW_ACCEPT = 4
+    ROW_SYMBOLS = 5
+    ANY_POINT = 0xFF
+    COLON = 58
+
+cdef uint64_t NOTHING = 0       # what the pointer of an empty array points to
+
+
+cdef inline size_t point_length(const uint8_t* text, size_t at, size_t length) noexcept nogil:
+    """Bytes of the code point at `at`; a stray continuation byte counts with its neighbours."""
+    cdef size_t end = at + 1
+    if text[at] >= 0x80:
+        while end < length and (text[end] & 0xC0) == 0x80:
+            end += 1
+    return end - at
+
+
+cdef inline size_t match_forward(const uint8_t* piece, size_t size, const uint8_t* text,
+                                 size_t at, size_t length) noexcept nogil:
+    """End of `piece` matched at `at`, or length + 1."""
+    cdef size_t i
+    for i in range(size):
+        if at >= length:
+            return length + 1
+        if piece[i] == ANY_POINT:
+            at += point_length(text, at, length)
+        elif piece[i] == text[at]:
+            at += 1
+        else:
+            return length + 1
+    return at
+
+
+cdef inline size_t match_backward(const uint8_t* piece, size_t size, const uint8_t* text,
+                                  size_t floor, size_t length) noexcept nogil:
+    """Start of `piece` matched up to the end of the text and not below `floor`, or length + 1."""
+    cdef size_t i = size, at = length
+    while i > 0:
+        i -= 1
+        if at <= floor:
+            return length + 1
+        at -= 1
+        if piece[i] == ANY_POINT:
+            while at > floor and (text[at] & 0xC0) == 0x80:
+                at -= 1
+        elif piece[i] != text[at]:
+            return length + 1
+    return at
+
+
+cdef bint verify_pieces(const GlobArrays* g, uint32_t pattern, const uint8_t* text, size_t at,
+                        size_t length) noexcept nogil:
+    """First piece anchored at `at`, last piece at the end, those between leftmost."""
+    cdef size_t k = g.program_start[pattern], last = g.program_start[pattern + 1] - 1
+    cdef size_t begin, size, limit, end
+    cdef const uint8_t* hit
+    begin = g.piece_start[k]
+    size = g.piece_start[k + 1] - begin
+    at = match_forward(g.piece + begin, size, text, at, length)
+    if at > length:
+        return False
+    if k == last:
+        return at == length
+    begin = g.piece_start[last]
+    size = g.piece_start[last + 1] - begin
+    limit = match_backward(g.piece + begin, size, text, at, length)
+    if limit > length:
+        return False
+    k += 1
+    while k < last:
+        # A middle piece starts with a literal byte: `*?` was turned into `?*` (GLOB-4).
+        begin = g.piece_start[k]
+        size = g.piece_start[k + 1] - begin
+        while True:
+            if at >= limit:
+                return False
+            hit = <const uint8_t*>memchr(text + at, g.piece[begin], limit - at)
+            if hit == NULL:
+                return False
+            at = hit - text
+            end = match_forward(g.piece + begin, size, text, at, limit)
+            if end <= limit:
+                at = end
+                break
+            at += 1
+        k += 1
+    return True
+
+
+cdef inline uint32_t decode_point(const uint8_t* text, size_t at, size_t size) noexcept nogil:
+    """Code point of `size` bytes; malformed bytes give some number above U+10FFFF."""
+    cdef uint32_t lead = text[at]
+    if size == 1:
+        return lead if lead < 0x80 else <uint32_t>0x80000000U | lead
+    if size == 2:
+        return (lead & 0x1F) << 6 | (text[at + 1] & 0x3F)
+    if size == 3:
+        return (lead & 0x0F) << 12 | (text[at + 1] & 0x3F) << 6 | (text[at + 2] & 0x3F)
+    if size == 4:
+        return ((lead & 0x07) << 18 | (text[at + 1] & 0x3F) << 12 | (text[at + 2] & 0x3F) << 6
+                | (text[at + 3] & 0x3F))
+    return <uint32_t>0x80000000U | lead
+
+
+cdef bint verify_automaton(const GlobArrays* g, uint32_t pattern, const uint8_t* text, size_t at,
+                           size_t length, uint64_t* states) noexcept nogil:
+    """Simulate the automaton of `pattern` on the text from `at`; `states` has 2 x widest words."""
+    cdef uint32_t id = g.automaton[pattern]
+    cdef size_t words = g.word_count[id], w, size
+    cdef const uint64_t* rows = g.mask + g.mask_start[id]
+    cdef const uint32_t* symbols = g.symbol + g.symbol_start[id]
+    cdef size_t symbol_count = g.symbol_start[id + 1] - g.symbol_start[id], low, high, middle
+    cdef const uint64_t* wild
+    cdef const uint64_t* loop
+    cdef const uint64_t* literal
+    cdef uint32_t point
+    cdef uint64_t carry, next_carry, word, alive
+    memset(states, 0, words * sizeof(uint64_t))
+    states[0] = 1
+    while at < length:
+        size = point_length(text, at, length)
+        point = decode_point(text, at, size)
+        at += size
+        if point == COLON:
+            wild = rows + ROW_WILD_COLON * words
+            loop = rows + ROW_LOOP_COLON * words
+        else:
+            wild = rows + ROW_WILD * words
+            loop = rows + ROW_LOOP * words
+        literal = NULL
+        low = 0
+        high = symbol_count
+        while low < high:
+            middle = (low + high) >> 1
+            if symbols[middle] < point:
+                low = middle + 1
+            else:
+                high = middle
+        if low < symbol_count and symbols[low] == point:
+            literal = rows + (ROW_SYMBOLS + low) * words
+        carry = 0
+        alive = 0
+        for w in range(words):
+            word = states[w]
+            next_carry = word >> 63
+            states[w] = (((word << 1) | carry) & (wild[w] | (literal[w] if literal != NULL else 0))
+                         | (word & loop[w]))
+            carry = next_carry
+            alive |= states[w]
+        if alive == 0:
+            return False
+    for w in range(words):
+        if states[w] & rows[ROW_ACCEPT * words + w]:
+            return True
+    return False
+
+
+cdef size_t glob_matches(const GlobArrays* g, const uint8_t* text, size_t length,
+                         uint32_t* found, uint64_t* scratch, uint64_t* candidates) noexcept nogil:
+    """Ids of the patterns that match the whole text; `found` holds pattern_count entries.
+
+    A pattern is filed once, so no id is reported twice. Linear in the text per candidate.
+    """
+    cdef size_t count = 0, node = 0, at = 0, e, child, stop, begin, size
+    cdef uint8_t kind
+    cdef uint32_t pattern
+    while True:
+        for e in range(g.end_start[node], g.end_start[node + 1]):
+            kind = g.end_kind[e]
+            pattern = g.end_pattern[e]
+            if kind == END_EXACT:
+                if at != length:
+                    continue
+            elif kind != END_PREFIX:
+                candidates[0] += 1
+                if kind == END_PIECES:
+                    if not verify_pieces(g, pattern, text, at, length):
+                        continue
+                elif not verify_automaton(g, pattern, text, at, length, scratch):
+                    continue
+            found[count] = pattern
+            count += 1
+        if at == length:
+            return count
+        child = g.first_child[node]
+        stop = child + g.child_count[node]
+        while child < stop and g.label[g.label_start[child]] != text[at]:
+            child += 1
+        if child == stop:
+            return count
+        begin = g.label_start[child]
+        size = g.label_start[child + 1] - begin
+        if size > length - at or memcmp(g.label + begin, text + at, size) != 0:
+            return count
+        at += size
+        node = child
+
+
+cdef const uint8_t* bytes_of(array) except? NULL:
+    cdef const uint8_t[::1] view = array
+    return &view[0] if view.shape[0] else <const uint8_t*>&NOTHING
+
+
+cdef const uint32_t* words_of(array) except? NULL:
+    cdef const uint32_t[::1] view = array
+    return &view[0] if view.shape[0] else <const uint32_t*>&NOTHING
+
+
+cdef const uint64_t* longs_of(array) except? NULL:
+    cdef const uint64_t[::1] view = array
+    return &view[0] if view.shape[0] else &NOTHING
+
+
+cdef class GlobSet:
+    """Doorway: patterns 0..n-1 compiled to arrays (compiler/trie.py), asked one string at a time.
+
+    The arrays are borrowed and must have passed `runtime.schema` checks: ids are not checked again.
+    Not safe to share between threads: match results are written to buffers of the object.
+    """
+
+    def __cinit__(self):
+        self.found = NULL
+        self.scratch = NULL
+
+    def __init__(self, arrays, str prefix):
+        get = lambda name: arrays[prefix + name]
+        self._keep = tuple(get(name) for name in ARRAY_NAMES)
+        self.g.label = bytes_of(get("label"))
+        self.g.label_start = words_of(get("label_start"))
+        self.g.first_child = words_of(get("first_child"))
+        self.g.child_count = words_of(get("child_count"))
+        self.g.end_start = words_of(get("end_start"))
+        self.g.end_pattern = words_of(get("end_pattern"))
+        self.g.end_kind = bytes_of(get("end_kind"))
+        self.g.node_count = len(get("first_child"))
+        self.g.piece = bytes_of(get("piece"))
+        self.g.piece_start = words_of(get("piece_start"))
+        self.g.program_start = words_of(get("program_start"))
+        self.g.automaton = words_of(get("automaton"))
+        self.g.word_count = words_of(get("word_count"))
+        self.g.mask = longs_of(get("mask"))
+        self.g.mask_start = longs_of(get("mask_start"))
+        self.g.symbol = words_of(get("symbol"))
+        self.g.symbol_start = words_of(get("symbol_start"))
+        self.g.pattern_count = len(get("automaton"))
+        widths = get("word_count")
+        self.g.widest = int(widths.max()) if len(widths) else 1
+        self.found = <uint32_t*>malloc((self.g.pattern_count + 1) * sizeof(uint32_t))
+        self.scratch = <uint64_t*>malloc(self.g.widest * sizeof(uint64_t))
+        if self.found == NULL or self.scratch == NULL:
+            raise MemoryError
+        self.candidates = 0
+
+    def __dealloc__(self):
+        free(self.found)
+        free(self.scratch)
+
+    cdef size_t match(self, const uint8_t* text, size_t length) noexcept nogil:
+        return glob_matches(&self.g, text, length, self.found, self.scratch, &self.candidates)
+
+    def matches(self, bytes text):
+        """Ids of the patterns that match `text` (UTF-8), as an ascending list."""
+        cdef size_t i, count = self.match(text, len(text))
+        return sorted([self.found[i] for i in range(count)])
+
+
+ARRAY_NAMES = (
+    "label", "label_start", "first_child", "child_count", "end_start", "end_pattern", "end_kind",
+    "piece", "piece_start", "program_start", "automaton", "word_count", "mask", "mask_start",
+    "symbol", "symbol_start",
+)
+
+cdef enum:
+    TOKEN_POINT = 0
+    TOKEN_ANY = 1
+    TOKEN_ANY_BUT_COLON = 2
+    TOKEN_STAR = 3
+    TOKEN_STAR_BUT_COLON = 4
+
+
+def match_tokens(const uint8_t[::1] kinds, const uint32_t[::1] points, str text):
+    """Whole-string match of a token sequence that exists only for one request.
+
+    kinds, points : TOKEN_* codes and, for TOKEN_POINT, the code point. Used where a policy variable
+    has been replaced by its value. O(tokens x text) by rows of reachable positions, no backtracking.
+    """
+    cdef size_t n = len(text), m = kinds.shape[0], t, i
+    reach_array = np.zeros(n + 1, dtype=np.uint8)
+    cdef uint8_t[::1] reach = reach_array
+    cdef uint8_t kind, open, before, here
+    cdef uint32_t point
+    points_array = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), dtype="<u4")
+    cdef const uint32_t[::1] chars = points_array
+    reach[0] = 1
+    for t in range(m):
+        kind = kinds[t]
+        if kind >= TOKEN_STAR:
+            open = reach[0]
+            for i in range(n):
+                if kind == TOKEN_STAR_BUT_COLON and chars[i] == COLON:
+                    open = 0
+                open |= reach[i + 1]
+                reach[i + 1] = open
+        else:
+            point = points[t]
+            before = reach[0]
+            reach[0] = 0
+            for i in range(n):
+                here = reach[i + 1]
+                reach[i + 1] = before and (
+                    chars[i] == point if kind == TOKEN_POINT
+                    else kind == TOKEN_ANY or chars[i] != COLON)
+                before = here
+    return bool(reach[n])

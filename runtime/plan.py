@@ -1,0 +1,347 @@
+"""What the engine asks once per distinct thing: the cell of an action, a predicate on a value.
+
+A cell answers (action, principal class): a constant decision, or a list of the statements that the
+resource and the conditions still decide. Lists are reduced, exactly and for both readings of
+unknowns: an entry is absorbed only by one that matches at least as surely whatever the request. Denies
+stay even where no Allow is left, because an explicit and an implicit denial differ.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from itertools import combinations
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from . import codes
+from .codes import CELL_UNKNOWN, CELL_VERIFY, CELL_YES, NO_ID, DecisionCode, Effect, RowError, State
+from .conditions import UNKNOWN, Predicate, Value
+from .globs import GlobSet
+from .model import TableModel
+from .resources import ResourceSets
+from .values import decode_text, decode_value, encode_text
+
+SET_ANY = 0xFFFFFFFF
+SET_UNREADABLE = 0xFFFFFFFE
+ENTRY_UNKNOWN = 0x10000
+_SUBSET_LIMIT = 4
+
+UInt32Array = NDArray[np.uint32]
+UInt8Array = NDArray[np.uint8]
+
+
+class EngineFacts(NamedTuple):
+    """Arrays derived from a table for the kernels; built once per table, shared by its engines."""
+
+    class_count: int
+    key_count: int
+    pattern_set_start: UInt32Array
+    pattern_set: UInt32Array
+    pattern_has_variable: UInt8Array
+    set_negated: UInt8Array
+    set_default: UInt8Array
+    negated_sets: UInt32Array
+    set_dependent: UInt32Array
+    test_key: UInt32Array
+    test_slot: UInt32Array
+    test_dependent: UInt32Array
+    dependent_start: UInt32Array
+    dependent_key: UInt32Array
+    slot_counts: tuple[int, ...]
+
+
+class Entry(NamedTuple):
+    """A statement as a list holds it. `set_id` may be SET_ANY or SET_UNREADABLE."""
+
+    statement: int
+    set_id: int
+    is_unknown: bool
+    tests: tuple[int, ...]
+
+
+Cell = tuple[int, int, tuple[int, ...] | None]
+"""(constant decision | error << 8, deciding statement, words); words None for a constant."""
+
+
+def is_action(text: str) -> bool:
+    """ACT-8: `service:Name`, one colon, both sides non-empty, no white space."""
+    service, colon, name = text.partition(":")
+    return bool(
+        service and colon and name and ":" not in name and not any(c.isspace() for c in text)
+    )
+
+
+class Planner:
+    """Shared, read-only (but for memoisation) answers over one table. Safe between threads."""
+
+    def __init__(self, model: TableModel) -> None:
+        self.model = model
+        self.actions = GlobSet(model.arrays, "action/")
+        self.sets = ResourceSets(model)
+        self._seed = os.urandom(8)
+        self._action_sets_of = inverse_sets(
+            model["action_set_start"], model["action_set_pattern"], len(model["action/automaton"])
+        )
+        action_set = model["statement_action_set"].astype(np.int64)
+        action_set[action_set == NO_ID] = len(model["action_set_negated"])
+        self._statement_action_set = action_set
+        self._never = (model["statement_flags"] & codes.FLAG_NEVER) != 0
+        self._entries: dict[int, Entry | None] = {}
+        self._predicates: dict[int, Predicate] = {}
+        self.facts = self._build_facts()
+
+    # --- asked by the engine
+
+    def seed(self) -> bytes:
+        """Key of the hash tables of every engine over this table."""
+        return self._seed
+
+    def cell(self, text: bytes | None, class_id: int) -> Cell:
+        action = None if text is None else decode_text(text)
+        if action is None or not is_action(action):
+            return int(DecisionCode.UNDETERMINED) | int(RowError.ACTION) << 8, -1, None
+        denies: list[Entry] = []
+        allows: list[Entry] = []
+        for statement in self.candidates(action, class_id):
+            entry = self._entry(statement)
+            if entry is None:
+                continue
+            effect = self.model["statement_effect"][statement]
+            if effect != Effect.ALLOW:
+                denies.append(entry)
+            if effect != Effect.DENY:
+                allows.append(entry)
+        return _cell(reduce_entries(denies), reduce_entries(allows))
+
+    def predicate(self, test: int, value: Value) -> int:
+        return int(self.predicate_of(test).evaluate(value, {}))
+
+    def dependent(self, dependent: int, values: Sequence[object]) -> int:
+        """State of a test on several columns; `values` in the order of `facts.dependent_key`."""
+        kind, number = self._dependents[dependent]
+        start = int(self.facts.dependent_start[dependent])
+        keys = [int(k) for k in self.facts.dependent_key[start : start + len(values)]]
+        if kind == "set":
+            resource = values[0]
+            assert isinstance(resource, bytes)
+            by_key: dict[int, Value] = dict(zip(keys[1:], values[1:], strict=True))  # type: ignore[arg-type]
+            return int(self.sets.state(number, decode_text(resource), by_key))
+        by_key = dict(zip(keys, values, strict=True))  # type: ignore[arg-type]
+        predicate = self.predicate_of(number)
+        return int(predicate.evaluate(by_key[predicate.key_id], by_key))
+
+    def absent_or_unknown(self, is_unknown: bool) -> Value:
+        return UNKNOWN if is_unknown else None
+
+    def decode_value(self, key: int, data: bytes) -> str | tuple[str, ...]:
+        return decode_value(data, self.model.keys[key].kind, self.model.keys[key].name)
+
+    def unknown_row(self) -> UInt32Array:
+        """Row of the unknown resource: every set it matches surely or could match."""
+        items = []
+        for s in range(len(self.model["resource_set_negated"])):
+            state = self.sets.unknown_state(s)
+            if state != State.NO:
+                items.append(s << 2 | (CELL_YES if state == State.YES else CELL_UNKNOWN))
+        return np.array(items, dtype=np.uint32)
+
+    def tests_of_key(self, key: int) -> list[int] | None:
+        """Predicates on a key, by slot; None when a test with variables reads the key as well."""
+        if key in self._dependent_keys:
+            return None
+        return self._tests_of_key[key]
+
+    # --- shared with explanations
+
+    def action_set_states(self, action: str) -> NDArray[np.bool_]:
+        """Which action sets match; one more entry, True, stands for an unreadable element."""
+        from_text = action.translate(ASCII_LOWER)
+        negated = self.model["action_set_negated"]
+        hit = np.zeros(len(negated) + 1, dtype=bool)
+        for pattern in self.actions.matches(encode_text(from_text)):
+            hit[self._action_sets_of[pattern]] = True
+        hit[:-1] ^= negated != 0
+        hit[-1] = True
+        return hit
+
+    def candidates(self, action: str, class_id: int) -> list[int]:
+        """Statements of a principal class whose action matches or could match, in order."""
+        start, stop = self.model["class_start"][class_id : class_id + 2]
+        statements = self.model["class_statement"][start:stop]
+        states = self.action_set_states(action)[self._statement_action_set[statements]]
+        return [int(s) for s in statements[states & ~self._never[statements]]]
+
+    def predicate_of(self, test: int) -> Predicate:
+        known = self._predicates.get(test)
+        if known is None:
+            model = self.model
+            start, stop = model["predicate_value_start"][test : test + 2]
+            known = self._predicates[test] = Predicate(
+                int(model["predicate_set_operator"][test]),
+                int(model["predicate_base"][test]),
+                bool(model["predicate_if_exists"][test]),
+                int(model["predicate_key"][test]),
+                [model.glyphs(int(q)) for q in model["predicate_value"][start:stop]],
+                model.variables,
+                model.options,
+            )
+        return known
+
+    # --- construction
+
+    def _entry(self, statement: int) -> Entry | None:
+        """How a statement stands in lists; None when it can never match."""
+        if statement in self._entries:
+            return self._entries[statement]
+        model = self.model
+        start, stop = model["statement_predicate_start"][statement : statement + 2]
+        tests = tuple(sorted({int(t) for t in model["statement_predicate"][start:stop]}))
+        is_unknown = bool(model["statement_flags"][statement] & codes.FLAG_UNKNOWN)
+        set_id = int(model["statement_resource_set"][statement])
+        entry: Entry | None
+        if set_id == NO_ID:
+            entry = Entry(statement, SET_UNREADABLE, is_unknown, tests)
+        else:
+            always = self.sets.constant_state(set_id)
+            if always is State.NO:
+                entry = None
+            else:
+                set_id = SET_ANY if always is State.YES else set_id
+                entry = Entry(statement, set_id, is_unknown, tests)
+        self._entries[statement] = entry
+        return entry
+
+    def _build_facts(self) -> EngineFacts:
+        model = self.model
+        set_count = len(model["resource_set_negated"])
+        pattern_count = len(model["resource/automaton"])
+        sets_of = inverse_sets(
+            model["resource_set_start"], model["resource_set_pattern"], pattern_count
+        )
+        key_count = len(model.keys)
+        test_count = len(model["predicate_key"])
+        test_slot = np.zeros(test_count, dtype=np.uint32)
+        test_dependent = np.full(test_count, NO_ID, dtype=np.uint32)
+        slots = [0] * key_count
+        self._dependents: list[tuple[str, int]] = []
+        columns: list[list[int]] = []
+        for test in range(test_count):
+            predicate = self.predicate_of(test)
+            if predicate.variable_keys:
+                test_dependent[test] = len(columns)
+                self._dependents.append(("predicate", test))
+                columns.append(sorted({predicate.key_id, *predicate.variable_keys}))
+            else:
+                test_slot[test] = slots[predicate.key_id]
+                slots[predicate.key_id] += 1
+        set_dependent = np.full(set_count, NO_ID, dtype=np.uint32)
+        for s in range(set_count):
+            if self.sets.has_variables(s):
+                set_dependent[s] = len(columns)
+                self._dependents.append(("set", s))
+                columns.append([NO_ID, *self.sets.variable_keys(s)])
+        self._dependent_keys = {key for row in columns for key in row}
+        self._tests_of_key: list[list[int]] = [[] for _ in range(key_count)]
+        for test in range(test_count):
+            if test_dependent[test] == NO_ID:
+                self._tests_of_key[int(model["predicate_key"][test])].append(test)
+        negated = model["resource_set_negated"]
+        spoils = model.options.null_notresource == "nomatch"
+        default = np.full(set_count, CELL_YES, dtype=np.uint8)
+        for s in range(set_count):
+            if spoils and self.sets.has_variables(s):
+                default[s] = CELL_VERIFY
+        return EngineFacts(
+            class_count=len(model["class_start"]) - 1,
+            key_count=key_count,
+            pattern_set_start=_starts(sets_of),
+            pattern_set=_flat(sets_of),
+            pattern_has_variable=np.ascontiguousarray(
+                (model["resource_sequence"] != NO_ID).astype(np.uint8)
+            ),
+            set_negated=np.ascontiguousarray(negated),
+            set_default=default,
+            negated_sets=np.flatnonzero(negated).astype(np.uint32),
+            set_dependent=set_dependent,
+            test_key=np.ascontiguousarray(model["predicate_key"]),
+            test_slot=test_slot,
+            test_dependent=test_dependent,
+            dependent_start=_starts(columns),
+            dependent_key=_flat(columns),
+            slot_counts=tuple(slots),
+        )
+
+
+ASCII_LOWER = {c: c + 32 for c in range(ord("A"), ord("Z") + 1)}
+"""ACT-1: only ASCII letters fold."""
+
+
+def inverse_sets(
+    start: UInt32Array, pattern: UInt32Array, pattern_count: int
+) -> list[list[int]]:
+    """For each pattern, the sets that contain it."""
+    sets_of: list[list[int]] = [[] for _ in range(pattern_count)]
+    for s in range(len(start) - 1):
+        for p in pattern[start[s] : start[s + 1]]:
+            sets_of[p].append(s)
+    return sets_of
+
+
+def _starts(rows: Sequence[Sequence[int]]) -> UInt32Array:
+    out = np.zeros(len(rows) + 1, dtype=np.uint32)
+    np.cumsum([len(r) for r in rows], out=out[1:])
+    return out
+
+
+def _flat(rows: Sequence[Sequence[int]]) -> UInt32Array:
+    return np.array([item for row in rows for item in row], dtype=np.uint32)
+
+
+def reduce_entries(entries: Sequence[Entry]) -> list[Entry]:
+    """Entries no other entry absorbs, in order.
+
+    A absorbs B when A's resource set is everything or B's own, A's conditions are among B's, and A is
+    only possible (`is_unknown`) if B is: then A matches at least as surely as B on every request.
+    """
+    present: dict[tuple[int, bool, tuple[int, ...]], int] = {}
+    for position, entry in enumerate(entries):
+        present.setdefault(entry[1:], position)
+    return [
+        entry
+        for position, entry in enumerate(entries)
+        if present[entry[1:]] == position and not _is_absorbed(entry, present)
+    ]
+
+
+def _is_absorbed(
+    entry: Entry, present: dict[tuple[int, bool, tuple[int, ...]], int]
+) -> bool:
+    sizes = range(len(entry.tests) + 1) if len(entry.tests) <= _SUBSET_LIMIT else (0,)
+    for size in sizes:
+        for tests in combinations(entry.tests, size):
+            for set_id in {SET_ANY, entry.set_id}:
+                for is_unknown in {False, entry.is_unknown}:
+                    other = (set_id, is_unknown, tests)
+                    if other != entry[1:] and other in present:
+                        return True
+    return False
+
+
+def _cell(denies: list[Entry], allows: list[Entry]) -> Cell:
+    for entry in denies:
+        if entry[1:] == (SET_ANY, False, ()):
+            return int(DecisionCode.EXPLICIT_DENY), entry.statement, None
+    if not denies:
+        if not allows:
+            return int(DecisionCode.IMPLICIT_DENY), -1, None
+        for entry in allows:
+            if entry[1:] == (SET_ANY, False, ()):
+                return int(DecisionCode.ALLOW), entry.statement, None
+    words = [len(denies), len(allows)]
+    for entry in (*denies, *allows):
+        flags = ENTRY_UNKNOWN if entry.is_unknown else 0
+        words += (entry.statement, entry.set_id, flags | len(entry.tests), *entry.tests)
+    return 0, -1, tuple(words)

@@ -1,0 +1,109 @@
+"""Resource sets against one resource, patterns with policy variables included.
+
+The trie settles what it can: a pattern with variables is filed there as a superset glob, each
+variable standing for `*`. A hit on such a pattern is verified here with the request's values.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from .codes import NO_ID, State, Token
+from .conditions import UNKNOWN, Value
+from .globs import GlobSet, match_tokens
+from .model import TableModel
+
+
+class ResourceSets:
+    """All `Resource` and `NotResource` elements of a table. Safe between threads."""
+
+    def __init__(self, model: TableModel) -> None:
+        self._model = model
+        self._globs = GlobSet(model.arrays, "resource/")
+        self._is_all = model["resource_is_all"] != 0
+        self._sequence = model["resource_sequence"]
+        self._spoils = model.options.null_notresource == "nomatch"
+
+    def patterns(self, s: int) -> list[int]:
+        start, stop = self._model["resource_set_start"][s : s + 2]
+        return [int(p) for p in self._model["resource_set_pattern"][start:stop]]
+
+    def is_negated(self, s: int) -> bool:
+        return bool(self._model["resource_set_negated"][s])
+
+    def has_variables(self, s: int) -> bool:
+        return any(self._sequence[p] != NO_ID for p in self.patterns(s))
+
+    def variable_keys(self, s: int) -> list[int]:
+        """Ids of the keys that the set's variables name, ascending."""
+        keys: set[int] = set()
+        for p in self.patterns(s):
+            if self._sequence[p] != NO_ID:
+                for token, variable in self._model.glyphs(int(self._sequence[p])):
+                    if token == Token.VARIABLE and self._model.variables.key_ids[variable] >= 0:
+                        keys.add(self._model.variables.key_ids[variable])
+        return sorted(keys)
+
+    def constant_state(self, s: int) -> State | None:
+        """YES or NO when the set gives that for every resource, known or not; else None."""
+        patterns = self.patterns(s)
+        if any(self._is_all[p] for p in patterns):
+            return State.NO if self.is_negated(s) else State.YES
+        if not patterns:  # every entry was void (RES-8): nothing matches, nothing is excluded
+            return State.YES if self.is_negated(s) else State.NO
+        return None
+
+    def unknown_state(self, s: int) -> State:
+        """State for a resource that is not known."""
+        constant = self.constant_state(s)
+        return State.UNKNOWN if constant is None else constant
+
+    def state(self, s: int, resource: str, values: Mapping[int, Value]) -> State:
+        """State of a set for a known resource; `values` holds the set's variable keys."""
+        matched = set(self._globs.matches(resource.encode("utf-8", "surrogatepass")))
+        state = State.NO
+        is_spoilt = False
+        for p in self.patterns(s):
+            if self._sequence[p] == NO_ID:
+                if p in matched:
+                    state = State.YES
+                continue
+            one = self.variable_pattern_state(p, resource, values, p in matched)
+            if one is None:
+                is_spoilt = True
+            elif one is State.YES or (one is State.UNKNOWN and state is State.NO):
+                state = one
+        if not self.is_negated(s):
+            return state
+        if is_spoilt and self._spoils:
+            return State.NO  # VAR-6, option null_notresource
+        return _NOT[state]
+
+    def pattern_state(self, p: int, resource: str, values: Mapping[int, Value]) -> State:
+        """State of one pattern for a known resource (explanations)."""
+        hit = p in self._globs.matches(resource.encode("utf-8", "surrogatepass"))
+        if self._sequence[p] == NO_ID:
+            return State.YES if hit else State.NO
+        return self.variable_pattern_state(p, resource, values, hit) or State.NO
+
+    def variable_pattern_state(
+        self, p: int, resource: str, values: Mapping[int, Value], is_candidate: bool
+    ) -> State | None:
+        """None when a variable is null: the entry matches no resource (VAR-6)."""
+        glyphs = self._model.glyphs(int(self._sequence[p]))
+        resolved = self._model.variables.substitute(glyphs, values)
+        if resolved is None:
+            return None
+        if resolved is UNKNOWN and (is_candidate or self._spoils):
+            return State.UNKNOWN
+        if not is_candidate:
+            return State.NO
+        assert isinstance(resolved, list)
+        kinds = np.array([token for token, _ in resolved], dtype=np.uint8)
+        points = np.array([argument for _, argument in resolved], dtype=np.uint32)
+        return State.YES if match_tokens(kinds, points, resource) else State.NO
+
+
+_NOT = {State.NO: State.YES, State.YES: State.NO, State.UNKNOWN: State.UNKNOWN}

@@ -1,0 +1,260 @@
+"""The arrays of a compiled table: names, dtypes, and what every id and offset must satisfy.
+
+Kernels trust their arrays, so a table is checked as a whole before it is used: after compilation in
+tests, and whenever an artefact is opened with `verify=True`, also one whose hash was made to fit.
+The rules below are data; `check_arrays` is the only code that reads them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import ArtefactError
+from .codes import BASES, NO_ID, Effect, KeyKind, Layer, SetOperator, Token
+
+Arrays = Mapping[str, NDArray[np.generic]]
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One array: dtype, length (an array name, `starts:NAME`, or free), and bounds of its values.
+
+    rows    : `NAME`: as long as that array times `times`; `starts`: one longer than `of`
+    below   : values are below the length of that array, or this number
+    or_none : NO_ID is allowed beside the bound
+    """
+
+    dtype: str
+    like: str = ""
+    times: int = 1
+    plus: int = 0
+    below: str | int | None = None
+    or_none: bool = False
+    offsets_into: str = ""
+    """The values are ascending offsets from 0 to the length of that array."""
+
+
+_GLOB_RULES = {
+    "label": Rule("uint8"),
+    "label_start": Rule("uint32", like="first_child", plus=1, offsets_into="label"),
+    "first_child": Rule("uint32"),
+    "child_count": Rule("uint32", like="first_child"),
+    "end_start": Rule("uint32", like="first_child", plus=1, offsets_into="end_pattern"),
+    "end_pattern": Rule("uint32", below="automaton"),
+    "end_kind": Rule("uint8", like="end_pattern", below=4),
+    "piece": Rule("uint8"),
+    "piece_start": Rule("uint32", offsets_into="piece"),
+    "program_start": Rule("uint32", like="automaton", plus=1),
+    "automaton": Rule("uint32", below="word_count", or_none=True),
+    "word_count": Rule("uint32"),
+    "mask": Rule("uint64"),
+    "mask_start": Rule("uint64", like="word_count", plus=1, offsets_into="mask"),
+    "symbol": Rule("uint32"),
+    "symbol_start": Rule("uint32", like="word_count", plus=1, offsets_into="symbol"),
+}
+
+TEXTS = (
+    "action_text", "resource_text", "key_name", "variable_default", "source_name", "source_text",
+    "source_date", "source_version", "source_sha256", "statement_sid",
+)  # fmt: skip
+"""Lists of texts: `NAME` holds the UTF-8 bytes, `NAME_start` the offsets."""
+
+_STATEMENT = "statement_effect"
+
+RULES: dict[str, Rule] = {
+    **{f"action/{name}": rule for name, rule in _GLOB_RULES.items()},
+    **{f"resource/{name}": rule for name, rule in _GLOB_RULES.items()},
+    **{name: Rule("uint8") for name in TEXTS},
+    **{f"{name}_start": Rule("uint32", offsets_into=name) for name in TEXTS},
+    "key_kind": Rule("uint8", below=len(KeyKind)),
+    "variable_key": Rule("uint32", below="key_kind", or_none=True),
+    "variable_has_default": Rule("uint8", like="variable_key", below=2),
+    "glyph_token": Rule("uint8", below=len(Token)),
+    "glyph_argument": Rule("uint32", like="glyph_token"),
+    "sequence_start": Rule("uint32", offsets_into="glyph_token"),
+    "resource_is_all": Rule("uint8", like="resource/automaton", below=2),
+    "resource_sequence": Rule("uint32", like="resource/automaton", or_none=True),
+    "action_set_negated": Rule("uint8", below=2),
+    "action_set_start": Rule("uint32", like="action_set_negated", plus=1,
+                             offsets_into="action_set_pattern"),
+    "action_set_pattern": Rule("uint32", below="action/automaton"),
+    "resource_set_negated": Rule("uint8", below=2),
+    "resource_set_start": Rule("uint32", like="resource_set_negated", plus=1,
+                               offsets_into="resource_set_pattern"),
+    "resource_set_pattern": Rule("uint32", below="resource/automaton"),
+    "predicate_set_operator": Rule("uint8", like="predicate_key", below=len(SetOperator)),
+    "predicate_base": Rule("uint8", like="predicate_key", below=len(BASES)),
+    "predicate_if_exists": Rule("uint8", like="predicate_key", below=2),
+    "predicate_key": Rule("uint32", below="key_kind"),
+    "predicate_value_start": Rule("uint32", like="predicate_key", plus=1,
+                                  offsets_into="predicate_value"),
+    "predicate_value": Rule("uint32"),
+    "statement_effect": Rule("uint8", below=len(Effect)),
+    "statement_layer": Rule("uint8", like=_STATEMENT, below=len(Layer)),
+    "statement_document": Rule("uint32", like=_STATEMENT),
+    "statement_index": Rule("uint32", like=_STATEMENT),
+    "statement_flags": Rule("uint8", like=_STATEMENT, below=4),
+    "statement_action_set": Rule("uint32", like=_STATEMENT, below="action_set_negated",
+                                 or_none=True),
+    "statement_resource_set": Rule("uint32", like=_STATEMENT, below="resource_set_negated",
+                                   or_none=True),
+    "statement_predicate_start": Rule("uint32", like=_STATEMENT, plus=1,
+                                      offsets_into="statement_predicate"),
+    "statement_predicate": Rule("uint32", below="predicate_key"),
+    "statement_span": Rule("uint32", like=_STATEMENT, times=8),
+    "action_entry_start": Rule("uint32", like=_STATEMENT, plus=1, offsets_into="action_entry_id"),
+    "action_entry_id": Rule("uint32", below="action/automaton", or_none=True),
+    "action_entry_span": Rule("uint32", like="action_entry_id", times=2),
+    "resource_entry_start": Rule("uint32", like=_STATEMENT, plus=1,
+                                 offsets_into="resource_entry_id"),
+    "resource_entry_id": Rule("uint32", below="resource/automaton", or_none=True),
+    "resource_entry_span": Rule("uint32", like="resource_entry_id", times=2),
+    "predicate_entry_start": Rule("uint32", like=_STATEMENT, plus=1,
+                                  offsets_into="predicate_entry_id"),
+    "predicate_entry_id": Rule("uint32", below="predicate_key"),
+    "predicate_entry_span": Rule("uint32", like="predicate_entry_id", times=2),
+    "class_start": Rule("uint32", offsets_into="class_statement"),
+    "class_statement": Rule("uint32", below=_STATEMENT),
+}
+
+_MASK_ROWS = 5
+_MAX_TESTS = 0xFFFF
+_MAX_SETS = 1 << 30
+
+
+def check_arrays(arrays: Arrays, path: str = "") -> None:
+    """Raise ArtefactError unless every id and offset is in range. O(size), vectorised."""
+    for name, rule in RULES.items():
+        _check_array(arrays, name, rule, path)
+    for prefix in ("action/", "resource/"):
+        _check_globs(arrays, prefix, path)
+    _check_links(arrays, path)
+
+
+def _fail(path: str, part: str, what: str) -> ArtefactError:
+    return ArtefactError(
+        f"table part `{part}` {what}",
+        path=path,
+        part=part,
+        help="the file is damaged or was made by hand; compile the policies again",
+    )
+
+
+def _check_array(arrays: Arrays, name: str, rule: Rule, path: str) -> None:
+    array = arrays.get(name)
+    if array is None:
+        raise _fail(path, name, "is missing")
+    if array.dtype != np.dtype(rule.dtype) or array.ndim != 1 or not array.flags.c_contiguous:
+        raise _fail(path, name, f"is not a plain array of {rule.dtype}")
+    prefix = name.partition("/")[0] + "/" if "/" in name else ""
+
+    def other(of: str) -> NDArray[np.generic]:
+        found = arrays.get(prefix + of) if prefix and of in _GLOB_RULES else arrays.get(of)
+        if found is None:
+            raise _fail(path, of, "is missing")
+        return found
+
+    if rule.like and len(array) != len(other(rule.like)) * rule.times + rule.plus:
+        raise _fail(path, name, "has the wrong length")
+    if rule.offsets_into:
+        _check_offsets(array, len(other(rule.offsets_into)), name, path)
+    if rule.below is not None and len(array):
+        bound = rule.below if isinstance(rule.below, int) else len(other(rule.below))
+        values = array[array != NO_ID] if rule.or_none else array
+        if len(values) and int(values.max()) >= bound:
+            raise _fail(path, name, "holds an id that is out of range")
+
+
+def _check_offsets(array: NDArray[np.generic], end: int, name: str, path: str) -> None:
+    if len(array) == 0 or array[0] != 0 or int(array[-1]) != end:
+        raise _fail(path, name, "does not cover its data")
+    if np.any(array[1:] < array[:-1]):
+        raise _fail(path, name, "holds offsets that go backwards")
+
+
+def _check_globs(arrays: Arrays, prefix: str, path: str) -> None:
+    get = {name: arrays[prefix + name] for name in _GLOB_RULES}
+    nodes = len(get["first_child"])
+    if nodes == 0 or get["label_start"][1] != 0:
+        raise _fail(path, prefix + "first_child", "has no root")
+    first = get["first_child"].astype(np.int64)
+    count = get["child_count"].astype(np.int64)
+    has_child = count > 0
+    if np.any(first[has_child] <= np.flatnonzero(has_child)):
+        raise _fail(path, prefix + "first_child", "links a node to itself or backwards")
+    if np.any((first + count)[has_child] > nodes):
+        raise _fail(path, prefix + "child_count", "links to nodes that do not exist")
+    if int(count.sum()) != nodes - 1:
+        raise _fail(path, prefix + "child_count", "does not reach every node once")
+    if np.any(np.diff(get["label_start"].astype(np.int64))[1:] == 0):
+        raise _fail(path, prefix + "label_start", "has an edge without a label")
+    _check_programs(get, prefix, path)
+
+
+def _check_programs(get: Arrays, prefix: str, path: str) -> None:
+    ends, kinds = get["end_pattern"], get["end_kind"]
+    if len(np.unique(ends)) != len(ends) or len(ends) != len(get["automaton"]):
+        raise _fail(path, prefix + "end_pattern", "does not file every pattern once")
+    pieces = get["program_start"].astype(np.int64)
+    _check_offsets(get["program_start"], len(get["piece_start"]) - 1, prefix + "program_start", path)
+    if np.any(np.diff(pieces)[ends[kinds == 2]] == 0):
+        raise _fail(path, prefix + "program_start", "leaves a pattern without pieces")
+    lengths = np.diff(get["piece_start"].astype(np.int64))
+    inner = np.ones(len(lengths), dtype=bool)
+    filled = np.diff(pieces) > 0
+    inner[pieces[:-1][filled]] = False
+    inner[pieces[1:][filled] - 1] = False
+    if np.any(lengths[inner] == 0):
+        raise _fail(path, prefix + "piece_start", "has an empty piece between stars")
+    if np.any(get["piece"][get["piece_start"][:-1][inner].astype(np.int64)] == 0xFF):
+        raise _fail(path, prefix + "piece", "starts a piece between stars with a wildcard")
+    if np.any(get["automaton"][ends[kinds == 3]] == NO_ID):
+        raise _fail(path, prefix + "automaton", "leaves a pattern without an automaton")
+    words = get["word_count"].astype(np.int64)
+    rows = _MASK_ROWS + np.diff(get["symbol_start"].astype(np.int64))
+    if np.any(words == 0) or np.any(np.diff(get["mask_start"].astype(np.int64)) != words * rows):
+        raise _fail(path, prefix + "mask_start", "does not fit the automata")
+
+
+def _check_links(arrays: Arrays, path: str) -> None:
+    """Bounds that involve two arrays in a way a Rule cannot say."""
+    sequences = len(arrays["sequence_start"]) - 1
+    for name in ("resource_sequence", "predicate_value"):
+        values = arrays[name][arrays[name] != NO_ID]
+        if len(values) and int(values.max()) >= sequences:
+            raise _fail(path, name, "names a glyph sequence that does not exist")
+    token, argument = arrays["glyph_token"], arrays["glyph_argument"]
+    variables = argument[token == Token.VARIABLE]
+    if len(variables) and int(variables.max()) >= len(arrays["variable_key"]):
+        raise _fail(path, "glyph_argument", "names a variable that does not exist")
+    points = argument[token == Token.POINT]
+    if len(points) and int(points.max()) > 0x10FFFF:
+        raise _fail(path, "glyph_argument", "holds a number that is no code point")
+    counts = {
+        "key_name": len(arrays["key_kind"]),
+        "variable_default": len(arrays["variable_key"]),
+        "action_text": len(arrays["action/automaton"]),
+        "resource_text": len(arrays["resource/automaton"]),
+        "statement_sid": len(arrays["statement_effect"]),
+    }
+    sources = len(arrays["source_name_start"]) - 1
+    counts |= {name: sources for name in TEXTS if name.startswith("source_")}
+    for name, count in counts.items():
+        if len(arrays[f"{name}_start"]) != count + 1:
+            raise _fail(path, f"{name}_start", "has the wrong length")
+    documents = arrays["statement_document"]
+    if len(documents) and int(documents.max()) >= sources:
+        raise _fail(path, "statement_document", "names a source that does not exist")
+    if len(arrays["class_start"]) < 2:
+        raise _fail(path, "class_start", "has no principal class")
+    if len(arrays["resource_set_negated"]) >= _MAX_SETS or np.any(
+        np.diff(arrays["statement_predicate_start"].astype(np.int64)) > _MAX_TESTS
+    ):
+        raise _fail(path, "statement_predicate_start", "is larger than the kernels allow")
+    spans = arrays["statement_span"].reshape(-1, 2)
+    if np.any(spans[:, 0] > spans[:, 1]):
+        raise _fail(path, "statement_span", "holds a span that ends before it starts")

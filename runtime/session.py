@@ -1,0 +1,423 @@
+"""A session: an engine per thread with caches that live across batches, and the checks before them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import ColumnError, RequestError
+from .codes import DecisionCode, RowError
+from .column import BoundColumn
+from .columns import (
+    UNKNOWN_ID,
+    Column,
+    ScalarColumn,
+    TypedColumn,
+    common_length,
+    make_column,
+    table_columns,
+    unknown_mask,
+)
+from .conditions import UNKNOWN
+from .decisions import Decision, Decisions, Request
+from .engine import Engine
+from .globs import GlobSet
+from .typed import typed_truth
+from .values import encode_text, encode_value
+
+if TYPE_CHECKING:
+    from .table import Table
+
+CHUNK_ROWS = 1 << 18
+"""Rows between two looks at the memory budget."""
+
+DEFAULT_BUDGET = 1 << 30
+"""Bytes of caches per engine, above which what was learnt from data is dropped and learnt anew."""
+
+_NOT_KEYS = ("principal", "action", "resource")
+
+
+class Session:
+    """Decides with caches that stay warm. Not safe to share between threads; use as a context manager.
+
+    budget_bytes : memory of the caches of one engine; a batch may pass it by one chunk
+    """
+
+    def __init__(self, table: Table, *, budget_bytes: int = DEFAULT_BUDGET) -> None:
+        self._table = table
+        self._budget = budget_bytes
+        self._engines: list[Engine] = []
+        self._one = _OneRow()
+
+    def __enter__(self) -> Session:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Drop all caches."""
+        self._engines.clear()
+
+    def counts(self) -> dict[str, int]:
+        """Distinct actions, resources, resource classes and statement lists seen, summed over threads."""
+        total: dict[str, int] = {}
+        for engine in self._engines:
+            for name, count in engine.counts().items():
+                total[name] = total.get(name, 0) + count
+        return total
+
+    def _engine(self, number: int) -> Engine:
+        while len(self._engines) <= number:
+            planner = self._table.planner
+            globs = GlobSet(self._table.model.arrays, "resource/")
+            self._engines.append(Engine(planner, globs, planner.facts))
+        return self._engines[number]
+
+    # --- columns
+
+    def decide(
+        self,
+        requests: object = None,
+        *,
+        principal: object = None,
+        action: object = None,
+        resource: object = None,
+        context: Mapping[str, object] | None = None,
+        unknown: Mapping[str, object] | None = None,
+        missing: str = "absent",
+        out: NDArray[np.uint8] | None = None,
+        threads: int = 1,
+    ) -> Decisions:
+        """One decision per row; see `Table.decide`."""
+        columns = _collect(requests, principal, action, resource, context)
+        n = common_length(columns)
+        if missing not in ("absent", "unknown", "error"):
+            raise ColumnError(f"`missing` cannot be `{missing}`",
+                              help="choose absent, unknown or error")  # fmt: skip
+        keys, masks, not_supplied = self._keys(columns, unknown or {}, n, missing)
+        decision = _output(out, n)
+        statement = np.empty(n, dtype=np.int32)
+        error = np.empty(n, dtype=np.uint8)
+        bounds = _shares(n, max(1, threads))
+        jobs = [
+            (number, start, stop) for number, (start, stop) in enumerate(bounds) if stop > start
+        ]
+
+        def run(job: tuple[int, int, int]) -> int:
+            number, start, stop = job
+            return self._run(self._engine(number), columns, keys, masks, n,
+                             decision, statement, error, start, stop)  # fmt: skip
+
+        if len(jobs) <= 1:
+            errors = sum(map(run, jobs))
+        else:
+            for number, _, _ in jobs:
+                self._engine(number)
+            with ThreadPoolExecutor(len(jobs)) as pool:
+                errors = sum(pool.map(run, jobs))
+        request = _RowReader(self._table, columns, keys, masks)
+        return Decisions(
+            self._table, decision, statement, error, errors, not_supplied, request.request
+        )
+
+    def _keys(
+        self, columns: dict[str, Column], unknown: Mapping[str, object], n: int, missing: str
+    ) -> tuple[list[Column | None], list[NDArray[np.uint8] | None], tuple[str, ...]]:
+        """Column and unknown mask of every key the table asks for, in key order."""
+        lowered: dict[str, list[str]] = {}
+        for name in columns:
+            if name not in _NOT_KEYS:
+                lowered.setdefault(name.lower(), []).append(name)
+        for names in lowered.values():
+            if len(names) > 1:
+                raise ColumnError(
+                    f"key `{names[0]}` is given twice: {', '.join(f'`{n}`' for n in names)}",
+                    column=names[0],
+                    help="keys compare without case (COND-4); give one column",
+                )
+        chosen: list[Column | None] = []
+        masks: list[NDArray[np.uint8] | None] = []
+        not_supplied: list[str] = []
+        for key in self._table.model.keys:
+            names = lowered.get(key.name.lower())
+            mask = _mask_of(unknown, key.name, n)
+            column = columns[names[0]] if names else None
+            if column is None and mask is None:
+                not_supplied.append(key.name)
+                if missing == "unknown":
+                    mask = np.ones(n, dtype=np.uint8)
+                elif missing == "error":
+                    raise ColumnError(
+                        f"the policies ask for key `{key.name}`, which is not given",
+                        column=key.name,
+                        help="give the column, name it in `unknown`, or choose another `missing`",
+                    )
+            chosen.append(column)
+            masks.append(mask)
+        return chosen, masks, tuple(not_supplied)
+
+    def _run(
+        self,
+        engine: Engine,
+        columns: dict[str, Column],
+        keys: list[Column | None],
+        masks: list[NDArray[np.uint8] | None],
+        n: int,
+        decision: NDArray[np.uint8],
+        statement: NDArray[np.int32],
+        error: NDArray[np.uint8],
+        start: int,
+        stop: int,
+    ) -> int:
+        bound: tuple[Any, ...] | None = None
+        errors = 0
+        while start < stop:
+            if engine.used_bytes() > self._budget:
+                engine.clear()
+                bound = None
+            if bound is None:
+                bound = self._bind(engine, columns, keys, masks, n)
+            end = min(stop, start + CHUNK_ROWS)
+            errors += engine.decide(*bound, decision, statement, error, start, end)
+            start = end
+        return errors
+
+    def _bind(
+        self,
+        engine: Engine,
+        columns: dict[str, Column],
+        keys: list[Column | None],
+        masks: list[NDArray[np.uint8] | None],
+        n: int,
+    ) -> tuple[BoundColumn, BoundColumn, BoundColumn, list[BoundColumn]]:
+        classes = BoundColumn.constant(n, 0)
+        action = columns["action"].bind(n, engine.action_id)
+        resource = columns["resource"].bind(n, engine.resource_id)
+        bound = []
+        for number, (column, mask) in enumerate(zip(keys, masks, strict=True)):
+            if column is None:
+                one = BoundColumn.constant(n, UNKNOWN_ID if mask is not None else 0)
+                if mask is not None and not mask.all():
+                    one = BoundColumn.constant(n, 0)
+                    one.set_unknown(mask)
+            else:
+                one = self._bind_key(engine, number, column, n, mask)
+            bound.append(one)
+        return classes, action, resource, bound
+
+    def _bind_key(
+        self,
+        engine: Engine,
+        number: int,
+        column: Column,
+        n: int,
+        mask: NDArray[np.uint8] | None,
+    ) -> BoundColumn:
+        planner = self._table.planner
+        if isinstance(column, TypedColumn):
+            tests = planner.tests_of_key(number)
+            if tests is not None:
+                arrays = [typed_truth(planner.predicate_of(t), column) for t in tests]
+                if all(array is not None for array in arrays):
+                    if mask is not None:
+                        for array in arrays:
+                            array[mask != 0] = 2  # type: ignore[index]
+                    return BoundColumn.truth(n, arrays)
+        bound = column.bind(n, lambda data: engine.key_id(number, data))
+        if mask is not None:
+            bound.set_unknown(mask)
+        return bound
+
+    # --- one request
+
+    def check(
+        self,
+        *,
+        action: str,
+        resource: str | None,
+        principal: str | None = None,
+        context: Mapping[str, object] | None = None,
+        unknown: Iterable[str] = (),
+    ) -> Decision:
+        """Decide one request; see `Table.check`."""
+        engine = self._engine(0)
+        if engine.used_bytes() > self._budget:
+            engine.clear()
+        one = self._one
+        keys = self._table.model.keys
+        context = context or {}
+        if keys and (context or unknown):
+            folded = _folded(context) if context else {}
+            names = tuple(unknown)
+            key_columns = []
+            for number, key in enumerate(keys):
+                id = 0
+                if names and _is_unknown(names, key.name):
+                    id = UNKNOWN_ID
+                elif folded:
+                    value = context[key.name] if key.name in context else (
+                        folded.get(key.name.lower())
+                    )
+                    if value is UNKNOWN:
+                        id = UNKNOWN_ID
+                    elif value is not None:
+                        data = encode_value(value, key.name)
+                        id = 0 if data is None else engine.key_id(number, data)
+                key_columns.append(BoundColumn.constant(1, id))
+        else:
+            key_columns = [one.absent] * len(keys)
+        try:
+            action_id = engine.action_id(encode_text(action))
+            resource_id = UNKNOWN_ID if resource is None else (
+                engine.resource_id(encode_text(resource))
+            )
+        except (AttributeError, TypeError):
+            raise RequestError("action and resource must be text", field="action") from None
+        engine.decide(
+            one.absent,
+            BoundColumn.constant(1, action_id),
+            BoundColumn.constant(1, resource_id),
+            key_columns,
+            one.decision,
+            one.statement,
+            one.error,
+            0,
+            1,
+        )
+        if one.error[0]:
+            raise _request_fault(RowError(int(one.error[0])), action, resource)
+        request = Request(principal, action, resource, context, tuple(unknown))
+        return Decision(
+            self._table, DecisionCode(int(one.decision[0])), int(one.statement[0]), request
+        )
+
+
+class _OneRow:
+    """Outputs of a single check, reused."""
+
+    def __init__(self) -> None:
+        self.absent = BoundColumn.constant(1, 0)
+        self.decision = np.zeros(1, dtype=np.uint8)
+        self.statement = np.zeros(1, dtype=np.int32)
+        self.error = np.zeros(1, dtype=np.uint8)
+
+
+class _RowReader:
+    """The request of one row again, for explanations."""
+
+    def __init__(
+        self,
+        table: Table,
+        columns: dict[str, Column],
+        keys: list[Column | None],
+        masks: list[NDArray[np.uint8] | None],
+    ) -> None:
+        self._table = table
+        self._columns = columns
+        self._keys = keys
+        self._masks = masks
+
+    def request(self, row: int) -> Request:
+        def text(name: str) -> str | None:
+            value = self._columns[name].value(row)
+            return value if isinstance(value, str) else None
+
+        context: dict[str, object] = {}
+        unknown = []
+        for key, column, mask in zip(self._table.model.keys, self._keys, self._masks, strict=True):
+            value = None if column is None else column.value(row)
+            if value is UNKNOWN or (mask is not None and mask[row]):
+                unknown.append(key.name)
+            elif value is not None:
+                context[key.name] = value
+        return Request(
+            text("principal"), text("action") or "", text("resource"), context, tuple(unknown)
+        )
+
+
+def _request_fault(error: RowError, action: str, resource: str | None) -> RequestError:
+    if error is RowError.ACTION:
+        return RequestError(
+            f"`{action}` is not an action",
+            field="action",
+            help="write `service:Name`, for example `s3:GetObject`",
+        )
+    return RequestError(
+        f"`{resource}` is not a resource",
+        field="resource",
+        help="give an ARN (`arn:partition:service:region:account:resource`) or `*`",
+    )
+
+
+def _folded(context: Mapping[str, object]) -> dict[str, object]:
+    """Context by lower-cased key; of keys that differ only in case the first counts (COND-5)."""
+    folded: dict[str, object] = {}
+    for name, value in context.items():
+        folded.setdefault(name.lower(), value)
+    return folded
+
+
+def _is_unknown(names: Iterable[str], key: str) -> bool:
+    lowered = key.lower()
+    return any(
+        lowered.startswith(name[:-1].lower()) if name.endswith("*") else lowered == name.lower()
+        for name in names
+    )
+
+
+def _mask_of(
+    unknown: Mapping[str, object], key: str, n: int
+) -> NDArray[np.uint8] | None:
+    masks = [unknown_mask(m, n, name) for name, m in unknown.items() if _is_unknown((name,), key)]
+    given = [m for m in masks if m is not None]
+    if not given:
+        return None
+    return np.bitwise_or.reduce(given) if len(given) > 1 else given[0]
+
+
+def _collect(
+    requests: object,
+    principal: object,
+    action: object,
+    resource: object,
+    context: Mapping[str, object] | None,
+) -> dict[str, Column]:
+    given: dict[str, object] = {} if requests is None else table_columns(requests)
+    for name, value in (("principal", principal), ("action", action), ("resource", resource)):
+        if value is not None:
+            if name in given:
+                raise ColumnError(f"column `{name}` is given twice", column=name)
+            given[name] = value
+    for name, value in (context or {}).items():
+        if name in given:
+            raise ColumnError(f"column `{name}` is given twice", column=name)
+        given[name] = value
+    if "action" not in given:
+        raise ColumnError("there is no column `action`", column="action",
+                          help="give `action`, and `resource` unless it is unknown")  # fmt: skip
+    columns = {name: make_column(value, name) for name, value in given.items()}
+    for name in ("principal", "resource"):
+        columns.setdefault(name, ScalarColumn(None, None))
+    return columns
+
+
+def _output(out: NDArray[np.uint8] | None, n: int) -> NDArray[np.uint8]:
+    if out is None:
+        return np.zeros(n, dtype=np.uint8)
+    if out.dtype != np.uint8 or out.shape != (n,) or not out.flags.c_contiguous:
+        raise ColumnError(f"`out` is not a contiguous uint8[{n}]", column="out")
+    if not out.flags.writeable:
+        raise ColumnError("`out` is read-only", column="out")
+    return out
+
+
+def _shares(n: int, threads: int) -> list[tuple[int, int]]:
+    step = -(-n // threads)
+    return [(min(n, i * step), min(n, (i + 1) * step)) for i in range(threads)]
+
+

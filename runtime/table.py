@@ -1,0 +1,242 @@
+"""The decision table: what `compile` returns and `open_table` reads back."""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import ArtefactError, RequestError
+from .artefact import content_hash, read_artefact
+from .codes import FORMAT_NAME, FORMAT_VERSION
+from .decisions import Decision, Decisions, Request
+from .model import SourceInfo, StatementInfo, TableModel
+from .plan import Planner
+from .session import Session
+
+if TYPE_CHECKING:
+    from .explain import Explanation
+
+
+class _Statements(Sequence[StatementInfo]):
+    """Statements by id, decoded when asked for."""
+
+    def __init__(self, model: TableModel) -> None:
+        self._model = model
+
+    def __len__(self) -> int:
+        return self._model.statement_count
+
+    def __getitem__(self, index: Any) -> Any:
+        if isinstance(index, slice):
+            return [self[i] for i in range(*index.indices(len(self)))]
+        if not -len(self) <= index < len(self):
+            raise IndexError(index)
+        return self._model.statement(int(index) % len(self))
+
+    def __iter__(self) -> Iterator[StatementInfo]:
+        return (self[i] for i in range(len(self)))
+
+
+class Table:
+    """Compiled policies. Immutable, safe to share between threads; made by `iamtables.compile`."""
+
+    def __init__(self, model: TableModel) -> None:
+        self.model = model
+        self._local = threading.local()
+
+    @cached_property
+    def planner(self) -> Planner:
+        """Answers to what kernels ask once per distinct thing."""
+        return Planner(self.model)
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """The context keys these policies ask for, as they spell them."""
+        return tuple(key.name for key in self.model.keys)
+
+    @cached_property
+    def statements(self) -> Sequence[StatementInfo]:
+        return _Statements(self.model)
+
+    @property
+    def sources(self) -> tuple[SourceInfo, ...]:
+        return self.model.sources
+
+    def session(self, **options: int) -> Session:
+        """Caches that live across batches: `with table.session() as s: s.decide(...)`."""
+        return Session(self, **options)
+
+    def check(
+        self,
+        *,
+        action: str,
+        resource: str | None,
+        principal: str | None = None,
+        context: Mapping[str, object] | None = None,
+        unknown: Iterable[str] = (),
+    ) -> Decision:
+        """Decide one request.
+
+        resource : an ARN or `*`; None when it is not known
+        context  : key -> text, number, boolean, time, a list of these (a multivalued key), or None
+                   (absent); keys compare without case
+        unknown  : keys, or `prefix/*`, whose value is not known
+
+        Raises RequestError for a malformed action or resource (ACT-8, RES-12).
+        """
+        session = getattr(self._local, "session", None)
+        if session is None:
+            session = self._local.session = Session(self, budget_bytes=64 << 20)
+        return session.check(
+            action=action, resource=resource, principal=principal, context=context,
+            unknown=unknown,
+        )  # fmt: skip
+
+    def decide(
+        self,
+        requests: object = None,
+        *,
+        principal: object = None,
+        action: object = None,
+        resource: object = None,
+        context: Mapping[str, object] | None = None,
+        unknown: Mapping[str, object] | None = None,
+        missing: str = "absent",
+        out: NDArray[np.uint8] | None = None,
+        threads: int = 1,
+    ) -> Decisions:
+        """Decide columns of requests, one decision byte per row.
+
+        principal, action, resource : a scalar, or a column of n texts; a null resource is unknown
+        context  : key -> scalar or column; a null is absent, a list makes the key multivalued
+        unknown  : key or `prefix/*` -> True, or bool[n]
+        missing  : what a key is that the policies ask for and nobody gives: absent, unknown, error
+        requests : an Arrow table, batch or stream, or a mapping, that holds the columns by name
+        out      : uint8[n] to fill instead of a new array
+        threads  : chunks of rows decided side by side
+
+        Columns are numpy arrays, lists, pandas Series, `DictionaryColumn`, or anything with the Arrow
+        PyCapsule interface. Raises ColumnError when columns do not fit together.
+        """
+        with Session(self) as session:
+            return session.decide(
+                requests, principal=principal, action=action, resource=resource, context=context,
+                unknown=unknown, missing=missing, out=out, threads=threads,
+            )  # fmt: skip
+
+    def explain(self, decisions: Decisions, row: int) -> Explanation:
+        """Why a row of a batch was decided as it was."""
+        return decisions.explain(row)
+
+    def explain_request(
+        self,
+        *,
+        action: str,
+        resource: str | None,
+        principal: str | None = None,
+        context: Mapping[str, object] | None = None,
+        unknown: Iterable[str] = (),
+    ) -> Explanation:
+        """Why one request is decided as it is; arguments as in `check`."""
+        from .explain import explain
+
+        return explain(self, Request(principal, action, resource, context or {}, tuple(unknown)))
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the table as one memory-mappable file."""
+        from .save import save_artefact
+
+        save_artefact(self.model, path)
+
+    @cached_property
+    def sha256(self) -> str:
+        """Content hash: equal for equal policies, options and format."""
+        from .save import metadata_of
+
+        return content_hash(dict(self.model.arrays), metadata_of(self.model))
+
+    def describe(self) -> dict[str, Any]:
+        """What the table holds: counts, sizes in bytes by part, sources, options, keys."""
+        model = self.model
+        sizes: dict[str, int] = {}
+        for name, array in model.arrays.items():
+            part = _PARTS.get(name.partition("/")[0], name.partition("_")[0])
+            sizes[part] = sizes.get(part, 0) + array.nbytes
+        return {
+            "format": FORMAT_NAME,
+            "format_version": FORMAT_VERSION,
+            "sha256": self.sha256,
+            "options": model.options.to_mapping(),
+            "sources": [
+                {"name": s.name, "date": s.date, "version": s.version, "sha256": s.sha256}
+                for s in self.sources
+            ],
+            "keys": list(self.keys),
+            "counts": {
+                "statements": model.statement_count,
+                "action_patterns": len(model["action/automaton"]),
+                "resource_patterns": len(model["resource/automaton"]),
+                "action_sets": len(model["action_set_negated"]),
+                "resource_sets": len(model["resource_set_negated"]),
+                "trie_nodes": len(model["action/first_child"]) + len(model["resource/first_child"]),
+                "automata": len(model["action/word_count"]) + len(model["resource/word_count"]),
+                "automaton_states": self._automaton_states(),
+                "predicates": len(model["predicate_key"]),
+                "principal_classes": len(model["class_start"]) - 1,
+                **self._list_counts(),
+            },
+            "bytes": dict(sorted(sizes.items())),
+            "total_bytes": sum(sizes.values()),
+        }
+
+    def _automaton_states(self) -> int:
+        """States of all bit-parallel automata: one more than the highest accepting bit."""
+        states = 0
+        for prefix in ("action/", "resource/"):
+            words = self.model[prefix + "word_count"].tolist()
+            starts = self.model[prefix + "mask_start"].tolist()
+            mask = self.model[prefix + "mask"]
+            for width, start in zip(words, starts, strict=False):
+                row = mask[start + 4 * width : start + 5 * width].tolist()
+                states += sum(w << 64 * i for i, w in enumerate(row)).bit_length()
+        return states
+
+    def _list_counts(self) -> dict[str, int]:
+        """Statement lists and cells over the actions that the policies name without wildcards."""
+        named = [t for t in self.model.texts("action_text") if "*" not in t and "?" not in t]
+        lists, cells = set(), set()
+        for text in named:
+            constant, statement, words = self.planner.cell(text.encode(), 0)
+            cells.add((constant, statement, words))
+            if words is not None:
+                lists.add(words)
+        return {"named_actions": len(named), "action_classes": len(cells),
+                "statement_lists": len(lists)}  # fmt: skip
+
+
+_PARTS = {"action": "action automata", "resource": "resource automata"}
+
+
+def open_table(path: str | os.PathLike[str], *, verify: bool = True) -> Table:
+    """Open a compiled file, mapped into memory.
+
+    verify : check the hash, every id and every offset (about a gigabyte per second). False opens in
+             about a millisecond, for a file that was verified before.
+    Raises ArtefactError for a truncated, altered or foreign file.
+    """
+    arrays, metadata = read_artefact(path, verify)
+    try:
+        options = json.loads(metadata["options"])
+        return Table(TableModel(arrays, {"options": options}))
+    except (KeyError, ValueError, TypeError, AttributeError, RequestError):
+        raise ArtefactError(
+            "the options of the table cannot be read", path=str(path), part="options",
+            help="compile the policies again",
+        ) from None  # fmt: skip
