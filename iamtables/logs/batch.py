@@ -1,0 +1,216 @@
+"""A batch: the requests of some thousand records, as coded columns.
+
+A record has zero, one or several requests (a *group*); all of a group must be allowed for the call
+to be allowed. Request columns have `requests` rows, record columns `records` rows; `group` leads from
+the former to the latter. Dictionaries belong to the reader (see `columns`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .classes import RecordClass
+from .columns import ABSENT, UNKNOWN, Coded, Int32Array
+from .tables import CallerTable, CallTable
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """See the module. Invariant: `group` never falls, and is below `records`."""
+
+    requests: int
+    group: Int32Array
+    """Index, within the batch, of the record that a request belongs to."""
+    action: Coded
+    resource: Coded
+    """Code -1: the resource is unknown."""
+    principal: Coded
+    """User, role or root ARN; service name for services; code -1 when it is not known."""
+    resource_state: Coded
+    """How the resource is known: given, param, message, star, self, unknown."""
+    context: dict[str, Coded]
+
+    records: int
+    record_class: NDArray[np.uint8]
+    record_reason: Coded
+    is_complete: NDArray[np.bool_]
+    """False: the call may need actions that are not among its requests, so it cannot be ALLOW."""
+    event_id: list[str]
+    time: NDArray[np.int64]
+    """Unix seconds; -1 when the record has no readable time."""
+    event_source: Coded
+    event_name: Coded
+    error_code: Coded
+    principal_type: Coded
+    session: Coded
+    region: Coded
+    account: Coded
+    """The account that received the record."""
+    identity: NDArray[np.uint8]
+    """Kind of requester, `Requester`."""
+    outcome: NDArray[np.uint8]
+    """`Outcome`: what the record says of its own authorization."""
+    outcome_kind: Coded
+    """Policy type that the error message names."""
+    outcome_explicit: NDArray[np.uint8]
+    """0 not said, 1 a missing allow, 2 an explicit deny."""
+    files: list[str]
+    file: Int32Array
+
+    def check(self) -> None:
+        """Assert the invariants."""
+        for column in (self.action, self.resource, self.principal, self.resource_state,
+                       *self.context.values()):
+            assert len(column) == self.requests == len(self.group)
+            column.check()
+        for column in (self.record_reason, self.event_source, self.event_name, self.error_code,
+                       self.principal_type, self.session, self.region, self.account,
+                       self.outcome_kind):
+            assert len(column) == self.records
+            column.check()
+        for values in (self.record_class, self.is_complete, self.time, self.identity, self.outcome,
+                       self.outcome_explicit, self.file):
+            assert len(values) == self.records
+        assert len(self.event_id) == self.records
+        assert bool((np.diff(self.group) >= 0).all())
+        has_requests = np.bincount(self.group, minlength=self.records) > 0
+        is_call = self.record_class <= RecordClass.PARTIAL
+        assert bool((has_requests == is_call).all())
+
+
+@dataclass(slots=True)
+class Rows:
+    """Records of a batch in the making: row numbers into the tables, and what is per record."""
+
+    call: Int32Array
+    caller: Int32Array
+    time: NDArray[np.int64]
+    event_id: list[str]
+    file: Int32Array
+
+    def keep(self, mask: NDArray[np.bool_]) -> Rows:
+        return Rows(self.call[mask], self.caller[mask], self.time[mask],
+                    [self.event_id[i] for i in np.flatnonzero(mask).tolist()], self.file[mask])
+
+
+@dataclass(frozen=True, slots=True)
+class KeyPlan:
+    """Where a context column comes from: kind `caller`, `request` or `time`, and the index there."""
+
+    name: str
+    kind: str
+    index: int = 0
+    service: str | None = None
+    """Absent from requests of other services."""
+    time_key: str = ""
+
+
+def build(
+    rows: Rows, files: list[str], callers: CallerTable, calls: CallTable, keys: list[KeyPlan]
+) -> Batch:
+    """Gather all columns of a batch."""
+    call, caller = rows.call, rows.caller
+    record_count = len(call)
+    counts = calls.member_count.take(call)
+    group = np.repeat(np.arange(record_count, dtype=np.int32), counts)
+    ends = np.cumsum(counts, dtype=np.int64)
+    request_count = int(ends[-1]) if record_count else 0
+    offset = np.arange(request_count, dtype=np.int64) - np.repeat(ends - counts, counts)
+    member = np.repeat(calls.first_member.take(call).astype(np.int64), counts) + offset
+    caller_of = caller[group]
+
+    record_class, reason = _classes(rows, callers, calls)
+    context: dict[str, Coded] = {}
+    for key in keys:
+        if key.kind == "request":
+            context[key.name] = Coded(calls.key_codes[key.index].take(member),
+                                      calls.key_values[key.index].values)
+        elif key.kind == "caller":
+            codes = callers.key_codes[key.index].take(caller_of)
+            if key.service is not None:
+                service = calls.services.code(key.service)
+                codes[calls.service.take(member) != service] = ABSENT
+            context[key.name] = Coded(codes, callers.key_values[key.index].values)
+        else:
+            context[key.name] = _time_column(key.time_key, rows, callers, group)
+
+    def of_call(column: str, dictionary: str) -> Coded:
+        return Coded(getattr(calls, column).take(call), getattr(calls, dictionary).values)
+
+    def of_caller(column: str, dictionary: str) -> Coded:
+        return Coded(getattr(callers, column).take(caller), getattr(callers, dictionary).values)
+
+    return Batch(
+        requests=request_count,
+        group=group,
+        action=Coded(calls.action.take(member), calls.actions.values),
+        resource=Coded(calls.resource.take(member), calls.resources.values),
+        principal=Coded(callers.principal.take(caller_of), callers.principals.values),
+        resource_state=Coded(calls.state.take(member), calls.states.values),
+        context=context,
+        records=record_count,
+        record_class=record_class,
+        record_reason=Coded(reason, calls.reasons.values),
+        is_complete=calls.is_complete.take(call).astype(np.bool_),
+        event_id=rows.event_id,
+        time=rows.time,
+        event_source=of_call("source", "sources"),
+        event_name=of_call("name", "names"),
+        error_code=of_call("error", "errors"),
+        principal_type=of_caller("type", "types"),
+        session=of_caller("session", "sessions"),
+        region=of_caller("region", "regions"),
+        account=of_caller("account", "accounts"),
+        identity=callers.requester.take(caller).astype(np.uint8),
+        outcome=calls.outcome.take(call).astype(np.uint8),
+        outcome_kind=of_call("kind", "kinds"),
+        outcome_explicit=calls.explicit.take(call).astype(np.uint8),
+        files=files,
+        file=rows.file,
+    )
+
+
+def _classes(
+    rows: Rows, callers: CallerTable, calls: CallTable
+) -> tuple[NDArray[np.uint8], Int32Array]:
+    """Class and reason: a call that is mapped is partial when its caller is not known."""
+    record_class = calls.record_class.take(rows.call).astype(np.uint8)
+    reason = calls.reason.take(rows.call)
+    problem = callers.problem.take(rows.caller)
+    is_caller_unknown = (problem >= 0) & (record_class == RecordClass.MAPPED)
+    if is_caller_unknown.any():
+        record_class[is_caller_unknown] = RecordClass.PARTIAL
+        codes = np.array([calls.reasons.code(str(text)) for text in callers.problems.values],
+                         dtype=np.int32)
+        reason[is_caller_unknown] = codes[problem[is_caller_unknown]]
+    return record_class, reason
+
+
+def _time_column(
+    key: str, rows: Rows, callers: CallerTable, group: Int32Array
+) -> Coded:
+    """A key that follows from the time: its values hardly repeat, so the batch has its own list."""
+    seconds = rows.time
+    if key == "aws:multifactorauthage":
+        created = callers.created.take(rows.caller)
+        mfa = callers.mfa.take(rows.caller)
+        age = seconds - created
+        is_known = (mfa == 1) & (seconds >= 0) & (created >= 0) & (age >= 0)
+        numbers, state = age, np.where(mfa == ABSENT, ABSENT, UNKNOWN)
+    else:
+        is_known = seconds >= 0
+        numbers, state = seconds, np.full(len(seconds), UNKNOWN)
+    distinct, inverse = np.unique(numbers[is_known], return_inverse=True)
+    codes = state.astype(np.int32)
+    codes[is_known] = inverse.astype(np.int32)
+    values: list[str | list[str]]
+    if key == "aws:currenttime":
+        values = [datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+                  for second in distinct.tolist()]
+    else:
+        values = [str(number) for number in distinct.tolist()]
+    return Coded(codes[group], values)

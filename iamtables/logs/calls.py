@@ -1,0 +1,324 @@
+"""One call -> its requests: the (action, resource) pairs that must all be allowed.
+
+Sections 3, 4 and 7 of docs/spec/cloudtrail.md put together. A resource is taken from the record only
+when it certainly is the action's: named by the message of a denied call, listed in `resources[]` or
+given as an ARN parameter and fitting a template of the action, or the caller's own user. Otherwise
+the member's resource is unknown and the record *partial*. Runs once per distinct call.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import unquote
+
+import msgspec
+
+from ..catalogue import Catalogue
+from .actions import ActionTable, Plan, Step
+from .classes import GIVEN, MESSAGE, NOT_KNOWN, PARAMETER, SELF, STAR, Outcome, RecordClass
+from .context import KeyValue
+from .options import LogOptions
+from .outcome import RecordedOutcome, read_outcome
+from .parameters import (
+    NOT_SHOWN,
+    Parameters,
+    arn_values,
+    decode_parameters,
+    find_tags,
+    has,
+    is_hidden,
+)
+from .records import DECODE_ERRORS, BadRecord, describe
+from .request_keys import Asked, RequestKey
+from .resources import ResourceForms, choose, is_request_resource
+
+MAX_MEMBERS = 1000
+"""Requests made of one record at most; what is over leaves one member with an unknown resource."""
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """One request. `resource` None is unknown."""
+
+    action: str
+    resource: str | None
+    state: str
+    keys: tuple[KeyValue, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class MappedCall:
+    """What all records with the same call share."""
+
+    record_class: RecordClass
+    reason: str | None
+    is_complete: bool
+    """False: the call may need actions that are not among its members."""
+    outcome: RecordedOutcome
+    members: tuple[Member, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One distinct call as the reader found it: raw slices, to be decoded here."""
+
+    plan: Plan
+    event_name: str
+    error_code: str | None
+    message: str | None
+    parameters: bytes
+    resources: bytes
+    own_user: str | None
+    """ARN of the calling IAM user, for calls about oneself."""
+    recipient: str | None
+
+
+class CallMapper:
+    """Maps distinct calls; holds the tables that this takes."""
+
+    def __init__(
+        self, catalogue: Catalogue, options: LogOptions, keys: tuple[RequestKey, ...]
+    ) -> None:
+        self.actions = ActionTable(catalogue, options.unlisted_actions)
+        self.keys = keys
+        self._catalogue = catalogue
+        self._forms = ResourceForms(catalogue)
+        self._unlisted = options.unlisted_actions
+        self._max_bytes = options.max_record_bytes
+
+    def map(self, call: Call) -> MappedCall:
+        """Raises BadRecord when a part of the record has the wrong shape."""
+        if len(call.parameters) + len(call.resources) > self._max_bytes:
+            raise BadRecord("longer than max_record_bytes")
+        outcome = read_outcome(call.error_code, call.message)
+        plan = call.plan
+        if plan.verdict is not None:
+            return MappedCall(plan.verdict, plan.reason, True, outcome, ())
+        parameters = decode_parameters(call.parameters)
+        given = decode_resources(call.resources)
+        has_passed = outcome.outcome == Outcome.PASSED
+        steps, is_certain = self.actions.steps(plan, parameters, has_passed)
+        reason = None if is_certain else "the parameters that settle the actions are not recorded"
+        refused = self._refused(outcome)
+        if not steps:
+            if refused is None:
+                return MappedCall(
+                    RecordClass.UNMAPPED,
+                    f"what `{plan.service}:{call.event_name}` did is not recorded",
+                    False, outcome, ())
+            reason = reason or "other actions of the call are not recorded"
+        members: list[Member] = []
+        for step in steps:
+            members += self._members(call, step, parameters, given, has_passed)
+        more, tag_reason = self._tagging(plan, parameters, has_passed)
+        for step in more:
+            members += self._members(call, step, parameters, given, has_passed)
+        passed, role_reason = self._passed_roles(plan, parameters, has_passed)
+        members += passed
+        reason = reason or tag_reason or role_reason
+        if refused is not None:
+            members = _with_refused(members, refused)
+            if refused.resource is not None and parameters is None:
+                reason = None  # the service itself named the pair it checked
+        members = _distinct(members)
+        is_complete = reason is None
+        if any(member.resource is None for member in members):
+            known = any(member.resource is not None for member in members)
+            reason = ("a further resource is not recorded" if known
+                      else "the resource is not recorded")
+        record_class = RecordClass.MAPPED if reason is None else RecordClass.PARTIAL
+        return MappedCall(record_class, reason, is_complete, outcome,
+                          self._with_keys(call, members, parameters, given, has_passed))
+
+    def _refused(self, outcome: RecordedOutcome) -> Member | None:
+        """The request that the message of a denied call names."""
+        if outcome.action is None:
+            return None
+        found = self._catalogue.action(outcome.action)
+        if found is None and not self._unlisted:
+            return None
+        action = found.spelling if found is not None else outcome.action
+        if outcome.resource is not None and is_request_resource(outcome.resource):
+            return Member(action, outcome.resource, MESSAGE)
+        if found is not None and not found.resource_types:
+            return Member(action, "*", STAR)
+        return Member(action, None, NOT_KNOWN)
+
+    def _members(
+        self, call: Call, step: Step, parameters: Parameters, given: dict[str, str | None],
+        has_passed: bool,
+    ) -> list[Member]:
+        """One member per resource of an action; an unknown one when a required type is missing."""
+        action = self._catalogue.action(step.action)
+        if action is None:
+            return [Member(step.action, None, NOT_KNOWN)]
+        if not action.resource_types:
+            return [Member(step.action, "*", STAR)]
+        if call.plan.are_resources_unknown:
+            return [Member(step.action, None, NOT_KNOWN)]
+        wanted = self._forms.action_forms(action, self.actions.has_alternatives(action.spelling))
+        candidates: Iterable[str] = given
+        if step.tail:
+            candidates = _ending(given, step.tail, parameters)
+        chosen, is_complete = choose(self._forms, wanted, candidates)
+        members = [Member(step.action, arn, GIVEN) for arn in chosen]
+        if not is_complete and isinstance(parameters, dict):
+            values = (arn_values(parameters) if not step.tail
+                      else _tail_value(parameters, step.tail))
+            covered = {form for arn in chosen for form in self._forms.forms_of(arn)}
+            extra, _ = choose(self._forms, wanted, (
+                arn for arn in values if not self._forms.forms_of(arn) & covered))
+            members += [Member(step.action, arn, PARAMETER) for arn in extra]
+            _, is_complete = choose(self._forms, wanted, [*chosen, *extra])
+        if not members and self._is_own(call, parameters, has_passed):
+            return [Member(step.action, call.own_user, SELF)]
+        if not is_complete or any(
+            member.resource is not None
+            and self.actions.has_more_behind(step.action, member.resource) for member in members
+        ):
+            members.append(Member(step.action, None, NOT_KNOWN))
+        return members
+
+    def _is_own(self, call: Call, parameters: Parameters, has_passed: bool) -> bool:
+        if not call.plan.is_about_self or call.own_user is None:
+            return False
+        if isinstance(parameters, dict):
+            return parameters.get("userName") is None
+        return parameters is None and has_passed
+
+    def _tagging(
+        self, plan: Plan, parameters: Parameters, has_passed: bool
+    ) -> tuple[list[Step], str | None]:
+        """The tagging action when the call brings tags; a reason when that cannot be told."""
+        if plan.tagging_action is None and not plan.may_tag:
+            return [], None
+        if not isinstance(parameters, dict):
+            is_settled = parameters is None and has_passed
+            return [], None if is_settled else "whether tags were passed is not recorded"
+        tags = find_tags(parameters)
+        if tags is NOT_SHOWN:
+            return [], "whether tags were passed is not clear"
+        if not tags:
+            return [], None
+        if plan.tagging_action is not None:
+            return [Step(plan.tagging_action)], None
+        return [], "tags were passed; the action that needs is not known"
+
+    def _passed_roles(
+        self, plan: Plan, parameters: Parameters, has_passed: bool
+    ) -> tuple[list[Member], str | None]:
+        """`iam:PassRole` on every role ARN among the parameters of a call that passes roles."""
+        if not plan.passes_role:
+            return [], None
+        if not isinstance(parameters, dict):
+            is_settled = parameters is None and has_passed
+            return [], None if is_settled else "whether a role was passed is not recorded"
+        roles = [arn for arn in arn_values(parameters)
+                 if arn.split(":")[2] == "iam" and arn.split(":", 5)[-1].startswith("role/")]
+        if roles:
+            return [Member("iam:PassRole", arn, PARAMETER) for arn in roles], None
+        if _names_role(parameters):
+            return [], "a role was passed whose ARN is not recorded"
+        return [], None
+
+    def _with_keys(
+        self, call: Call, members: list[Member], parameters: Parameters,
+        given: dict[str, str | None], has_passed: bool,
+    ) -> tuple[Member, ...]:
+        """The members with the values of the asked condition keys."""
+        if not self.keys:
+            return tuple(members)
+        complete = []
+        for member in members:
+            asked = Asked(
+                member.action, member.resource, call.event_name, call.plan.service, parameters,
+                has_passed, call.recipient,
+                given.get(member.resource) if member.resource is not None else None)
+            complete.append(Member(member.action, member.resource, member.state,
+                                   tuple(key.read(asked) for key in self.keys)))
+        return tuple(complete)
+
+
+def decode_resources(raw: bytes) -> dict[str, str | None]:
+    """ARN -> account of each entry of `resources[]`, in order. Raises BadRecord."""
+    if not raw or raw == b"null":
+        return {}
+    try:
+        entries = msgspec.json.decode(raw)
+    except DECODE_ERRORS as error:
+        raise BadRecord(describe(error, "resources")) from error
+    if not isinstance(entries, list):
+        raise BadRecord("`resources` has the wrong type")
+    found: dict[str, str | None] = {}
+    for entry in entries:
+        if not isinstance(entry, dict):
+            continue
+        arn = entry.get("ARN") or entry.get("arn")
+        if isinstance(arn, str) and not is_hidden(arn):
+            account = entry.get("accountId")
+            found.setdefault(arn, account if isinstance(account, str) and account else None)
+    return found
+
+
+def _text_of(parameters: dict[str, Any], name: str) -> str | None:
+    value = parameters.get(name)
+    return value if isinstance(value, str) and value and not is_hidden(value) else None
+
+
+def _ending(
+    arns: Iterable[str], tail: tuple[str, ...], parameters: Parameters
+) -> list[str]:
+    """The ARNs whose resource is what the named parameters say (`bucket/key`, a copy source, a key)."""
+    if not isinstance(parameters, dict):
+        return []
+    texts = [_text_of(parameters, name) for name in tail]
+    if any(text is None for text in texts):
+        return []
+    plain = "/".join(text for text in texts if text is not None).partition("?versionId=")[0]
+    wanted = {plain.lstrip("/"), unquote(plain).lstrip("/"), plain}
+    return [arn for arn in arns
+            if arn in wanted or (rest := arn.split(":", 5)[-1]) in wanted
+            or ("/" not in plain and rest.partition("/")[2] == plain)]
+
+
+def _tail_value(parameters: dict[str, Any], tail: tuple[str, ...]) -> list[str]:
+    text = _text_of(parameters, tail[0]) if len(tail) == 1 else None
+    return [text] if text is not None and text.startswith("arn:") else []
+
+
+def _names_role(parameters: dict[str, Any]) -> bool:
+    """Is a role, or an instance profile, named without its ARN?"""
+    stack: list[object] = [parameters]
+    while stack:
+        here = stack.pop()
+        if isinstance(here, list):
+            stack.extend(here)
+        elif isinstance(here, dict):
+            for key, value in here.items():
+                lower = key.lower()
+                if lower.endswith("instanceprofile") and has(here, key):
+                    return True
+                if lower.endswith(("role", "rolearn", "rolename")) and isinstance(value, str) and value:
+                    return True
+                stack.append(value)
+    return False
+
+
+def _with_refused(members: list[Member], refused: Member) -> list[Member]:
+    """The denied request takes the place of the members of its action; others stay."""
+    if refused.resource is None:
+        if any(member.action == refused.action for member in members):
+            return members
+        return [*members, refused]
+    kept = [member for member in members if member.action != refused.action]
+    return [refused, *kept]
+
+
+def _distinct(members: list[Member]) -> list[Member]:
+    distinct = list({(member.action, member.resource): member for member in members}.values())
+    if len(distinct) > MAX_MEMBERS:
+        action = distinct[MAX_MEMBERS - 1].action
+        distinct[MAX_MEMBERS - 1 :] = [Member(action, None, NOT_KNOWN)]
+    return distinct

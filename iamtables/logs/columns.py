@@ -1,0 +1,90 @@
+"""Coded columns: an int32 code per row and the list of distinct values the codes point into.
+
+`Coded` has the shape of the public `DictionaryColumn`, so it can be handed to `table.decide` as it
+is. Two codes stand for something that is not a value:
+
+    ABSENT  = -1   the key is certainly not in the request (for a resource: not known, a null)
+    UNKNOWN = -2   the key may have any value, or none
+
+A `Dictionary` belongs to a reader and only grows, so a session that decides batch after batch meets
+only values it has not seen before. When a reader's dictionaries pass their bound it starts new ones:
+the lists of batches already handed out stay as they are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+ABSENT = -1
+UNKNOWN = -2
+
+Int32Array = NDArray[np.int32]
+
+
+@dataclass(frozen=True, slots=True)
+class Coded:
+    """One column.
+
+    codes  : int32[n]
+    values : the dictionary; `str`, or `list[str]` in a multivalued column; never None
+
+    Invariant: every code is ABSENT, UNKNOWN or a valid index of `values`.
+    """
+
+    codes: Int32Array
+    values: Sequence[str | list[str]]
+
+    def __len__(self) -> int:
+        return len(self.codes)
+
+    def value(self, row: int) -> str | list[str] | None:
+        """The value of a row; None when it is absent or unknown."""
+        code = int(self.codes[row])
+        return self.values[code] if code >= 0 else None
+
+    def to_list(self) -> list[str | list[str] | None]:
+        values = self.values
+        return [values[code] if code >= 0 else None for code in self.codes.tolist()]
+
+    def counts(self) -> dict[str, int]:
+        """How often each single value occurs, most frequent first."""
+        present = self.codes[self.codes >= 0]
+        numbers = np.bincount(present, minlength=len(self.values))
+        order = np.argsort(-numbers, kind="stable")
+        return {str(self.values[i]): int(numbers[i]) for i in order.tolist() if numbers[i]}
+
+    def check(self) -> None:
+        """Assert the invariant."""
+        assert self.codes.dtype == np.int32
+        if len(self.codes):
+            assert int(self.codes.min()) >= UNKNOWN
+            assert int(self.codes.max()) < len(self.values)
+
+
+class Dictionary:
+    """Values in order of first appearance; `code` gives each its index."""
+
+    __slots__ = ("_index", "values")
+
+    def __init__(self) -> None:
+        self.values: list[str | list[str]] = []
+        self._index: dict[Hashable, int] = {}
+
+    def code(self, value: str | list[str]) -> int:
+        key: Hashable = tuple(value) if isinstance(value, list) else value
+        code = self._index.get(key)
+        if code is None:
+            code = self._index[key] = len(self.values)
+            self.values.append(value)
+        return code
+
+    def optional(self, value: str | None) -> int:
+        """Code of `value`; ABSENT for None."""
+        return ABSENT if value is None else self.code(value)
+
+    def __len__(self) -> int:
+        return len(self.values)

@@ -1,0 +1,366 @@
+"""From a path to lists of records, whatever the file wraps them in.
+
+Recognition goes by content (docs/spec/cloudtrail.md, section 1): the delivery file with its `Records`
+list, newline-delimited records, EventBridge envelopes, LookupEvents output, CloudWatch exports
+(objects, or lines `timestamp {record}`), SNS and SQS wrappers. A file that is none of these is
+skipped with its reason; a record that cannot be decoded is counted under its reason and costs only
+itself. A document is decoded at once, lines are read in pieces, so memory is bounded either way.
+"""
+
+from __future__ import annotations
+
+import glob
+import os
+import re
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import msgspec
+from msgspec import Raw
+
+from ..errors import SourceError
+from .inflate import FileFailed, FileSkipped, inflated
+from .options import LogOptions
+from .records import (
+    DECODE_ERRORS,
+    BadRecord,
+    DeliveryDecoder,
+    Envelope,
+    EnvelopeDecoder,
+    RawListDecoder,
+    Record,
+    RecordDecoder,
+    StringDecoder,
+    describe,
+)
+
+_MAX_WRAPPERS = 5
+_PROBE_LINES = 1000
+_CHUNK_RECORDS = 50_000
+_NOT_A_RECORD = "not a CloudTrail record"
+_STAMPED = re.compile(rb"[^{]{4,80}?[ \t](\{.*)", re.DOTALL)
+_MAGIC = {
+    b"PAR1": "Parquet",
+    b"\x28\xb5\x2f\xfd": "zstd data",
+    b"PK\x03\x04": "a zip archive",
+    b"BZh": "bzip2 data",
+    b"Obj\x01": "Avro",
+}
+
+
+def find_files(paths: Sequence[str | Path]) -> list[Path]:
+    """Files named by paths, directories (recursive) and globs; each once, in a defined order.
+
+    Raises SourceError for a path that does not exist, a glob that matches nothing, an empty directory.
+    """
+    found: dict[Path, None] = {}
+    for given in paths:
+        path = Path(given)
+        if path.is_dir():
+            inside = _walk(path)
+            if not inside:
+                raise SourceError(
+                    f"directory `{given}` holds no file", path=str(given),
+                    help="give a directory with CloudTrail files (`.json.gz`), a file or a glob")
+            found.update(dict.fromkeys(inside))
+        elif path.exists():
+            found[path] = None
+        elif glob.has_magic(str(given)):
+            matched = [Path(name) for name in sorted(glob.glob(str(given), recursive=True))]
+            files = [file for match in matched
+                     for file in (_walk(match) if match.is_dir() else [match])]
+            if not files:
+                raise SourceError(f"no file matches `{given}`", path=str(given),
+                                  help="quote the pattern, and use `**` to descend into directories")
+            found.update(dict.fromkeys(files))
+        else:
+            raise SourceError(f"`{given}` does not exist", path=str(given),
+                              help="give a CloudTrail file, a directory of such files, or a glob")
+    return list(found)
+
+
+def _walk(directory: Path) -> list[Path]:
+    files: list[Path] = []
+    for folder, folders, names in os.walk(directory):
+        folders.sort()
+        files += (Path(folder) / name for name in sorted(names))
+    return files
+
+
+def read_file(path: Path, options: LogOptions, bad: Counter[str]) -> Iterator[list[Record]]:
+    """Lists of decoded records; `bad` counts those left out.
+
+    Raises FileSkipped before the first list, FileFailed at any time.
+    """
+    pieces = inflated(path, options)
+    head = next(pieces, b"").removeprefix(b"\xef\xbb\xbf")
+    while not head.strip():
+        more = next(pieces, None)
+        if more is None:
+            raise FileSkipped("empty file")
+        head += more
+    if _is_lines(head):
+        yield from _read_lines(head, pieces, options, bad)
+    else:
+        yield from _read_document(head, pieces, options, bad)
+
+
+def _is_lines(head: bytes) -> bool:
+    """Does the file hold one JSON object per line, rather than one document? May raise FileSkipped."""
+    text = head.lstrip()
+    for magic, name in _MAGIC.items():
+        if head.startswith(magic):
+            raise FileSkipped(f"{name}: a format this reader does not take")
+    first, newline, rest = text.partition(b"\n")
+    if text[:1] == b"{":
+        if not newline:
+            return False
+        try:
+            msgspec.json.decode(first, type=Raw)
+        except DECODE_ERRORS:
+            return False
+        return bool(rest.strip())
+    if text[:1] == b"[":
+        return False
+    if (stamped := _STAMPED.fullmatch(first)) is not None:
+        try:
+            msgspec.json.decode(stamped.group(1), type=Raw)
+            return True
+        except DECODE_ERRORS:
+            pass
+    raise FileSkipped("not JSON")
+
+
+def _read_document(
+    head: bytes, pieces: Iterator[bytes], options: LogOptions, bad: Counter[str]
+) -> Iterator[list[Record]]:
+    parts = [head]
+    size = len(head)
+    for piece in pieces:
+        parts.append(piece)
+        size += len(piece)
+        if size > options.max_document_bytes:
+            raise FileFailed(
+                f"a JSON document of more than {options.max_document_bytes:,} bytes "
+                "(max_document_bytes)"
+            )
+    data = b"".join(parts) if len(parts) > 1 else head
+    parts.clear()
+    try:
+        records = DeliveryDecoder.decode(data).Records
+    except DECODE_ERRORS:
+        pass
+    else:
+        del data
+        yield from _chunks(records)
+        return
+    # Not the usual file, or one record of it is faulty: take it apart, record by record.
+    if data.lstrip()[:1] == b"[":
+        raws = _raw_list(data)
+        found = list(_unwrap_all(raws, bad, options))
+        if not found and raws:
+            raise FileSkipped("a JSON array without any CloudTrail record")
+        yield from _chunks(found)
+        return
+    try:
+        envelope = EnvelopeDecoder.decode(data)
+    except msgspec.ValidationError as error:
+        raise FileSkipped(f"not a CloudTrail file: {describe(error)}") from error
+    except DECODE_ERRORS as error:
+        raise FileFailed(describe(error)) from error
+    unwrapped = _unwrap(envelope, bad, options)
+    if unwrapped is None:
+        raise FileSkipped(_why_not(envelope))
+    yield from _chunks(unwrapped)
+
+
+def _chunks(records: list[Record]) -> Iterator[list[Record]]:
+    """At least one list, even for a file without records: the file was read."""
+    if len(records) <= _CHUNK_RECORDS:
+        yield records
+    else:
+        for start in range(0, len(records), _CHUNK_RECORDS):
+            yield records[start : start + _CHUNK_RECORDS]
+
+
+def _raw_list(data: bytes | Raw) -> list[Raw]:
+    try:
+        return RawListDecoder.decode(data)
+    except DECODE_ERRORS as error:
+        raise FileFailed(describe(error)) from error
+
+
+def _read_lines(
+    head: bytes, pieces: Iterator[bytes], options: LogOptions, bad: Counter[str]
+) -> Iterator[list[Record]]:
+    """Newline-delimited JSON. A file whose first lines hold no record at all is skipped."""
+    local: Counter[str] = Counter()
+    recognised = False
+    line_count = 0
+    rest = b""
+    try:
+        for piece in _with_end(head, pieces):
+            rest += piece or b"\n"
+            block, newline, rest = rest.rpartition(b"\n")
+            if not newline:
+                if len(rest) > options.max_document_bytes:
+                    raise FileFailed(
+                        f"a line of more than {options.max_document_bytes:,} bytes "
+                        "(max_document_bytes)"
+                    )
+                continue
+            lines = [line for line in block.split(b"\n") if line and not line.isspace()]
+            line_count += len(lines)
+            records = _decode_lines(lines, local, options)
+            if records:
+                recognised = True
+                yield records
+            if not recognised and line_count >= _PROBE_LINES:
+                break
+        if not recognised:
+            local.clear()
+            raise FileSkipped("no line holds a CloudTrail record")
+    finally:
+        bad.update(local)
+
+
+def _with_end(head: bytes, pieces: Iterator[bytes]) -> Iterator[bytes]:
+    """The pieces, then b"" so that a last line without a line break is taken too."""
+    yield head
+    failed: FileFailed | None = None
+    try:
+        yield from pieces
+    except FileFailed as error:
+        failed = error  # what came before is used, then the failure is reported
+    yield b""
+    if failed is not None:
+        raise failed
+
+
+def _decode_lines(lines: list[bytes], bad: Counter[str], options: LogOptions) -> list[Record]:
+    records: list[Record] = []
+    decode = EnvelopeDecoder.decode
+    limit = options.max_record_bytes
+    for line in lines:
+        if line[:1] != b"{":
+            stamped = _STAMPED.fullmatch(line.strip())
+            line = stamped.group(1) if stamped is not None else line
+        try:
+            envelope = decode(line)
+        except DECODE_ERRORS as error:
+            bad[describe(error)] += 1
+            continue
+        if envelope.eventName is not None and envelope.eventSource is not None:
+            if len(line) > limit:
+                bad["longer than max_record_bytes"] += 1
+            else:
+                records.append(envelope)
+            continue
+        unwrapped = _unwrap(envelope, bad, options)
+        if unwrapped is None:
+            bad[_NOT_A_RECORD] += 1
+        else:
+            records += unwrapped
+    return records
+
+
+def _unwrap_all(
+    raws: list[Raw], bad: Counter[str], options: LogOptions, depth: int = 0
+) -> Iterator[Record]:
+    for raw in raws:
+        try:
+            unwrapped = _unwrap(EnvelopeDecoder.decode(raw), bad, options, depth + 1)
+        except DECODE_ERRORS as error:
+            bad[describe(error)] += 1
+            continue
+        if unwrapped is None:
+            bad[_NOT_A_RECORD] += 1
+        else:
+            yield from unwrapped
+
+
+def _unwrap(
+    envelope: Envelope, bad: Counter[str], options: LogOptions, depth: int = 0
+) -> list[Record] | None:
+    """The records inside a wrapper; None when it is no known wrapper."""
+    if depth > _MAX_WRAPPERS:
+        return None
+    if envelope.eventName is not None and envelope.eventSource is not None:
+        return [envelope]
+    if envelope.Records:
+        return _records_list(envelope.Records, bad, options)
+    for inner in (envelope.Events, envelope.logEvents, envelope.Messages):
+        if inner:
+            try:
+                raws = RawListDecoder.decode(inner)
+            except DECODE_ERRORS:
+                return None
+            return list(_unwrap_all([_text(raw) for raw in raws], bad, options, depth))
+    for inner in (envelope.CloudTrailEvent, envelope.Message, envelope.Body, envelope.body,
+                  envelope.detail):
+        if inner:
+            return _unwrap_inner(inner, bad, options, depth)
+    return None
+
+
+def _records_list(
+    raw: Raw, bad: Counter[str], options: LogOptions
+) -> list[Record] | None:
+    """The items of `Records`, one by one: a faulty one costs only itself."""
+    try:
+        raws = RawListDecoder.decode(raw)
+    except DECODE_ERRORS:
+        return None
+    records: list[Record] = []
+    for item in raws:
+        try:
+            if len(item) > options.max_record_bytes:
+                raise BadRecord("longer than max_record_bytes")
+            records.append(RecordDecoder.decode(item))
+        except BadRecord as error:
+            bad[str(error)] += 1
+        except DECODE_ERRORS as error:
+            bad[describe(error)] += 1
+    return records
+
+
+def _unwrap_inner(
+    inner: Raw, bad: Counter[str], options: LogOptions, depth: int
+) -> list[Record] | None:
+    """One wrapped object, or a string that holds the JSON of one."""
+    content: bytes | Raw = inner
+    if bytes(memoryview(inner)[:1]) == b'"':
+        try:
+            content = StringDecoder.decode(inner).encode("utf-8", "surrogatepass")
+        except DECODE_ERRORS:
+            return None
+    try:
+        envelope = EnvelopeDecoder.decode(content)
+    except DECODE_ERRORS as error:
+        bad[describe(error)] += 1
+        return []
+    return _unwrap(envelope, bad, options, depth + 1)
+
+
+class _Message(msgspec.Struct):
+    message: str | None = None
+
+
+def _text(raw: Raw) -> Raw:
+    """The JSON text in the member `message` of an export item; the item itself when it has none."""
+    try:
+        message = msgspec.json.decode(raw, type=_Message).message
+    except DECODE_ERRORS:
+        return raw
+    return raw if message is None else Raw(message.encode("utf-8", "surrogatepass"))
+
+
+def _why_not(envelope: Envelope) -> str:
+    if envelope.logFiles or envelope.digestEndTime:
+        return "a CloudTrail digest file"
+    if envelope.configurationItems:
+        return "an AWS Config file"
+    if envelope.s3ObjectKey:
+        return "a delivery notification without the records"
+    return "JSON without a `Records` list"

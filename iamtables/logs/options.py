@@ -1,0 +1,29 @@
+"""What a reader may be told, and the limits it keeps on hostile input."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+_MIB = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class LogOptions:
+    """Options of `read_logs`. The byte limits guard memory; passing one fails that file only."""
+
+    unlisted_actions: bool = False
+    """Take `service:EventName` at its word when the catalogue does not list it."""
+    deduplicate: bool = True
+    """Leave out a record whose eventID was already read for the same recipientAccountId."""
+    batch_records: int = 20_000
+    """A batch is handed out when it has at least this many records."""
+    max_document_bytes: int = 512 * _MIB
+    """One JSON document (or one line), inflated. A delivery file is far below 100 MiB."""
+    max_file_bytes: int = 64 * 1024 * _MIB
+    """A whole file, inflated: newline-delimited JSON is read in pieces, so this may be large."""
+    max_record_bytes: int = 4 * _MIB
+    """One record. CloudTrail's own limit is 256 KiB, or 1 MiB on request."""
+    max_remembered_ids: int = 50_000_000
+    """Event IDs kept to find duplicates, 8 bytes each; the oldest are forgotten first."""
+    max_distinct: int = 1_000_000
+    """Distinct calls or callers kept before a reader starts new dictionaries."""

@@ -1,0 +1,432 @@
+"""`read_logs`: CloudTrail files in, batches of requests out.
+
+The way of a record: container -> typed decode -> caller row and call row (each a dictionary look-up;
+a miss runs the mapping) -> duplicates out -> one gather per column. Whatever a record repeats of the
+records before it costs a hash. Parameters enter the key of a call only where the call's plan can make
+use of them, so that reads of many objects of no consequence are one call.
+"""
+
+from __future__ import annotations
+
+import gc
+from array import array
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from ..catalogue import Catalogue, load_catalogue
+from ..errors import SourceError
+from .batch import Batch, KeyPlan, Rows, build
+from .calls import Call, CallMapper
+from .classes import RecordClass, Requester
+from .containers import find_files, read_file
+from .context import CALLER_KEYS, Caller, CallerKey
+from .actions import Plan
+from .duplicates import SeenIds
+from .inflate import FileFailed, FileSkipped
+from .options import LogOptions
+from .outcome import is_denial, strip_opaque
+from .principals import principal_of
+from .records import (
+    BadRecord,
+    Record,
+    decode_additional,
+    decode_identity,
+    decode_tls,
+    seconds,
+)
+from .request_keys import RequestKey, all_request_keys, request_key
+from .statistics import Statistics
+from .tables import CallerTable, CallTable
+
+_TIME_KEYS = {"aws:currenttime": "aws:CurrentTime", "aws:epochtime": "aws:EpochTime",
+              "aws:multifactorauthage": "aws:MultiFactorAuthAge"}
+_TAG_KEYS = ("aws:tagkeys", "aws:requesttag/")
+_ID_LENGTH = 32
+_NO_PARAMETERS, _SOME_PARAMETERS, _ALL_PARAMETERS = range(3)
+
+
+@dataclass(slots=True)
+class _PlanRow:
+    """A plan with what the loop asks of it."""
+
+    number: int
+    plan: Plan
+    parameters: int
+    """How much of the parameters makes a difference."""
+    needles: tuple[bytes, ...]
+    """With _SOME_PARAMETERS: they matter when one of these is in them."""
+    wants_resources: bool
+
+
+class _Keys:
+    """The context keys asked for, sorted by where they come from."""
+
+    def __init__(self, keys: Sequence[str] | None, catalogue: Catalogue) -> None:
+        self.caller: list[CallerKey] = []
+        self.request: list[RequestKey] = []
+        self.plans: list[KeyPlan] = []
+        asked = keys if keys is not None else _all_keys()
+        for name in dict.fromkeys(asked):
+            lower = name.lower()
+            if (time_name := _TIME_KEYS.get(lower)) is not None:
+                spelled = name if keys is not None else time_name
+                self.plans.append(KeyPlan(spelled, "time", time_key=lower))
+            elif (caller_key := CALLER_KEYS.get(lower)) is not None:
+                spelled = name if keys is not None else caller_key.spelling
+                self.plans.append(
+                    KeyPlan(spelled, "caller", len(self.caller), caller_key.service))
+                self.caller.append(caller_key)
+            elif (found := request_key(lower, catalogue)) is not None:
+                spelled = name if keys is not None else found.spelling
+                self.plans.append(KeyPlan(spelled, "request", len(self.request)))
+                self.request.append(found)
+        needs = {need for key in self.caller for need in key.needs}
+        self.network = "ip" in needs
+        self.agent = "agent" in needs
+        self.tls = "tls" in needs
+        self.additional = "additional" in needs
+        self.tags = any(plan.name.lower().startswith(_TAG_KEYS) for plan in self.plans)
+
+    def want_parameters_of(self, service: str) -> bool:
+        """Does a key other than those of tags need the parameters of this service's calls?"""
+        return any(
+            key.needs_parameters and key.services is not None and service in key.services
+            for key in self.request)
+
+
+def _all_keys() -> list[str]:
+    return [*_TIME_KEYS, *CALLER_KEYS, *all_request_keys()]
+
+
+class LogReader:
+    """Iterates over batches, once; `statistics` counts along."""
+
+    def __init__(
+        self, paths: Sequence[str | Path], options: LogOptions, keys: Sequence[str] | None,
+        catalogue: Catalogue,
+    ) -> None:
+        self._given = [str(path) for path in paths]
+        self._files = find_files(paths)
+        self.options = options
+        self.catalogue = catalogue
+        self.statistics = Statistics(files_found=len(self._files))
+        self._keys = _Keys(keys, catalogue)
+        self.keys: tuple[str, ...] = tuple(plan.name for plan in self._keys.plans)
+        """The asked keys that records tell something about: the columns of `batch.context`."""
+        self._mapper = CallMapper(catalogue, options, tuple(self._keys.request))
+        self._seen = SeenIds(options.max_remembered_ids)
+        self._plans: dict[tuple[str, str, str | None, str | None], _PlanRow] = {}
+        self._times: dict[str | None, int] = {}
+        self._start_tables()
+        self._batches = self._iterate()
+
+    def __iter__(self) -> Iterator[Batch]:
+        return self._batches
+
+    def _start_tables(self) -> None:
+        self._callers = CallerTable(self._keys.caller)
+        self._calls = CallTable(self._keys.request)
+        self._caller_rows: dict[tuple[object, ...], int] = {}
+        self._call_rows: dict[tuple[object, ...], int] = {}
+
+    # -- files to batches ---------------------------------------------------------------------
+
+    def _iterate(self) -> Iterator[Batch]:
+        pending = _Pending()
+        for path in self._files:
+            name = str(path)
+            bad: Counter[str] = Counter()
+            lists = read_file(path, self.options, bad)
+            while True:
+                is_collecting = gc.isenabled()
+                gc.disable()
+                try:
+                    records = next(lists, None)
+                    if records is not None:
+                        self._take(records, name, pending, bad)
+                        del records
+                        more = True
+                    else:
+                        self.statistics.files_read += 1
+                        more = False
+                except FileSkipped as error:
+                    self.statistics.skipped.append((name, str(error)))
+                    more = False
+                except FileFailed as error:
+                    self.statistics.failed.append((name, str(error)))
+                    more = False
+                finally:
+                    if is_collecting:
+                        gc.enable()
+                if len(pending.call) >= self.options.batch_records:
+                    yield self._finish(pending)
+                    pending = _Pending()
+                if not more:
+                    break
+            self.statistics.count_bad(name, bad)
+        if len(pending.call):
+            yield self._finish(pending)
+        self.statistics.check()
+        if not self.statistics.files_read and not self.statistics.records:
+            self._refuse()
+
+    def _refuse(self) -> None:
+        """No file was a log: say so, with the first reasons."""
+        unread = self.statistics.failed + self.statistics.skipped
+        shown = "; ".join(f"`{name}`: {reason}" for name, reason in unread[:3])
+        more = f"; and {len(unread) - 3} more" if len(unread) > 3 else ""
+        given = "`, `".join(self._given[:3])
+        raise SourceError(
+            f"no CloudTrail log in `{given}` ({shown}{more})",
+            path=self._given[0] if self._given else "",
+            help="give CloudTrail files: `.json.gz` as delivered, JSON, or one record per line")
+
+    def _finish(self, pending: _Pending) -> Batch:
+        rows = pending.rows()
+        statistics = self.statistics
+        if self.options.deduplicate:
+            rows = self._without_duplicates(rows)
+        batch = build(rows, pending.files, self._callers, self._calls, self._keys.plans)
+        statistics.requests += batch.requests
+        for number, count in enumerate(np.bincount(batch.record_class).tolist()):
+            if count:
+                statistics.classes[RecordClass(number)] += count
+        self._count_reasons(batch)
+        is_call = batch.record_class <= RecordClass.PARTIAL
+        for number, count in enumerate(np.bincount(batch.identity[is_call]).tolist()):
+            if count:
+                statistics.requesters[Requester(number)] += count
+        if len(self._callers) + self._calls.size > self.options.max_distinct:
+            self._start_tables()
+        return batch
+
+    def _count_reasons(self, batch: Batch) -> None:
+        has_reason = batch.record_reason.codes >= 0
+        pairs = (batch.record_reason.codes[has_reason].astype(np.int64) * len(RecordClass)
+                 + batch.record_class[has_reason])
+        distinct, counts = np.unique(pairs, return_counts=True)
+        for pair, count in zip(distinct.tolist(), counts.tolist(), strict=True):
+            reason = str(batch.record_reason.values[pair // len(RecordClass)])
+            self.statistics.reasons[RecordClass(pair % len(RecordClass)), reason] += count
+
+    def _without_duplicates(self, rows: Rows) -> Rows:
+        """Leave out records whose (account, event ID) was seen. IDs that are no GUIDs prove nothing."""
+        ids = rows.event_id
+        is_proper = np.fromiter(map(_ID_LENGTH.__le__, map(len, ids)), bool, len(ids))
+        hashes = np.fromiter(map(hash, ids), np.int64, len(ids)).view(np.uint64)
+        account = self._callers.account_hash.take(rows.caller).view(np.uint64)
+        hashes ^= account * np.uint64(0x9E3779B97F4A7C15)
+        keep = np.ones(len(ids), dtype=bool)
+        keep[is_proper] = self._seen.add(hashes[is_proper])
+        self.statistics.ids_forgotten = self._seen.forgotten
+        if keep.all():
+            return rows
+        self.statistics.duplicates += int(len(keep) - np.count_nonzero(keep))
+        return rows.keep(keep)
+
+    # -- records to rows ----------------------------------------------------------------------
+
+    def _take(
+        self, records: list[Record], file: str, pending: _Pending, bad: Counter[str]
+    ) -> None:
+        """The loop over records. Everything else in this package runs once per distinct value."""
+        plans, caller_rows, call_rows = self._plans, self._caller_rows, self._call_rows
+        times, own_user = self._times, self._callers.own_user
+        if len(times) > 200_000:
+            times.clear()
+        keys = self._keys
+        wants_network, wants_agent = keys.network, keys.agent
+        wants_tls, wants_additional = keys.tls, keys.additional
+        add_call, add_caller = pending.call.append, pending.caller.append
+        add_time, add_id = pending.time.append, pending.event_id.append
+        before = len(pending.call)
+        for record in records:
+            source, name = record.eventSource, record.eventName
+            try:
+                plan = plans.get((source, name, record.eventType, record.eventCategory))
+                if plan is None:
+                    plan = self._plan(record)
+                version = record.eventVersion
+                if version is not None and version[:2] != "1.":
+                    raise BadRecord("`eventVersion` is not 1.x")
+                caller_key = (
+                    bytes(record.userIdentity), record.awsRegion, record.recipientAccountId,
+                    (record.sourceIPAddress, record.vpcEndpointId, record.vpcEndpointAccountId)
+                    if wants_network else None,
+                    record.userAgent if wants_agent else None,
+                    bytes(record.tlsDetails) if wants_tls else None,
+                    bytes(record.additionalEventData) if wants_additional else None,
+                )
+                caller = caller_rows.get(caller_key)
+                if caller is None:
+                    caller = self._add_caller(caller_key, record)
+
+                error = record.errorCode
+                message = None
+                if error:
+                    if is_denial(error) and record.errorMessage:
+                        message = strip_opaque(record.errorMessage)
+                elif record.errorMessage:
+                    message = "?"  # an error without its code: no outcome
+                parameters = b""
+                if plan.parameters:
+                    parameters = bytes(record.requestParameters)
+                    if plan.parameters == _SOME_PARAMETERS and parameters[:1] == b"{":
+                        for needle in plan.needles:
+                            if needle in parameters:
+                                break
+                        else:
+                            parameters = b"{}"
+                call_key = (
+                    plan.number, error, message, parameters,
+                    bytes(record.resources) if plan.wants_resources else b"",
+                    own_user[caller] if plan.plan.is_about_self else None,
+                )
+                call = call_rows.get(call_key)
+                if call is None:
+                    call = self._add_call(call_key, plan, record)
+            except BadRecord as problem:
+                bad[str(problem)] += 1
+                continue
+            stamp = record.eventTime or record.timestamp
+            time = times.get(stamp)
+            if time is None:
+                time = times[stamp] = seconds(stamp)
+            add_call(call)
+            add_caller(caller)
+            add_time(time)
+            add_id(record.eventID or "")
+        count = len(pending.call) - before
+        self.statistics.records += count
+        pending.from_file(file, count)
+
+    def _plan(self, record: Record) -> _PlanRow:
+        source, name = record.eventSource, record.eventName
+        if not source or not name:
+            raise BadRecord(f"`{'eventName' if source else 'eventSource'}` is missing")
+        if len(source) + len(name) > 1024:
+            raise BadRecord("`eventName` is too long")
+        plan = self._mapper.actions.plan(source, name, record.eventType, record.eventCategory)
+        if len(self._plans) > 100_000:
+            self._plans.clear()
+            self._call_rows.clear()  # its keys carry plan numbers
+        mode, needles = self._parameters_for(plan)
+        row = _PlanRow(len(self._plans), plan, mode, needles, self._has_resource_types(plan))
+        self._plans[source, name, record.eventType, record.eventCategory] = row
+        return row
+
+    def _has_resource_types(self, plan: Plan) -> bool:
+        if plan.verdict is not None:
+            return False
+        if plan.rule is not None or plan.tagging_action is not None:
+            return True
+        return any(
+            (action := self.catalogue.action(step.action)) is not None and action.resource_types
+            for step in plan.steps)
+
+    def _parameters_for(self, plan: Plan) -> tuple[int, tuple[bytes, ...]]:
+        """How much of the parameters can make a difference to calls of this plan."""
+        if plan.verdict is not None:
+            return _NO_PARAMETERS, ()
+        if plan.rule is not None or self._keys.want_parameters_of(plan.service):
+            return _ALL_PARAMETERS, ()
+        needles: list[bytes] = []
+        if self._has_resource_types(plan) or plan.passes_role:
+            needles.append(b"arn:")
+        if plan.passes_role:
+            if self._keys.want_parameters_of("iam"):
+                return _ALL_PARAMETERS, ()
+            needles += (b"ole", b"rofile")
+        if plan.tagging_action is not None or plan.may_tag or self._keys.tags:
+            needles.append(b"ag")
+        if plan.is_about_self:
+            needles.append(b"serName")
+        if plan.service in ("s3", "s3express"):
+            needles.append(b"--x-s3")
+        return (_SOME_PARAMETERS if needles else _NO_PARAMETERS), tuple(needles)
+
+    def _add_caller(self, key: tuple[object, ...], record: Record) -> int:
+        raw = bytes(record.userIdentity)
+        if len(raw) > self.options.max_record_bytes:
+            raise BadRecord("longer than max_record_bytes")
+        identity = decode_identity(raw)
+        keys = self._keys
+        additional = (decode_additional(bytes(record.additionalEventData))
+                      if keys.additional else None)
+        caller = Caller(
+            identity,
+            principal_of(identity, record.recipientAccountId),
+            record.sourceIPAddress,
+            record.userAgent,
+            record.awsRegion,
+            record.vpcEndpointId,
+            record.vpcEndpointAccountId,
+            decode_tls(bytes(record.tlsDetails)) if keys.tls else None,
+            additional.AuthenticationMethod if additional is not None else None,
+            additional.SignatureVersion if additional is not None else None,
+        )
+        row = self._caller_rows[key] = self._callers.add(caller, record.recipientAccountId)
+        return row
+
+    def _add_call(self, key: tuple[object, ...], plan: _PlanRow, record: Record) -> int:
+        _, error, message, parameters, resources, own_user = key
+        assert record.eventName is not None and record.eventSource is not None
+        mapped = self._mapper.map(Call(
+            plan.plan, record.eventName, error, message,  # type: ignore[arg-type]
+            parameters, resources, own_user, record.recipientAccountId,  # type: ignore[arg-type]
+        ))
+        row = self._calls.add(record.eventSource, record.eventName, record.errorCode, mapped)
+        self._call_rows[key] = row
+        return row
+
+
+class _Pending:
+    """Records of the next batch."""
+
+    __slots__ = ("caller", "call", "counts", "event_id", "files", "time")
+
+    def __init__(self) -> None:
+        self.call = array("i")
+        self.caller = array("i")
+        self.time = array("q")
+        self.event_id: list[str] = []
+        self.files: list[str] = []
+        self.counts: list[int] = []
+
+    def from_file(self, name: str, count: int) -> None:
+        if self.files and self.files[-1] == name:
+            self.counts[-1] += count
+        else:
+            self.files.append(name)
+            self.counts.append(count)
+
+    def rows(self) -> Rows:
+        return Rows(
+            np.array(self.call, dtype=np.int32),
+            np.array(self.caller, dtype=np.int32),
+            np.array(self.time, dtype=np.int64),
+            self.event_id,
+            np.repeat(np.arange(len(self.files), dtype=np.int32), self.counts),
+        )
+
+
+def read_logs(
+    paths: Sequence[str | Path] | str | Path,
+    options: LogOptions | None = None,
+    keys: Sequence[str] | None = None,
+    catalogue: Catalogue | None = None,
+) -> LogReader:
+    """A reader over CloudTrail files, directories (recursive) and globs.
+
+    keys : the context keys to extract, as the policies name them; None for all that records tell
+           (families such as `aws:RequestTag/...` only by name). Keys that records never tell are
+           left out of `batch.context`: they are unknown.
+    Raises SourceError here for paths that do not exist, and at the end of the iteration when no file
+    was a log. Single files that cannot be read are counted in `reader.statistics`.
+    """
+    given = [paths] if isinstance(paths, str | Path) else list(paths)
+    return LogReader(given, options or LogOptions(), keys, catalogue or load_catalogue())

@@ -1,0 +1,193 @@
+"""The fields of a CloudTrail record that matter here, and how they are decoded.
+
+Decoding is typed: `msgspec` skips what is not named below, and leaves the large nested parts as raw
+slices, to be decoded once per distinct value. A record of the wrong shape must cost only itself: the
+caller falls back to one record at a time, and `describe` turns the decoder's complaint into the short
+reason under which the record is counted.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+from msgspec import Raw
+
+EMPTY = Raw()
+
+
+class Record(msgspec.Struct, gc=False):
+    """One event. Both a missing field and a null give the default."""
+
+    eventSource: str | None = None
+    eventName: str | None = None
+    eventID: str | None = None
+    eventTime: str | None = None
+    userIdentity: Raw = EMPTY
+    awsRegion: str | None = None
+    recipientAccountId: str | None = None
+    sourceIPAddress: str | None = None
+    userAgent: str | None = None
+    errorCode: str | None = None
+    errorMessage: str | None = None
+    requestParameters: Raw = EMPTY
+    resources: Raw = EMPTY
+    eventType: str | None = None
+    eventCategory: str | None = None
+    eventVersion: str | None = None
+    vpcEndpointId: str | None = None
+    vpcEndpointAccountId: str | None = None
+    tlsDetails: Raw = EMPTY
+    additionalEventData: Raw = EMPTY
+    timestamp: str | None = msgspec.field(name="@timestamp", default=None)
+
+
+class Envelope(Record, gc=False):
+    """A record, or one of the wrappers that hold records (docs/spec/cloudtrail.md, section 1)."""
+
+    Records: Raw = EMPTY
+    Events: Raw = EMPTY
+    logEvents: Raw = EMPTY
+    detail: Raw = EMPTY
+    CloudTrailEvent: Raw = EMPTY
+    Message: Raw = EMPTY
+    Body: Raw = EMPTY
+    body: Raw = EMPTY
+    Messages: Raw = EMPTY
+    logFiles: Raw = EMPTY
+    digestEndTime: Raw = EMPTY
+    configurationItems: Raw = EMPTY
+    s3ObjectKey: Raw = EMPTY
+
+
+class Delivery(msgspec.Struct):
+    """The usual file."""
+
+    Records: list[Record]
+
+
+class Attributes(msgspec.Struct, gc=False):
+    mfaAuthenticated: str | bool | None = None
+    creationDate: str | None = None
+
+
+class SessionIssuer(msgspec.Struct, gc=False):
+    type: str | None = None
+    arn: str | None = None
+
+
+class WebIdentity(msgspec.Struct, gc=False):
+    federatedProvider: str | None = None
+
+
+class SessionContext(msgspec.Struct, gc=False):
+    attributes: Attributes | None = None
+    sessionIssuer: SessionIssuer | None = None
+    webIdFederationData: WebIdentity | None = None
+    sourceIdentity: str | None = None
+    ec2RoleDelivery: str | None = None
+    assumedRoot: str | bool | None = None
+
+
+class OnBehalfOf(msgspec.Struct, gc=False):
+    userId: str | None = None
+
+
+class UserIdentity(msgspec.Struct, gc=False):
+    type: str | None = None
+    principalId: str | None = None
+    arn: str | None = None
+    accountId: str | None = None
+    accessKeyId: str | None = None
+    userName: str | None = None
+    invokedBy: str | None = None
+    identityProvider: str | None = None
+    sessionContext: SessionContext | None = None
+    onBehalfOf: OnBehalfOf | None = None
+
+
+class TlsDetails(msgspec.Struct, gc=False):
+    tlsVersion: str | None = None
+
+
+class AdditionalData(msgspec.Struct, gc=False):
+    AuthenticationMethod: str | None = None
+    SignatureVersion: str | None = None
+
+
+RecordDecoder = msgspec.json.Decoder(Record)
+EnvelopeDecoder = msgspec.json.Decoder(Envelope)
+DeliveryDecoder = msgspec.json.Decoder(Delivery)
+RawListDecoder = msgspec.json.Decoder(list[Raw])
+StringDecoder = msgspec.json.Decoder(str)
+_identity = msgspec.json.Decoder(UserIdentity | None)
+_tls = msgspec.json.Decoder(TlsDetails | None)
+_additional = msgspec.json.Decoder(AdditionalData | None)
+
+DECODE_ERRORS = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+"""Everything the decoder can raise on hostile bytes."""
+
+
+class BadRecord(Exception):
+    """A record that cannot be used; the argument is the reason it is counted under."""
+
+
+_PLACE = re.compile(r" - at `\$((?:\.\w+|\[[^]]*\]|\.@\w+)*)`")
+
+
+def describe(error: Exception, prefix: str = "") -> str:
+    """A short, countable reason: which field is wrong, or how the JSON is broken."""
+    if isinstance(error, msgspec.ValidationError):
+        place = _PLACE.search(str(error))
+        path = re.sub(r"\[[^]]*\]", "", place.group(1)) if place else ""
+        path = path.removeprefix(".Records").strip(".")
+        name = ".".join(part for part in (prefix, path) if part)
+        return f"`{name}` has the wrong type" if name else "not a JSON object"
+    if isinstance(error, RecursionError):
+        return "JSON is nested too deeply"
+    if isinstance(error, UnicodeDecodeError):
+        return "not valid UTF-8"
+    return "JSON ends early" if "truncated" in str(error) else "not valid JSON"
+
+
+def _typed(decoder: msgspec.json.Decoder[Any], raw: bytes, name: str) -> Any:
+    if not raw:
+        return None
+    try:
+        return decoder.decode(raw)
+    except DECODE_ERRORS as error:
+        raise BadRecord(describe(error, name)) from error
+
+
+def decode_identity(raw: bytes) -> UserIdentity | None:
+    """`userIdentity`; None when missing or null. Raises BadRecord."""
+    found: UserIdentity | None = _typed(_identity, raw, "userIdentity")
+    return found
+
+
+def decode_tls(raw: bytes) -> TlsDetails | None:
+    found: TlsDetails | None = _typed(_tls, raw, "tlsDetails")
+    return found
+
+
+def decode_additional(raw: bytes) -> AdditionalData | None:
+    found: AdditionalData | None = _typed(_additional, raw, "additionalEventData")
+    return found
+
+
+_TIME = re.compile(
+    r"(\d{4})-(\d\d)-(\d\d)[T ](\d\d):(\d\d):(\d\d)(?:\.\d+)?(?:Z|\+00:00| UTC)?", re.ASCII
+)
+
+
+def seconds(text: str | None) -> int:
+    """Unix time of a record's UTC time stamp; -1 when there is none or it cannot be read."""
+    if text is None or (match := _TIME.fullmatch(text)) is None:
+        return -1
+    year, month, day, hour, minute, second = map(int, match.groups())
+    try:
+        return int(datetime(year, month, day, hour, minute, min(second, 59), tzinfo=UTC).timestamp())
+    except (ValueError, OverflowError):
+        return -1

@@ -1,0 +1,73 @@
+"""What a reader met: files, records and classes, so that nothing is lost without a trace."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+
+from ..errors import IamtablesError
+from .classes import RecordClass, Requester
+
+
+@dataclass(slots=True)
+class Statistics:
+    """Counts so far; final when the reader is exhausted.
+
+    Invariants: records = duplicates + the classes' sum;
+    files_found = files_read + skipped + failed, once the reader is exhausted.
+    """
+
+    files_found: int = 0
+    files_read: int = 0
+    """Logs read to their end."""
+    skipped: list[tuple[str, str]] = field(default_factory=list)
+    """(file, reason) of files that are no logs."""
+    failed: list[tuple[str, str]] = field(default_factory=list)
+    """(file, reason) of files that could not be read to the end; what came before is counted."""
+    records: int = 0
+    """Records decoded, duplicates included; bad ones are not."""
+    duplicates: int = 0
+    ids_forgotten: int = 0
+    """Event IDs dropped from the search for duplicates because of `max_remembered_ids`."""
+    bad: dict[str, Counter[str]] = field(default_factory=dict)
+    """file -> reason -> number of records that could not be decoded."""
+    classes: Counter[RecordClass] = field(default_factory=Counter)
+    reasons: Counter[tuple[RecordClass, str]] = field(default_factory=Counter)
+    """(class, reason) of all records that are not `mapped`."""
+    requesters: Counter[Requester] = field(default_factory=Counter)
+    """Kinds of requester of the records that became requests."""
+    requests: int = 0
+
+    @property
+    def files_skipped(self) -> int:
+        return len(self.skipped)
+
+    @property
+    def files_failed(self) -> int:
+        return len(self.failed)
+
+    @property
+    def bad_records(self) -> int:
+        return sum(sum(reasons.values()) for reasons in self.bad.values())
+
+    def bad_reasons(self) -> Counter[str]:
+        """Reason -> number of bad records, over all files."""
+        total: Counter[str] = Counter()
+        for reasons in self.bad.values():
+            total.update(reasons)
+        return total
+
+    def count_bad(self, file: str, reasons: Counter[str]) -> None:
+        if reasons:
+            self.bad.setdefault(file, Counter()).update(reasons)
+
+    def check(self) -> None:
+        """Raise IamtablesError unless the counts add up."""
+        if self.records != self.duplicates + sum(self.classes.values()):
+            raise IamtablesError(
+                f"log counts do not add up: {self.records} records, {self.duplicates} duplicates, "
+                f"{sum(self.classes.values())} in classes")
+        if self.files_found != self.files_read + self.files_skipped + self.files_failed:
+            raise IamtablesError(
+                f"log counts do not add up: {self.files_found} files, {self.files_read} read, "
+                f"{self.files_skipped} skipped, {self.files_failed} failed")
