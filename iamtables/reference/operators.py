@@ -61,6 +61,7 @@ def read_operator(name: str, rules: set[str] | None = None) -> Operator | None:
         if lower.startswith(ascii_lower(prefix) + ":"):
             set_operator = prefix
             lower = lower[len(prefix) + 1 :]
+            break  # one prefix, not two
     for base in BASES:
         for suffix in ("", "IfExists"):
             if base == "Null" and suffix:
