@@ -17,8 +17,9 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import msgspec
 
-from ..errors import IamtablesError, RequestError
+from ..errors import IamtablesError
 from ..options import Options
+from ..request_values import context_value
 from ..requester import Result, conclude, frames
 
 if TYPE_CHECKING:
@@ -122,27 +123,7 @@ def case_lines(stream: Iterator[bytes]) -> Iterator[tuple[int, bytes]]:
 
 def context_of(raw: dict[str, msgspec.Raw]) -> dict[str, str | list[str] | None]:
     """Context values as text; numbers keep their digits (GRAM-5), null is absent (COND-13)."""
-    return {key: _value(key, bytes(value)) for key, value in raw.items()}
-
-
-def _value(key: str, raw: bytes) -> str | list[str] | None:
-    first = raw[:1]
-    if first == b"[":
-        elements = msgspec.json.decode(raw, type=list[msgspec.Raw])
-        return [_scalar(key, bytes(element)) for element in elements]
-    if raw == b"null":
-        return None
-    return _scalar(key, raw)
-
-
-def _scalar(key: str, raw: bytes) -> str:
-    first = raw[:1]
-    if first == b'"':
-        return msgspec.json.decode(raw, type=str)
-    if first in b"[{n" or not raw:
-        raise RequestError(f"the value of `{key}` is not text, a number or a boolean",
-                           field=key, help="give a scalar or a list of scalars")
-    return raw.decode("ascii")
+    return {key: context_value(bytes(value), key) for key, value in raw.items()}
 
 
 class CaseRunner:

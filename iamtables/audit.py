@@ -1,0 +1,385 @@
+"""Every record of a log decided under one table, and what that adds up to.
+
+    audit = Audit(table)
+    for batch in batches:                 # from `iamtables.logs` or `iamtables.request_tables`
+        results = audit.add(batch)        # one entry per record, ready for an output writer
+    audit.summary()
+
+A batch holds requests (rows) and records; one record may need several requests. The decision of
+a record is the strongest of its members, in the order explicit deny, implicit deny, undetermined,
+allow: the call needs all of them, so one definite denial denies it. The deciding statement is that
+of the first member with the decision. Only records whose requester carries identity policies and is
+selected are decided; the others are counted by what they are, so that all counts add up.
+
+Batches are decided in one session and then forgotten. What stays are counts per distinct
+principal, action and statement, in bounded memory (`MAX_GROUPS`).
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .errors import ColumnError
+from .logs.classes import Outcome, RecordClass, Requester
+from .logs.columns import UNKNOWN, Coded
+from .runtime.codes import DecisionCode
+
+if TYPE_CHECKING:
+    from .runtime import Decisions, Session, Table
+
+MAX_GROUPS = 200_000
+"""Distinct (principal, action, statement, decision) counted by name; the rest goes to `OTHERS`."""
+OTHERS = "(others)"
+
+DECISIONS = tuple(code.name for code in DecisionCode)
+_RANK = np.zeros(len(DecisionCode), dtype=np.int64)
+_RANK[[DecisionCode.ALLOW, DecisionCode.UNDETERMINED, DecisionCode.IMPLICIT_DENY,
+       DecisionCode.EXPLICIT_DENY]] = range(4)
+
+REQUESTERS = {
+    Requester.ROOT: "root user",
+    Requester.SERVICE: "AWS service",
+    Requester.ANONYMOUS: "anonymous",
+    Requester.FEDERATED_PROVIDER: "federated provider",
+    Requester.OTHER_ACCOUNT: "principal of another account",
+    Requester.UNKNOWN: "unknown",
+}
+OUTCOMES = {Outcome.PASSED: "passed", Outcome.FAILED: "failed",
+            Outcome.NO_INFORMATION: "no information"}
+
+UNDECIDED = 255
+"""Decision of a record that was not decided."""
+
+Missing = Literal["absent", "unknown", "error"]
+
+
+class Batch(Protocol):
+    """Requests and the records they belong to, as the log readers hand them out.
+
+    group    : int32[n], the record of each request
+    identity : uint8[m], 0 when the requester carries identity policies (logs.classes.Requester)
+    outcome  : uint8[m] (logs.classes.Outcome)
+    """
+
+    n: int
+    group: NDArray[np.int32]
+    action: Any
+    resource: Any
+    principal: Any
+    context: Mapping[str, Any]
+    m: int
+    record_class: NDArray[np.uint8]
+    record_reason: Any
+    identity: NDArray[np.uint8]
+    outcome: NDArray[np.uint8]
+
+
+@dataclass(frozen=True, slots=True)
+class BatchResults:
+    """What one batch came to.
+
+    decision  : uint8[m], UNDECIDED where the record was not decided
+    statement : int32[m], the deciding statement, -1 for none
+    row       : int32[m], the deciding request, -1 for none
+    depends_on: for each undetermined record, what would settle it
+    """
+
+    batch: Batch
+    decision: NDArray[np.uint8]
+    statement: NDArray[np.int32]
+    row: NDArray[np.int32]
+    depends_on: Mapping[int, tuple[str, ...]]
+
+
+@dataclass(slots=True)
+class Summary:
+    """Counts of records. `classes` adds up to `records`; `decided`, `not_carrying` and
+    `not_selected` add up to the mapped and partial ones."""
+
+    records: int = 0
+    requests: int = 0
+    decided: int = 0
+    not_selected: int = 0
+    classes: dict[str, int] = field(default_factory=dict)
+    reasons: list[tuple[str, str, int]] = field(default_factory=list)
+    """(class, reason, records), most frequent first."""
+    not_carrying: dict[str, int] = field(default_factory=dict)
+    decisions: dict[str, int] = field(default_factory=dict)
+    principals: dict[str, list[int]] = field(default_factory=dict)
+    """Records by decision code, per principal; busiest first."""
+    actions: dict[str, list[int]] = field(default_factory=dict)
+    statements: dict[int, list[int]] = field(default_factory=dict)
+    groups: list[tuple[str, str, int, str, int]] = field(default_factory=list)
+    """(principal, action, statement id, decision, records), most frequent first."""
+    depends_on: list[tuple[tuple[str, ...], int]] = field(default_factory=list)
+    """What would settle undetermined records, with the number of records."""
+    agreement: dict[str, dict[str, int]] = field(default_factory=dict)
+    """Recorded outcome -> decision -> records."""
+    not_supplied: tuple[str, ...] = ()
+    """Context keys that the policies ask for and no record supplies."""
+
+
+def glob_matches(pattern: str, text: str) -> bool:
+    """`*` and `?` over the whole text, in time linear in their product."""
+    i = j = 0
+    star = mark = -1
+    while j < len(text):
+        if i < len(pattern) and pattern[i] == "*":
+            star, mark = i, j
+            i += 1
+        elif i < len(pattern) and pattern[i] in ("?", text[j]):
+            i, j = i + 1, j + 1
+        elif star >= 0:
+            mark += 1
+            i, j = star + 1, mark
+        else:
+            return False
+    return not pattern[i:].strip("*")
+
+
+class Audit:
+    """Decides batches under a table and keeps count."""
+
+    def __init__(self, table: Table, *, principals: Sequence[str] = (),
+                 missing: Missing = "unknown",
+                 assume: Mapping[str, str | list[str]] | None = None) -> None:
+        """principals : patterns of principal ARNs to decide for; none means everyone
+        missing    : what a key is that no record supplies
+        assume     : values for keys where the records do not tell; never over a value they give
+        """
+        self._table = table
+        self._session: Session = table.session()
+        self._patterns = tuple(principals)
+        self._selected: dict[str, bool] = {}
+        self._missing = missing
+        self._assume = {key.lower(): value for key, value in (assume or {}).items()}
+        self._counts = _Counts()
+
+    def add(self, batch: Batch) -> BatchResults:
+        """Decide a batch; the results are in the order of its records."""
+        decision = np.full(batch.m, UNDECIDED, dtype=np.uint8)
+        statement = np.full(batch.m, -1, dtype=np.int32)
+        row = np.full(batch.m, -1, dtype=np.int32)
+        depends_on: dict[int, tuple[str, ...]] = {}
+
+        is_call = batch.record_class <= RecordClass.PARTIAL
+        carries = is_call & (batch.identity == Requester.ROLE_OR_USER)
+        selected = self._is_selected(batch, carries)
+        rows = np.flatnonzero(selected[batch.group]).astype(np.int32)
+        if len(rows):
+            decisions = self._decide(batch, rows)
+            records, places = _strongest_members(batch.group[rows], decisions.decision)
+            row[records] = rows[places]
+            decision[records] = decisions.decision[places]
+            statement[records] = decisions.statement[places]
+            depends_on = self._depends_on(batch, decisions, rows, records, places)
+        self._counts.add(batch, decision, statement, row, is_call & ~carries,
+                         carries & ~selected, depends_on)
+        return BatchResults(batch, decision, statement, row, depends_on)
+
+    def summary(self) -> Summary:
+        """What all batches so far add up to."""
+        return self._counts.summary()
+
+    def _is_selected(self, batch: Batch, carries: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """Records to decide: with requests, and a requester that carries policies and is wanted."""
+        has_rows = np.zeros(batch.m, dtype=bool)
+        has_rows[batch.group] = True
+        if not self._patterns:
+            return carries & has_rows
+        codes, values = batch.principal.codes, batch.principal.values
+        wanted = np.zeros(len(values) + 1, dtype=bool)  # the last place is for code -1
+        for code in np.unique(codes[codes >= 0]).tolist():
+            name = values[code]
+            if name not in self._selected:
+                self._selected[name] = any(glob_matches(p, name) for p in self._patterns)
+            wanted[code] = self._selected[name]
+        by_record = np.zeros(batch.m, dtype=bool)
+        by_record[batch.group] = wanted[np.where(codes < 0, len(values), codes)]
+        return carries & has_rows & by_record
+
+    def _decide(self, batch: Batch, rows: NDArray[np.int32]) -> Decisions:
+        supplied = {key.lower(): column for key, column in batch.context.items()}
+        context: dict[str, Any] = {}
+        for key in self._table.keys:
+            column = supplied.get(key.lower())
+            value = self._assume.get(key.lower())
+            if column is None and value is not None:
+                context[key] = value if isinstance(value, str) else Coded(
+                    np.zeros(len(rows), dtype=np.int32), [value])
+            elif column is not None:
+                taken = _take(column, rows)
+                context[key] = taken if value is None else _fill_unknown(taken, value)
+        try:
+            decisions = self._session.decide(
+                principal=_take(batch.principal, rows), action=_take(batch.action, rows),
+                resource=_take(batch.resource, rows), context=context, missing=self._missing,
+            )
+        except ColumnError as error:
+            if self._missing == "error":
+                raise ColumnError(error.message, column=error.column,
+                                  help="supply the key with --assume, or choose another --missing"
+                                  ) from error
+            raise
+        self._counts.not_supplied = decisions.not_supplied
+        return decisions
+
+    def _depends_on(self, batch: Batch, decisions: Decisions, rows: NDArray[np.int32],
+                    records: NDArray[np.int64], places: NDArray[np.int64]
+                    ) -> dict[int, tuple[str, ...]]:
+        """What would settle each undetermined record; asked once per distinct request."""
+        open_places = decisions.decision[places] == DecisionCode.UNDETERMINED
+        if not open_places.any():
+            return {}
+        asked, of_record = places[open_places], records[open_places]
+        columns = [batch.action, batch.resource, *(
+            column for key, column in batch.context.items() if hasattr(column, "codes")
+        )]
+        facts = np.column_stack([column.codes[rows[asked]] for column in columns])
+        _, first, inverse = np.unique(facts, axis=0, return_index=True, return_inverse=True)
+        reasons = [tuple(sorted(decisions.reason(int(asked[at])))) for at in first.tolist()]
+        return {
+            record: reasons[which]
+            for record, which in zip(of_record.tolist(), inverse.ravel().tolist(), strict=True)
+        }
+
+
+def _strongest_members(group: NDArray[np.int32], decision: NDArray[np.uint8]
+                       ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """(records, place of the deciding request of each): the first of the strongest decision."""
+    order = np.argsort(group, kind="stable")
+    ordered = group[order]
+    starts = np.flatnonzero(np.r_[True, ordered[1:] != ordered[:-1]])
+    count = len(group)
+    # one number that orders by strength, then by place with the earlier one larger
+    strength = _RANK[decision[order]] * count + (count - 1 - np.arange(count))
+    best = np.maximum.reduceat(strength, starts)
+    return ordered[starts].astype(np.int64), order[count - 1 - best % count]
+
+
+def _take(column: Any, rows: NDArray[np.int32]) -> Any:
+    """The rows of a column; a dictionary much larger than the batch is cut down to what is used."""
+    if not hasattr(column, "codes"):
+        return column.take(rows)
+    codes = column.codes[rows]
+    if len(column.values) <= 2 * len(codes):
+        return Coded(codes, column.values)
+    used, inverse = np.unique(codes, return_inverse=True)
+    kept = used[used >= 0]
+    renumbered = np.where(used >= 0, np.cumsum(used >= 0) - 1, used).astype(np.int32)
+    return Coded(renumbered[inverse.ravel()], [column.values[code] for code in kept.tolist()])
+
+
+def _fill_unknown(column: Any, value: str | list[str]) -> Any:
+    """The assumed value where a row does not tell."""
+    if not hasattr(column, "codes"):
+        return column
+    codes = np.where(column.codes == UNKNOWN, len(column.values), column.codes).astype(np.int32)
+    return Coded(codes, [*column.values, value])
+
+
+class _Counts:
+    """Running totals over batches."""
+
+    def __init__(self) -> None:
+        self.records = self.requests = self.not_selected = 0
+        self.classes = np.zeros(len(RecordClass), dtype=np.int64)
+        self.reasons: Counter[tuple[int, str]] = Counter()
+        self.not_carrying = np.zeros(len(Requester), dtype=np.int64)
+        self.principals: dict[str, NDArray[np.int64]] = {}
+        self.actions: dict[str, NDArray[np.int64]] = {}
+        self.statements: dict[int, NDArray[np.int64]] = {}
+        self.groups: Counter[tuple[str, str, int, int]] = Counter()
+        self.depends_on: Counter[tuple[str, ...]] = Counter()
+        self.agreement = np.zeros((len(Outcome), len(DecisionCode)), dtype=np.int64)
+        self.not_supplied: tuple[str, ...] = ()
+
+    def add(self, batch: Batch, decision: NDArray[np.uint8], statement: NDArray[np.int32],
+            row: NDArray[np.int32], is_other: NDArray[np.bool_], is_unwanted: NDArray[np.bool_],
+            depends_on: Mapping[int, tuple[str, ...]]) -> None:
+        self.records += batch.m
+        self.requests += batch.n
+        self.not_selected += int(is_unwanted.sum())
+        self.classes += np.bincount(batch.record_class, minlength=len(RecordClass))
+        self.not_carrying += np.bincount(batch.identity[is_other], minlength=len(Requester))
+        self._add_reasons(batch)
+        self.depends_on.update(depends_on.values())
+        decided = np.flatnonzero(decision != UNDECIDED)
+        if not len(decided):
+            return
+        code = decision[decided].astype(np.int64)
+        np.add.at(self.agreement, (batch.outcome[decided], code), 1)
+        at = row[decided]
+        principal, action = batch.principal.codes[at], batch.action.codes[at]
+        names, verbs = batch.principal.values, batch.action.values
+        facts = np.column_stack([principal, action, statement[decided], code]).astype(np.int64)
+        distinct, counts = np.unique(facts, axis=0, return_counts=True)
+        for (p, a, s, d), count in zip(distinct.tolist(), counts.tolist(), strict=True):
+            who, what = str(names[p]) if p >= 0 else "-", str(verbs[a]) if a >= 0 else "-"
+            _bump(self.principals, who, d, count)
+            _bump(self.actions, what, d, count)
+            _bump(self.statements, s, d, count)
+            group = (who, what, s, d)
+            if group not in self.groups and len(self.groups) >= MAX_GROUPS:
+                group = (OTHERS, OTHERS, -1, d)
+            self.groups[group] += count
+
+    def _add_reasons(self, batch: Batch) -> None:
+        codes, values = batch.record_reason.codes, batch.record_reason.values
+        told = codes >= 0
+        if told.any():
+            pairs = np.column_stack([batch.record_class[told], codes[told]]).astype(np.int64)
+            distinct, counts = np.unique(pairs, axis=0, return_counts=True)
+            for (kind, code), count in zip(distinct.tolist(), counts.tolist(), strict=True):
+                self.reasons[kind, str(values[code])] += count
+
+    def summary(self) -> Summary:
+        by_decision = sum(self.statements.values(), np.zeros(len(DecisionCode), dtype=np.int64))
+        return Summary(
+            records=self.records,
+            requests=self.requests,
+            decided=int(by_decision.sum()),
+            not_selected=self.not_selected,
+            classes={kind.label: int(self.classes[kind]) for kind in RecordClass},
+            reasons=[(RecordClass(kind).label, text, count)
+                     for (kind, text), count in _ranked(self.reasons)],
+            not_carrying={name: int(self.not_carrying[kind]) for kind, name in REQUESTERS.items()
+                          if self.not_carrying[kind]},
+            decisions=dict(zip(DECISIONS, by_decision.tolist(), strict=True)),
+            principals=_busiest(self.principals),
+            actions=_busiest(self.actions),
+            statements=_busiest(self.statements),
+            groups=[(who, what, statement, DECISIONS[code], count)
+                    for (who, what, statement, code), count in _ranked(self.groups)],
+            depends_on=_ranked(self.depends_on),
+            agreement={
+                name: dict(zip(DECISIONS, self.agreement[outcome].tolist(), strict=True))
+                for outcome, name in OUTCOMES.items()
+            },
+            not_supplied=self.not_supplied,
+        )
+
+
+def _bump(totals: dict[Any, NDArray[np.int64]], name: Any, decision: int, count: int) -> None:
+    counts = totals.get(name)
+    if counts is None:
+        if len(totals) >= MAX_GROUPS:
+            name = OTHERS if isinstance(name, str) else -1
+        counts = totals.setdefault(name, np.zeros(len(DecisionCode), dtype=np.int64))
+    counts[decision] += count
+
+
+def _ranked(counter: Counter[Any]) -> list[tuple[Any, int]]:
+    """Most frequent first, then by name, so that the order is defined."""
+    return sorted(counter.items(), key=lambda item: (-item[1], item[0]))
+
+
+def _busiest(totals: dict[Any, NDArray[np.int64]]) -> dict[Any, list[int]]:
+    ordered = sorted(totals.items(), key=lambda item: (-int(item[1].sum()), item[0]))
+    return {name: counts.tolist() for name, counts in ordered}
