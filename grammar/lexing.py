@@ -64,7 +64,7 @@ def make_parser(grammar: str, lex: LexFunction, actions: object) -> Any:
             terminals = sorted(configuration.terminals, key=lambda t: -t.priority)
             self.terminals = tuple((t.name, t.pattern.to_regexp()) for t in terminals)
 
-        def lex(self, data: Any) -> Iterator[Any]:
+        def lex(self, data: Any) -> Iterator[Any]:  # type: ignore[override]
             return lex(self.terminals, data)
 
     return Lark(

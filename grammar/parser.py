@@ -9,15 +9,17 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from ..errors import LimitError, PolicySemanticError, PolicySyntaxError
+from ..errors import LimitError, PolicySemanticError, PolicySyntaxError, RequestError
 from ..source import Source, Span
 from .findings import DUP_KEY, NOT_AN_OBJECT, NOT_UTF8, Findings, quoted
 from .json_syntax import Json, JsonObject, JsonValue, described, parse_json
 from .structure import read_document
 from .tree import Mode, PolicyDocument, PolicyType
+from .vocabulary import POLICY_TYPES
 
 MAX_CHARACTERS = 2 * 1024 * 1024
 """Characters of one document. AWS stores at most 32 kB; the output of its tools wraps that."""
+MODES: tuple[Mode, ...] = ("strict", "lenient")
 
 _BOM = "\ufeff"
 
@@ -35,8 +37,8 @@ def parse_policy(
     mode : `strict` refuses what AWS would refuse to store; `lenient` records it and goes on
     date : when this text became valid, if known; kept in `Source.date`
 
-    Raises PolicySyntaxError (not JSON, not an object, not UTF-8), PolicySemanticError (strict only)
-    and LimitError. Linear in the length of `text`.
+    Raises PolicySyntaxError (not JSON, not an object, not UTF-8), PolicySemanticError (strict only),
+    LimitError, and RequestError for an argument that makes no sense. Linear in the length of `text`.
     """
     source = Source(name, decode(text, name), date)
     json = parse_json(source)
@@ -47,6 +49,18 @@ def read_policy(
     source: Source, json: Json, root: JsonValue, *, mode: Mode, policy_type: PolicyType
 ) -> PolicyDocument:
     """The policy in `root`, which is `json.root` or a part of it."""
+    if policy_type not in POLICY_TYPES:
+        raise RequestError(
+            f"there is no policy type {quoted(str(policy_type))}",
+            field="policy_type",
+            help=f"choose one of: {', '.join(POLICY_TYPES)}",
+        )
+    if mode not in MODES:
+        raise RequestError(
+            f"there is no mode {quoted(str(mode))}",
+            field="mode",
+            help=f"choose one of: {', '.join(MODES)}",
+        )
     if not isinstance(root, JsonObject):
         raise PolicySyntaxError(
             [
@@ -77,6 +91,12 @@ def read_policy(
 
 def decode(text: str | bytes, name: str) -> str:
     """`text` as characters, without a byte order mark, and within the size limit."""
+    if not isinstance(text, str | bytes):
+        raise RequestError(
+            f"a policy is given as text, not as `{type(text).__name__}`",
+            field="text",
+            help="pass the JSON text; `json.dumps` makes it from a dict",
+        )
     if isinstance(text, bytes):
         # A character has at most four bytes: what is longer need not even be decoded.
         if len(text) > 4 * MAX_CHARACTERS:

@@ -19,7 +19,7 @@ from urllib.parse import unquote_to_bytes
 
 from ..errors import Diagnostic, PolicySyntaxError, SourceError
 from ..source import Source
-from .findings import NOT_AN_OBJECT, quoted
+from .findings import DUP_KEY, NOT_AN_OBJECT, quoted
 from .json_syntax import Json, JsonObject, JsonValue, described, parse_json
 from .parser import MAX_CHARACTERS, decode, read_policy, too_long
 from .tree import Mode, PolicyDocument, PolicyType, Text
@@ -111,7 +111,7 @@ def _load_file(file: str, mode: Mode, policy_type: PolicyType, place: str) -> Po
     name = "<stdin>" if file == STANDARD_INPUT else file
     try:
         content = _read_bytes(file)
-    except OSError as error:
+    except (OSError, ValueError) as error:
         raise _unreadable(file, error) from error
     try:
         return load_text(content, name=name, mode=mode, policy_type=policy_type)
@@ -138,8 +138,8 @@ def _read_bytes(file: str) -> bytes:
         return stream.read(limit)
 
 
-def _unreadable(file: str, error: OSError) -> SourceError:
-    reason = (error.strerror or str(error)).lower()
+def _unreadable(file: str, error: OSError | ValueError) -> SourceError:
+    reason = (getattr(error, "strerror", None) or str(error)).lower()
     help = "check the path"
     if isinstance(error, FileNotFoundError):
         parent = Path(file).parent
@@ -185,8 +185,19 @@ def _unwrap(found: _Found) -> _Found:
         if not wrapped:
             return found
         name = wrapped[0]
-        inner = value.members[name][1]
+        key, inner = value.members[name]
         source = found.source
+        if any(again is key for _, again in found.json.repeats):
+            raise PolicySyntaxError(
+                [
+                    DUP_KEY.at(
+                        source,
+                        key.span,
+                        f"key {quoted(name)} occurs twice, so there are two policies to choose from",
+                        help="keep one",
+                    )
+                ]
+            )
         source.date = _date(value) or source.date
         found = _Found(source, found.json, inner, f"{found.path}.{name}".lstrip("."))
         if not isinstance(inner, JsonObject | Text):

@@ -17,6 +17,7 @@ from ..source import Source, Span
 PolicyType = Literal["identity", "boundary", "session", "resource", "trust", "scp", "rcp", "vpce"]
 Mode = Literal["strict", "lenient"]
 Version = Literal["2008-10-17", "2012-10-17"]
+Effect = Literal["Allow", "Deny"]
 PrincipalKind = Literal["AWS", "Service", "Federated", "CanonicalUser"]
 Fault = Literal["statement", "effect", "action", "resource", "principal", "condition"]
 """The part of a statement that could not be understood. `statement` stands for a violation that
@@ -104,7 +105,7 @@ class StatementNode:
     index: int
     span: Span
     sid: Text | None
-    effect: Literal["Allow", "Deny"] | None
+    effect: Effect | None
     effect_span: Span | None
     action: ActionElement | None
     resource: ResourceElement | None
