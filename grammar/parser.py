@@ -37,8 +37,9 @@ def parse_policy(
     mode : `strict` refuses what AWS would refuse to store; `lenient` records it and goes on
     date : when this text became valid, if known; kept in `Source.date`
 
-    Raises PolicySyntaxError (not JSON, not an object, not UTF-8), PolicySemanticError (strict only),
-    LimitError, and RequestError for an argument that makes no sense. Linear in the length of `text`.
+    Raises PolicySyntaxError (not JSON, not an object, not UTF-8), PolicySemanticError (strict
+    only), LimitError, and RequestError for an argument that makes no sense. Linear in the length of
+    `text`.
     """
     source = Source(name, decode(text, name), date)
     json = parse_json(source)

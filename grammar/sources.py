@@ -193,8 +193,8 @@ def _unwrap(found: _Found) -> _Found:
                     DUP_KEY.at(
                         source,
                         key.span,
-                        f"key {quoted(name)} occurs twice, so there are two policies to choose from",
-                        help="keep one",
+                        f"key {quoted(name)} occurs twice, so there are two policies",
+                        help="keep the one that is meant",
                     )
                 ]
             )

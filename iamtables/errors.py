@@ -37,6 +37,13 @@ def underline(row: str, column: int, length: int) -> str:
     return pad + "^" * max(1, min(length, len(row) - column + 1))
 
 
+def printable(text: str) -> str:
+    """`text` without characters that a terminal would act on; columns stay where they are."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() or c == "\t" else "\ufffd" for c in text)
+
+
 def render_location(location: Location, label: str = "") -> str:
     """`  --> file:line:column`, the source row and a caret line, as compilers print it."""
     margin = " " * len(str(location.line))
@@ -45,7 +52,7 @@ def render_location(location: Location, label: str = "") -> str:
         marker = underline(location.row, location.row_column or location.column, location.length)
         lines += [
             f"{margin} |",
-            f"{location.line} | {location.row}",
+            f"{location.line} | {printable(location.row)}",
             f"{margin} | {marker}{' ' + label if label else ''}",
         ]
     return "\n".join(lines)
