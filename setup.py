@@ -30,7 +30,7 @@ def mirror_declarations() -> str:
 
 
 def extensions() -> list[Extension]:
-    flags = ["-O2", "-g0"] if os.name == "posix" else []
+    flags = ["-O3", "-g0"] if os.name == "posix" else []
     return [
         Extension(
             f"iamtables.runtime.{source.stem}",

@@ -35,9 +35,30 @@ cdef struct ColumnData:
     const uint8_t** truth       # TRUTH: one array of rows per predicate slot of the key
     uint8_t* scratch            # LISTS: where a list is encoded before it is interned
     size_t scratch_size
+    int resource_check          # RESOURCES_*: what is known of RES-12 for the whole column
+
+cdef enum:
+    RESOURCES_UNCHECKED = 0
+    RESOURCES_VALID = 1
+    RESOURCES_MIXED = 2
 
 cdef int column_text(Strings* s, size_t row, const uint8_t** text, size_t* length) noexcept nogil
-cdef uint32_t column_value(ColumnData* c, InternTable* table, size_t row) noexcept nogil
+cdef uint32_t column_intern(ColumnData* c, InternTable* table, size_t row) noexcept nogil
+
+# The value id of a row; NO_ID when offsets or codes do not fit their data, or memory is short. The
+# usual case, a dictionary value seen before, is inlined into the kernels.
+cdef inline uint32_t column_value(ColumnData* c, InternTable* table, size_t row) noexcept nogil:
+    cdef size_t code
+    if c.kind == COLUMN_CODES:
+        code = <uint32_t>c.codes[row]
+        if (code < c.dictionary_count and c.remap[code] != NO_ID and c.unknown == NULL
+                and (c.validity == NULL
+                     or (c.validity[(c.validity_offset + row) >> 3]
+                         >> ((c.validity_offset + row) & 7)) & 1)):
+            return c.remap[code]
+    elif c.kind == COLUMN_CONSTANT and c.unknown == NULL:
+        return c.constant
+    return column_intern(c, table, row)
 
 cdef class BoundColumn:
     cdef ColumnData c

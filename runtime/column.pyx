@@ -88,8 +88,8 @@ cdef uint32_t intern_list(ColumnData* c, InternTable* table, size_t row) noexcep
     return intern_add(table, c.scratch, used)
 
 
-cdef uint32_t column_value(ColumnData* c, InternTable* table, size_t row) noexcept nogil:
-    """Value id of a row, interning its text when it is new; NO_ID on bad offsets or no memory."""
+cdef uint32_t column_intern(ColumnData* c, InternTable* table, size_t row) noexcept nogil:
+    """Value id of a row in every case, interning its text when it is new."""
     cdef int32_t code
     cdef uint32_t id
     if c.unknown != NULL and c.unknown[row]:
@@ -101,7 +101,9 @@ cdef uint32_t column_value(ColumnData* c, InternTable* table, size_t row) noexce
             return ABSENT_ID
         code = c.codes[row]
         if code < 0:
-            return ABSENT_ID if code == -1 else UNKNOWN_ID
+            return ABSENT_ID if code == -1 else UNKNOWN_ID if code == -2 else NO_ID
+        if <size_t>code >= c.dictionary_count:
+            return NO_ID
         id = c.remap[code]
         if id == NO_ID:
             id = intern_text(c, table, <size_t>code)
@@ -169,36 +171,23 @@ cdef class BoundColumn:
         return column
 
     @staticmethod
-    def codes(codes, ids=None, data=None, offsets=None, dictionary_validity=None,
-              size_t dictionary_validity_offset=0, validity=None, size_t validity_offset=0):
-        """codes int32[n] into a dictionary of texts (data, offsets) or of ready value ids.
-
-        The caller has checked that every code is below the dictionary's length.
-        """
+    def codes(codes, data, offsets, dictionary_validity=None, size_t dictionary_validity_offset=0,
+              validity=None, size_t validity_offset=0):
+        """codes int32[n] into a dictionary of texts; -1 is a null, -2 unknown."""
         cdef BoundColumn column = BoundColumn.__new__(BoundColumn)
-        cdef size_t count, i
-        cdef const uint32_t[::1] given
+        cdef size_t count = len(offsets) - 1
         column.length = len(codes)
         column.c.kind = COLUMN_CODES
         column.c.codes = <const int32_t*>address_of(codes)
         column.c.validity = <const uint8_t*>address_of(validity)
         column.c.validity_offset = validity_offset
         column._keep = (codes, validity)
-        if ids is None:
-            column._set_strings(data, offsets, dictionary_validity, dictionary_validity_offset)
-            count = len(offsets) - 1
-        else:
-            count = len(ids)
+        column._set_strings(data, offsets, dictionary_validity, dictionary_validity_offset)
         column.c.dictionary_count = count
         column.c.remap = <uint32_t*>malloc((count + 1) * sizeof(uint32_t))
         if column.c.remap == NULL:
             raise MemoryError
-        if ids is None:
-            memset(column.c.remap, 0xFF, (count + 1) * sizeof(uint32_t))
-        else:
-            given = ids
-            for i in range(count):
-                column.c.remap[i] = given[i]
+        memset(column.c.remap, 0xFF, (count + 1) * sizeof(uint32_t))
         return column
 
     @staticmethod

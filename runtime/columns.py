@@ -78,8 +78,10 @@ class CodedColumn(Column):
         return len(self.codes)
 
     def bind(self, n: int, intern: Intern) -> BoundColumn:
-        ids = np.fromiter((intern(e) for e in self.encoded), dtype=np.uint32)
-        return BoundColumn.codes(self.codes, ids=ids)
+        data = np.frombuffer(b"".join(self.encoded), dtype=np.uint8)
+        offsets = np.zeros(len(self.encoded) + 1, dtype=np.int64)
+        np.cumsum([len(e) for e in self.encoded], out=offsets[1:])
+        return BoundColumn.codes(self.codes, data, offsets)
 
     def value(self, row: int) -> Value:
         code = int(self.codes[row])
@@ -119,16 +121,16 @@ class ArrowColumn(Column):
     def _bind_dictionary(self) -> BoundColumn:
         array = self.array
         indices = array.indices
-        codes = indices.to_numpy(zero_copy_only=False) if indices.null_count == 0 else (
-            indices.fill_null(-1).to_numpy(zero_copy_only=False)
-        )
-        count = len(array.dictionary)
-        if len(codes) and (int(codes.max()) >= count or int(codes.min()) < -1):
-            raise ColumnError("a dictionary index is out of range")
+        buffer = indices.buffers()[1]
+        if buffer is None:
+            codes = np.zeros(len(indices), dtype=np.int32)
+        else:
+            width = np.dtype(str(indices.type))
+            codes = np.frombuffer(buffer, dtype=width)[array.offset : array.offset + len(array)]
+            codes = np.ascontiguousarray(codes, dtype=np.int32)
+        rows, row_offset = _bitmap(indices)
         data, offsets, validity, at = _string_buffers(array.dictionary)
-        return BoundColumn.codes(
-            np.ascontiguousarray(codes, dtype=np.int32), None, data, offsets, validity, at
-        )
+        return BoundColumn.codes(codes, data, offsets, validity, at, rows, row_offset)
 
     def value(self, row: int) -> Value:
         value = self.array[row].as_py()

@@ -10,7 +10,7 @@ An engine belongs to one thread. Its caches grow with what it has seen and are d
 when they pass a budget; the tables it reads are immutable and shared.
 """
 
-import numpy as np
+import cython
 
 from libc.stdint cimport int32_t, uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free, malloc, realloc
@@ -21,6 +21,9 @@ from .column cimport (
     COLUMN_CONSTANT,
     COLUMN_STRINGS,
     COLUMN_TRUTH,
+    RESOURCES_MIXED,
+    RESOURCES_UNCHECKED,
+    RESOURCES_VALID,
     BoundColumn,
     ColumnData,
     column_text,
@@ -55,9 +58,7 @@ cdef enum:
     CELL_UNKNOWN = 2
     CELL_VERIFY = 3
 
-    ROW_UNKNOWN = 0         # class of an unknown resource
-    ROW_INVALID = 1         # class of a text that is no resource (RES-12)
-    ROW_FIRST = 2
+    ROW_UNKNOWN = 0         # row of an unknown resource: offset 0 of `row_items`
 
     ENTRY_UNKNOWN = 0x10000 # entry word: test count | this flag
     BLOCK = 1024
@@ -68,10 +69,16 @@ cdef enum:
 
 cdef extern from *:
     """
+    #if defined(__GNUC__) || defined(__clang__)
+    #define IAMT_PREFETCH(address) __builtin_prefetch(address)
+    #else
+    #define IAMT_PREFETCH(address) ((void)(address))
+    #endif
     #define IAMT_CONSTANT 0x80000000u
     #define IAMT_SET_ANY 0xFFFFFFFFu
     #define IAMT_SET_UNREADABLE 0xFFFFFFFEu
     """
+    void prefetch "IAMT_PREFETCH" (const void* address) noexcept nogil
     const uint32_t CELL_CONSTANT "IAMT_CONSTANT"       # cell: constant | error << 8 | decision
     const uint32_t SET_ANY "IAMT_SET_ANY"              # entry: matches every resource
     const uint32_t SET_UNREADABLE "IAMT_SET_UNREADABLE"
@@ -138,6 +145,7 @@ cdef bint is_resource(const uint8_t* text, size_t length) noexcept nogil:
     return False
 
 
+@cython.final
 cdef class Engine:
     """Caches and kernels over one table's arrays.
 
@@ -174,9 +182,12 @@ cdef class Engine:
     cdef int32_t* cell_statement
     cdef size_t cell_rows
     cdef Words pool                             # statement lists
-    cdef Words resource_row                     # resource id -> row id
-    cdef Words row_start                        # row id -> offset in row_items
-    cdef Words row_items                        # count, then items ascending by set id
+    # A row says which resource sets a resource matches: a count, then items ascending by set id.
+    # Equal rows exist once; a row is named by its offset in `row_items`.
+    cdef Words row_items
+    cdef Words row_start                        # row_table id -> row
+    cdef Words resource_row                     # resource id -> row, NO_ID until classified
+    cdef uint32_t invalid_row                   # row of a text that is no resource (RES-12)
     cdef uint8_t* set_state                     # scratch of classify, all zero between calls
     cdef Words row_scratch
     cdef Words memo_scratch
@@ -265,23 +276,22 @@ cdef class Engine:
         free(self.set_state)
 
     cdef int _start_rows(self) except -1:
-        """Rows 0 (unknown resource) and 1 (invalid) exist before any text was seen."""
+        """The rows of an unknown and of an invalid resource exist before any text was seen."""
         cdef const uint32_t[::1] items = self.planner.unknown_row()
         cdef size_t i, n = items.shape[0]
         self.row_start.count = self.row_items.count = self.resource_row.count = 0
-        if (words_reserve(&self.row_start, 2) or words_reserve(&self.row_items, n + 2)
-                or words_reserve(&self.resource_row, 2)):
+        if (words_reserve(&self.row_start, FIRST_ID) or words_reserve(&self.row_items, n + 2)
+                or words_reserve(&self.resource_row, FIRST_ID)):
             raise MemoryError
-        self.row_start.data[0] = 0
-        self.row_start.data[1] = <uint32_t>(n + 1)
-        self.row_start.count = 2
-        self.row_items.data[0] = <uint32_t>n
+        self.row_start.count = FIRST_ID
+        self.row_items.data[ROW_UNKNOWN] = <uint32_t>n
         for i in range(n):
             self.row_items.data[1 + i] = items[i]
+        self.invalid_row = <uint32_t>(n + 1)
         self.row_items.data[n + 1] = 0
         self.row_items.count = n + 2
-        self.resource_row.data[0] = self.resource_row.data[1] = ROW_UNKNOWN
-        self.resource_row.count = 2
+        self.resource_row.data[ABSENT_ID] = self.resource_row.data[UNKNOWN_ID] = ROW_UNKNOWN
+        self.resource_row.count = FIRST_ID
         return 0
 
     # --- doors to Python: one call per distinct thing, errors are kept and raised after the loop
@@ -379,24 +389,15 @@ cdef class Engine:
         self.cell_rows = rows
         return 0
 
-    cdef int _classify(self, uint32_t resource) noexcept nogil:
-        """Row of a resource text seen for the first time: which sets it matches, ascending."""
-        cdef size_t start = <size_t>self.resource_table.ends[resource - 1]
-        cdef size_t length = <size_t>self.resource_table.ends[resource] - start
-        cdef const uint8_t* text = self.resource_table.arena + start
+    cdef uint32_t _classify(self, const uint8_t* text, size_t length) noexcept nogil:
+        """Row of a resource text: which sets it matches. NO_ID when memory is short."""
         cdef size_t found, i, j, n = 0, touched
         cdef uint32_t pattern, s, row, item
         cdef uint32_t* items = self.row_scratch.data
         cdef uint32_t* sets = items + self.set_count + 1
         cdef uint8_t state
-        while self.resource_row.count <= resource:
-            if words_reserve(&self.resource_row, 1):
-                return -1
-            self.resource_row.data[self.resource_row.count] = NO_ID
-            self.resource_row.count += 1
         if not is_resource(text, length):
-            self.resource_row.data[resource] = ROW_INVALID
-            return 0
+            return self.invalid_row
         found = self.resources.match(text, length)
         touched = 0
         for i in range(found):
@@ -426,31 +427,72 @@ cdef class Engine:
         sort_words(items, n)
         row = intern_add(&self.row_table, <const uint8_t*>items, n * sizeof(uint32_t))
         if row == NO_ID:
-            return -1
+            return NO_ID
         if row == self.row_start.count:
             if (words_reserve(&self.row_start, 1) or words_reserve(&self.row_items, n + 1)
                     or self.row_items.count + n >= <size_t>0xFFFFFFF0U):
-                return -1
+                return NO_ID
             self.row_start.data[row] = <uint32_t>self.row_items.count
             self.row_start.count += 1
             self.row_items.data[self.row_items.count] = <uint32_t>n
             memcpy(self.row_items.data + self.row_items.count + 1, items, n * sizeof(uint32_t))
             self.row_items.count += n + 1
-        self.resource_row.data[resource] = row
-        return 0
+        return self.row_start.data[row]
 
-    cdef uint32_t _resource(self, ColumnData* column, size_t i) noexcept nogil:
-        """Resource id of a row, classified; NO_ID on failure."""
-        cdef uint32_t resource = column_value(column, &self.resource_table, i)
-        if resource == NO_ID:
-            self.failed = True
-        elif resource >= self.resource_row.count or self.resource_row.data[resource] == NO_ID:
-            if self._classify(resource):
-                self.failed = True
+    cdef uint32_t _row_of_id(self, uint32_t resource) noexcept nogil:
+        """Row of an interned resource, classified once."""
+        cdef size_t start
+        while self.resource_row.count <= resource:
+            if words_reserve(&self.resource_row, 1):
                 return NO_ID
-        return resource
+            self.resource_row.data[self.resource_row.count] = NO_ID
+            self.resource_row.count += 1
+        if self.resource_row.data[resource] == NO_ID:
+            start = <size_t>self.resource_table.ends[resource - 1]
+            self.resource_row.data[resource] = self._classify(
+                self.resource_table.arena + start, <size_t>self.resource_table.ends[resource] - start)
+        return self.resource_row.data[resource]
 
-    cdef uint8_t _dependent(self, uint32_t dependent, uint32_t resource, ColumnData** keys,
+    cdef uint32_t _row(self, ColumnData* column, size_t i) noexcept nogil:
+        """Row of the resource of row i; NO_ID on failure.
+
+        A dictionary value is classified where it lies: its text is interned only if a pattern with
+        variables has to be verified (`_resource_id`).
+        """
+        cdef const uint8_t* text = NULL
+        cdef size_t length = 0, code
+        cdef uint32_t resource, row
+        cdef int status
+        if column.kind == COLUMN_CODES:
+            if ((column.unknown != NULL and column.unknown[i]) or column.codes[i] < 0
+                    or (column.validity != NULL
+                        and not (column.validity[(column.validity_offset + i) >> 3]
+                                 >> ((column.validity_offset + i) & 7)) & 1)):
+                return ROW_UNKNOWN
+            code = <size_t>column.codes[i]
+            if code >= column.dictionary_count:
+                return NO_ID
+            row = column.remap[code]
+            if row == NO_ID:
+                status = column_text(&column.strings, code, &text, &length)
+                if status < 0:
+                    return NO_ID
+                row = ROW_UNKNOWN if status else self._classify(text, length)
+                column.remap[code] = row
+            return row
+        resource = column_value(column, &self.resource_table, i)
+        return NO_ID if resource == NO_ID else self._row_of_id(resource)
+
+    cdef uint32_t _resource_id(self, ColumnData* column, size_t i) noexcept nogil:
+        cdef const uint8_t* text = NULL
+        cdef size_t length = 0
+        if column.kind != COLUMN_CODES:
+            return column_value(column, &self.resource_table, i)
+        if column_text(&column.strings, <size_t>column.codes[i], &text, &length):
+            return NO_ID
+        return intern_add(&self.resource_table, text, length)
+
+    cdef uint8_t _dependent(self, uint32_t dependent, ColumnData* resources, ColumnData** keys,
                             size_t i) noexcept nogil:
         cdef size_t start = self.dependent_start[dependent], j
         cdef size_t n = self.dependent_start[dependent + 1] - start
@@ -458,7 +500,10 @@ cdef class Engine:
         cdef uint8_t state
         for j in range(n):
             key = self.dependent_key[start + j]
-            id = resource if key == NO_ID else column_value(keys[key], &self.key_tables[key], i)
+            if key == NO_ID:
+                id = self._resource_id(resources, i)
+            else:
+                id = column_value(keys[key], &self.key_tables[key], i)
             if id == NO_ID:
                 self.failed = True
                 return UNKNOWN
@@ -479,7 +524,7 @@ cdef class Engine:
         cdef uint8_t state
         cdef ColumnData* column
         if self.test_dependent[test] != NO_ID:
-            return self._dependent(self.test_dependent[test], NO_ID, keys, i)
+            return self._dependent(self.test_dependent[test], NULL, keys, i)
         key = self.test_key[test]
         column = keys[key]
         if column.kind == COLUMN_TRUTH:
@@ -494,7 +539,7 @@ cdef class Engine:
                 return state
         return self._fill_unary(test, key, value)
 
-    cdef uint8_t _entry(self, const uint32_t* entry, uint32_t resource, const uint32_t* row,
+    cdef uint8_t _entry(self, const uint32_t* entry, ColumnData* resources, const uint32_t* row,
                         ColumnData** keys, size_t i) noexcept nogil:
         """Kleene and of one statement's resource set and conditions; the action matched already."""
         cdef uint32_t s = entry[1], item, n
@@ -516,7 +561,7 @@ cdef class Engine:
                 return NO
             item = row[low] & 3
             if item == CELL_VERIFY:
-                part = self._dependent(self.set_dependent[s], resource, keys, i)
+                part = self._dependent(self.set_dependent[s], resources, keys, i)
                 if part == NO:
                     return NO
                 if part == UNKNOWN:
@@ -531,7 +576,8 @@ cdef class Engine:
                 state = UNKNOWN
         return state
 
-    cdef uint8_t _decide_list(self, const uint32_t* words, uint32_t resource, const uint32_t* row,
+    cdef uint8_t _decide_list(self, const uint32_t* words, ColumnData* resources,
+                              const uint32_t* row,
                               ColumnData** keys, size_t i, int32_t* statement) noexcept nogil:
         """Decision over a statement list: deny count, allow count, then entries, denies first."""
         cdef size_t denies = words[0], allows = words[1], e
@@ -539,7 +585,7 @@ cdef class Engine:
         cdef int32_t deny_may = -1, allow_must = -1, allow_may = -1
         cdef uint8_t state
         for e in range(denies):
-            state = self._entry(entry, resource, row, keys, i)
+            state = self._entry(entry, resources, row, keys, i)
             if state == YES:
                 statement[0] = <int32_t>entry[0]
                 return EXPLICIT_DENY
@@ -547,7 +593,7 @@ cdef class Engine:
                 deny_may = <int32_t>entry[0]
             entry += 3 + (entry[2] & 0xFFFF)
         for e in range(allows):
-            state = self._entry(entry, resource, row, keys, i)
+            state = self._entry(entry, resources, row, keys, i)
             if state == YES:
                 allow_must = <int32_t>entry[0]
                 break
@@ -571,7 +617,7 @@ cdef class Engine:
         cdef const uint8_t* text = NULL
         cdef size_t length = 0
         cdef int status
-        cdef uint32_t resource
+        cdef uint32_t row
         if column.kind == COLUMN_STRINGS:
             if column.unknown != NULL and column.unknown[i]:
                 return True
@@ -579,63 +625,98 @@ cdef class Engine:
             if status < 0:
                 self.failed = True
             return status != 0 or is_resource(text, length)
-        resource = self._resource(column, i)
-        return resource == NO_ID or self.resource_row.data[resource] != ROW_INVALID
+        row = self._row(column, i)
+        if row == NO_ID:
+            self.failed = True
+        return row != self.invalid_row
+
+    cdef int _check_resources(self, ColumnData* column) noexcept nogil:
+        """What RES-12 says of a whole column: a look at each dictionary value, or at the one value."""
+        cdef const uint8_t* text = NULL
+        cdef size_t length = 0, code
+        if column.kind == COLUMN_CONSTANT:
+            return RESOURCES_VALID if self._resource_is_valid(column, 0) else RESOURCES_MIXED
+        if column.kind != COLUMN_CODES:
+            return RESOURCES_MIXED
+        for code in range(column.dictionary_count):
+            if (column_text(&column.strings, code, &text, &length) == 0
+                    and not is_resource(text, length)):
+                return RESOURCES_MIXED
+        return RESOURCES_VALID
 
     cdef size_t _block(self, size_t start, size_t stop, ColumnData* classes, ColumnData* actions,
                        ColumnData* resources, bint check_resources, ColumnData** keys,
                        uint8_t* decision, int32_t* statement, uint8_t* error) noexcept nogil:
-        """Rows start..stop (at most BLOCK). Returns the number of rows with an error."""
+        """Rows start..stop (at most BLOCK). Returns the number of rows with an error.
+
+        `error` comes zeroed. First pass: cells, constants written, the others compacted without a
+        branch that data could mispredict. Second pass: those others.
+        """
         cdef uint32_t[BLOCK] undecided
         cdef uint32_t[BLOCK] lists
-        cdef size_t i, j, n = 0, errors = 0
-        cdef uint32_t action, cell, resource, class_id
+        cdef size_t i, j, n = 0, errors = 0, at, class_count = self.class_count
+        cdef uint32_t action, cell, row, class_id
         cdef int32_t by = -1
-        cdef const uint32_t* row
+        # Locals: a byte written to `decision` could alias every field, so none would stay in a register.
+        cdef const int32_t* codes = actions.codes
+        cdef const uint32_t* remap = actions.remap
+        cdef size_t code_count = 0
+        cdef const uint32_t* cells = self.cells
+        cdef const int32_t* cell_statement = self.cell_statement
+        cdef size_t code, cell_rows = self.cell_rows
+        if actions.kind == COLUMN_CODES and actions.unknown == NULL and actions.validity == NULL:
+            code_count = actions.dictionary_count
         for i in range(start, stop):
-            action = column_value(actions, &self.action_table, i)
+            code = <uint32_t>codes[i] if code_count else 0
+            action = remap[code] if code < code_count else NO_ID
             if action == NO_ID:
-                self.failed = True
-                return errors
-            if action >= self.cell_rows and self._grow_cells(action):
-                self.failed = True
-                return errors
+                action = column_value(actions, &self.action_table, i)
+            if action >= cell_rows:
+                if action == NO_ID or self._grow_cells(action):
+                    self.failed = True
+                    return errors
+                cells = self.cells
+                cell_statement = self.cell_statement
+                cell_rows = self.cell_rows
             class_id = classes.constant if classes.kind == COLUMN_CONSTANT else <uint32_t>classes.codes[i]
-            cell = self.cells[action * self.class_count + class_id]
+            at = action * class_count + class_id
+            cell = cells[at]
             if cell == NO_ID:
                 cell = self._fill_cell(action, class_id)
                 if self.failed:
                     return errors
-            if not cell & CELL_CONSTANT:
-                undecided[n] = <uint32_t>(i - start)
-                lists[n] = cell
-                n += 1
-                continue
-            decision[i] = cell & 0xFF
-            statement[i] = self.cell_statement[action * self.class_count + class_id]
-            error[i] = cell >> 8 & 0xFF
-            if error[i]:
-                errors += 1
-            elif check_resources and not self._resource_is_valid(resources, i):
-                decision[i] = UNDETERMINED
-                statement[i] = -1
-                error[i] = ERROR_RESOURCE
-                errors += 1
+            undecided[n] = <uint32_t>(i - start)
+            lists[n] = cell
+            n += cell < CELL_CONSTANT
+            decision[i] = cell & 3
+            statement[i] = cell_statement[at]
+            if cell >= CELL_CONSTANT and (check_resources or cell & 0xFF00):
+                error[i] = cell >> 8 & 0xFF
+                if not error[i] and not self._resource_is_valid(resources, i):
+                    decision[i] = UNDETERMINED
+                    statement[i] = -1
+                    error[i] = ERROR_RESOURCE
+                errors += error[i] != 0
+        if resources.kind == COLUMN_CODES:
+            for j in range(n):
+                action = <uint32_t>resources.codes[start + undecided[j]]
+                if action < resources.dictionary_count:
+                    prefetch(resources.remap + action)
         for j in range(n):
             i = start + undecided[j]
-            resource = self._resource(resources, i)
-            if resource == NO_ID:
+            row = self._row(resources, i)
+            if row == NO_ID:
+                self.failed = True
                 return errors
-            if self.resource_row.data[resource] == ROW_INVALID:
+            if row == self.invalid_row:
                 decision[i] = UNDETERMINED
                 statement[i] = -1
                 error[i] = ERROR_RESOURCE
                 errors += 1
                 continue
-            row = self.row_items.data + self.row_start.data[self.resource_row.data[resource]]
-            decision[i] = self._decide_list(self.pool.data + lists[j], resource, row, keys, i, &by)
+            decision[i] = self._decide_list(self.pool.data + lists[j], resources,
+                                            self.row_items.data + row, keys, i, &by)
             statement[i] = by
-            error[i] = 0
             if self.failed:
                 return errors
         return errors
@@ -647,12 +728,11 @@ cdef class Engine:
                size_t start, size_t stop):
         """Decide rows start..stop of bound columns into the outputs; returns rows with an error.
 
-        Every column has at least `stop` rows or is constant, keys come in key order, and the outputs
-        have at least `stop` entries: the caller (session.py) has checked lengths and dtypes.
+        Every column has at least `stop` rows, keys come in key order; `error` comes zeroed.
         """
         cdef size_t n = len(keys), k, at = start, end, errors = 0
         cdef ColumnData** columns
-        cdef bint check = resources.c.kind != COLUMN_CONSTANT
+        cdef bint check
         if n != self.key_count:
             raise ValueError("one column per key")
         if stop > <size_t>decision.shape[0] or stop > <size_t>statement.shape[0] or stop > <size_t>error.shape[0]:
@@ -669,9 +749,9 @@ cdef class Engine:
         self.error = None
         try:
             with nogil:
-                if not check and stop > start:
-                    # One resource for all rows: looked at once.
-                    check = not self._resource_is_valid(&resources.c, start)
+                if resources.c.resource_check == RESOURCES_UNCHECKED and stop > start:
+                    resources.c.resource_check = self._check_resources(&resources.c)
+                check = resources.c.resource_check != RESOURCES_VALID
                 while at < stop and not self.failed:
                     end = at + BLOCK if stop - at > BLOCK else stop
                     errors += self._block(at, end, &classes.c, &actions.c, &resources.c, check,
@@ -742,7 +822,7 @@ cdef class Engine:
         return {
             "actions": self.action_table.count - FIRST_ID,
             "resources": self.resource_table.count - FIRST_ID,
-            "resource_classes": self.row_start.count - ROW_FIRST,
+            "resource_classes": self.row_start.count - FIRST_ID,
             "lists": len(self.lists),
             "verified_candidates": self.resources.candidates,
         }

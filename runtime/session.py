@@ -102,7 +102,7 @@ class Session:
         keys, masks, not_supplied = self._keys(columns, unknown or {}, n, missing)
         decision = _output(out, n)
         statement = np.empty(n, dtype=np.int32)
-        error = np.empty(n, dtype=np.uint8)
+        error = np.zeros(n, dtype=np.uint8)
         bounds = _shares(n, max(1, threads))
         jobs = [
             (number, start, stop) for number, (start, stop) in enumerate(bounds) if stop > start
@@ -278,6 +278,7 @@ class Session:
             )
         except (AttributeError, TypeError):
             raise RequestError("action and resource must be text", field="action") from None
+        one.error[0] = 0
         engine.decide(
             one.absent,
             BoundColumn.constant(1, action_id),
