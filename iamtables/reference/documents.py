@@ -209,6 +209,8 @@ def _read_action(statement: Statement, body: Mapping[str, Any], rules: set[str] 
     if "NotAction" in body and statement.policy_type == "rcp":
         note(rules, "GRAM-42")
         statement.spoil("statement")
+        statement.spoil("action")
+        return
     if "Action" not in body and "NotAction" not in body:
         note(rules, "GRAM-22")
         statement.spoil("action")
