@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 MAX_GROUPS = 200_000
 """Distinct (principal, action, statement, decision) counted by name; the rest goes to `OTHERS`."""
 OTHERS = "(others)"
+FURTHER_ACTIONS = "further actions"
+"""What an allowed record depends on when the call may need actions that the record hides."""
 
 DECISIONS = tuple(code.name for code in DecisionCode)
 _RANK = np.zeros(len(DecisionCode), dtype=np.int64)
@@ -62,20 +64,22 @@ Missing = Literal["absent", "unknown", "error"]
 class Batch(Protocol):
     """Requests and the records they belong to, as the log readers hand them out.
 
-    group    : int32[n], the record of each request
-    identity : uint8[m], 0 when the requester carries identity policies (logs.classes.Requester)
-    outcome  : uint8[m] (logs.classes.Outcome)
+    group       : the record of each request
+    identity    : 0 when the requester carries identity policies (logs.classes.Requester)
+    is_complete : False when the call may need actions that are not among its requests
+    outcome     : what the record says of its own authorization (logs.classes.Outcome)
     """
 
-    n: int
+    requests: int
+    records: int
     group: NDArray[np.int32]
     action: Any
     resource: Any
     principal: Any
     context: Mapping[str, Any]
-    m: int
     record_class: NDArray[np.uint8]
     record_reason: Any
+    is_complete: NDArray[np.bool_]
     identity: NDArray[np.uint8]
     outcome: NDArray[np.uint8]
 
@@ -84,10 +88,11 @@ class Batch(Protocol):
 class BatchResults:
     """What one batch came to.
 
-    decision  : uint8[m], UNDECIDED where the record was not decided
-    statement : int32[m], the deciding statement, -1 for none
-    row       : int32[m], the deciding request, -1 for none
+    decision  : uint8 per record, UNDECIDED where it was not decided
+    statement : int32 per record, the deciding statement, -1 for none
+    row       : int32 per record, the deciding request, -1 for none
     depends_on: for each undetermined record, what would settle it
+    request_statement : int32 per request, the statement that decides it
     """
 
     batch: Batch
@@ -95,6 +100,7 @@ class BatchResults:
     statement: NDArray[np.int32]
     row: NDArray[np.int32]
     depends_on: Mapping[int, tuple[str, ...]]
+    request_statement: NDArray[np.int32]
 
 
 @dataclass(slots=True)
@@ -160,13 +166,17 @@ class Audit:
         self._missing = missing
         self._assume = {key.lower(): value for key, value in (assume or {}).items()}
         self._counts = _Counts()
+        # reasons by codes, valid while the batches bring the same dictionaries
+        self._reasons: dict[tuple[int, ...], tuple[str, ...]] = {}
+        self._dictionaries: list[Any] = []
 
     def add(self, batch: Batch) -> BatchResults:
         """Decide a batch; the results are in the order of its records."""
-        decision = np.full(batch.m, UNDECIDED, dtype=np.uint8)
-        statement = np.full(batch.m, -1, dtype=np.int32)
-        row = np.full(batch.m, -1, dtype=np.int32)
+        decision = np.full(batch.records, UNDECIDED, dtype=np.uint8)
+        statement = np.full(batch.records, -1, dtype=np.int32)
+        row = np.full(batch.records, -1, dtype=np.int32)
         depends_on: dict[int, tuple[str, ...]] = {}
+        by_request = np.full(batch.requests, -1, dtype=np.int32)
 
         is_call = batch.record_class <= RecordClass.PARTIAL
         carries = is_call & (batch.identity == Requester.ROLE_OR_USER)
@@ -174,14 +184,18 @@ class Audit:
         rows = np.flatnonzero(selected[batch.group]).astype(np.int32)
         if len(rows):
             decisions = self._decide(batch, rows)
+            by_request[rows] = decisions.statement
             records, places = _strongest_members(batch.group[rows], decisions.decision)
             row[records] = rows[places]
             decision[records] = decisions.decision[places]
             statement[records] = decisions.statement[places]
             depends_on = self._depends_on(batch, decisions, rows, records, places)
+            is_open = (decision == DecisionCode.ALLOW) & ~batch.is_complete
+            decision[is_open] = DecisionCode.UNDETERMINED
+            depends_on |= dict.fromkeys(np.flatnonzero(is_open).tolist(), (FURTHER_ACTIONS,))
         self._counts.add(batch, decision, statement, row, is_call & ~carries,
                          carries & ~selected, depends_on)
-        return BatchResults(batch, decision, statement, row, depends_on)
+        return BatchResults(batch, decision, statement, row, depends_on, by_request)
 
     def summary(self) -> Summary:
         """What all batches so far add up to."""
@@ -189,7 +203,7 @@ class Audit:
 
     def _is_selected(self, batch: Batch, carries: NDArray[np.bool_]) -> NDArray[np.bool_]:
         """Records to decide: with requests, and a requester that carries policies and is wanted."""
-        has_rows = np.zeros(batch.m, dtype=bool)
+        has_rows = np.zeros(batch.records, dtype=bool)
         has_rows[batch.group] = True
         if not self._patterns:
             return carries & has_rows
@@ -200,7 +214,7 @@ class Audit:
             if name not in self._selected:
                 self._selected[name] = any(glob_matches(p, name) for p in self._patterns)
             wanted[code] = self._selected[name]
-        by_record = np.zeros(batch.m, dtype=bool)
+        by_record = np.zeros(batch.records, dtype=bool)
         by_record[batch.group] = wanted[np.where(codes < 0, len(values), codes)]
         return carries & has_rows & by_record
 
@@ -241,13 +255,41 @@ class Audit:
         columns = [batch.action, batch.resource, *(
             column for key, column in batch.context.items() if hasattr(column, "codes")
         )]
-        facts = np.column_stack([column.codes[rows[asked]] for column in columns])
-        _, first, inverse = np.unique(facts, axis=0, return_index=True, return_inverse=True)
-        reasons = [tuple(sorted(decisions.reason(int(asked[at])))) for at in first.tolist()]
+        dictionaries = [column.values for column in columns]
+        is_known = len(dictionaries) == len(self._dictionaries) and all(
+            a is b for a, b in zip(dictionaries, self._dictionaries, strict=True))
+        if not is_known or len(self._reasons) > MAX_GROUPS:
+            self._reasons, self._dictionaries = {}, dictionaries
+        codes = [column.codes[rows[asked]] for column in columns]
+        _, first, inverse = np.unique(packed(codes), return_index=True, return_inverse=True)
+        reasons = []
+        for at, key in zip(first.tolist(), zip(*(c[first].tolist() for c in codes), strict=True),
+                           strict=True):
+            found = self._reasons.get(key)
+            if found is None:
+                found = self._reasons[key] = tuple(sorted(decisions.reason(int(asked[at]))))
+            reasons.append(found)
         return {
             record: reasons[which]
-            for record, which in zip(of_record.tolist(), inverse.ravel().tolist(), strict=True)
+            for record, which in zip(of_record.tolist(), inverse.tolist(), strict=True)
         }
+
+
+def packed(columns: Sequence[NDArray[Any]]) -> NDArray[np.int64]:
+    """One number per row, equal exactly where all columns are equal. Columns hold integers."""
+    key = np.zeros(len(columns[0]), dtype=np.int64)
+    size = 1
+    for column in columns:
+        if not len(column):
+            break
+        low = int(column.min())
+        span = int(column.max()) - low + 1
+        if size * span >= 1 << 62:  # would not fit: number the distinct keys so far
+            _, key = np.unique(key, return_inverse=True)
+            size = int(key.max()) + 1
+        key = key * span + (column.astype(np.int64) - low)
+        size *= span
+    return key
 
 
 def _strongest_members(group: NDArray[np.int32], decision: NDArray[np.uint8]
@@ -303,8 +345,8 @@ class _Counts:
     def add(self, batch: Batch, decision: NDArray[np.uint8], statement: NDArray[np.int32],
             row: NDArray[np.int32], is_other: NDArray[np.bool_], is_unwanted: NDArray[np.bool_],
             depends_on: Mapping[int, tuple[str, ...]]) -> None:
-        self.records += batch.m
-        self.requests += batch.n
+        self.records += batch.records
+        self.requests += batch.requests
         self.not_selected += int(is_unwanted.sum())
         self.classes += np.bincount(batch.record_class, minlength=len(RecordClass))
         self.not_carrying += np.bincount(batch.identity[is_other], minlength=len(Requester))
@@ -318,9 +360,12 @@ class _Counts:
         at = row[decided]
         principal, action = batch.principal.codes[at], batch.action.codes[at]
         names, verbs = batch.principal.values, batch.action.values
-        facts = np.column_stack([principal, action, statement[decided], code]).astype(np.int64)
-        distinct, counts = np.unique(facts, axis=0, return_counts=True)
-        for (p, a, s, d), count in zip(distinct.tolist(), counts.tolist(), strict=True):
+        by = statement[decided]
+        _, first, counts = np.unique(packed([principal, action, by, code]), return_index=True,
+                                     return_counts=True)
+        for p, a, s, d, count in zip(
+                principal[first].tolist(), action[first].tolist(), by[first].tolist(),
+                code[first].tolist(), counts.tolist(), strict=True):
             who, what = str(names[p]) if p >= 0 else "-", str(verbs[a]) if a >= 0 else "-"
             _bump(self.principals, who, d, count)
             _bump(self.actions, what, d, count)
@@ -334,9 +379,11 @@ class _Counts:
         codes, values = batch.record_reason.codes, batch.record_reason.values
         told = codes >= 0
         if told.any():
-            pairs = np.column_stack([batch.record_class[told], codes[told]]).astype(np.int64)
-            distinct, counts = np.unique(pairs, axis=0, return_counts=True)
-            for (kind, code), count in zip(distinct.tolist(), counts.tolist(), strict=True):
+            kinds, reasons = batch.record_class[told], codes[told]
+            _, first, counts = np.unique(packed([kinds, reasons]), return_index=True,
+                                         return_counts=True)
+            for kind, code, count in zip(kinds[first].tolist(), reasons[first].tolist(),
+                                         counts.tolist(), strict=True):
                 self.reasons[kind, str(values[code])] += count
 
     def summary(self) -> Summary:

@@ -1,7 +1,7 @@
 """Tables of ready requests (Parquet, NDJSON, CSV) as batches for an audit.
 
-A table has a column `action`, and `resource` and `principal` if they are known; every other column is
-a context key by its name. One row is one record with one request. Null is *absent* in a context
+A table has a column `action`, and `resource` and `principal` if they are known; every other column
+is a context key by its name. One row is one record with one request. Null is *absent* in a context
 column and *unknown* for the resource; an empty unquoted CSV field is a null. Only columns that the
 policies ask for are read.
 
@@ -47,7 +47,7 @@ class RequestBatch:
 
     path: str
     start: int
-    n: int
+    requests: int
     action: Coded
     resource: Coded
     principal: Coded
@@ -57,19 +57,22 @@ class RequestBatch:
     identity: NDArray[np.uint8] = field(init=False)
     outcome: NDArray[np.uint8] = field(init=False)
     record_reason: Coded = field(init=False)
+    is_complete: NDArray[np.bool_] = field(init=False)
 
     def __post_init__(self) -> None:
-        zeros = np.zeros(self.n, dtype=np.uint8)  # mapped, carries policies, no recorded outcome
+        # every record is mapped, has a requester with policies and no recorded outcome
+        zeros = np.zeros(self.requests, dtype=np.uint8)
         for name, value in (
-            ("group", np.arange(self.n, dtype=np.int32)),
+            ("group", np.arange(self.requests, dtype=np.int32)),
             ("record_class", zeros), ("identity", zeros), ("outcome", zeros),
-            ("record_reason", Coded(np.full(self.n, ABSENT, dtype=np.int32), [])),
+            ("record_reason", Coded(np.full(self.requests, ABSENT, dtype=np.int32), [])),
+            ("is_complete", np.ones(self.requests, dtype=bool)),
         ):
             object.__setattr__(self, name, value)
 
     @property
-    def m(self) -> int:
-        return self.n
+    def records(self) -> int:
+        return self.requests
 
 
 @dataclass(frozen=True, slots=True)

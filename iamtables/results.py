@@ -95,18 +95,17 @@ def results_table(results: BatchResults, statements: Sequence[StatementInfo]) ->
     else:
         columns |= {
             "source": pa.DictionaryArray.from_arrays(
-                pa.array(np.zeros(batch.m, dtype=np.int32)), pa.array([batch.path])),
-            "row": pa.array(np.arange(batch.start + 1, batch.start + batch.m + 1)),
+                pa.array(np.zeros(batch.records, dtype=np.int32)), pa.array([batch.path])),
+            "row": pa.array(np.arange(batch.start + 1, batch.start + batch.records + 1)),
         }
     columns |= {
         "principal": _of_row(batch.principal, _any_row(results)),
         "action": _of_row(batch.action, _any_row(results)),
         "resource": _of_row(batch.resource, _any_row(results)),
-        "decision": _repeated(np.where(decided, results.decision, -1), DECISIONS),
+        "decision": _repeated(np.where(decided, results.decision.astype(np.int32), ABSENT),
+                              DECISIONS),
         "statement": _repeated(results.statement, _Labels(statements)),
-        "depends_on": pa.array(
-            [", ".join(results.depends_on[i]) if i in results.depends_on else None
-             for i in range(batch.m)] if results.depends_on else [None] * batch.m, pa.string()),
+        "depends_on": _depends_on(results),
     }
     if is_log:
         kinds = [REQUESTERS.get(kind, "user or role") for kind in Requester]
@@ -120,11 +119,20 @@ def results_table(results: BatchResults, statements: Sequence[StatementInfo]) ->
     return pa.RecordBatch.from_pydict(columns)
 
 
+def _depends_on(results: BatchResults) -> pa.DictionaryArray:
+    """What would settle each undetermined record, as text."""
+    texts: dict[tuple[str, ...], int] = {}
+    codes = np.full(results.batch.records, ABSENT, dtype=np.int32)
+    for record, keys in results.depends_on.items():
+        codes[record] = texts.setdefault(keys, len(texts))
+    return _repeated(codes, [", ".join(keys) for keys in texts])
+
+
 def _any_row(results: BatchResults) -> Any:
     """The deciding request of each record, else the first one it has."""
     row = results.row.copy()
     group = results.batch.group
-    first = np.full(results.batch.m, -1, dtype=np.int64)
+    first = np.full(results.batch.records, -1, dtype=np.int64)
     first[group[::-1]] = np.arange(len(group))[::-1]
     return np.where(row >= 0, row, first)
 

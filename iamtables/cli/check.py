@@ -30,7 +30,8 @@ _DECISION_STYLE = {"ALLOW": "bold green", "UNDETERMINED": "bold yellow"}
 @click.option("--unknown", "-u", multiple=True, metavar="KEY",
               help="A key whose value is not known; `prefix/*` for a family of keys.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-@click.option("--verbose", "-v", is_flag=True, help="Show statements about other actions, too.")
+@click.option("--verbose", "-v", is_flag=True,
+              help="Show near misses of allowed requests, and notes on style, too.")
 @compilation_options
 def command(policies: tuple[str, ...], action: str, resource: str | None, principal: str | None,
             context: tuple[str, ...], unknown: tuple[str, ...], as_json: bool, verbose: bool,
@@ -42,7 +43,7 @@ def command(policies: tuple[str, ...], action: str, resource: str | None, princi
 
     Exit codes: 0 allowed, 1 denied, 4 undetermined, 3 unusable input.
     """
-    table, documents = load_table(policies, options, is_strict=strict)
+    table, documents = load_table(policies, options, is_strict=strict, has_notes=verbose)
     explanation = table.explain_request(
         action=action, resource=resource, principal=principal,
         context=parse_context(context), unknown=tuple(unknown),
@@ -116,10 +117,15 @@ def _json(explanation: Explanation, notes: list[Diagnostic]) -> str:
         }
         for trace in explanation.traces
     ]
+    asked = explanation.request
     deciding = next((t["statement"] for t in traces if t["is_deciding"]), None)
     return json.dumps({
         "decision": explanation.decision.name,
-        "request": explanation.request,
+        "request": {
+            "principal": asked.principal, "action": asked.action, "resource": asked.resource,
+            "context": dict(asked.context), "unknown": list(asked.unknown),
+        },
+        "depends_on": list(explanation.reason),
         "statement": deciding,
         "traces": traces,
         "notes": [

@@ -38,7 +38,7 @@ class Exit(IntEnum):
 def run(command: Callable[..., object]) -> NoReturn:
     """Run a click command to the end of the process."""
     try:
-        code = command(standalone_mode=False)
+        code = command(prog_name="iamtables", standalone_mode=False)
         sys.stdout.flush()
         sys.exit(code if isinstance(code, int) else Exit.OK)
     except IamtablesError as error:

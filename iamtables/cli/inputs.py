@@ -67,8 +67,12 @@ def parse_context(pairs: Iterable[str], option: str = "--context") -> dict[str, 
     return context
 
 
-def load_documents(policies: Sequence[str], *, is_strict: bool) -> list[PolicyDocument]:
-    """Documents of files, directories, globs or `-`; what was gone past is told on stderr."""
+def load_documents(policies: Sequence[str], *, is_strict: bool, has_notes: bool = False
+                   ) -> list[PolicyDocument]:
+    """Documents of files, directories, globs or `-`; what was gone past is told on stderr.
+
+    has_notes : tell notes, too, which are about style and change nothing
+    """
     from ..grammar import load_policy
 
     mode: Any = "strict" if is_strict else "lenient"
@@ -77,12 +81,13 @@ def load_documents(policies: Sequence[str], *, is_strict: bool) -> list[PolicyDo
         for document in load_policy(policy, mode=mode):
             documents.append(document)
             for diagnostic in document.diagnostics:
-                click.echo(diagnostic.render() + "\n", err=True)
+                if has_notes or diagnostic.severity != "note":
+                    click.echo(diagnostic.render() + "\n", err=True)
     return documents
 
 
-def load_table(policies: Sequence[str], options: Sequence[str], *, is_strict: bool
-               ) -> tuple[Table, list[PolicyDocument]]:
+def load_table(policies: Sequence[str], options: Sequence[str], *, is_strict: bool,
+               has_notes: bool = False) -> tuple[Table, list[PolicyDocument]]:
     """A table from policies, or from one compiled file; with the documents it was made from."""
     compiled = [name for name in policies if name.endswith(TABLE_SUFFIX)]
     if compiled:
@@ -97,5 +102,5 @@ def load_table(policies: Sequence[str], options: Sequence[str], *, is_strict: bo
     from ..compiler import compile as compile_policies
 
     chosen = parse_options(options)
-    documents = load_documents(policies, is_strict=is_strict)
+    documents = load_documents(policies, is_strict=is_strict, has_notes=has_notes)
     return compile_policies(documents, options=chosen), documents

@@ -60,17 +60,18 @@ def _sections(described: Mapping[str, Any]) -> list[RenderableType]:
                             overflow="fold")
             for key, item in value.items():
                 rows.add_row(str(key).replace("_", " "), _shown(item))
-            blocks += [Text(f"\n{title}", style="bold"), Padding(rows, (0, 0, 0, 2))]
+            blocks += [Text(f"\n{title}", style="bold"), Padding(rows, (0, 0, 0, 2), expand=False)]
         elif isinstance(value, list | tuple) and value and isinstance(value[0], Mapping):
             rows = Grid(box=None, pad_edge=False, header_style="dim")
             for key in value[0]:
                 rows.add_column(str(key).replace("_", " "), overflow="fold")
             for item in value:
                 rows.add_row(*(_shown(item.get(key)) for key in value[0]))
-            blocks += [Text(f"\n{title}", style="bold"), Padding(rows, (0, 0, 0, 2))]
+            blocks += [Text(f"\n{title}", style="bold"), Padding(rows, (0, 0, 0, 2), expand=False)]
         elif isinstance(value, list | tuple):
             blocks += [Text(f"\n{title}", style="bold"),
-                       Padding(Text("\n".join(map(str, value)) or "none"), (0, 0, 0, 2))]
+                       Padding(Text("\n".join(map(str, value)) or "none"), (0, 0, 0, 2),
+                               expand=False)]
         else:
             facts.add_row(title, _shown(value))
     return blocks

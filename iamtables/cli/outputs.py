@@ -15,7 +15,7 @@ from ..errors import SourceError
 if TYPE_CHECKING:
     from rich.console import Console
 
-_WIDTH_OF_A_PIPE = 160
+_WIDTH_OF_A_PIPE = 200
 _NARROWEST = 60
 
 

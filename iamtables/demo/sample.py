@@ -20,11 +20,9 @@ from itertools import accumulate
 from pathlib import Path
 from random import Random
 
+from . import DEFAULT_RECORDS, DEFAULT_SEED
 from .records import compile_calls
 from .world import CELLS, made_pools, make_sessions
-
-RECORDS = 200_000
-SEED = 20241204
 
 _FIRST_DAY = datetime(2025, 1, 6, tzinfo=UTC)
 _RECORDS_PER_DAY = 50_000
@@ -126,7 +124,7 @@ def _compress(path: Path, data: bytes) -> int:
     return len(packed)
 
 
-def write_sample(directory: str | Path, *, records: int = RECORDS, seed: int = SEED,
+def write_sample(directory: str | Path, *, records: int = DEFAULT_RECORDS, seed: int = DEFAULT_SEED,
                  progress: Callable[[int], None] | None = None) -> Sample:
     """Write a log of `records` records below `directory`; the same seed gives the same bytes.
 

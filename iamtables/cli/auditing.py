@@ -1,0 +1,150 @@
+"""Running an audit for a verb: its inputs, progress on a terminal, the output file, time."""
+
+from __future__ import annotations
+
+import glob
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+import click
+
+from ..audit import Audit, Batch, BatchResults, Missing, Summary
+
+if TYPE_CHECKING:
+    from ..logs import LogReader
+    from ..runtime import Table
+
+_PROGRESS_EVERY_S = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class Input:
+    """Logs (a reader) or tables of requests (paths)."""
+
+    names: tuple[str, ...]
+    reader: LogReader | None
+    tables: tuple[str, ...] = ()
+    keys: tuple[str, ...] = ()
+
+    def batches(self) -> Iterator[Batch]:
+        if self.reader is not None:
+            return cast(Iterator[Batch], iter(self.reader))
+        from ..request_tables import read_requests
+
+        return cast(Iterator[Batch], read_requests(self.tables, self.keys))
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A finished audit."""
+
+    table: Table
+    input: Input
+    principals: tuple[str, ...]
+    summary: Summary
+    elapsed_s: float
+    decide_s: float
+    """Part of the time that was spent deciding; the rest is reading and writing."""
+    duplicates: int = 0
+    bad_records: Mapping[str, int] = field(default_factory=dict)
+    files_read: int = 0
+    skipped_files: Sequence[tuple[str, str]] = ()
+    failed_files: Sequence[tuple[str, str]] = ()
+
+
+def open_input(paths: Sequence[str], keys: Sequence[str]) -> Input:
+    """Tell logs from tables of requests and open them. Raises SourceError for a path of neither."""
+    from ..request_tables import table_kind
+
+    expanded: list[str] = []
+    for path in paths:
+        is_pattern = not Path(path).exists() and glob.has_magic(path)
+        expanded += sorted(glob.glob(path, recursive=True)) if is_pattern else [path]
+    tables = [path for path in expanded if table_kind(path) is not None]
+    if tables and len(tables) < len(expanded):
+        other = next(path for path in expanded if path not in tables)
+        raise click.UsageError(f"`{tables[0]}` is a table of requests and `{other}` is not; "
+                               "audit them one after the other")
+    if tables:
+        return Input(tuple(paths), None, tuple(tables), tuple(keys))
+    from ..logs import read_logs
+
+    return Input(tuple(paths), read_logs(list(paths), keys=list(keys)))
+
+
+def run_audit(table: Table, source: Input, *, principals: Sequence[str] = (),
+              assume: Mapping[str, str | list[str]] | None = None, missing: str | None = None,
+              output: str | None = None, output_kind: str | None = None, title: str = "auditing",
+              on_results: Callable[[BatchResults], None] | None = None) -> Run:
+    """Decide all batches of an input; write `output` whole or not at all."""
+    chosen = missing or ("unknown" if source.reader is not None else "absent")
+    audit = Audit(table, principals=principals, assume=assume, missing=cast(Missing, chosen))
+    started = time.perf_counter()
+    decide_s = 0.0
+    with ExitStack() as stack:
+        writer: Any = None
+        if output is not None:
+            from ..results import open_writer
+            from .outputs import written_whole
+
+            temporary = stack.enter_context(written_whole(output))
+            writer = stack.enter_context(
+                open_writer(temporary, output_kind or "ndjson", table.statements))
+        tick = stack.enter_context(_progress(title, source))
+        for batch in source.batches():
+            before = time.perf_counter()
+            results = audit.add(batch)
+            decide_s += time.perf_counter() - before
+            if writer is not None:
+                writer.write(results)
+            if on_results is not None:
+                on_results(results)
+            tick(batch.records)
+    elapsed = time.perf_counter() - started
+    facts: dict[str, Any] = {"files_read": len(source.tables)}
+    if source.reader is not None:
+        statistics = source.reader.statistics
+        facts = {
+            "duplicates": statistics.duplicates,
+            "bad_records": dict(statistics.bad_reasons().most_common()),
+            "files_read": statistics.files_read,
+            "skipped_files": tuple(statistics.skipped),
+            "failed_files": tuple(statistics.failed),
+        }
+    return Run(table, source, tuple(principals), audit.summary(), elapsed, decide_s, **facts)
+
+
+@contextmanager
+def _progress(title: str, source: Input) -> Iterator[Callable[[int], None]]:
+    """A bar on stderr when that is a terminal; counts files where their number is known."""
+    if not sys.stderr.isatty():
+        yield lambda records: None
+        return
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+    from .outputs import make_console
+
+    reader = source.reader
+    total = reader.statistics.files_found if reader is not None else None
+    columns = (TextColumn("{task.description}"), BarColumn(),
+               TextColumn("{task.fields[records]:,} records"), TimeElapsedColumn())
+    with Progress(*columns, console=make_console(is_talk=True), transient=True,
+                  refresh_per_second=1 / _PROGRESS_EVERY_S) as progress:
+        task = progress.add_task(title, total=total, records=0)
+        seen = 0
+
+        def tick(records: int) -> None:
+            nonlocal seen
+            seen += records
+            done = None
+            if reader is not None:
+                counts = reader.statistics
+                done = counts.files_read + counts.files_skipped + counts.files_failed
+            progress.update(task, completed=done, records=seen)
+
+        yield tick

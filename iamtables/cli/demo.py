@@ -1,0 +1,180 @@
+"""`iamtables demo`: the main job on a generated log, with nothing else installed or configured."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from ..demo import DEFAULT_RECORDS, DEFAULT_SEED
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from ..audit import BatchResults
+    from ..demo.comparison import Comparison
+    from ..runtime import Table
+    from .auditing import Run
+
+_SHOWN_CHANGES = 18
+_TOP = 12
+
+
+@click.command("demo", short_help="Audit a generated log under the Bedrock policies.")
+@click.option("--records", default=DEFAULT_RECORDS, show_default=True, type=click.IntRange(1),
+              help="Records in the generated log.")
+@click.option("--seed", default=DEFAULT_SEED, show_default=True, help="Decides every byte of it.")
+@click.option("--keep", metavar="DIR", help="Write the log to this directory and leave it there.")
+def command(records: int, seed: int, keep: str | None) -> None:
+    """Generate a CloudTrail log and audit it under the managed policies for Amazon Bedrock.
+
+    First AmazonBedrockFullAccess and AmazonBedrockReadOnly as they are today, then the same log
+    under AmazonBedrockFullAccess as it stood before December 4th, 2024. Needs no AWS account.
+    """
+    from ..demo.comparison import Comparison
+    from .auditing import open_input, run_audit
+    from .outputs import make_console
+
+    console = make_console()
+    started = time.perf_counter()
+    with ExitStack() as stack:
+        directory = keep or stack.enter_context(tempfile.TemporaryDirectory(prefix="iamtables-"))
+        _generate(console, Path(directory), records, seed, is_kept=keep is not None)
+        today, then = _tables()
+        comparison = Comparison()
+        decide = _SecondAudit(then, comparison)
+        run = run_audit(today, open_input([directory], (*today.keys, *then.keys)),
+                        on_results=decide.add)
+        _print_today(console, run)
+        _print_then(console, run, comparison, decide, today)
+    console.print(f"\n[dim]all in {time.perf_counter() - started:.1f} s[/]")
+    if keep is not None:
+        console.print(f"[dim]the log is in {keep}; try: iamtables audit --policy POLICY {keep}[/]")
+
+
+def _generate(console: Console, directory: Path, records: int, seed: int, *, is_kept: bool) -> None:
+    from ..demo.sample import write_sample
+    from ..errors import SourceError
+
+    if is_kept and directory.exists() and any(directory.iterdir()):
+        raise SourceError(f"`{directory}` is not empty", path=str(directory),
+                          help="give --keep a directory that is new or empty")
+    started = time.perf_counter()
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        sample = write_sample(directory, records=records, seed=seed)
+    except OSError as error:
+        raise SourceError(f"cannot write to `{directory}`: {error.strerror}", path=str(directory),
+                          help="choose a directory that may be written to") from error
+    elapsed = time.perf_counter() - started
+    console.print(f"[bold]A made-up company's CloudTrail log[/] (seed {seed}): "
+                  f"{sample.records:,} records in {sample.files} files, "
+                  f"{sample.json_bytes / 1e6:,.0f} MB of JSON, "
+                  f"{sample.gzip_bytes / 1e6:,.0f} MB as delivered, written in {elapsed:.1f} s")
+
+
+def _tables() -> tuple[Table, Table]:
+    """Today's two policies, and FullAccess as it was."""
+    from ..compiler import compile as compile_policies
+    from ..data import (
+        BEDROCK_FULL_ACCESS,
+        BEDROCK_FULL_ACCESS_BEFORE,
+        BEDROCK_READ_ONLY,
+        policy_path,
+    )
+    from ..grammar import load_policy
+
+    def table(*names: str) -> Table:
+        return compile_policies([
+            document for name in names for document in load_policy(policy_path(name))
+        ])
+
+    return table(BEDROCK_FULL_ACCESS, BEDROCK_READ_ONLY), table(BEDROCK_FULL_ACCESS_BEFORE)
+
+
+class _SecondAudit:
+    """The other policies decide each batch as soon as today's have."""
+
+    def __init__(self, table: Table, comparison: Comparison) -> None:
+        from ..audit import Audit
+
+        self._audit = Audit(table)
+        self._comparison = comparison
+        self.decide_s = 0.0
+
+    def add(self, today: BatchResults) -> None:
+        started = time.perf_counter()
+        then = self._audit.add(today.batch)
+        self.decide_s += time.perf_counter() - started
+        self._comparison.add(today, then)
+
+    @property
+    def decisions(self) -> dict[str, int]:
+        return self._audit.summary().decisions
+
+
+def _print_today(console: Console, run: Run) -> None:
+    from .summaries import print_breakdowns, print_head
+
+    console.print("\n[bold]1. Under today's policies[/], attached to every user and role")
+    print_head(console, run)
+    print_breakdowns(console, run, _TOP, has_principals=False, has_actions=False)
+
+
+def _print_then(console: Console, run: Run, comparison: Comparison, second: _SecondAudit,
+                today: Table) -> None:
+    from .summaries import HEADS, STYLES, grid, label_of, section
+
+    console.print("\n[bold]2. The same log under AmazonBedrockFullAccess as it stood before "
+                  "December 4th, 2024[/]")
+    console.print("Its four statements that are not about the Marketplace, alone, attached to "
+                  "every user and role.")
+    decided = grid("", "today", "then")
+    for name, count in second.decisions.items():
+        now = run.summary.decisions[name]
+        if now or count:
+            decided.add_row(f"[{STYLES[name]}]{HEADS[name]}[/]", f"{now:,}", f"{count:,}")
+    section(console, "decisions", decided)
+
+    total = comparison.denied.total()
+    statements = grid("today's statement", "allowed today", "could be today", "denied then")
+    for statement, decisions, _ in comparison.by_statement():
+        statements.add_row(label_of(today, statement), _number(decisions["ALLOW"]),
+                           _number(decisions["UNDETERMINED"]), f"{decisions.total():,}")
+    section(console, f"{total:,} calls would be denied that are not denied today, by the statement "
+                     "that speaks for them", statements)
+
+    who = grid("who", "what", "calls", "today", "by statement", texts=(0, 1, 3, 4))
+    ranked = comparison.ranked()
+    for change, count in ranked[:_SHOWN_CHANGES]:
+        sid = today.statements[change.statement].label if change.statement >= 0 else ""
+        who.add_row(_short(change.principal), change.action, f"{count:,}",
+                    f"[{STYLES[change.today]}]{HEADS[change.today]}[/]", sid)
+    if len(ranked) > _SHOWN_CHANGES:
+        rest = ranked[_SHOWN_CHANGES:]
+        who.add_row(f"[dim]{len(rest):,} more[/]", "",
+                    f"[dim]{sum(count for _, count in rest):,}[/]")
+    section(console, "who would be denied what", who)
+    console.print("\n[dim]undetermined: tags of the resource, or its name, are not in the log; "
+                  "`iamtables audit --assume` settles them[/]")
+
+    rows = 2 * run.summary.requests
+    seconds = run.decide_s + second.decide_s
+    console.print(
+        f"\n{run.summary.records / run.elapsed_s:,.0f} records/s read, mapped and decided twice; "
+        f"{rows / seconds:,.0f} decisions/s where they are made ({rows:,} in {seconds:.2f} s)"
+    )
+
+
+def _number(count: int) -> str:
+    return f"{count:,}" if count else "[dim]-[/]"
+
+
+def _short(principal: str) -> str:
+    """Account and name, which is what tells principals apart."""
+    fields = principal.split(":", 5)
+    return f"{fields[4]} {fields[5].rpartition('/')[2]}" if len(fields) == 6 else principal

@@ -1,0 +1,233 @@
+"""An audit's summary, for people (rich tables) and for programs (JSON)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..audit import DECISIONS
+from ..results import statement_label
+from ..runtime.codes import DecisionCode
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table as Grid
+
+    from ..runtime import Table
+    from .auditing import Run
+
+STYLES = {"ALLOW": "green", "IMPLICIT_DENY": "red", "EXPLICIT_DENY": "bold red",
+          "UNDETERMINED": "yellow"}
+_SHOWN = (DecisionCode.ALLOW, DecisionCode.IMPLICIT_DENY, DecisionCode.EXPLICIT_DENY,
+          DecisionCode.UNDETERMINED)
+HEADS = {"ALLOW": "allow", "IMPLICIT_DENY": "implicit deny", "EXPLICIT_DENY": "explicit deny",
+          "UNDETERMINED": "undetermined"}
+_CLASS_MEANING = {
+    "mapped": "action, resource and principal known",
+    "partial": "something is not recorded",
+    "no-action": "needs no permission",
+    "not-a-call": "sign-ins, service events",
+    "unmapped": "no known IAM action",
+}
+
+
+def label_of(table: Table, statement: int) -> str:
+    """A statement by policy and Sid; words for none."""
+    if statement < 0:
+        return "(no statement allows it)"
+    return statement_label(table.statements[statement])
+
+
+def section(console: Console, title: str, body: Grid) -> None:
+    """A part of a summary: a title, and the table under it."""
+    console.print()
+    console.print(f"[bold]{title}[/]")
+    console.print(body)
+
+
+def grid(*heads: str, texts: Sequence[int] = (0,)) -> Grid:
+    """A table without lines. `texts` are the columns of text; the others hold numbers."""
+    from rich.table import Table as Grid
+
+    made = Grid(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim",
+                show_header=any(heads))
+    for index, head in enumerate(heads):
+        is_text = index in texts
+        made.add_column(head, justify="left" if is_text else "right", overflow="fold",
+                        no_wrap=not is_text)
+    return made
+
+
+def print_summary(console: Console, run: Run, top: int) -> None:
+    """The whole summary, most important first."""
+    print_head(console, run)
+    if run.summary.decided:
+        print_breakdowns(console, run, top)
+        _print_open(console, run, top)
+        _print_agreement(console, run)
+    _print_reasons(console, run, top)
+
+
+def print_breakdowns(console: Console, run: Run, top: int, *, has_principals: bool = True,
+                     has_actions: bool = True) -> None:
+    """Decisions by principal, action and statement."""
+    summary = run.summary
+    if has_principals:
+        section(console, "by principal", _breakdown(summary.principals, top))
+    if has_actions:
+        section(console, "by action", _breakdown(summary.actions, top))
+    section(console, "by statement", _breakdown({
+        label_of(run.table, statement): counts for statement, counts in summary.statements.items()
+    }, top))
+
+
+def print_head(console: Console, run: Run) -> None:
+    """What was audited, the classes of its records, and the decisions."""
+    from rich.text import Text
+
+    summary = run.summary
+    policies = ", ".join(Path(source.name).name for source in run.table.sources) or "no policy"
+    whom = " or ".join(f"`{pattern}`" for pattern in run.principals) or "every principal"
+    console.print(Text.assemble((policies, "bold"), f" as identity policies of {whom}"))
+    is_log = run.input.reader is not None
+    what = "records" if is_log else "rows"
+    console.print(
+        f"{summary.records:,} {what} of {_count(run.files_read, 'file')} in {run.elapsed_s:.1f} s "
+        f"({_rate(summary.records, run.elapsed_s)} {what}/s)"
+    )
+    if is_log:
+        classes = grid("", "records", "", texts=(0, 2))
+        for name, count in summary.classes.items():
+            if count or name in ("mapped", "partial"):
+                classes.add_row(name, f"{count:,}", f"[dim]{_CLASS_MEANING[name]}[/]")
+        section(console, "records", classes)
+        for text, count in (("duplicates left out", run.duplicates),
+                            ("records that could not be read", sum(run.bad_records.values())),
+                            ("files that are no logs", len(run.skipped_files)),
+                            ("files not read to their end", len(run.failed_files))):
+            if count:
+                console.print(f"[dim]{count:,} {text}[/]")
+    decided = grid("", "records", "")
+    for code in _SHOWN:
+        count = summary.decisions[code.name]
+        if count or code is DecisionCode.ALLOW:
+            share = f"{100 * count / summary.decided:.1f} %" if summary.decided else ""
+            decided.add_row(f"[{STYLES[code.name]}]{HEADS[code.name]}[/]", f"{count:,}", share)
+    section(console, "decisions", decided)
+    rest = [f"{count:,} {name}" for name, count in summary.not_carrying.items()]
+    if rest:
+        console.print(f"[dim]not decided, no identity policies: {', '.join(rest)}[/]")
+    if summary.not_selected:
+        console.print(f"[dim]not decided, other principals: {summary.not_selected:,}[/]")
+
+
+def _breakdown(totals: Mapping[Any, Sequence[int]], top: int) -> Grid:
+    used = [code for code in _SHOWN if any(counts[code] for counts in totals.values())]
+    made = grid("", *(HEADS[code.name] for code in used))
+    for name, counts in list(totals.items())[:top]:
+        made.add_row(str(name), *(
+            f"[{STYLES[code.name]}]{counts[code]:,}[/]" if counts[code] else "[dim]-[/]"
+            for code in used
+        ))
+    if len(totals) > top:
+        rest = list(totals.values())[top:]
+        made.add_row(f"[dim]{len(rest):,} more[/]", *(
+            f"[dim]{sum(counts[code] for counts in rest):,}[/]" for code in used
+        ))
+    return made
+
+
+def _print_open(console: Console, run: Run, top: int) -> None:
+    """What would settle the undetermined records."""
+    found = run.summary.depends_on
+    if not found:
+        return
+    made = grid("", "records")
+    for keys, count in found[:top]:
+        made.add_row(", ".join(keys), f"{count:,}")
+    if len(found) > top:
+        made.add_row(f"[dim]{len(found) - top:,} more[/]",
+                     f"[dim]{sum(count for _, count in found[top:]):,}[/]")
+    section(console, "undetermined until these are known", made)
+
+
+def _print_agreement(console: Console, run: Run) -> None:
+    """The recorded outcome beside the decision: the free reality check."""
+    if run.input.reader is None:
+        return
+    rows = {name: counts for name, counts in run.summary.agreement.items() if sum(counts.values())}
+    used = [code for code in _SHOWN if any(counts[code.name] for counts in rows.values())]
+    made = grid("", *(HEADS[code.name] for code in used))
+    for name, counts in rows.items():
+        made.add_row(name, *(f"{counts[code.name]:,}" for code in used))
+    section(console, "what the log says happened, and what these policies alone say", made)
+
+
+def _print_reasons(console: Console, run: Run, top: int) -> None:
+    reasons = run.summary.reasons
+    if not reasons:
+        return
+    made = grid("", "records")
+    for name, reason, count in reasons[:top]:
+        made.add_row(f"{name}: {reason}", f"{count:,}")
+    if len(reasons) > top:
+        made.add_row(f"[dim]{len(reasons) - top:,} more reasons[/]",
+                     f"[dim]{sum(count for *_, count in reasons[top:]):,}[/]")
+    section(console, "not fully mapped, by reason", made)
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def _rate(number: int, seconds: float) -> str:
+    return f"{number / seconds:,.0f}" if seconds > 0 else "-"
+
+
+def _by_code(counts: Sequence[int]) -> dict[str, int]:
+    return dict(zip(DECISIONS, counts, strict=True))
+
+
+def _named(totals: Iterable[tuple[str, Sequence[int]]]) -> list[dict[str, Any]]:
+    return [{"name": name, **_by_code(counts)} for name, counts in totals]
+
+
+def summary_as_json(run: Run) -> str:
+    """Everything the summary knows, as one JSON object."""
+    summary = run.summary
+    labels = {statement: label_of(run.table, statement) for statement in summary.statements}
+    return json.dumps({
+        "policies": [{"name": source.name, "sha256": source.sha256}
+                     for source in run.table.sources],
+        "principals": list(run.principals) or ["*"],
+        "records": summary.records,
+        "requests": summary.requests,
+        "decided": summary.decided,
+        "decisions": summary.decisions,
+        "not_decided": {"requester": summary.not_carrying, "not_selected": summary.not_selected},
+        "classes": summary.classes,
+        "reasons": [{"class": name, "reason": reason, "records": count}
+                    for name, reason, count in summary.reasons],
+        "by_principal": _named(summary.principals.items()),
+        "by_action": _named(summary.actions.items()),
+        "by_statement": [
+            {"id": statement if statement >= 0 else None, "name": labels[statement],
+             **_by_code(counts)}
+            for statement, counts in summary.statements.items()
+        ],
+        "groups": [
+            {"principal": who, "action": what, "statement": label_of(run.table, statement),
+             "decision": decision, "records": count}
+            for who, what, statement, decision, count in summary.groups
+        ],
+        "depends_on": [{"on": list(keys), "records": count} for keys, count in summary.depends_on],
+        "agreement": summary.agreement,
+        "not_supplied": list(summary.not_supplied),
+        "files": {"read": run.files_read, "skipped": list(map(list, run.skipped_files)),
+                  "failed": list(map(list, run.failed_files))},
+        "duplicates": run.duplicates,
+        "bad_records": dict(run.bad_records),
+        "elapsed_s": round(run.elapsed_s, 3),
+    }, indent=2)
