@@ -115,47 +115,47 @@ def build(
     """Gather all columns of a batch."""
     call, caller = rows.call, rows.caller
     record_count = len(call)
-    counts = calls.member_count.take(call)
+    counts = calls.codes.take("member_count", call)
     group = np.repeat(np.arange(record_count, dtype=np.int32), counts)
     ends = np.cumsum(counts, dtype=np.int64)
     request_count = int(ends[-1]) if record_count else 0
     offset = np.arange(request_count, dtype=np.int64) - np.repeat(ends - counts, counts)
-    member = np.repeat(calls.first_member.take(call).astype(np.int64), counts) + offset
+    member = np.repeat(calls.codes.take("first_member", call).astype(np.int64), counts) + offset
     caller_of = caller[group]
 
     record_class, reason = _classes(rows, callers, calls)
     context: dict[str, Coded] = {}
     for key in keys:
         if key.kind == "request":
-            context[key.name] = Coded(calls.key_codes[key.index].take(member),
+            context[key.name] = Coded(calls.key_codes.take(key.index, member),
                                       calls.key_values[key.index].values)
         elif key.kind == "caller":
-            codes = callers.key_codes[key.index].take(caller_of)
+            codes = callers.key_codes.take(key.index, caller_of)
             if key.service is not None:
                 service = calls.services.code(key.service)
-                codes[calls.service.take(member) != service] = ABSENT
+                codes[calls.members.take("service", member) != service] = ABSENT
             context[key.name] = Coded(codes, callers.key_values[key.index].values)
         else:
             context[key.name] = _time_column(key.time_key, rows, callers, group)
 
     def of_call(column: str, dictionary: str) -> Coded:
-        return Coded(getattr(calls, column).take(call), getattr(calls, dictionary).values)
+        return Coded(calls.codes.take(column, call), getattr(calls, dictionary).values)
 
     def of_caller(column: str, dictionary: str) -> Coded:
-        return Coded(getattr(callers, column).take(caller), getattr(callers, dictionary).values)
+        return Coded(callers.codes.take(column, caller), getattr(callers, dictionary).values)
 
     return Batch(
         requests=request_count,
         group=group,
-        action=Coded(calls.action.take(member), calls.actions.values),
-        resource=Coded(calls.resource.take(member), calls.resources.values),
-        principal=Coded(callers.principal.take(caller_of), callers.principals.values),
-        resource_state=Coded(calls.state.take(member), calls.states.values),
+        action=Coded(calls.members.take("action", member), calls.actions.values),
+        resource=Coded(calls.members.take("resource", member), calls.resources.values),
+        principal=Coded(callers.codes.take("principal", caller_of), callers.principals.values),
+        resource_state=Coded(calls.members.take("state", member), calls.states.values),
         context=context,
         records=record_count,
         record_class=record_class,
         record_reason=Coded(reason, calls.reasons.values),
-        is_complete=calls.is_complete.take(call).astype(np.bool_),
+        is_complete=calls.codes.take("is_complete", call).astype(np.bool_),
         event_id=rows.event_id,
         time=rows.time,
         event_source=of_call("source", "sources"),
@@ -165,10 +165,10 @@ def build(
         session=of_caller("session", "sessions"),
         region=of_caller("region", "regions"),
         account=of_caller("account", "accounts"),
-        identity=callers.requester.take(caller).astype(np.uint8),
-        outcome=calls.outcome.take(call).astype(np.uint8),
+        identity=callers.codes.take("requester", caller).astype(np.uint8),
+        outcome=calls.codes.take("outcome", call).astype(np.uint8),
         outcome_kind=of_call("kind", "kinds"),
-        outcome_explicit=calls.explicit.take(call).astype(np.uint8),
+        outcome_explicit=calls.codes.take("explicit", call).astype(np.uint8),
         files=files,
         file=rows.file,
     )
@@ -178,9 +178,9 @@ def _classes(
     rows: Rows, callers: CallerTable, calls: CallTable
 ) -> tuple[NDArray[np.uint8], Int32Array]:
     """Class and reason: a call that is mapped is partial when its caller is not known."""
-    record_class = calls.record_class.take(rows.call).astype(np.uint8)
-    reason = calls.reason.take(rows.call)
-    problem = callers.problem.take(rows.caller)
+    record_class = calls.codes.take("record_class", rows.call).astype(np.uint8)
+    reason = calls.codes.take("reason", rows.call)
+    problem = callers.codes.take("problem", rows.caller)
     is_caller_unknown = (problem >= 0) & (record_class == RecordClass.MAPPED)
     if is_caller_unknown.any():
         record_class[is_caller_unknown] = RecordClass.PARTIAL
@@ -196,8 +196,8 @@ def _time_column(
     """A key that follows from the time: its values hardly repeat, so the batch has its own list."""
     seconds = rows.time
     if key == "aws:multifactorauthage":
-        created = callers.created.take(rows.caller)
-        mfa = callers.mfa.take(rows.caller)
+        created = callers.take_created(rows.caller)
+        mfa = callers.codes.take("mfa", rows.caller)
         age = seconds - created
         is_known = (mfa == 1) & (seconds >= 0) & (created >= 0) & (age >= 0)
         numbers, state = age, np.where(mfa == ABSENT, ABSENT, UNKNOWN)

@@ -246,6 +246,29 @@ def decode_resources(raw: bytes) -> dict[str, str | None]:
     if not raw or raw == b"null":
         return {}
     try:
+        entries = _resources.decode(raw)
+    except DECODE_ERRORS:
+        return _decode_odd_resources(raw)
+    found: dict[str, str | None] = {}
+    for entry in entries:
+        arn = entry.ARN or entry.arn
+        if arn and not is_hidden(arn):
+            found.setdefault(arn, entry.accountId or None)
+    return found
+
+
+class _Resource(msgspec.Struct, gc=False):
+    ARN: str | None = None
+    arn: str | None = None
+    accountId: str | None = None
+
+
+_resources = msgspec.json.Decoder(list[_Resource])
+
+
+def _decode_odd_resources(raw: bytes) -> dict[str, str | None]:
+    """The same for a list in which some entries have another shape: these are left out."""
+    try:
         entries = msgspec.json.decode(raw)
     except DECODE_ERRORS as error:
         raise BadRecord(describe(error, "resources")) from error
@@ -253,9 +276,7 @@ def decode_resources(raw: bytes) -> dict[str, str | None]:
         raise BadRecord("`resources` has the wrong type")
     found: dict[str, str | None] = {}
     for entry in entries:
-        if not isinstance(entry, dict):
-            continue
-        arn = entry.get("ARN") or entry.get("arn")
+        arn = (entry.get("ARN") or entry.get("arn")) if isinstance(entry, dict) else None
         if isinstance(arn, str) and not is_hidden(arn):
             account = entry.get("accountId")
             found.setdefault(arn, account if isinstance(account, str) and account else None)

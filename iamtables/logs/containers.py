@@ -14,13 +14,14 @@ import os
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from itertools import chain
 from pathlib import Path
 
 import msgspec
 from msgspec import Raw
 
 from ..errors import SourceError
-from .inflate import FileFailed, FileSkipped, inflated
+from .inflate import PIECE_BYTES, FileFailed, FileSkipped, inflated
 from .options import LogOptions
 from .records import (
     DECODE_ERRORS,
@@ -94,16 +95,24 @@ def read_file(path: Path, options: LogOptions, bad: Counter[str]) -> Iterator[li
     Raises FileSkipped before the first list, FileFailed at any time.
     """
     pieces = inflated(path, options)
-    head = next(pieces, b"").removeprefix(b"\xef\xbb\xbf")
-    while not head.strip():
-        more = next(pieces, None)
-        if more is None:
-            raise FileSkipped("empty file")
-        head += more
+    head = _head(pieces)
     if _is_lines(head):
         yield from _read_lines(head, pieces, options, bad)
     else:
         yield from _read_document(head, pieces, options, bad)
+
+
+def _head(pieces: Iterator[bytes]) -> bytes:
+    """Enough of the content to tell lines from a document: the start of a second line, if any."""
+    head = next(pieces, b"").removeprefix(b"\xef\xbb\xbf")
+    while len(head) < PIECE_BYTES and not head.lstrip().partition(b"\n")[2].strip():
+        more = next(pieces, None)
+        if more is None:
+            break
+        head += more
+    if not head.strip():
+        raise FileSkipped("empty file")
+    return head
 
 
 def _is_lines(head: bytes) -> bool:
@@ -135,9 +144,9 @@ def _is_lines(head: bytes) -> bool:
 def _read_document(
     head: bytes, pieces: Iterator[bytes], options: LogOptions, bad: Counter[str]
 ) -> Iterator[list[Record]]:
-    parts = [head]
-    size = len(head)
-    for piece in pieces:
+    parts: list[bytes] = []
+    size = 0
+    for piece in chain((head,), pieces):
         parts.append(piece)
         size += len(piece)
         if size > options.max_document_bytes:
@@ -158,9 +167,11 @@ def _read_document(
     # Not the usual file, or one record of it is faulty: take it apart, record by record.
     if data.lstrip()[:1] == b"[":
         raws = _raw_list(data)
-        found = list(_unwrap_all(raws, bad, options))
+        local: Counter[str] = Counter()
+        found = list(_unwrap_all(raws, local, options))
         if not found and raws:
             raise FileSkipped("a JSON array without any CloudTrail record")
+        bad.update(local)
         yield from _chunks(found)
         return
     try:

@@ -58,7 +58,7 @@ class Caller:
             "Root", "IAMUser", "AssumedRole", "Role", "FederatedUser")
 
     @property
-    def via_service(self) -> str | None | _Unknown:
+    def via_service(self) -> str | _Unknown | None:
         """The service that called with the caller's credentials; None when nobody did."""
         if self.identity is None:
             return NOT_SHOWN

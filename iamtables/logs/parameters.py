@@ -152,9 +152,7 @@ def _collect(here: object, tags: dict[str, str | None], depth: int) -> bool:
                 return False
             for item in items:
                 tags.setdefault(item, None)
-        elif lower not in _NOT_TAGS and _TAG_WORD.search(key) and value:
-            return False
-        elif not _collect(value, tags, depth + 1):
+        elif (lower not in _NOT_TAGS and _TAG_WORD.search(key) and value) or not _collect(value, tags, depth + 1):
             return False
     return True
 

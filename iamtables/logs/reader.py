@@ -19,12 +19,12 @@ import numpy as np
 
 from ..catalogue import Catalogue, load_catalogue
 from ..errors import SourceError
+from .actions import Plan
 from .batch import Batch, KeyPlan, Rows, build
 from .calls import Call, CallMapper
 from .classes import RecordClass, Requester
 from .containers import find_files, read_file
 from .context import CALLER_KEYS, Caller, CallerKey
-from .actions import Plan
 from .duplicates import SeenIds
 from .inflate import FileFailed, FileSkipped
 from .options import LogOptions
@@ -218,7 +218,7 @@ class LogReader:
         ids = rows.event_id
         is_proper = np.fromiter(map(_ID_LENGTH.__le__, map(len, ids)), bool, len(ids))
         hashes = np.fromiter(map(hash, ids), np.int64, len(ids)).view(np.uint64)
-        account = self._callers.account_hash.take(rows.caller).view(np.uint64)
+        account = self._callers.take_account_hash(rows.caller).view(np.uint64)
         hashes ^= account * np.uint64(0x9E3779B97F4A7C15)
         keep = np.ones(len(ids), dtype=bool)
         keep[is_proper] = self._seen.add(hashes[is_proper])
@@ -332,9 +332,16 @@ class LogReader:
         """How much of the parameters can make a difference to calls of this plan."""
         if plan.verdict is not None:
             return _NO_PARAMETERS, ()
-        if plan.rule is not None or self._keys.want_parameters_of(plan.service):
+        if self._keys.want_parameters_of(plan.service):
             return _ALL_PARAMETERS, ()
         needles: list[bytes] = []
+        if plan.rule is not None:
+            if "when" not in plan.rule and "actions" not in plan.rule:
+                return _ALL_PARAMETERS, ()
+            needles += (f'"{name}"'.encode() for condition in plan.rule.get("when", ())
+                        for name in condition["has"])
+        if any(step.tail for step in plan.steps):
+            return _ALL_PARAMETERS, ()
         if self._has_resource_types(plan) or plan.passes_role:
             needles.append(b"arn:")
         if plan.passes_role:
@@ -387,7 +394,7 @@ class LogReader:
 class _Pending:
     """Records of the next batch."""
 
-    __slots__ = ("caller", "call", "counts", "event_id", "files", "time")
+    __slots__ = ("call", "caller", "counts", "event_id", "files", "time")
 
     def __init__(self) -> None:
         self.call = array("i")

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -178,16 +179,24 @@ def decode_additional(raw: bytes) -> AdditionalData | None:
 
 
 _TIME = re.compile(
-    r"(\d{4})-(\d\d)-(\d\d)[T ](\d\d):(\d\d):(\d\d)(?:\.\d+)?(?:Z|\+00:00| UTC)?", re.ASCII
+    r"(\d{4}-\d\d-\d\d)[T ]([01]\d|2[0-3]):([0-5]\d):([0-5]\d|60)"
+    r"(?:\.\d+)?(?:Z|\+00:00| UTC)?", re.ASCII
 )
+
+
+@lru_cache(maxsize=4096)
+def _day(text: str) -> int:
+    """Unix time of the start of a day `YYYY-MM-DD`; -1 when there is no such day."""
+    try:
+        return int(datetime.fromisoformat(text).replace(tzinfo=UTC).timestamp())
+    except (ValueError, OverflowError):
+        return -1
 
 
 def seconds(text: str | None) -> int:
     """Unix time of a record's UTC time stamp; -1 when there is none or it cannot be read."""
     if text is None or (match := _TIME.fullmatch(text)) is None:
         return -1
-    year, month, day, hour, minute, second = map(int, match.groups())
-    try:
-        return int(datetime(year, month, day, hour, minute, min(second, 59), tzinfo=UTC).timestamp())
-    except (ValueError, OverflowError):
-        return -1
+    day, hour, minute, second = match.groups()
+    start = _day(day)
+    return -1 if start < 0 else start + int(hour) * 3600 + int(minute) * 60 + int(second)

@@ -172,7 +172,7 @@ def _encryption_keys(asked: Asked) -> KeyValue:
     return (list(pairs) or None) if isinstance(pairs, dict) else pairs
 
 
-def _encryption_pairs(asked: Asked) -> dict[str, object] | None | _Unknown:
+def _encryption_pairs(asked: Asked) -> dict[str, object] | _Unknown | None:
     if asked.service != "kms":
         return None
     found = lookup(asked.parameters, ("encryptionContext",))

@@ -8,7 +8,8 @@ together and are dropped together when the reader starts new ones.
 from __future__ import annotations
 
 from array import array
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,21 +31,29 @@ def _key_code(dictionary: Dictionary, value: KeyValue) -> int:
     return dictionary.code(value)
 
 
-class IntColumn:
-    """An append-only column of machine integers, read through numpy without a copy of its own."""
+class IntTable:
+    """Append-only rows of int32 codes, with named columns; a column is read as one gather."""
 
-    __slots__ = ("append", "values")
+    __slots__ = ("_data", "_names", "_width", "add")
 
-    def __init__(self, kind: str = "i") -> None:
-        self.values = array(kind)
-        self.append = self.values.append
+    def __init__(self, *names: str) -> None:
+        self._names = {name: index for index, name in enumerate(names)}
+        self._width = len(names)
+        self._data = array("i")
+        self.add: Callable[[tuple[int, ...]], None] = self._data.extend
+        """Append one row. Invariant: the tuple has one number per column."""
 
-    def take(self, rows: NDArray[np.intp] | Int32Array) -> NDArray[np.int32]:
-        """int32[len(rows)], a copy. The view must not outlive this call: appending would fail."""
-        dtype = np.int32 if self.values.typecode == "i" else np.int64
-        if not self.values:
-            return np.empty(0, dtype=dtype)  # type: ignore[return-value]
-        return np.frombuffer(self.values, dtype=dtype)[rows]  # type: ignore[return-value]
+    def __len__(self) -> int:
+        return len(self._data) // self._width if self._width else 0
+
+    def take(self, name: str | int, rows: NDArray[np.integer[Any]]) -> Int32Array:
+        """int32[len(rows)], a copy. No view may outlive this call: the next `add` would fail."""
+        column = self._names[name] if isinstance(name, str) else name
+        if not self._data:
+            return np.empty(0, dtype=np.int32)
+        table = np.frombuffer(self._data, dtype=np.int32).reshape(-1, self._width)
+        taken: Int32Array = table[:, column][rows]
+        return taken
 
 
 class CallerTable:
@@ -59,17 +68,11 @@ class CallerTable:
         self.accounts = Dictionary()
         self.problems = Dictionary()
         self.key_values = [Dictionary() for _ in keys]
-        self.principal = IntColumn()
-        self.type = IntColumn()
-        self.session = IntColumn()
-        self.region = IntColumn()
-        self.account = IntColumn()
-        self.requester = IntColumn()
-        self.problem = IntColumn()
-        self.mfa = IntColumn()
-        self.created = IntColumn("q")
-        self.account_hash = IntColumn("q")
-        self.key_codes = [IntColumn() for _ in keys]
+        self.codes = IntTable(
+            "principal", "type", "session", "region", "account", "requester", "problem", "mfa")
+        self.key_codes = IntTable(*(key.spelling for key in keys))
+        self._created = array("q")
+        self._account_hash = array("q")
         self.own_user: list[str | None] = []
 
     def __len__(self) -> int:
@@ -79,23 +82,33 @@ class CallerTable:
         """The new row."""
         identity, principal = caller.identity, caller.principal
         kind = identity.type if identity is not None else None
-        self.principal.append(self.principals.optional(principal.arn))
-        self.type.append(self.types.optional(kind))
-        self.session.append(self.sessions.optional(principal.session))
-        self.region.append(self.regions.optional(caller.region))
-        self.account.append(self.accounts.optional(recipient))
-        self.requester.append(int(principal.requester))
-        self.problem.append(self.problems.optional(principal.problem))
         mfa = _mfa(caller)
-        self.mfa.append(UNKNOWN if mfa is NOT_SHOWN else 1 if mfa == "true" else ABSENT)
+        self.codes.add((
+            self.principals.optional(principal.arn),
+            self.types.optional(kind),
+            self.sessions.optional(principal.session),
+            self.regions.optional(caller.region),
+            self.accounts.optional(recipient),
+            int(principal.requester),
+            self.problems.optional(principal.problem),
+            UNKNOWN if mfa is NOT_SHOWN else 1 if mfa == "true" else ABSENT,
+        ))
         attributes = caller.attributes
-        self.created.append(seconds(attributes.creationDate if attributes is not None else None))
-        self.account_hash.append(hash(recipient))
-        for key, dictionary, codes in zip(self.keys, self.key_values, self.key_codes, strict=True):
-            codes.append(_key_code(dictionary, key.read(caller)))
+        self._created.append(seconds(attributes.creationDate if attributes is not None else None))
+        self._account_hash.append(hash(recipient))
+        self.key_codes.add(tuple(
+            _key_code(dictionary, key.read(caller))
+            for key, dictionary in zip(self.keys, self.key_values, strict=True)))
         is_user = kind == "IAMUser" and principal.requester == Requester.ROLE_OR_USER
         self.own_user.append(principal.arn if is_user else None)
         return len(self.own_user) - 1
+
+    def take_created(self, rows: Int32Array) -> NDArray[np.int64]:
+        """Start of the session in Unix seconds, or -1."""
+        return np.frombuffer(self._created, dtype=np.int64)[rows]
+
+    def take_account_hash(self, rows: Int32Array) -> NDArray[np.int64]:
+        return np.frombuffer(self._account_hash, dtype=np.int64)[rows]
 
 
 class CallTable:
@@ -112,54 +125,47 @@ class CallTable:
         self.resources = Dictionary()
         self.states = Dictionary()
         self.services = Dictionary()
+        self.action_services: list[int] = []
         self.key_values = [Dictionary() for _ in keys]
-        self.record_class = IntColumn()
-        self.reason = IntColumn()
-        self.is_complete = IntColumn()
-        self.outcome = IntColumn()
-        self.kind = IntColumn()
-        self.explicit = IntColumn()
-        self.source = IntColumn()
-        self.name = IntColumn()
-        self.error = IntColumn()
-        self.first_member = IntColumn()
-        self.member_count = IntColumn()
-        self.action = IntColumn()
-        self.resource = IntColumn()
-        self.state = IntColumn()
-        self.service = IntColumn()
-        self.key_codes = [IntColumn() for _ in keys]
-        self._count = 0
+        self.codes = IntTable("source", "name", "error", "record_class", "reason", "is_complete",
+                              "outcome", "kind", "explicit", "first_member", "member_count")
+        self.members = IntTable("action", "resource", "state", "service")
+        self.key_codes = IntTable(*(key.spelling for key in keys))
 
     def __len__(self) -> int:
-        return self._count
+        return len(self.codes)
 
     @property
     def size(self) -> int:
-        return self._count + len(self.action.values)
+        return len(self.codes) + len(self.members)
 
     def add(self, source: str, name: str, error: str | None, call: MappedCall) -> int:
         """The new row."""
-        outcome = call.outcome
-        self.source.append(self.sources.code(source))
-        self.name.append(self.names.code(name))
-        self.error.append(self.errors.optional(error or None))
-        self.record_class.append(int(call.record_class))
-        self.reason.append(self.reasons.optional(call.reason))
-        self.is_complete.append(int(call.is_complete))
-        self.outcome.append(int(outcome.outcome))
-        self.kind.append(self.kinds.optional(outcome.kind))
-        self.explicit.append(0 if outcome.is_explicit is None else 1 + outcome.is_explicit)
-        self.first_member.append(len(self.action.values))
-        self.member_count.append(len(call.members))
-        for member in call.members:
-            self.action.append(self.actions.code(member.action))
-            self.resource.append(self.resources.optional(member.resource))
-            self.state.append(self.states.code(member.state))
-            self.service.append(self.services.code(member.action.partition(":")[0]))
-            for dictionary, codes, value in zip(
-                self.key_values, self.key_codes, member.keys, strict=True
-            ):
-                codes.append(_key_code(dictionary, value))
-        self._count += 1
-        return self._count - 1
+        outcome, members = call.outcome, call.members
+        row = len(self.codes)
+        self.codes.add((
+            self.sources.code(source),
+            self.names.code(name),
+            self.errors.optional(error or None),
+            int(call.record_class),
+            self.reasons.optional(call.reason),
+            call.is_complete,
+            int(outcome.outcome),
+            self.kinds.optional(outcome.kind),
+            0 if outcome.is_explicit is None else 1 + outcome.is_explicit,
+            len(self.members),
+            len(members),
+        ))
+        for member in members:
+            action = self.actions.code(member.action)
+            if action == len(self.action_services):
+                self.action_services.append(self.services.code(member.action.partition(":")[0]))
+            self.members.add((
+                action,
+                self.resources.optional(member.resource),
+                self.states.code(member.state),
+                self.action_services[action],
+            ))
+            if member.keys:
+                self.key_codes.add(tuple(map(_key_code, self.key_values, member.keys)))
+        return row

@@ -1,0 +1,731 @@
+"""Hand-checked records, section by section of docs/spec/cloudtrail.md."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from iamtables.logs import LogOptions, RecordClass, Requester
+from log_records import ACCOUNT, ROLE, ROLE_IDENTITY, SERVICE_IDENTITY, USER, read_one, record
+
+MAPPED, PARTIAL, NO_ACTION, NOT_A_CALL, UNMAPPED = RecordClass
+
+
+# -- section 2: is it a call at all? -----------------------------------------------------------
+
+
+@pytest.mark.parametrize(("event_type", "category", "source", "name", "expected"), [
+    ("AwsServiceEvent", None, "kms", "RotateKey", NOT_A_CALL),
+    ("AwsConsoleSignIn", None, "signin", "ConsoleLogin", NOT_A_CALL),
+    ("AwsApiCall", None, "signin", "SwitchRole", NOT_A_CALL),
+    ("AwsCloudTrailInsight", "Insight", "ec2", "RunInstances", NOT_A_CALL),
+    ("AwsApiCall", "Aggregated", "s3", "GetObject", NOT_A_CALL),
+    ("AwsConsoleAction", None, "billingconsole", "GetAlternateContact", UNMAPPED),
+    ("AwsConsoleAction", None, "iam", "ListUsers", MAPPED),
+    ("AwsApiCall", None, "s3", "GetStorageLensDashboardDataInternal", UNMAPPED),
+    ("AwsApiCall", None, "iam", "NotCreateUser", UNMAPPED),
+    ("AwsApiCall", None, "nosuchservice", "ListThings", UNMAPPED),
+    ("SomethingNew", None, "iam", "ListUsers", UNMAPPED),
+    (..., None, "iam", "ListUsers", MAPPED),
+])
+def test_what_is_a_call(tmp_path: Path, event_type: Any, category: str | None, source: str,
+                        name: str, expected: RecordClass) -> None:
+    seen = read_one(tmp_path, record(source, name, eventType=event_type, eventCategory=category))
+    assert seen.record_class == expected
+    assert bool(seen.requests) == (expected <= PARTIAL)
+    assert bool(seen.reason) == (expected != MAPPED)
+
+
+def test_a_call_denied_at_the_endpoint_names_the_endpoint_policy(tmp_path: Path) -> None:
+    seen = read_one(tmp_path, record(
+        "kms", "ListKeys", eventType="AwsVpceEvent", eventCategory="NetworkActivity",
+        errorCode="VpceAccessDenied", errorMessage="The request was denied"))
+    assert (seen.actions, seen.outcome, seen.kind) == (["kms:ListKeys"], 2, "VPC endpoint policy")
+
+
+# -- section 3.1: event source -> prefix --------------------------------------------------------
+
+
+@pytest.mark.parametrize(("source", "name", "action"), [
+    ("monitoring", "DescribeAlarms", "cloudwatch:DescribeAlarms"),
+    ("email", "ListIdentities", "ses:ListIdentities"),
+    ("tagging", "GetResources", "tag:GetResources"),
+    ("streams.dynamodb", "ListStreams", "dynamodb:ListStreams"),
+    ("models-v2-lex", "ListBots", "lex:ListBots"),
+    ("servicecatalog-appregistry", "ListApplications", "servicecatalog:ListApplications"),
+    ("iam", "ListUsers", "iam:ListUsers"),
+])
+def test_event_sources_lead_to_prefixes(tmp_path: Path, source: str, name: str,
+                                        action: str) -> None:
+    assert read_one(tmp_path, record(source, name)).actions == [action]
+
+
+@pytest.mark.parametrize("suffix", ["amazonaws.com", "amazonaws.com.cn", "c2s.ic.gov"])
+def test_partitions_have_their_own_suffix(tmp_path: Path, suffix: str) -> None:
+    made = record("ec2", "DescribeVpcs", eventSource=f"ec2.{suffix}")
+    assert read_one(tmp_path, made).actions == ["ec2:DescribeVpcs"]
+
+
+def test_the_spelling_is_the_catalogues(tmp_path: Path) -> None:
+    assert read_one(tmp_path, record("iam", "listusers")).actions == ["iam:ListUsers"]
+
+
+# -- section 3.2: event name -> actions ---------------------------------------------------------
+
+
+@pytest.mark.parametrize(("service", "name", "parameters", "actions"), [
+    ("lambda", "ListFunctions20150331", {}, ["lambda:ListFunctions"]),
+    ("lambda", "GetFunctionConfiguration20150331v2", {}, ["lambda:GetFunctionConfiguration"]),
+    ("lambda", "Invoke", {}, ["lambda:InvokeFunction"]),
+    ("lambda", "InvokeExecution", {}, ["lambda:InvokeFunctionUrl"]),
+    ("cloudfront", "UpdateDistribution2016_11_25", {}, ["cloudfront:UpdateDistribution"]),
+    ("cloudfront", "ListDistributions2020_05_31", {}, ["cloudfront:ListDistributions"]),
+    ("elasticbeanstalk", "DescribeEnvironments", {}, ["elasticbeanstalk:DescribeEnvironments"]),
+    ("access-analyzer", "ListFindings", {}, ["access-analyzer:ListFindings"]),
+    ("s3", "ListBuckets", {}, ["s3:ListAllMyBuckets"]),
+    ("s3", "ListObjectsV2", {}, ["s3:ListBucket"]),
+    ("s3", "HeadBucket", {}, ["s3:ListBucket"]),
+    ("s3", "ListObjectVersions", {}, ["s3:ListBucketVersions"]),
+    ("s3", "ListParts", {}, ["s3:ListMultipartUploadParts"]),
+    ("s3", "HeadObject", {"key": "k"}, ["s3:GetObject"]),
+    ("s3", "HeadObject", {"key": "k", "versionId": "3"}, ["s3:GetObjectVersion"]),
+    ("s3", "GetObject", {"key": "k"}, ["s3:GetObject"]),
+    ("s3", "GetObject", {"key": "k", "versionId": "3"}, ["s3:GetObjectVersion"]),
+    ("s3", "GetObjectTagging", {"versionId": "3"}, ["s3:GetObjectVersionTagging"]),
+    ("s3", "GetObjectAcl", {"versionId": "3"}, ["s3:GetObjectVersionAcl"]),
+    ("s3", "GetObjectAttributes", {}, ["s3:GetObject", "s3:GetObjectAttributes"]),
+    ("s3", "DeleteObject", {"versionId": "3"}, ["s3:DeleteObjectVersion"]),
+    ("s3", "DeleteObjects", {}, ["s3:DeleteObject"]),
+    ("s3", "CreateMultipartUpload", {}, ["s3:PutObject"]),
+    ("s3", "UploadPart", {}, ["s3:PutObject"]),
+    ("s3", "CompleteMultipartUpload", {}, ["s3:PutObject"]),
+    ("s3", "SelectObjectContent", {}, ["s3:GetObject"]),
+    ("s3", "PutObject", {"x-amz-acl": "private"}, ["s3:PutObject", "s3:PutObjectAcl"]),
+    ("s3", "PutObject", {"x-amz-tagging": "a=b"}, ["s3:PutObject", "s3:PutObjectTagging"]),
+    ("s3", "PutObject", {"x-amz-object-lock-mode": "GOVERNANCE"},
+     ["s3:PutObject", "s3:PutObjectRetention"]),
+    ("s3", "CopyObject", {"x-amz-acl": "private"},
+     ["s3:GetObject", "s3:PutObject", "s3:PutObjectAcl"]),
+    ("s3", "GetBucketLifecycle", {}, ["s3:GetLifecycleConfiguration"]),
+    ("s3", "DeleteBucketLifecycle", {}, ["s3:PutLifecycleConfiguration"]),
+    ("s3", "DeleteBucketEncryption", {}, ["s3:PutEncryptionConfiguration"]),
+    ("s3", "DeleteBucketReplication", {}, ["s3:PutReplicationConfiguration"]),
+    ("s3", "DeleteBucketCors", {}, ["s3:PutBucketCORS"]),
+    ("s3", "DeleteBucketTagging", {}, ["s3:PutBucketTagging"]),
+    ("s3", "ListBucketInventoryConfigurations", {}, ["s3:GetInventoryConfiguration"]),
+    ("s3", "DeleteBucketMetricsConfiguration", {}, ["s3:PutMetricsConfiguration"]),
+    ("s3", "GetBucketAccelerateConfiguration", {}, ["s3:GetAccelerateConfiguration"]),
+    ("s3", "GetPublicAccessBlock", {"bucketName": "b"}, ["s3:GetBucketPublicAccessBlock"]),
+    ("s3", "DeletePublicAccessBlock", {"accountId": "1"}, ["s3:PutAccountPublicAccessBlock"]),
+    ("s3", "DeleteBucketPublicAccessBlock", {}, ["s3:PutBucketPublicAccessBlock"]),
+    ("s3", "GetObjectLockConfiguration", {}, ["s3:GetBucketObjectLockConfiguration"]),
+    ("s3", "DeleteBucketOwnershipControls", {}, ["s3:PutBucketOwnershipControls"]),
+    ("s3", "GetBucketVersioning", {}, ["s3:GetBucketVersioning"]),
+    ("s3", "GetObject", {"bucketName": "b--euw1-az1--x-s3", "key": "k"},
+     ["s3express:CreateSession"]),
+    ("apigateway", "CreateStage", {}, ["apigateway:POST"]),
+    ("apigateway", "UpdateRestApi", {}, ["apigateway:PATCH"]),
+    ("apigateway", "PutRestApi", {}, ["apigateway:PUT"]),
+    ("apigateway", "GetRestApis", {}, ["apigateway:GET"]),
+    ("apigateway", "FlushStageCache", {}, ["apigateway:DELETE"]),
+    ("dynamodb", "TransactGetItems", {}, ["dynamodb:GetItem"]),
+    ("dynamodb", "TransactWriteItems",
+     {"transactItems": [{"put": {}}, {"delete": {}}, {"put": {}}]},
+     ["dynamodb:PutItem", "dynamodb:DeleteItem"]),
+    ("dynamodb", "ExecuteStatement", {"statement": "select * from t"},
+     ["dynamodb:PartiQLSelect"]),
+    ("sqs", "SendMessageBatch", {}, ["sqs:SendMessage"]),
+    ("sns", "PublishBatch", {}, ["sns:Publish"]),
+    ("kms", "ReEncrypt", {}, ["kms:ReEncryptFrom", "kms:ReEncryptTo"]),
+    ("bedrock-runtime", "Converse", {}, ["bedrock:InvokeModel"]),
+    ("bedrock", "ConverseStream", {}, ["bedrock:InvokeModelWithResponseStream"]),
+    ("budgets", "DescribeBudgets", {}, ["budgets:ViewBudget"]),
+    ("budgets", "CreateBudget", {}, ["budgets:ModifyBudget"]),
+    ("cassandra", "UpdateTable", {}, ["cassandra:Alter"]),
+    ("timestream", "Query", {}, ["timestream:Select"]),
+    ("cloudfront", "CreateDistributionWithTags2020_05_31", {},
+     ["cloudfront:CreateDistribution", "cloudfront:TagResource"]),
+    ("sts", "AssumeRole", {"roleArn": ROLE}, ["sts:AssumeRole"]),
+    ("sts", "AssumeRole", {"roleArn": ROLE, "tags": [{"key": "a", "value": "b"}]},
+     ["sts:AssumeRole", "sts:TagSession"]),
+    ("sts", "AssumeRole", {"roleArn": ROLE, "sourceIdentity": "x"},
+     ["sts:AssumeRole", "sts:SetSourceIdentity"]),
+    ("ec2", "CreateVpc", {"tagSpecificationSet": {"items": [
+        {"resourceType": "vpc", "tags": [{"key": "a", "value": "b"}]}]}},
+     ["ec2:CreateVpc", "ec2:CreateTags"]),
+    ("iam", "CreateRole", {"roleName": "r", "tags": [{"key": "a", "value": "b"}]},
+     ["iam:CreateRole", "iam:TagRole"]),
+    ("lambda", "CreateFunction20150331", {"role": ROLE}, ["lambda:CreateFunction", "iam:PassRole"]),
+])
+def test_event_names_lead_to_actions(tmp_path: Path, service: str, name: str,
+                                     parameters: dict[str, Any], actions: list[str]) -> None:
+    seen = read_one(tmp_path, record(service, name, requestParameters=parameters))
+    assert list(dict.fromkeys(seen.actions)) == actions
+
+
+@pytest.mark.parametrize("name", ["ListFindingsV2", "ListDomainNamesV2"])
+def test_a_version_in_a_name_is_not_a_date(tmp_path: Path, name: str) -> None:
+    assert read_one(tmp_path, record("iam", name)).record_class == UNMAPPED
+
+
+@pytest.mark.parametrize("parameters", [
+    {"statement": "HIDDEN_DUE_TO_SECURITY_REASONS"}, {"statement": "***"}, {}, None,
+])
+def test_a_hidden_statement_leaves_the_call_unmapped(tmp_path: Path, parameters: Any) -> None:
+    seen = read_one(tmp_path, record("dynamodb", "ExecuteStatement", requestParameters=parameters))
+    assert seen.record_class == UNMAPPED
+    assert seen.reason == "what `dynamodb:ExecuteStatement` did is not recorded"
+
+
+def test_unlisted_actions_are_taken_only_when_asked(tmp_path: Path) -> None:
+    made = record("iam", "BrandNewCall")
+    assert read_one(tmp_path, made).record_class == UNMAPPED
+    seen = read_one(tmp_path, made, options=LogOptions(unlisted_actions=True))
+    assert seen.requests == [("iam:BrandNewCall", None, "unknown")]
+    assert seen.record_class == PARTIAL
+
+
+# -- section 3.3: no IAM action -----------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("service", "name"), [
+    ("sts", "GetCallerIdentity"), ("sts", "GetSessionToken"), ("dynamodb", "DescribeEndpoints"),
+    ("cognito-idp", "InitiateAuth"), ("cognito-identity", "GetId"), ("sso", "GetRoleCredentials"),
+    ("sso-oauth", "CreateToken"),
+])
+def test_calls_that_need_no_permission(tmp_path: Path, service: str, name: str) -> None:
+    seen = read_one(tmp_path, record(service, name))
+    assert seen.record_class == NO_ACTION
+    assert seen.requests == []
+
+
+# -- section 4: resources -----------------------------------------------------------------------
+
+OBJECT = {"type": "AWS::S3::Object", "ARN": "arn:aws:s3:::data/a/b.txt"}
+BUCKET = {"type": "AWS::S3::Bucket", "ARN": "arn:aws:s3:::data", "accountId": ACCOUNT}
+
+
+@pytest.mark.parametrize(("name", "resource"), [
+    ("GetObject", "arn:aws:s3:::data/a/b.txt"),
+    ("ListObjects", "arn:aws:s3:::data"),
+    ("GetBucketPolicy", "arn:aws:s3:::data"),
+])
+def test_the_templates_of_the_action_choose_among_the_resources(
+    tmp_path: Path, name: str, resource: str
+) -> None:
+    seen = read_one(tmp_path, record("s3", name, resources=[OBJECT, BUCKET]))
+    assert seen.resources == [resource]
+    assert seen.requests[0][2] == "given"
+    assert seen.record_class == MAPPED
+
+
+def test_an_action_without_resource_types_is_checked_on_the_star(tmp_path: Path) -> None:
+    seen = read_one(tmp_path, record("s3", "ListBuckets", resources=[BUCKET]))
+    assert seen.requests == [("s3:ListAllMyBuckets", "*", "star")]
+    assert seen.record_class == MAPPED
+
+
+def test_entries_without_a_type_or_in_lower_case_count_too(tmp_path: Path) -> None:
+    parameter = f"arn:aws:ssm:eu-west-1:{ACCOUNT}:parameter/a/b"
+    for entry in ({"ARN": parameter, "accountId": ACCOUNT}, {"arn": parameter}):
+        seen = read_one(tmp_path, record("ssm", "GetParameter", resources=[entry]))
+        assert seen.resources == [parameter]
+
+
+def test_a_prefix_is_not_a_resource(tmp_path: Path) -> None:
+    seen = read_one(tmp_path, record("s3", "ListObjects", resources=[
+        {"type": "AWS::S3::Object", "ARNPrefix": "arn:aws:s3:::data/"}, BUCKET]))
+    assert seen.resources == ["arn:aws:s3:::data"]
+
+
+def test_several_resources_of_one_call_are_several_requests(tmp_path: Path) -> None:
+    topics = [f"arn:aws:ssm:eu-west-1:{ACCOUNT}:parameter/{name}" for name in "abc"]
+    seen = read_one(tmp_path, record("ssm", "GetParameters",
+                                     resources=[{"ARN": arn} for arn in topics]))
+    assert seen.resources == topics
+    assert seen.batch.group.tolist() == [0, 0, 0]
+
+
+@pytest.mark.parametrize(("service", "name", "parameter", "resource"), [
+    ("sns", "Publish", "topicArn", f"arn:aws:sns:eu-west-1:{ACCOUNT}:alarms"),
+    ("sts", "AssumeRole", "roleArn", ROLE),
+    ("secretsmanager", "GetSecretValue", "secretId",
+     f"arn:aws:secretsmanager:eu-west-1:{ACCOUNT}:secret:db-a1b2c3"),
+    ("lambda", "GetFunction20150331v2", "functionName",
+     f"arn:aws:lambda:eu-west-1:{ACCOUNT}:function:f"),
+    ("states", "DescribeStateMachine", "stateMachineArn",
+     f"arn:aws:states:eu-west-1:{ACCOUNT}:stateMachine:m"),
+])
+def test_an_arn_among_the_parameters_that_fits_is_the_resource(
+    tmp_path: Path, service: str, name: str, parameter: str, resource: str
+) -> None:
+    seen = read_one(tmp_path, record(service, name, requestParameters={parameter: resource}))
+    assert seen.requests[0][1:] == (resource, "param")
+    assert seen.record_class == MAPPED
+
+
+@pytest.mark.parametrize(("service", "name", "parameters"), [
+    ("iam", "AttachRolePolicy", {"roleName": "r", "policyArn": "arn:aws:iam::aws:policy/P"}),
+    ("iam", "GetRole", {"roleName": "worker"}),
+    ("rds", "DescribeDBInstances", {"filters": [
+        {"name": "x", "values": [f"arn:aws:rds:eu-west-1:{ACCOUNT}:db:d"]}]}),
+    ("s3", "PutBucketPolicy", {"bucketPolicy": {"policy": "arn:aws:s3:::data"}}),
+    ("secretsmanager", "GetSecretValue", {"secretId": "db"}),
+    ("iam", "GetRole", None),
+])
+def test_names_and_other_arns_are_never_made_into_a_resource(
+    tmp_path: Path, service: str, name: str, parameters: Any
+) -> None:
+    seen = read_one(tmp_path, record(service, name, requestParameters=parameters))
+    assert seen.resources == [None]
+    assert seen.requests[0][2] == "unknown"
+    assert (seen.record_class, seen.reason) == (PARTIAL, "the resource is not recorded")
+
+
+def test_a_required_type_that_is_missing_is_an_unknown_member(tmp_path: Path) -> None:
+    vpc = f"arn:aws:ec2:eu-west-1:{ACCOUNT}:vpc/vpc-1"
+    seen = read_one(tmp_path, record("ec2", "AssociateDhcpOptions", resources=[{"ARN": vpc}]))
+    assert seen.resources == [vpc, None]
+    assert (seen.record_class, seen.reason) == (PARTIAL, "a further resource is not recorded")
+
+
+def test_batches_of_keys_have_unknown_resources(tmp_path: Path) -> None:
+    seen = read_one(tmp_path, record("s3", "DeleteObjects", resources=[BUCKET, OBJECT]))
+    assert seen.requests == [("s3:DeleteObject", None, "unknown")]
+    assert seen.record_class == PARTIAL
+
+
+def test_a_copy_has_its_source_and_its_target(tmp_path: Path) -> None:
+    seen = read_one(tmp_path, record(
+        "s3", "CopyObject",
+        requestParameters={"bucketName": "to", "key": "k/2", "x-amz-copy-source": "/from/k%201"},
+        resources=[{"ARN": "arn:aws:s3:::to/k/2"}, {"ARN": "arn:aws:s3:::from/k 1"},
+                   {"ARN": "arn:aws:s3:::to"}, {"ARN": "arn:aws:s3:::from"}]))
+    assert [request[:2] for request in seen.requests] == [
+        ("s3:GetObject", "arn:aws:s3:::from/k 1"), ("s3:PutObject", "arn:aws:s3:::to/k/2")]
+    assert seen.record_class == MAPPED
+
+
+def test_re_encryption_tells_its_two_keys_apart(tmp_path: Path) -> None:
+    keys = [f"arn:aws:kms:eu-west-1:{ACCOUNT}:key/{n}" for n in ("aaa", "bbb")]
+    seen = read_one(tmp_path, record(
+        "kms", "ReEncrypt", requestParameters={"sourceKeyId": "bbb", "destinationKeyId": keys[0]},
+        resources=[{"ARN": arn} for arn in keys]))
+    assert [request[:2] for request in seen.requests] == [
+        ("kms:ReEncryptFrom", keys[1]), ("kms:ReEncryptTo", keys[0])]
+
+
+@pytest.mark.parametrize("parameters", [None, {}, {"marker": "x"}])
+def test_a_call_about_oneself_is_on_the_own_user(tmp_path: Path, parameters: Any) -> None:
+    seen = read_one(tmp_path, record("iam", "GetUser", requestParameters=parameters))
+    assert seen.requests == [("iam:GetUser", USER, "self")]
+
+
+@pytest.mark.parametrize("fields", [
+    {"requestParameters": {"userName": "bob"}},
+    {"requestParameters": None, "errorCode": "ThrottlingException"},
+    {"requestParameters": None, "userIdentity": ROLE_IDENTITY},
+])
+def test_what_is_not_about_oneself(tmp_path: Path, fields: dict[str, Any]) -> None:
+    assert read_one(tmp_path, record("iam", "ListAccessKeys", **fields)).resources == [None]
+
+
+def test_alternatives_among_required_types_need_only_one(tmp_path: Path) -> None:
+    model = "arn:aws:bedrock:eu-west-1::foundation-model/m"
+    seen = read_one(tmp_path, record("bedrock", "InvokeModel", resources=[{"ARN": model}]))
+    assert (seen.resources, seen.record_class) == ([model], MAPPED)
+
+
+def test_an_inference_profile_stands_for_models_that_are_not_recorded(tmp_path: Path) -> None:
+    profile = f"arn:aws:bedrock:eu-west-1:{ACCOUNT}:inference-profile/eu.m"
+    seen = read_one(tmp_path, record("bedrock", "InvokeModel",
+                                     requestParameters={"modelId": profile}))
+    assert seen.resources == [profile, None]
+    assert seen.record_class == PARTIAL
+
+
+def test_a_role_passed_by_arn_is_a_request_of_its_own(tmp_path: Path) -> None:
+    function = f"arn:aws:lambda:eu-west-1:{ACCOUNT}:function:f"
+    seen = read_one(tmp_path, record(
+        "lambda", "CreateFunction20150331",
+        requestParameters={"functionName": function, "role": ROLE}), keys=["iam:PassedToService"])
+    assert seen.requests == [("lambda:CreateFunction", function, "param"),
+                             ("iam:PassRole", ROLE, "param")]
+    assert [context["iam:PassedToService"] for context in seen.context] == [
+        None, "lambda.amazonaws.com"]
+    assert seen.record_class == MAPPED
+
+
+def test_a_role_behind_an_instance_profile_leaves_the_call_incomplete(tmp_path: Path) -> None:
+    seen = read_one(tmp_path, record("ec2", "RunInstances", requestParameters={
+        "iamInstanceProfile": {"name": "web"}}))
+    assert not seen.is_complete
+    assert seen.record_class == PARTIAL
+
+
+def test_tags_of_a_service_whose_tagging_action_is_not_known(tmp_path: Path) -> None:
+    repository = f"arn:aws:codecommit:eu-west-1:{ACCOUNT}:r"
+    made = record("codecommit", "CreateRepository", resources=[{"ARN": repository}],
+                  requestParameters={"tags": {"a": "b"}})
+    seen = read_one(tmp_path, made)
+    assert (seen.record_class, seen.is_complete) == (PARTIAL, False)
+    made["requestParameters"] = {"tags": {}}
+    assert read_one(tmp_path, made).record_class == MAPPED
+
+
+# -- section 5: principals ----------------------------------------------------------------------
+
+
+def identity(kind: str | None, **fields: Any) -> dict[str, Any]:
+    return {"type": kind, "accountId": ACCOUNT, **fields}
+
+
+ROOT = f"arn:aws:iam::{ACCOUNT}:root"
+FEDERATED = f"arn:aws:sts::{ACCOUNT}:federated-user/bob"
+
+
+@pytest.mark.parametrize(("who", "principal", "requester", "expected"), [
+    (identity("Root", arn=ROOT), ROOT, Requester.ROOT, MAPPED),
+    (identity("IAMUser", arn=USER), USER, Requester.ROLE_OR_USER, MAPPED),
+    (identity("IAMUser"), None, Requester.ROLE_OR_USER, PARTIAL),
+    (ROLE_IDENTITY, ROLE, Requester.ROLE_OR_USER, MAPPED),
+    ({**ROLE_IDENTITY, "sessionContext": {"sessionIssuer": {}}}, None,
+     Requester.ROLE_OR_USER, PARTIAL),
+    ({**ROLE_IDENTITY, "sessionContext": None}, None, Requester.ROLE_OR_USER, PARTIAL),
+    (identity("Role", arn=ROLE), ROLE, Requester.ROLE_OR_USER, MAPPED),
+    (identity("FederatedUser", arn=FEDERATED,
+              sessionContext={"sessionIssuer": {"type": "IAMUser", "arn": USER}}),
+     USER, Requester.ROLE_OR_USER, MAPPED),
+    (identity("FederatedUser", arn=FEDERATED,
+              sessionContext={"sessionIssuer": {"type": "Root", "arn": ROOT}}),
+     ROOT, Requester.ROOT, MAPPED),
+    (identity("SAMLUser", identityProvider="arn:aws:iam::1:saml-provider/p"),
+     "arn:aws:iam::1:saml-provider/p", Requester.FEDERATED_PROVIDER, MAPPED),
+    (identity("WebIdentityUser", identityProvider="accounts.google.com"), "accounts.google.com",
+     Requester.FEDERATED_PROVIDER, MAPPED),
+    (identity("IdentityCenterUser", onBehalfOf={"userId": "u"}), None, Requester.UNKNOWN, PARTIAL),
+    (identity("Directory"), None, Requester.UNKNOWN, PARTIAL),
+    (identity("AWSAccount", principalId="AIDAOTHER"), None, Requester.OTHER_ACCOUNT, PARTIAL),
+    ({"type": "AWSAccount", "principalId": "", "accountId": "ANONYMOUS_PRINCIPAL"}, None,
+     Requester.ANONYMOUS, MAPPED),
+    (SERVICE_IDENTITY, "config.amazonaws.com", Requester.SERVICE, MAPPED),
+    ({"accountId": ACCOUNT, "invokedBy": "ec2.amazonaws.com"}, "ec2.amazonaws.com",
+     Requester.SERVICE, MAPPED),
+    (identity("Root", arn=ROOT, invokedBy="autoscaling.amazonaws.com"), ROOT, Requester.ROOT,
+     MAPPED),
+    ({**identity("IAMUser", arn="arn:aws:iam::999999999999:user/x"), "accountId": "999999999999"},
+     "arn:aws:iam::999999999999:user/x", Requester.OTHER_ACCOUNT, MAPPED),
+    (identity("Unknown"), None, Requester.UNKNOWN, PARTIAL),
+    ({}, None, Requester.UNKNOWN, PARTIAL),
+    (None, None, Requester.UNKNOWN, PARTIAL),
+])
+def test_the_principal_whose_policies_apply(
+    tmp_path: Path, who: Any, principal: str | None, requester: Requester, expected: RecordClass
+) -> None:
+    seen = read_one(tmp_path, record("iam", "ListUsers", userIdentity=who))
+    assert (seen.principal, seen.requester, seen.record_class) == (principal, requester, expected)
+    assert (seen.reason is None) == (expected == MAPPED)
+
+
+def test_the_session_name_is_kept(tmp_path: Path) -> None:
+    seen = read_one(tmp_path, record("iam", "ListUsers", userIdentity=ROLE_IDENTITY))
+    assert seen.batch.session.value(0) == "s1"
+    assert seen.batch.principal_type.value(0) == "AssumedRole"
+
+
+# -- section 6: context keys in three states ----------------------------------------------------
+
+VIA_FORMATION = {**ROLE_IDENTITY, "invokedBy": "cloudformation.amazonaws.com"}
+VIA_CONFIG = {**ROLE_IDENTITY, "invokedBy": "config.amazonaws.com"}
+VIA_INTERNAL = {**ROLE_IDENTITY, "invokedBy": "AWS Internal"}
+WITH_MFA = {**ROLE_IDENTITY, "sessionContext": {
+    **ROLE_IDENTITY["sessionContext"],
+    "attributes": {"creationDate": "2026-01-02T03:00:00Z", "mfaAuthenticated": "true"}}}
+FROM_INSTANCE = {**ROLE_IDENTITY, "arn": f"arn:aws:sts::{ACCOUNT}:assumed-role/worker/i-0abc",
+                 "sessionContext": {**ROLE_IDENTITY["sessionContext"], "ec2RoleDelivery": "2.0"}}
+
+
+@pytest.mark.parametrize(("key", "fields", "expected"), [
+    ("aws:CurrentTime", {}, "2026-01-02T03:04:05Z"),
+    ("aws:EpochTime", {}, "1767323045"),
+    ("aws:CurrentTime", {"eventTime": ...}, ...),
+    ("aws:CurrentTime", {"eventTime": ..., "@timestamp": "2026-01-02T03:04:05.000Z"},
+     "2026-01-02T03:04:05Z"),
+    ("aws:SourceIp", {}, "198.51.100.7"),
+    ("aws:SourceIp", {"sourceIPAddress": "2001:DB8::1"}, "2001:db8::1"),
+    ("aws:SourceIp", {"sourceIPAddress": "cloudformation.amazonaws.com"}, ...),
+    ("aws:SourceIp", {"sourceIPAddress": "AWS Internal"}, ...),
+    ("aws:SourceIp", {"sourceIPAddress": ...}, ...),
+    ("aws:SourceIp", {"vpcEndpointId": "vpce-1", "sourceIPAddress": "10.0.0.1"}, None),
+    ("aws:VpcSourceIp", {"vpcEndpointId": "vpce-1", "sourceIPAddress": "10.0.0.1"}, "10.0.0.1"),
+    ("aws:VpcSourceIp", {}, None),
+    ("aws:SourceVpce", {"vpcEndpointId": "vpce-1"}, "vpce-1"),
+    ("aws:SourceVpce", {}, None),
+    ("aws:SourceVpce", {"sourceIPAddress": "AWS Internal"}, ...),
+    ("aws:VpceAccount", {"vpcEndpointId": "vpce-1", "vpcEndpointAccountId": "1"}, "1"),
+    ("aws:VpceAccount", {"vpcEndpointId": "vpce-1"}, ...),
+    ("aws:UserAgent", {}, "aws-cli/2"),
+    ("aws:UserAgent", {"userAgent": "[aws-sdk-java/2]"}, "aws-sdk-java/2"),
+    ("aws:UserAgent", {"userAgent": "cloudformation.amazonaws.com"}, ...),
+    ("aws:UserAgent", {"userAgent": "very long...(truncated)"}, ...),
+    ("aws:RequestedRegion", {}, "eu-west-1"),
+    ("aws:RequestedRegion", {"awsRegion": ...}, ...),
+    ("aws:MultiFactorAuthPresent", {}, None),
+    ("aws:MultiFactorAuthPresent", {"userIdentity": ROLE_IDENTITY}, "false"),
+    ("aws:MultiFactorAuthPresent", {"userIdentity": WITH_MFA}, "true"),
+    ("aws:MultiFactorAuthPresent", {"userIdentity": None}, ...),
+    ("aws:MultiFactorAuthAge", {"userIdentity": WITH_MFA}, "245"),
+    ("aws:MultiFactorAuthAge", {"userIdentity": ROLE_IDENTITY}, None),
+    ("aws:MultiFactorAuthAge", {}, None),
+    ("aws:TokenIssueTime", {"userIdentity": ROLE_IDENTITY}, "2026-01-02T03:00:00Z"),
+    ("aws:TokenIssueTime", {}, None),
+    ("aws:PrincipalArn", {}, USER),
+    ("aws:PrincipalArn", {"userIdentity": ROLE_IDENTITY}, ROLE),
+    ("aws:PrincipalArn", {"userIdentity": SERVICE_IDENTITY}, None),
+    ("aws:PrincipalAccount", {}, ACCOUNT),
+    ("aws:PrincipalType", {}, "User"),
+    ("aws:PrincipalType", {"userIdentity": ROLE_IDENTITY}, "AssumedRole"),
+    ("aws:PrincipalType", {"userIdentity": {"type": "Root", "arn": ROOT}}, "Account"),
+    ("aws:userid", {"userIdentity": ROLE_IDENTITY}, "AROAEXAMPLE:s1"),
+    ("aws:username", {}, "alice"),
+    ("aws:username", {"userIdentity": ROLE_IDENTITY}, None),
+    ("aws:PrincipalIsAWSService", {"userIdentity": SERVICE_IDENTITY}, "true"),
+    ("aws:PrincipalIsAWSService", {}, "false"),
+    ("aws:PrincipalServiceName", {"userIdentity": SERVICE_IDENTITY}, "config.amazonaws.com"),
+    ("aws:PrincipalServiceName", {}, None),
+    ("aws:ViaAWSService", {}, "false"),
+    ("aws:ViaAWSService", {"userIdentity": VIA_FORMATION}, "true"),
+    ("aws:ViaAWSService", {"userIdentity": VIA_INTERNAL}, ...),
+    ("aws:CalledVia", {}, None),
+    ("aws:CalledVia", {"userIdentity": VIA_FORMATION}, ["cloudformation.amazonaws.com"]),
+    ("aws:CalledVia", {"userIdentity": VIA_CONFIG}, ...),
+    ("aws:CalledViaLast", {"userIdentity": VIA_FORMATION}, "cloudformation.amazonaws.com"),
+    ("aws:CalledViaFirst", {"userIdentity": VIA_FORMATION}, ...),
+    ("aws:SecureTransport", {"tlsDetails": {"tlsVersion": "TLSv1.2"}}, "true"),
+    ("aws:SecureTransport", {}, ...),
+    ("aws:FederatedProvider", {}, None),
+    ("aws:FederatedProvider", {"userIdentity": ROLE_IDENTITY}, ...),
+    ("aws:FederatedProvider", {"userIdentity": {**ROLE_IDENTITY, "sessionContext": {
+        "webIdFederationData": {"federatedProvider": "accounts.google.com"}}}},
+     "accounts.google.com"),
+    ("aws:SourceIdentity", {"userIdentity": ROLE_IDENTITY}, None),
+    ("aws:SourceIdentity", {"userIdentity": {**ROLE_IDENTITY, "sessionContext": {
+        "sourceIdentity": "carol"}}}, "carol"),
+    ("ec2:RoleDelivery", {"userIdentity": FROM_INSTANCE}, "2.0"),
+    ("ec2:RoleDelivery", {"userIdentity": ROLE_IDENTITY}, None),
+    ("ec2:SourceInstanceArn", {"userIdentity": FROM_INSTANCE}, ...),
+    ("ec2:SourceInstanceArn", {"userIdentity": ROLE_IDENTITY}, None),
+    ("identitystore:UserId", {}, None),
+])
+def test_keys_that_follow_from_the_caller(
+    tmp_path: Path, key: str, fields: dict[str, Any], expected: Any
+) -> None:
+    seen = read_one(tmp_path, record("iam", "ListUsers", **fields), keys=[key])
+    assert seen.context == [{key: expected}]
+
+
+TAGS = {"tags": [{"key": "team", "value": "blue"}, {"key": "Env", "value": ""}]}
+
+
+@pytest.mark.parametrize(("key", "service", "name", "fields", "expected"), [
+    ("s3:prefix", "s3", "ListObjects", {"requestParameters": {"prefix": "a/"}}, "a/"),
+    ("s3:prefix", "s3", "ListObjects", {"requestParameters": {"prefix": ["a/"]}}, "a/"),
+    ("s3:prefix", "s3", "ListObjects", {}, None),
+    ("s3:prefix", "s3", "ListObjects", {"requestParameters": None}, None),
+    ("s3:prefix", "s3", "ListObjects", {"requestParameters": None, "errorCode": "AccessDenied"},
+     ...),
+    ("s3:prefix", "s3", "ListObjects", {"requestParameters": {"prefix": "***"}}, ...),
+    ("s3:prefix", "s3", "ListObjects", {"requestParameters": "HIDDEN_DUE_TO_SECURITY_REASONS"},
+     ...),
+    ("s3:prefix", "s3", "GetObject", {"requestParameters": {"prefix": "a/"}}, None),
+    ("s3:prefix", "iam", "ListUsers", {"requestParameters": {"prefix": "a/"}}, None),
+    ("s3:max-keys", "s3", "ListObjects", {"requestParameters": {"max-keys": 100}}, "100"),
+    ("s3:x-amz-acl", "s3", "PutBucketAcl", {"requestParameters": {"x-amz-acl": "private"}},
+     "private"),
+    ("s3:locationconstraint", "s3", "CreateBucket", {"requestParameters": {
+        "CreateBucketConfiguration": {"LocationConstraint": "eu-west-1"}}}, "eu-west-1"),
+    ("s3:TlsVersion", "s3", "ListBuckets", {"tlsDetails": {"tlsVersion": "TLSv1.3"}}, "1.3"),
+    ("s3:TlsVersion", "iam", "ListUsers", {"tlsDetails": {"tlsVersion": "TLSv1.3"}}, None),
+    ("s3:authType", "s3", "ListBuckets",
+     {"additionalEventData": {"AuthenticationMethod": "AuthHeader"}}, "REST-HEADER"),
+    ("s3:signatureversion", "s3", "ListBuckets",
+     {"additionalEventData": {"SignatureVersion": "SigV4"}}, "AWS4-HMAC-SHA256"),
+    ("s3:authType", "s3", "ListBuckets", {}, ...),
+    ("kms:ViaService", "kms", "ListKeys",
+     {"userIdentity": {**ROLE_IDENTITY, "invokedBy": "secretsmanager.amazonaws.com"}},
+     "secretsmanager.eu-west-1.amazonaws.com"),
+    ("kms:ViaService", "kms", "ListKeys", {}, None),
+    ("kms:ViaService", "iam", "ListUsers", {"userIdentity": VIA_INTERNAL}, None),
+    ("kms:EncryptionContext:app", "kms", "Decrypt",
+     {"requestParameters": {"encryptionContext": {"App": "x"}}}, "x"),
+    ("kms:EncryptionContext:app", "kms", "Decrypt", {}, None),
+    ("kms:EncryptionContextKeys", "kms", "Decrypt",
+     {"requestParameters": {"encryptionContext": {"App": "x"}}}, ["App"]),
+    ("kms:GrantOperations", "kms", "CreateGrant",
+     {"requestParameters": {"operations": ["Decrypt", "Encrypt"]}}, ["Decrypt", "Encrypt"]),
+    ("iam:PolicyARN", "iam", "AttachRolePolicy",
+     {"requestParameters": {"policyArn": "arn:aws:iam::aws:policy/P"}},
+     "arn:aws:iam::aws:policy/P"),
+    ("iam:AWSServiceName", "iam", "CreateServiceLinkedRole",
+     {"requestParameters": {"aWSServiceName": "rds.amazonaws.com"}}, "rds.amazonaws.com"),
+    ("iam:PermissionsBoundary", "iam", "AttachRolePolicy", {}, ...),
+    ("iam:PermissionsBoundary", "iam", "CreateRole", {}, None),
+    ("sts:ExternalId", "sts", "AssumeRole", {"requestParameters": {"externalId": "e"}}, "e"),
+    ("sts:ExternalId", "sts", "AssumeRole", {}, None),
+    ("sts:RoleSessionName", "sts", "AssumeRole",
+     {"requestParameters": {"roleSessionName": "s"}}, "s"),
+    ("ec2:InstanceType", "ec2", "RunInstances",
+     {"requestParameters": {"instanceType": "t3.micro"}}, "t3.micro"),
+    ("ec2:InstanceType", "ec2", "RunInstances", {}, ...),
+    ("ec2:Region", "ec2", "DescribeVpcs", {}, "eu-west-1"),
+    ("ec2:Region", "iam", "ListUsers", {}, None),
+    ("aws:RequestTag/team", "sqs", "ListQueues", {}, None),
+    ("aws:RequestTag/TEAM", "iam", "CreateUser", {"requestParameters": TAGS}, "blue"),
+    ("aws:RequestTag/env", "iam", "CreateUser", {"requestParameters": TAGS}, ""),
+    ("aws:RequestTag/other", "iam", "CreateUser", {"requestParameters": TAGS}, None),
+    ("aws:TagKeys", "iam", "CreateUser", {"requestParameters": TAGS}, ["team", "Env"]),
+    ("aws:TagKeys", "iam", "UntagRole", {"requestParameters": {"tagKeys": ["a"]}}, ["a"]),
+    ("aws:RequestTag/a", "lambda", "CreateFunction20150331",
+     {"requestParameters": {"tags": {"a": "b"}}}, "b"),
+    ("aws:RequestTag/a", "ec2", "CreateVpc", {"requestParameters": {"tagSpecificationSet": {
+        "items": [{"resourceType": "vpc", "tags": [{"key": "a", "value": "b"}]}]}}}, "b"),
+    ("aws:RequestTag/a", "ec2", "CreateTags", {"requestParameters": {
+        "tagSet": {"items": [{"key": "a", "value": "b"}]}}}, "b"),
+    ("aws:RequestTag/a", "kms", "CreateKey",
+     {"requestParameters": {"tags": [{"tagKey": "a", "tagValue": "b"}]}}, "b"),
+    ("aws:RequestTag/a", "iam", "CreateUser", {"requestParameters": {"tags": "***"}}, ...),
+    ("aws:RequestTag/a", "iam", "CreateUser", {"requestParameters": {"newTagShape": [1]}}, ...),
+    ("aws:RequestTag/a", "iam", "CreateUser",
+     {"requestParameters": None, "errorCode": "AccessDenied"}, ...),
+    ("aws:RequestTag/a", "iam", "ListUsers",
+     {"requestParameters": None, "errorCode": "AccessDenied"}, None),
+    ("aws:ResourceAccount", "s3", "GetBucketAcl", {"resources": [BUCKET]}, ACCOUNT),
+    ("aws:ResourceAccount", "s3", "GetObject", {"resources": [OBJECT]}, ...),
+    ("aws:ResourceAccount", "sts", "AssumeRole", {"requestParameters": {"roleArn": ROLE}}, ACCOUNT),
+])
+def test_keys_that_follow_from_the_request(
+    tmp_path: Path, key: str, service: str, name: str, fields: dict[str, Any], expected: Any
+) -> None:
+    seen = read_one(tmp_path, record(service, name, **fields), keys=[key])
+    assert seen.context[0] == {key: expected}
+
+
+def test_tagging_on_creation_knows_the_call_that_creates(tmp_path: Path) -> None:
+    seen = read_one(tmp_path, record("ec2", "CreateVpc", requestParameters={
+        "tagSpecificationSet": {"items": [{"tags": [{"key": "a", "value": "b"}]}]}}),
+        keys=["ec2:CreateAction"])
+    assert [context["ec2:CreateAction"] for context in seen.context] == [None, "CreateVpc"]
+
+
+@pytest.mark.parametrize("key", ["aws:PrincipalTag/team", "aws:ResourceTag/team",
+                                 "aws:PrincipalOrgID", "s3:ExistingObjectTag/x", "aws:SourceVpc"])
+def test_keys_that_records_never_tell_are_left_out(tmp_path: Path, key: str) -> None:
+    seen = read_one(tmp_path, record("iam", "ListUsers"), keys=[key, "aws:SourceIp"])
+    assert seen.context == [{"aws:SourceIp": "198.51.100.7"}]
+
+
+def test_columns_are_named_as_the_keys_were_asked(tmp_path: Path) -> None:
+    seen = read_one(tmp_path, record("iam", "ListUsers"), keys=["AWS:sourceip"])
+    assert list(seen.context[0]) == ["AWS:sourceip"]
+
+
+# -- section 7: the recorded outcome ------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("error", "outcome"), [
+    (None, 1), ("", 1), ("Client.DryRunOperation", 1),
+    ("AccessDenied", 2), ("AccessDeniedException", 2), ("AuthorizationError", 2),
+    ("UnauthorizedOperation", 2), ("Client.UnauthorizedOperation", 2), ("403", 2),
+    ("KMS.AccessDeniedException", 2),
+    ("ThrottlingException", 0), ("SlowDown", 0), ("ExpiredTokenException", 0),
+    ("ValidationException", 0), ("InvalidAccessException", 0), ("RequestExpired", 0),
+    ("InvalidParameterValue", 0), ("SomethingElse", 0),
+    ("NoSuchBucketPolicy", 1), ("TrailNotFoundException", 1), ("EntityAlreadyExists", 1),
+    ("BucketNotEmpty", 1), ("Client.VpcLimitExceeded", 1),
+])
+def test_error_codes(tmp_path: Path, error: str | None, outcome: int) -> None:
+    assert read_one(tmp_path, record("iam", "ListUsers", errorCode=error)).outcome == outcome
+
+
+def refusal(action: str, resource: str, tail: str) -> str:
+    return f"User: {USER} is not authorized to perform: {action} on resource: {resource}{tail}"
+
+
+@pytest.mark.parametrize(("tail", "kind", "explicit"), [
+    ("", None, 0),
+    (" because no identity-based policy allows the sts:AssumeRole action",
+     "identity-based policy", 1),
+    (" because no resource-based policy allows the sts:AssumeRole action",
+     "resource-based policy", 1),
+    (" because no permissions boundary allows the sts:AssumeRole action",
+     "permissions boundary", 1),
+    (" because no session policy allows the sts:AssumeRole action", "session policy", 1),
+    (" because no VPC endpoint policy allows the sts:AssumeRole action",
+     "VPC endpoint policy", 1),
+    (" with an explicit deny in a service control policy", "service control policy", 2),
+    (" with an explicit deny in a resource control policy", "resource control policy", 2),
+    (" with an explicit deny in an identity-based policy", "identity-based policy", 2),
+    (" with an explicit deny in an identity-based policy: arn:aws:iam::1:policy/p",
+     "identity-based policy", 2),
+])
+def test_the_message_of_a_denied_call(
+    tmp_path: Path, tail: str, kind: str | None, explicit: int
+) -> None:
+    seen = read_one(tmp_path, record(
+        "sts", "AssumeRole", requestParameters=None, errorCode="AccessDenied",
+        errorMessage=refusal("sts:AssumeRole", ROLE, tail)))
+    assert seen.requests == [("sts:AssumeRole", ROLE, "message")]
+    assert (seen.record_class, seen.outcome) == (MAPPED, 2)
+    assert (seen.kind, seen.explicit) == (kind, explicit)
+
+
+def test_the_message_overrides_the_parameters(tmp_path: Path) -> None:
+    checked = f"arn:aws:ec2:eu-west-1:{ACCOUNT}:instance/*"
+    seen = read_one(tmp_path, record(
+        "ec2", "GetPasswordData", requestParameters={"instanceId": "i-1"},
+        errorCode="Client.UnauthorizedOperation",
+        errorMessage="You are not authorized to perform this operation. " + refusal(
+            "ec2:GetPasswordData", checked, " because no identity-based policy allows the "
+            "ec2:GetPasswordData action. Encoded authorization failure message: abcDEF")))
+    assert seen.requests == [("ec2:GetPasswordData", checked, "message")]
+    assert seen.kind == "identity-based policy"
+
+
+def test_a_message_about_another_action_adds_that_request(tmp_path: Path) -> None:
+    seen = read_one(tmp_path, record(
+        "ec2", "RunInstances", requestParameters=None, errorCode="Client.UnauthorizedOperation",
+        errorMessage=refusal("iam:PassRole", ROLE, "")))
+    assert seen.requests == [("iam:PassRole", ROLE, "message"),
+                             ("ec2:RunInstances", None, "unknown")]
+    assert seen.record_class == PARTIAL
+
+
+def test_an_action_that_the_catalogue_does_not_list_is_not_taken_from_a_message(
+    tmp_path: Path,
+) -> None:
+    seen = read_one(tmp_path, record("iam", "ListUsers", errorCode="AccessDenied",
+                                     errorMessage=refusal("iam:Invented", ROLE, "")))
+    assert seen.requests == [("iam:ListUsers", "*", "star")]
+
+
+def test_an_opaque_denial_says_nothing_but_failed(tmp_path: Path) -> None:
+    seen = read_one(tmp_path, record(
+        "ec2", "GetPasswordData", requestParameters={"instanceId": "i-1"},
+        errorCode="Client.UnauthorizedOperation",
+        errorMessage="You are not authorized to perform this operation. "
+        "Encoded authorization failure message: YRSia3Jn2Eru9Rq67"))
+    assert (seen.resources, seen.outcome, seen.kind, seen.explicit) == ([None], 2, None, 0)
+
+
+def test_a_denial_whose_message_is_about_no_policy(tmp_path: Path) -> None:
+    seen = read_one(tmp_path, record("ce", "GetCostAndUsage", errorCode="AccessDenied",
+                                     errorMessage="User not enabled for cost explorer access"))
+    assert (seen.outcome, seen.kind) == (2, None)
+
+
+def test_a_throttled_call_without_parameters_is_partial(tmp_path: Path) -> None:
+    seen = read_one(tmp_path, record("iam", "GetRole", requestParameters=None,
+                                     errorCode="ThrottlingException", errorMessage="Rate exceeded"))
+    assert (seen.record_class, seen.outcome, seen.resources) == (PARTIAL, 0, [None])
