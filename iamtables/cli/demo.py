@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from ..runtime import Table
     from .auditing import Run
 
-_SHOWN_CHANGES = 18
 _TOP = 12
+_TOP_CALLERS = 4
 
 
 @click.command("demo", short_help="Audit a generated log under the Bedrock policies.")
@@ -59,6 +59,7 @@ def command(records: int, seed: int, keep: str | None) -> None:
 def _generate(console: Console, directory: Path, records: int, seed: int, *, is_kept: bool) -> None:
     from ..demo.sample import write_sample
     from ..errors import SourceError
+    from .outputs import making
 
     if is_kept and directory.exists() and any(directory.iterdir()):
         raise SourceError(f"`{directory}` is not empty", path=str(directory),
@@ -66,7 +67,8 @@ def _generate(console: Console, directory: Path, records: int, seed: int, *, is_
     started = time.perf_counter()
     try:
         directory.mkdir(parents=True, exist_ok=True)
-        sample = write_sample(directory, records=records, seed=seed)
+        with making(f"writing a log of {records:,} records"):
+            sample = write_sample(directory, records=records, seed=seed)
     except OSError as error:
         raise SourceError(f"cannot write to `{directory}`: {error.strerror}", path=str(directory),
                           help="choose a directory that may be written to") from error
@@ -127,7 +129,7 @@ def _print_today(console: Console, run: Run) -> None:
 
 def _print_then(console: Console, run: Run, comparison: Comparison, second: _SecondAudit,
                 today: Table) -> None:
-    from .summaries import HEADS, STYLES, grid, label_of, section
+    from .summaries import HEADS, STYLES, grid, section
 
     console.print("\n[bold]2. The same log under AmazonBedrockFullAccess as it stood before "
                   "December 4th, 2024[/]")
@@ -141,26 +143,21 @@ def _print_then(console: Console, run: Run, comparison: Comparison, second: _Sec
     section(console, "decisions", decided)
 
     total = comparison.denied.total()
-    statements = grid("today's statement", "allowed today", "could be today", "denied then")
-    for statement, decisions, _ in comparison.by_statement():
-        statements.add_row(label_of(today, statement), _number(decisions["ALLOW"]),
-                           _number(decisions["UNDETERMINED"]), f"{decisions.total():,}")
-    section(console, f"{total:,} calls would be denied that are not denied today, by the statement "
-                     "that speaks for them", statements)
-
-    who = grid("who", "what", "calls", "today", "by statement", texts=(0, 1, 3, 4))
-    ranked = comparison.ranked()
-    for change, count in ranked[:_SHOWN_CHANGES]:
-        sid = today.statements[change.statement].label if change.statement >= 0 else ""
-        who.add_row(_short(change.principal), change.action, f"{count:,}",
-                    f"[{STYLES[change.today]}]{HEADS[change.today]}[/]", sid)
-    if len(ranked) > _SHOWN_CHANGES:
-        rest = ranked[_SHOWN_CHANGES:]
-        who.add_row(f"[dim]{len(rest):,} more[/]", "",
-                    f"[dim]{sum(count for _, count in rest):,}[/]")
-    section(console, "who would be denied what", who)
-    console.print("\n[dim]undetermined: tags of the resource, or its name, are not in the log; "
-                  "`iamtables audit --assume` settles them[/]")
+    who = grid("today's statement, and callers", "", "denied then", texts=(0, 1))
+    who.columns[0].no_wrap = True
+    for statement, decisions, changes in comparison.by_statement(_name):
+        states = ", ".join(f"[{STYLES[name]}]{HEADS[name]}[/]" for name in sorted(decisions))
+        who.add_row(f"[bold]{_sid(today, statement)}[/]", f"today: {states}",
+                    f"[bold]{decisions.total():,}[/]")
+        for (name, action), count in changes[:_TOP_CALLERS]:
+            who.add_row(f"  {name}", action, f"{count:,}")
+        if len(changes) > _TOP_CALLERS:
+            rest = changes[_TOP_CALLERS:]
+            who.add_row(f"  [dim]{len(rest):,} more[/]", "",
+                        f"[dim]{sum(count for _, count in rest):,}[/]")
+    section(console, f"who would be denied what: {total:,} calls that are not denied today", who)
+    console.print("[dim]Denied implicitly: no statement of the older policy speaks for them. "
+                  "Undetermined: tags of the resource, or its name, are not in the log.[/]")
 
     rows = 2 * run.summary.requests
     seconds = run.decide_s + second.decide_s
@@ -170,11 +167,12 @@ def _print_then(console: Console, run: Run, comparison: Comparison, second: _Sec
     )
 
 
-def _number(count: int) -> str:
-    return f"{count:,}" if count else "[dim]-[/]"
+def _sid(table: Table, statement: int) -> str:
+    return table.statements[statement].label if statement >= 0 else "(no statement)"
 
 
-def _short(principal: str) -> str:
-    """Account and name, which is what tells principals apart."""
-    fields = principal.split(":", 5)
-    return f"{fields[4]} {fields[5].rpartition('/')[2]}" if len(fields) == 6 else principal
+def _name(principal: str) -> str:
+    """The role or user without account, path, and the suffix that IAM Identity Center adds."""
+    name = principal.rpartition("/")[2]
+    stem, _, suffix = name.rpartition("_")
+    return stem if stem.startswith("AWSReservedSSO_") and len(suffix) == 16 else name

@@ -34,6 +34,16 @@ def make_console(*, is_talk: bool = False) -> Console:
 
 
 @contextmanager
+def making(what: str) -> Iterator[None]:
+    """Say on a terminal what takes a moment."""
+    if not sys.stderr.isatty():
+        yield
+        return
+    with make_console(is_talk=True).status(what):
+        yield
+
+
+@contextmanager
 def written_whole(path: str | Path) -> Iterator[Path]:
     """A temporary path beside `path`, renamed to it on success and removed on any failure.
 

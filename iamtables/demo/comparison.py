@@ -6,6 +6,7 @@ Both audits see the same batches, so a record's two decisions meet here without 
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -29,6 +30,18 @@ class Change(NamedTuple):
     statement: int
     today: str
     then: str
+
+
+class StatementChanges(NamedTuple):
+    """Records that one statement of today speaks for and the other policies deny.
+
+    decisions : records by today's decision
+    callers   : records by (principal's name, action), most first
+    """
+
+    statement: int
+    decisions: Counter[str]
+    callers: list[tuple[tuple[str, str], int]]
 
 
 @dataclass(slots=True)
@@ -68,16 +81,22 @@ class Comparison:
                 DECISIONS[now], DECISIONS[before],
             )] += count
 
-    def by_statement(self) -> list[tuple[int, Counter[str], Counter[str]]]:
-        """(statement of today, records by decision of today, records by action), largest first."""
+    def by_statement(self, name: Callable[[str], str]) -> list[StatementChanges]:
+        """Denied records by the statement of today, largest first.
+
+        name : shortens a principal; principals that get one name are counted together
+        """
         decisions: dict[int, Counter[str]] = {}
-        actions: dict[int, Counter[str]] = {}
+        callers: dict[int, Counter[tuple[str, str]]] = {}
         for change, count in self.denied.items():
             decisions.setdefault(change.statement, Counter())[change.today] += count
-            actions.setdefault(change.statement, Counter())[change.action] += count
+            callers.setdefault(change.statement, Counter())[
+                name(change.principal), change.action] += count
         order = sorted(decisions, key=lambda s: (-decisions[s].total(), s))
-        return [(statement, decisions[statement], actions[statement]) for statement in order]
-
-    def ranked(self) -> list[tuple[Change, int]]:
-        """Changes, most records first, then by name."""
-        return sorted(self.denied.items(), key=lambda item: (-item[1], item[0]))
+        return [
+            StatementChanges(
+                statement, decisions[statement],
+                sorted(callers[statement].items(), key=lambda item: (-item[1], item[0])),
+            )
+            for statement in order
+        ]
