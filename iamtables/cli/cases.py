@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 Engine = Literal["auto", "tables", "reference"]
 
 _TABLE_OPTIONS = frozenset(field.name for field in fields(Options))
-_CACHE_SIZE = 4096
+_CACHE_SIZE = 2048
 _NULL = msgspec.Raw(b"null")
 
 

@@ -35,6 +35,11 @@ class Exit(IntEnum):
     BROKEN_PIPE = 141
 
 
+class OutputClosed(Exception):
+    """The reader of stdout went away. (click would end a BrokenPipeError with exit code 1, which
+    here means a denial.)"""
+
+
 def run(command: Callable[..., object]) -> NoReturn:
     """Run a click command to the end of the process."""
     try:
@@ -53,7 +58,7 @@ def run(command: Callable[..., object]) -> NoReturn:
     except (KeyboardInterrupt, click.Abort):
         click.echo("interrupted; nothing partial was left behind", err=True)
         sys.exit(Exit.INTERRUPTED)
-    except BrokenPipeError:
+    except (OutputClosed, BrokenPipeError):
         # the reader went away (`| head`); keep the interpreter from complaining at shutdown
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(Exit.BROKEN_PIPE)
