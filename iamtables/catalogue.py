@@ -36,6 +36,7 @@ class _FileData(msgspec.Struct):
     date: str
     source: str
     action_count: int
+    arn_services: dict[str, list[str]]
     services: dict[str, msgspec.Raw]
 
 
@@ -108,6 +109,7 @@ class Catalogue:
         """Day the snapshot was taken; the reference may have been older, never newer."""
         self.source = data.source
         self.action_count = data.action_count
+        self._arn_services = data.arn_services
         self._raw = data.services
         self._decoded: dict[str, _Service] = {}
 
@@ -131,10 +133,16 @@ class Catalogue:
         found = self.action(action)
         return () if found is None else found.arn_templates
 
-    def service_templates(self, prefix: str) -> tuple[str, ...]:
-        """ARN templates of every resource type that the service defines."""
-        service = self._service(prefix.lower())
-        return () if service is None else tuple(dict.fromkeys(service.data.types.values()))
+    def templates_of_field(self, field: str) -> tuple[str, ...]:
+        """ARN templates, of whatever service, whose ARNs carry `field` as their service."""
+        templates: dict[str, None] = {}
+        for prefix in self._arn_services.get(field, ()):
+            service = self._service(prefix)
+            assert service is not None
+            templates.update(
+                (template, None) for template in service.data.types.values()
+                if template.split(":", 3)[2] == field)
+        return tuple(templates)
 
     def actions(self) -> Iterator[str]:
         """Every action as `service:Name`, by service, then name."""

@@ -66,6 +66,15 @@ def test_condition_keys_and_dependent_actions_are_listed() -> None:
     assert creation is not None and "iam:PassRole" in creation.dependent_actions
 
 
+def test_templates_are_found_by_the_service_field_of_their_arns() -> None:
+    catalogue = load_catalogue()
+    assert "arn:${Partition}:s3:::${BucketName}" in catalogue.templates_of_field("s3")
+    # defined by another service than the one in the ARN
+    assert "arn:${Partition}:iam::aws:contextProvider/${ContextProviderName}" in (
+        catalogue.templates_of_field("iam"))
+    assert catalogue.templates_of_field("nothing") == ()
+
+
 def test_service_names_are_known() -> None:
     assert load_catalogue().service_name("S3") == "Amazon S3"
     assert load_catalogue().service_name("nothing") is None
@@ -95,7 +104,8 @@ def test_another_file_is_refused(tmp_path: Path, content: bytes) -> None:
 def test_another_format_version_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "catalogue.json.gz"
     path.write_bytes(gzip.compress(json.dumps({
-        "format": 99, "date": "2026-01-01", "source": "x", "action_count": 0, "services": {},
+        "format": 99, "date": "2026-01-01", "source": "x", "action_count": 0, "arn_services": {},
+        "services": {},
     }).encode()))
     with pytest.raises(SourceError, match="format 99"):
         load_catalogue(path)

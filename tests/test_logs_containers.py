@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from log_records import ACCOUNT, ROLE_IDENTITY, record, write
 
 from iamtables.errors import SourceError
 from iamtables.logs import Batch, LogOptions, LogReader, RecordClass, read_logs
 from iamtables.logs.duplicates import SeenIds
 from iamtables.logs.parameters import find_tags
-from log_records import ACCOUNT, ROLE_IDENTITY, record, write
 
 ONE = record("iam", "ListUsers")
 TWO = record("iam", "ListRoles")
@@ -60,13 +60,15 @@ BOTH = [json.dumps(ONE), json.dumps(TWO)]
     lines({"Records": [ONE]}, {"Records": [TWO]}),
     lines(*({"EventId": "1", "EventTime": "2026-01-02", "Resources": [], "CloudTrailEvent": text}
             for text in BOTH)),
-    json.dumps({"Events": [{"EventName": "x", "CloudTrailEvent": text} for text in BOTH]}, indent=1),
+    json.dumps({"Events": [{"EventName": "x", "CloudTrailEvent": text} for text in BOTH]},
+               indent=1),
     json.dumps({"logGroup": "g", "logEvents": [{"id": "1", "message": text} for text in BOTH]}),
     "".join(f"2026-01-02T03:04:05.000Z {text}\n" for text in BOTH),
     json.dumps({"Type": "Notification", "Message": json.dumps({"Records": [ONE, TWO]})}),
     json.dumps({"Messages": [{"Body": text} for text in BOTH]}),
-    json.dumps({"Messages": [{"Body": json.dumps({"Message": json.dumps({**DETAIL, "detail": one})})}
-                             for one in (ONE, TWO)]}),
+    json.dumps({"Messages": [
+        {"Body": json.dumps({"Message": json.dumps({**DETAIL, "detail": one})})}
+        for one in (ONE, TWO)]}),
     "\ufeff" + json.dumps({"Records": [ONE, TWO]}),
     "\n\n " + json.dumps({"Records": [ONE, TWO]}),
 ])
@@ -167,7 +169,7 @@ def test_a_directory_without_any_file_is_an_error(tmp_path: Path) -> None:
 def test_a_directory_without_any_log_is_an_error_that_says_why(tmp_path: Path) -> None:
     (tmp_path / "readme.md").write_text("hello")
     reader = read_logs([tmp_path])
-    with pytest.raises(SourceError, match=r"no CloudTrail log in .*readme\.md`: not JSON") as caught:
+    with pytest.raises(SourceError, match=r"no CloudTrail log .*readme\.md`: not JSON") as caught:
         list(reader)
     assert caught.value.help
     assert reader.statistics.files_skipped == 1
@@ -257,7 +259,8 @@ def test_damaged_gzip_data_is_a_counted_failure(tmp_path: Path) -> None:
 
 def test_lines_before_the_end_of_a_truncated_stream_are_used(tmp_path: Path) -> None:
     path = tmp_path / "half.ndjson.gz"
-    text = lines(*(record("iam", "ListUsers", userAgent=f"{n:0200d}{n * 7919}") for n in range(3000)))
+    text = lines(*(record("iam", "ListUsers", userAgent=f"{n:0200d}{n * 7919}")
+                   for n in range(3000)))
     path.write_bytes(gzip.compress(text.encode())[:-200])
     reader, _ = read(path)
     assert reader.statistics.files_failed == 1
@@ -329,8 +332,8 @@ def test_an_unreadable_file_is_a_counted_failure(tmp_path: Path) -> None:
 def test_a_repeated_event_is_counted_and_left_out(tmp_path: Path) -> None:
     a, b = (record("iam", "ListUsers", eventID=event_id(n)) for n in (1, 2))
     elsewhere = {**a, "recipientAccountId": "444455556666"}
-    reader, batches = read(write(tmp_path / "1.json", a, b, a), write(tmp_path / "2.json", b, elsewhere),
-                           batch_records=1)
+    files = write(tmp_path / "1.json", a, b, a), write(tmp_path / "2.json", b, elsewhere)
+    reader, batches = read(*files, batch_records=1)
     assert reader.statistics.duplicates == 2
     assert reader.statistics.records == 5
     assert [event for batch in batches for event in batch.event_id] == [
@@ -405,7 +408,8 @@ def test_dictionaries_grow_and_are_replaced_when_too_large(tmp_path: Path) -> No
 
 def test_a_record_with_very_many_resources_is_bounded(tmp_path: Path) -> None:
     entries = [{"ARN": f"arn:aws:ssm:eu-west-1:{ACCOUNT}:parameter/{n}"} for n in range(5000)]
-    _, (batch,) = read(write(tmp_path / "1.json", record("ssm", "GetParameters", resources=entries)))
+    made = record("ssm", "GetParameters", resources=entries)
+    _, (batch,) = read(write(tmp_path / "1.json", made))
     assert batch.requests == 1000
     assert batch.resource.value(999) is None
     assert batch.record_class.tolist() == [RecordClass.PARTIAL]

@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from log_records import ACCOUNT, ROLE, ROLE_IDENTITY, SERVICE_IDENTITY, USER, read_one, record
 
 from iamtables.logs import LogOptions, RecordClass, Requester
-from log_records import ACCOUNT, ROLE, ROLE_IDENTITY, SERVICE_IDENTITY, USER, read_one, record
 
 MAPPED, PARTIAL, NO_ACTION, NOT_A_CALL, UNMAPPED = RecordClass
 

@@ -1,13 +1,13 @@
-"""Real CloudTrail records: every source is read, every record is in one class, the counts add up."""
+"""Real CloudTrail records: every source is read, every record is in one class, counts add up."""
 
 from __future__ import annotations
 
 from collections import Counter
 
 import pytest
+from shared_data import shared_data
 
 from iamtables.logs import LogOptions, RecordClass, read_logs
-from shared_data import shared_data
 
 RECORDS = {"invictus": 2900, "otrf": 103, "grycap": 142, "plaso": 6, "panther": 354,
            "custodian": 24, "trailscraper": 2}
@@ -71,7 +71,8 @@ def test_denied_assume_role_has_its_role_from_the_message() -> None:
             if names[record] == "AssumeRole" and errors[record] == "AccessDenied":
                 found += 1
                 assert batch.action.value(request) == "sts:AssumeRole"
-                assert str(batch.resource.value(request)).startswith("arn:aws:iam::123837392027:role/")
+                role = str(batch.resource.value(request))
+                assert role.startswith("arn:aws:iam::123837392027:role/")
                 assert batch.resource_state.value(request) == "message"
                 assert batch.record_class[record] == RecordClass.MAPPED
                 assert batch.outcome[record] == 2

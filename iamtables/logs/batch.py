@@ -1,8 +1,8 @@
 """A batch: the requests of some thousand records, as coded columns.
 
 A record has zero, one or several requests (a *group*); all of a group must be allowed for the call
-to be allowed. Request columns have `requests` rows, record columns `records` rows; `group` leads from
-the former to the latter. Dictionaries belong to the reader (see `columns`).
+to be allowed. Request columns have `requests` rows, record columns `records` rows; `group` leads
+from the former to the latter. Dictionaries belong to the reader (see `columns`).
 """
 
 from __future__ import annotations
@@ -99,7 +99,7 @@ class Rows:
 
 @dataclass(frozen=True, slots=True)
 class KeyPlan:
-    """Where a context column comes from: kind `caller`, `request` or `time`, and the index there."""
+    """Where a context column comes from: `caller`, `request` or `time`, and the index there."""
 
     name: str
     kind: str

@@ -1,9 +1,10 @@
 """One call -> its requests: the (action, resource) pairs that must all be allowed.
 
-Sections 3, 4 and 7 of docs/spec/cloudtrail.md put together. A resource is taken from the record only
-when it certainly is the action's: named by the message of a denied call, listed in `resources[]` or
-given as an ARN parameter and fitting a template of the action, or the caller's own user. Otherwise
-the member's resource is unknown and the record *partial*. Runs once per distinct call.
+Sections 3, 4 and 7 of docs/spec/cloudtrail.md put together. A resource is taken from the record
+only when it certainly is the action's: named by the message of a denied call, listed in
+`resources[]` or given as an ARN parameter and fitting a template of the action, or the caller's
+own user. Otherwise the member's resource is unknown and the record *partial*. Runs once per
+distinct call.
 """
 
 from __future__ import annotations
@@ -32,14 +33,13 @@ from .parameters import (
 )
 from .records import DECODE_ERRORS, BadRecord, describe
 from .request_keys import Asked, RequestKey
-from .resources import ResourceForms, choose, is_request_resource
+from .resources import ActionForms, ResourceForms, choose, is_request_resource
 
 MAX_MEMBERS = 1000
 """Requests made of one record at most; what is over leaves one member with an unknown resource."""
 
 
-@dataclass(frozen=True, slots=True)
-class Member:
+class Member(msgspec.Struct, frozen=True, gc=False):
     """One request. `resource` None is unknown."""
 
     action: str
@@ -48,8 +48,7 @@ class Member:
     keys: tuple[KeyValue, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class MappedCall:
+class MappedCall(msgspec.Struct, frozen=True, gc=False):
     """What all records with the same call share."""
 
     record_class: RecordClass
@@ -60,8 +59,7 @@ class MappedCall:
     members: tuple[Member, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+class Call(msgspec.Struct, frozen=True, gc=False):
     """One distinct call as the reader found it: raw slices, to be decoded here."""
 
     plan: Plan
@@ -73,6 +71,14 @@ class Call:
     own_user: str | None
     """ARN of the calling IAM user, for calls about oneself."""
     recipient: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Prepared:
+    """What the mapping of an action takes, looked up once."""
+
+    has_types: bool
+    wanted: ActionForms
 
 
 class CallMapper:
@@ -87,6 +93,7 @@ class CallMapper:
         self._forms = ResourceForms(catalogue)
         self._unlisted = options.unlisted_actions
         self._max_bytes = options.max_record_bytes
+        self._prepared: dict[str, _Prepared | None] = {}
 
     def map(self, call: Call) -> MappedCall:
         """Raises BadRecord when a part of the record has the wrong shape."""
@@ -124,7 +131,7 @@ class CallMapper:
                 reason = None  # the service itself named the pair it checked
         members = _distinct(members)
         is_complete = reason is None
-        if any(member.resource is None for member in members):
+        if not all([member.resource is not None for member in members]):
             known = any(member.resource is not None for member in members)
             reason = ("a further resource is not recorded" if known
                       else "the resource is not recorded")
@@ -151,14 +158,12 @@ class CallMapper:
         has_passed: bool,
     ) -> list[Member]:
         """One member per resource of an action; an unknown one when a required type is missing."""
-        action = self._catalogue.action(step.action)
-        if action is None:
+        prepared = self._prepare(step.action)
+        if prepared is None or (prepared.has_types and call.plan.are_resources_unknown):
             return [Member(step.action, None, NOT_KNOWN)]
-        if not action.resource_types:
+        if not prepared.has_types:
             return [Member(step.action, "*", STAR)]
-        if call.plan.are_resources_unknown:
-            return [Member(step.action, None, NOT_KNOWN)]
-        wanted = self._forms.action_forms(action, self.actions.has_alternatives(action.spelling))
+        wanted = prepared.wanted
         candidates: Iterable[str] = given
         if step.tail:
             candidates = _ending(given, step.tail, parameters)
@@ -174,12 +179,20 @@ class CallMapper:
             _, is_complete = choose(self._forms, wanted, [*chosen, *extra])
         if not members and self._is_own(call, parameters, has_passed):
             return [Member(step.action, call.own_user, SELF)]
-        if not is_complete or any(
-            member.resource is not None
-            and self.actions.has_more_behind(step.action, member.resource) for member in members
+        if not is_complete or self.actions.has_more_behind(
+            step.action, [member.resource for member in members]
         ):
             members.append(Member(step.action, None, NOT_KNOWN))
         return members
+
+    def _prepare(self, name: str) -> _Prepared | None:
+        """None for an action that the catalogue does not list."""
+        if name not in self._prepared:
+            action = self._catalogue.action(name)
+            self._prepared[name] = None if action is None else _Prepared(
+                bool(action.resource_types),
+                self._forms.action_forms(action, self.actions.has_alternatives(action.spelling)))
+        return self._prepared[name]
 
     def _is_own(self, call: Call, parameters: Parameters, has_passed: bool) -> bool:
         if not call.plan.is_about_self or call.own_user is None:
@@ -291,7 +304,7 @@ def _text_of(parameters: dict[str, Any], name: str) -> str | None:
 def _ending(
     arns: Iterable[str], tail: tuple[str, ...], parameters: Parameters
 ) -> list[str]:
-    """The ARNs whose resource is what the named parameters say (`bucket/key`, a copy source, a key)."""
+    """The ARNs whose resource is what the named parameters say (`bucket/key`, a copy source)."""
     if not isinstance(parameters, dict):
         return []
     texts = [_text_of(parameters, name) for name in tail]
@@ -321,7 +334,8 @@ def _names_role(parameters: dict[str, Any]) -> bool:
                 lower = key.lower()
                 if lower.endswith("instanceprofile") and has(here, key):
                     return True
-                if lower.endswith(("role", "rolearn", "rolename")) and isinstance(value, str) and value:
+                if (lower.endswith(("role", "rolearn", "rolename"))
+                        and isinstance(value, str) and value):
                     return True
                 stack.append(value)
     return False
@@ -338,6 +352,8 @@ def _with_refused(members: list[Member], refused: Member) -> list[Member]:
 
 
 def _distinct(members: list[Member]) -> list[Member]:
+    if len(members) == 1:
+        return members
     distinct = list({(member.action, member.resource): member for member in members}.values())
     if len(distinct) > MAX_MEMBERS:
         action = distinct[MAX_MEMBERS - 1].action

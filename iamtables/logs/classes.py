@@ -1,4 +1,4 @@
-"""The words of the mapping: record classes, kinds of requester, recorded outcomes, resource states."""
+"""Words of the mapping: record classes, kinds of requester, recorded outcomes, resource states."""
 
 from __future__ import annotations
 

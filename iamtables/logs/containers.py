@@ -1,10 +1,11 @@
 """From a path to lists of records, whatever the file wraps them in.
 
-Recognition goes by content (docs/spec/cloudtrail.md, section 1): the delivery file with its `Records`
-list, newline-delimited records, EventBridge envelopes, LookupEvents output, CloudWatch exports
-(objects, or lines `timestamp {record}`), SNS and SQS wrappers. A file that is none of these is
-skipped with its reason; a record that cannot be decoded is counted under its reason and costs only
-itself. A document is decoded at once, lines are read in pieces, so memory is bounded either way.
+Recognition goes by content (docs/spec/cloudtrail.md, section 1): the delivery file with its
+`Records` list, newline-delimited records, EventBridge envelopes, LookupEvents output, CloudWatch
+exports (objects, or lines `timestamp {record}`), SNS and SQS wrappers. A file that is none of
+these is skipped with its reason; a record that cannot be decoded is counted under its reason and
+costs only itself. A document is decoded at once, lines are read in pieces, so memory is bounded
+either way.
 """
 
 from __future__ import annotations
@@ -53,7 +54,7 @@ _MAGIC = {
 def find_files(paths: Sequence[str | Path]) -> list[Path]:
     """Files named by paths, directories (recursive) and globs; each once, in a defined order.
 
-    Raises SourceError for a path that does not exist, a glob that matches nothing, an empty directory.
+    Raises SourceError for a path that does not exist, a glob without matches, an empty directory.
     """
     found: dict[Path, None] = {}
     for given in paths:
@@ -73,7 +74,7 @@ def find_files(paths: Sequence[str | Path]) -> list[Path]:
                      for file in (_walk(match) if match.is_dir() else [match])]
             if not files:
                 raise SourceError(f"no file matches `{given}`", path=str(given),
-                                  help="quote the pattern, and use `**` to descend into directories")
+                                  help="quote the pattern; `**` descends into directories")
             found.update(dict.fromkeys(files))
         else:
             raise SourceError(f"`{given}` does not exist", path=str(given),
@@ -116,7 +117,7 @@ def _head(pieces: Iterator[bytes]) -> bytes:
 
 
 def _is_lines(head: bytes) -> bool:
-    """Does the file hold one JSON object per line, rather than one document? May raise FileSkipped."""
+    """Does the file hold one JSON object per line, and not one document? Raises FileSkipped."""
     text = head.lstrip()
     for magic, name in _MAGIC.items():
         if head.startswith(magic):

@@ -2,8 +2,9 @@
 
 CloudTrail delivers at least once; the same event can come in two files. IDs are hashed to 64 bits
 together with the receiving account (the same call seen by two accounts is two records). The hashes
-are kept as sorted runs that are merged when they reach equal size, so a look-up of a whole batch is a
-few binary searches over contiguous memory. A Python set would take about eight times the memory.
+are kept as sorted runs that are merged when they reach equal size, so a look-up of a whole batch
+is a few binary searches over contiguous memory. A Python set would take about eight times the
+memory.
 """
 
 from __future__ import annotations

@@ -57,7 +57,7 @@ def _gunzip(data: bytes, file: BinaryIO) -> Iterator[bytes]:
     while True:
         try:
             piece = inflater.decompress(data, PIECE_BYTES)
-        except isal_zlib.error as error:
+        except isal_zlib.error as error:  # type: ignore[misc]
             raise FileFailed("damaged gzip data") from error
         if piece:
             yield piece

@@ -1,8 +1,9 @@
 """What a record tells about its own authorization: passed, failed, or nothing.
 
 Section 7 of docs/spec/cloudtrail.md. Error codes are matched by the patterns of
-`data/cloudtrail-outcomes.json`, the first list that matches wins. The message of a denied call names
-the action and resource that IAM really checked, and since 2021 the type of the policy that decided.
+`data/cloudtrail-outcomes.json`, the first list that matches wins. The message of a denied call
+names the action and resource that IAM really checked, and since 2021 the type of the policy that
+decided.
 """
 
 from __future__ import annotations

@@ -36,7 +36,7 @@ _decoder = msgspec.json.Decoder()
 
 
 def decode_parameters(raw: bytes) -> Parameters:
-    """`requestParameters` as a dict. Raises BadRecord when it is neither object, string nor null."""
+    """`requestParameters`, decoded. Raises BadRecord when it is neither object, string nor null."""
     if not raw or raw == b"null":
         return None
     try:
@@ -108,18 +108,19 @@ def arn_values(parameters: dict[str, Any]) -> Iterator[str]:
         elif isinstance(here, list):
             if depth < _MAX_DEPTH:
                 stack.extend((value, depth + 1) for value in reversed(here))
-        elif isinstance(here, str) and here.startswith("arn:") and here not in seen:
-            if not is_hidden(here):
-                seen.add(here)
-                yield here
+        elif (isinstance(here, str) and here.startswith("arn:") and here not in seen
+              and not is_hidden(here)):
+            seen.add(here)
+            yield here
 
 
 _TAG_HOLDERS = frozenset({"tags", "tag", "tagset", "taglist", "tagslist", "tagging", "tagsmap",
                           "tagspecificationset", "tagspecifications", "tagspecification",
                           "resourcetags", "bucket-tagging"})
 _TAG_KEY_LISTS = frozenset({"tagkeys", "tagkeylist", "tagskeys"})
-_NOT_TAGS = frozenset({"copytags", "copytagstosnapshot", "imagetag", "imagetags", "imagetagmutability",
-                       "propagatetags", "includetags", "tagstatus", "transitivetagkeys", "e-tag"})
+_NOT_TAGS = frozenset({"copytags", "copytagstosnapshot", "imagetag", "imagetags",
+                       "imagetagmutability", "propagatetags", "includetags", "tagstatus",
+                       "transitivetagkeys", "e-tag"})
 _TAG_WORD = re.compile(r"(?:^|[a-z_-])Tag|^tag|-tag")
 _KEY_NAMES = ("key", "Key", "tagKey", "TagKey")
 _VALUE_NAMES = ("value", "Value", "tagValue", "TagValue")
@@ -152,7 +153,9 @@ def _collect(here: object, tags: dict[str, str | None], depth: int) -> bool:
                 return False
             for item in items:
                 tags.setdefault(item, None)
-        elif (lower not in _NOT_TAGS and _TAG_WORD.search(key) and value) or not _collect(value, tags, depth + 1):
+        elif lower not in _NOT_TAGS and _TAG_WORD.search(key) and value:
+            return False  # named like tags, but of no known shape
+        elif not _collect(value, tags, depth + 1):
             return False
     return True
 

@@ -1,7 +1,8 @@
 """Who made the call: the principal whose policies apply, and the kind of requester.
 
-Section 5 of docs/spec/cloudtrail.md. A role session is decided by its role, whose ARN (with path) is
-that of the session issuer; the session ARN has lost the path, so the role is never rebuilt from it.
+Section 5 of docs/spec/cloudtrail.md. A role session is decided by its role, whose ARN (with path)
+is that of the session issuer; the session ARN has lost the path, so the role is never rebuilt from
+it.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """`read_logs`: CloudTrail files in, batches of requests out.
 
-The way of a record: container -> typed decode -> caller row and call row (each a dictionary look-up;
-a miss runs the mapping) -> duplicates out -> one gather per column. Whatever a record repeats of the
-records before it costs a hash. Parameters enter the key of a call only where the call's plan can make
-use of them, so that reads of many objects of no consequence are one call.
+The way of a record: container -> typed decode -> caller row and call row (each a dictionary
+look-up; a miss runs the mapping) -> duplicates out -> one gather per column. Whatever a record
+repeats of the records before it costs a hash. Parameters enter the key of a call only where the
+call's plan can make use of them, so that reads of many objects of no consequence are one call.
 """
 
 from __future__ import annotations
@@ -119,7 +119,7 @@ class LogReader:
         """The asked keys that records tell something about: the columns of `batch.context`."""
         self._mapper = CallMapper(catalogue, options, tuple(self._keys.request))
         self._seen = SeenIds(options.max_remembered_ids)
-        self._plans: dict[tuple[str, str, str | None, str | None], _PlanRow] = {}
+        self._plans: dict[tuple[str | None, ...], _PlanRow] = {}
         self._times: dict[str | None, int] = {}
         self._start_tables()
         self._batches = self._iterate()
@@ -214,7 +214,7 @@ class LogReader:
             self.statistics.reasons[RecordClass(pair % len(RecordClass)), reason] += count
 
     def _without_duplicates(self, rows: Rows) -> Rows:
-        """Leave out records whose (account, event ID) was seen. IDs that are no GUIDs prove nothing."""
+        """Leave out records seen before by account and event ID; only GUIDs prove anything."""
         ids = rows.event_id
         is_proper = np.fromiter(map(_ID_LENGTH.__le__, map(len, ids)), bool, len(ids))
         hashes = np.fromiter(map(hash, ids), np.int64, len(ids)).view(np.uint64)
@@ -432,8 +432,8 @@ def read_logs(
     keys : the context keys to extract, as the policies name them; None for all that records tell
            (families such as `aws:RequestTag/...` only by name). Keys that records never tell are
            left out of `batch.context`: they are unknown.
-    Raises SourceError here for paths that do not exist, and at the end of the iteration when no file
-    was a log. Single files that cannot be read are counted in `reader.statistics`.
+    Raises SourceError here for paths that do not exist, and at the end of the iteration when no
+    file was a log. Single files that cannot be read are counted in `reader.statistics`.
     """
     given = [paths] if isinstance(paths, str | Path) else list(paths)
     return LogReader(given, options or LogOptions(), keys, catalogue or load_catalogue())

@@ -1,9 +1,9 @@
 """The fields of a CloudTrail record that matter here, and how they are decoded.
 
-Decoding is typed: `msgspec` skips what is not named below, and leaves the large nested parts as raw
-slices, to be decoded once per distinct value. A record of the wrong shape must cost only itself: the
-caller falls back to one record at a time, and `describe` turns the decoder's complaint into the short
-reason under which the record is counted.
+Decoding is typed: `msgspec` skips what is not named below, and leaves the large nested parts as
+raw slices, to be decoded once per distinct value. A record of the wrong shape must cost only
+itself: the caller falls back to one record at a time, and `describe` turns the decoder's complaint
+into the short reason under which the record is counted.
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
 """Condition keys that follow from what was asked: parameters, tags, the action itself.
 
-A key counts as absent when the request certainly did not carry it: it belongs to another service, the
-catalogue does not list it for the action, or the parameters are shown and do not have it. Parameters
-that the record hides, or that are null although the call was not passed, leave it unknown.
+A key counts as absent when the request certainly did not carry it: it belongs to another service,
+the catalogue does not list it for the action, or the parameters are shown and do not have it.
+Parameters that the record hides, or that are null although the call was not passed, leave it
+unknown.
 """
 
 from __future__ import annotations

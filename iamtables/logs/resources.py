@@ -1,10 +1,11 @@
 """Which of the ARNs in a record is the resource of an action.
 
-A record lists *affected* resources: an S3 read names the object and its bucket, a grant the key and
-more. The ARN templates of the action's resource types decide. A template becomes a *form*, with `*`
-for every variable; an ARN belongs to the forms that match it and have the most literal characters
-among all forms of the ARN's service. So `arn:aws:s3:::b/k` is an object and never a bucket, although
-`${BucketName}` alone would match it. An action's resources are the ARNs whose forms are among its own.
+A record lists *affected* resources: an S3 read names the object and its bucket, a grant the key
+and more. The ARN templates of the action's resource types decide. A template becomes a *form*,
+with `*` for every variable; an ARN belongs to the forms that match it and have the most literal
+characters among all forms of the ARN's service. So `arn:aws:s3:::b/k` is an object and never a
+bucket, although `${BucketName}` alone would match it. An action's resources are the ARNs whose
+forms are among its own.
 """
 
 from __future__ import annotations
@@ -66,7 +67,6 @@ class ResourceForms:
         self._of_service: dict[str, list[_Form]] = {}
         self._of_action: dict[str, ActionForms] = {}
         self._of_arn: dict[str, frozenset[str]] = {}
-        self._foreign: dict[str, set[str]] | None = None
 
     def action_forms(self, action: CatalogueAction, are_alternatives: bool) -> ActionForms:
         """`are_alternatives`: the required types exclude each other, so any one will do."""
@@ -109,32 +109,27 @@ class ResourceForms:
         """Forms whose ARNs carry this service field, the most literal first."""
         made = self._of_service.get(service)
         if made is None:
-            texts = set(self._by_field().get(service, ()))
-            compiled = [form for text in sorted(texts) if (form := _compile(text)) is not None]
+            texts = sorted(set(map(form_of, self._catalogue.templates_of_field(service))))
+            compiled = [form for text in texts if (form := _compile(text)) is not None]
             compiled.sort(key=lambda form: -form.literal_count)
             made = self._of_service[service] = compiled
         return made
-
-    def _by_field(self) -> dict[str, set[str]]:
-        """Service field of the ARN -> forms. Not always the service that defines the type."""
-        if self._foreign is None:
-            self._foreign = {}
-            for prefix in self._catalogue.services:
-                for template in self._catalogue.service_templates(prefix):
-                    text = form_of(template)
-                    self._foreign.setdefault(text.split(":", 3)[2], set()).add(text)
-        return self._foreign
 
 
 def choose(
     forms: ResourceForms, wanted: ActionForms, arns: Iterable[str]
 ) -> tuple[list[str], bool]:
     """The ARNs that fit an action, and whether they name every resource type it requires."""
-    chosen: list[str] = []
+    chosen: dict[str, None] = {}
     covered: set[str] = set()
     for arn in arns:
         fitting = forms.forms_of(arn) & wanted.all
-        if fitting and arn not in chosen:
-            chosen.append(arn)
+        if fitting:
+            chosen[arn] = None
             covered |= fitting
-    return chosen, bool(chosen) and all(need & covered for need in wanted.required)
+    if not chosen:
+        return [], False
+    for need in wanted.required:
+        if not need & covered:
+            return list(chosen), False
+    return list(chosen), True
