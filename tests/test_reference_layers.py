@@ -314,7 +314,7 @@ def test_scps_and_rcps_know_no_2008() -> None:
     ("changes", "applies"),
     [
         ({}, True),
-        ({"Principal": {"AWS": "*"}}, True),  # PRIN-7: the same
+        ({"Principal": {"AWS": "*"}}, False),  # GRAM-42: the string itself
         ({"Action": "s3:*"}, True),
         ({"Principal": {"AWS": ACCOUNT}}, False),
         ({"Principal": {"AWS": ["*", ACCOUNT]}}, False),

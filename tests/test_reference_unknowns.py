@@ -47,6 +47,7 @@ def test_unknown_is_one_value() -> None:
         ({"Resource": []}, "no"),
         ({"Resource": ["x", "s3:*", "?*"]}, "no"),  # void by RES-8
         ({"Resource": "arn:aws:s3:::${aws:none}"}, "unknown"),
+        ({"Resource": "arn:aws:${aws:none}:::b"}, "unknown"),
         ({"NotResource": "*"}, "no"),
         ({"NotResource": ["arn:aws:s3:::b", "*"]}, "no"),
         ({"NotResource": "arn:aws:s3:::b"}, "unknown"),
@@ -55,6 +56,9 @@ def test_unknown_is_one_value() -> None:
 )
 def test_an_unknown_resource(element: dict[str, Any], expected: str) -> None:
     assert match(element, resource=None) == expected
+    early = "aws:${" in str(element)
+    literal = match(element, resource=None, resource_early_vars="literal")
+    assert literal == ("no" if early else expected)  # VAR-10: void under that option
 
 
 def test_short_arns_of_attached_policies_are_void_for_an_unknown_resource_too() -> None:
@@ -69,7 +73,10 @@ def test_short_arns_of_attached_policies_are_void_for_an_unknown_resource_too() 
     ("patterns", "expected"),
     [
         (["arn:aws:s3:::depot/${k:k}"], "unknown"),
-        (["arn:aws:s3:::elsewhere/${k:k}"], "unknown"),  # whatever the text around it
+        (["arn:aws:s3:::elsewhere/${k:k}"], "no"),  # not even with `*` in its place
+        (["arn:aws:s3:::d${k:k}/in/${k:k}"], "unknown"),
+        (["arn:aws:sqs:*${k:k}"], "no"),
+        (["arn:aws:${k:k}:depot/in/*"], "unknown"),  # its text may hold colons
         (["arn:aws:s3:::depot/${k:k, 'd'}"], "unknown"),
         (["arn:aws:s3:::${aws:none}${k:k}"], "unknown"),
         (["arn:aws:s3:::depot/${k:k}", "*"], "yes"),
@@ -78,14 +85,29 @@ def test_short_arns_of_attached_policies_are_void_for_an_unknown_resource_too() 
         (["${k:k}"], "no"),  # void by RES-8
         (["arn:aws:s3:::depot/${K:K}"], "unknown"),
         (["arn:aws:s3:::depot/${$}{k:k}"], "no"),
+        (["arn:aws:s3:::${plain}"], "no"),  # VAR-11: no key, so null and not unknown
+        (["arn:aws:s3:::${plain, 'depot'}/in/a.txt"], "yes"),
     ],
 )
 def test_an_unknown_variable_in_a_resource(patterns: list[str], expected: str) -> None:
-    context = {KEY: UNKNOWN}
+    context = {KEY: UNKNOWN, "plain": UNKNOWN}
     assert match({"Resource": patterns}, context=context) == expected
     negated = {"yes": "no", "no": "yes"}.get(expected, expected)
     assert match({"NotResource": patterns}, context=context) == negated
     assert match({"Resource": patterns}, context=context, version="2008-10-17") != "unknown"
+
+
+def test_a_null_variable_that_spoils_must_not_go_unnoticed() -> None:
+    """RES-2, VAR-6: with `nomatch`, what the pattern cannot match is not all that counts."""
+    for resource, pattern in (
+        ("*", "arn:aws:s3:::${k:k}"),
+        (OBJECT, "arn:aws:s3:::elsewhere/${k:k}"),
+    ):
+        given = {"resource": resource, "context": {KEY: UNKNOWN}}
+        for option in ("match", "nomatch"):
+            assert match({"Resource": pattern}, null_notresource=option, **given) == "no"
+        assert match({"NotResource": pattern}, **given) == "yes"
+        assert match({"NotResource": pattern}, null_notresource="nomatch", **given) == "unknown"
 
 
 @pytest.mark.parametrize(
@@ -95,12 +117,38 @@ def test_an_unknown_variable_in_a_resource(patterns: list[str], expected: str) -
      "NotIpAddress"],
 )  # fmt: skip
 def test_a_condition_on_an_unknown_key_is_unknown(operator: str) -> None:
-    for values in ("x", [], ["x", "y"], "*"):
+    for values in ("true", ["true", "x"], "*" if operator != "Null" else "false"):
         condition = {operator: {KEY: values}}
         assert match({"Condition": condition}, context={KEY: UNKNOWN}) == "unknown"
         assert match({"Condition": condition}, context={"K:K": UNKNOWN}) == "unknown"
         assert match({"Condition": condition}, context={KEY: ["a", UNKNOWN]}) == "unknown"
         assert match({"Condition": condition}, context={"k:other": UNKNOWN}) != "unknown"
+
+
+@pytest.mark.parametrize(
+    ("operator", "values", "expected"),
+    [
+        ("Null", ["true", "FALSE"], "yes"),
+        ("Null", ["true", "True"], "unknown"),
+        ("Null", [], "no"),
+        ("Null", "x", "no"),
+        ("ForAllValues:Null", ["true", "false"], "yes"),
+        ("StringEquals", [], "no"),
+        ("Bool", [], "no"),
+        ("ForAnyValue:StringEquals", [], "no"),
+        ("StringEqualsIfExists", [], "unknown"),
+        ("ForAllValues:StringEquals", [], "unknown"),
+        ("StringNotEquals", [], "unknown"),  # false for several values (COND-26)
+    ],
+)
+def test_entries_that_are_the_same_for_every_value_of_an_unknown_key(
+    operator: str, values: Any, expected: str
+) -> None:
+    condition = {operator: {KEY: values}}
+    assert match({"Condition": condition}, context={KEY: UNKNOWN}) == expected
+    if expected != "unknown":
+        for value in DOMAIN:
+            assert match({"Condition": condition}, context={KEY: value}) == expected
 
 
 def test_a_condition_is_unknown_when_a_variable_of_its_values_is() -> None:

@@ -42,9 +42,20 @@ def entry_matches(
     if value is UNKNOWN:
         keys.add(entry.key.lower())
     if keys:
-        return unknown(keys)
+        constant = _constant(operator, entry.values)
+        return unknown(keys) if constant is None else match_of(constant)
     policy_values = [substitute(pieces, context, rules) for pieces in lexed]
     return match_of(_decide(operator, value, policy_values, options, rules))
+
+
+def _constant(operator: Operator, values: Sequence[str]) -> bool | None:
+    """What an entry is for every value of its key and for its absence, if it is always the same."""
+    if operator.base == "Null":
+        wanted = {text.lower() for text in values} & {"true", "false"}
+        return None if len(wanted) == 1 else bool(wanted)
+    if values or operator.if_exists or operator.is_negated:
+        return None
+    return None if operator.set_operator == "ForAllValues" else False  # COND-8: any of nothing
 
 
 def _lex_value(

@@ -265,8 +265,8 @@ def _read_principal(statement: Statement, body: Mapping[str, Any], rules: set[st
         if has_not_principal:
             statement.spoil("principal")
             return
-    if policy_type == "rcp" and entries != [("AWS", "*")]:
-        note(rules, "GRAM-42")
+    if policy_type == "rcp" and body["Principal"] != "*":
+        note(rules, "GRAM-42")  # the string itself
         statement.spoil("statement")
         return
     statement.principal = Element(has_not_principal, entries)

@@ -144,7 +144,7 @@ def _has_early_variable(text: str, has_variables: bool) -> bool:
 
 def _entry_matches(
     text: str, policy_type: str, has_variables: bool, resource: str | None, context: Context,
-    options: dict[str, str], rules: set[str] | None,
+    null_spoils: bool, options: dict[str, str], rules: set[str] | None,
 ) -> tuple[Match, bool]:  # fmt: skip
     """How one entry matches, and whether a null variable is why it does not."""
     if entry_is_void(text, policy_type, has_variables, rules):
@@ -154,23 +154,26 @@ def _entry_matches(
         return YES, False
     pieces = _pattern(text, policy_type, has_variables, options, rules)
     keys = unknown_keys(pieces, context)
-    if resource is None:
-        return unknown({"resource"} | keys), False
+    if resource == "*" and not null_spoils:
+        note(rules, "RES-2")  # matched by RES-1 only, whatever the variables are
+        return NO, False
     if any(isinstance(piece, Variable) for piece in pieces):
         note(rules, "VAR-1")
     if _has_early_variable(text, has_variables):
         note(rules, "VAR-10")
         if options["resource_early_vars"] == "literal":
             return NO, False
+    if resource is None:
+        return unknown({"resource"} | keys), False
     if keys:
+        widest = [Star() if isinstance(piece, Variable) else piece for piece in pieces]
+        if not null_spoils and not glob_matches(widest, resource, rules):
+            return NO, False  # whatever text the variables stand for
         return unknown(keys), False
     items = substitute(pieces, context, rules)
     if items is None:
         return NO, True  # VAR-6: the entry matches no resource
-    if resource == "*":
-        note(rules, "RES-2")
-    else:
-        note(rules, "RES-5")  # letters keep their case in all six fields
+    note(rules, "RES-5")  # letters keep their case in all six fields
     return match_of(glob_matches(items, resource, rules)), False
 
 
@@ -185,16 +188,20 @@ def resource_matches(
     pattern that could match something is unknown.
     """
     note(rules, "RES-9")
+    # VAR-6: whether a null variable in `NotResource` excludes nothing, or spoils the statement.
+    null_spoils = negated and options["null_notresource"] == "nomatch"
     outcomes = [
-        _entry_matches(text, policy_type, has_variables, resource, context, options, rules)
+        _entry_matches(
+            text, policy_type, has_variables, resource, context, null_spoils, options, rules
+        )
         for text in entries
     ]
     listed = any_of([match for match, _ in outcomes])
     if not negated:
         return listed
     match = negation(listed)
-    if any(is_null for _, is_null in outcomes) and options["null_notresource"] == "nomatch":
-        note(rules, "VAR-6")  # a null variable spoils the statement instead of excluding nothing
+    if null_spoils and any(is_null for _, is_null in outcomes):
+        note(rules, "VAR-6")
         return NO
     if resource == "*":
         note(rules, "RES-10")

@@ -77,7 +77,7 @@ def _variable(content: str, rules: set[str] | None) -> Piece:
 
 def unknown_keys(pieces: Sequence[Piece], context: Context) -> set[str]:
     """The keys, in lower case, that the variables name and whose value is unknown."""
-    names = [piece.name for piece in pieces if isinstance(piece, Variable)]
+    names = [p.name for p in pieces if isinstance(p, Variable) and ":" in p.name]  # VAR-11
     return {name.lower() for name in names if context.lookup(name) is UNKNOWN}
 
 
