@@ -272,6 +272,7 @@ def test_an_arn_among_the_parameters_that_fits_is_the_resource(
     ("rds", "DescribeDBInstances", {"filters": [
         {"name": "x", "values": [f"arn:aws:rds:eu-west-1:{ACCOUNT}:db:d"]}]}),
     ("s3", "PutBucketPolicy", {"bucketPolicy": {"policy": "arn:aws:s3:::data"}}),
+    ("s3", "PutBucketPolicy", {"bucketPolicy": {"Statement": [{"Resource": "arn:aws:s3:::data"}]}}),
     ("secretsmanager", "GetSecretValue", {"secretId": "db"}),
     ("iam", "GetRole", None),
 ])
@@ -371,7 +372,9 @@ def test_tags_of_a_service_whose_tagging_action_is_not_known(tmp_path: Path) -> 
                   requestParameters={"tags": {"a": "b"}})
     seen = read_one(tmp_path, made)
     assert (seen.record_class, seen.is_complete) == (PARTIAL, False)
-    made["requestParameters"] = {"tags": {}}
+    made["requestParameters"] = {"tags": {}}  # emptied: whether there were tags is not known
+    assert read_one(tmp_path, made).record_class == PARTIAL
+    made["requestParameters"] = {"repositoryName": "r"}
     assert read_one(tmp_path, made).record_class == MAPPED
 
 

@@ -91,8 +91,14 @@ def lookup(parameters: Parameters, path: tuple[str, ...]) -> object:
     return NOT_SHOWN if is_hidden(here) else here
 
 
-_SKIPPED_KEYS = frozenset({"filter", "filters", "filterset", "nexttoken", "marker",
-                           "policydocument", "policy"})
+_SKIPPED_KEYS = frozenset({"filter", "filters", "filterset", "nexttoken", "marker", "statement"})
+
+
+def _may_hold_resources(key: str, value: object) -> bool:
+    """Not so filters and policy documents: an ARN in these is not what the call is about."""
+    lower = key.lower()
+    return lower not in _SKIPPED_KEYS and not (
+        "policy" in lower and isinstance(value, dict | list))
 
 
 def arn_values(parameters: dict[str, Any]) -> Iterator[str]:
@@ -104,7 +110,7 @@ def arn_values(parameters: dict[str, Any]) -> Iterator[str]:
         if isinstance(here, dict):
             if depth < _MAX_DEPTH:
                 stack.extend((value, depth + 1) for key, value in reversed(here.items())
-                             if key.lower() not in _SKIPPED_KEYS)
+                             if _may_hold_resources(key, value))
         elif isinstance(here, list):
             if depth < _MAX_DEPTH:
                 stack.extend((value, depth + 1) for value in reversed(here))
@@ -162,9 +168,9 @@ def _collect(here: object, tags: dict[str, str | None], depth: int) -> bool:
 
 def _take(value: object, tags: dict[str, str | None], depth: int) -> bool:
     """Read the content of something named like tags."""
-    if value is None or value == "" or value == [] or value == {}:
+    if value is None or value == "" or value == []:
         return True
-    if depth > _MAX_DEPTH or is_hidden(value):
+    if depth > _MAX_DEPTH or is_hidden(value) or value == {}:
         return False
     if isinstance(value, list):
         return all(_take(item, tags, depth + 1) for item in value)
