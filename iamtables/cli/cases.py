@@ -21,6 +21,8 @@ from ..errors import IamtablesError
 from ..options import Options
 from ..request_values import context_value
 from ..requester import Result, conclude, frames
+from ..runtime.codes import KeyKind
+from ..runtime.keys import key_kind
 
 if TYPE_CHECKING:
     from ..runtime import Session
@@ -147,6 +149,7 @@ class CaseRunner:
 
     def _by_tables(self, case: Case, context: dict[str, str | list[str] | None]) -> Answer:
         request = case.request
+        _check_kinds(context)
         assumed_root = _assumed_root(context, request.unknown)
         possible = frames(
             principal=request.principal, principal_type=request.principal_type,
@@ -222,6 +225,13 @@ def _needs_reference(case: Case) -> bool:
         or not _TABLE_OPTIONS.issuperset(case.options)
         or len({key.lower() for key in context}) < len(context)
     )
+
+
+def _check_kinds(context: dict[str, str | list[str] | None]) -> None:
+    """COND-11 for every key of the case; the tables look only at those the policies ask for."""
+    for key, value in context.items():
+        if isinstance(value, list) and len(value) > 1 and key_kind(key) is KeyKind.SINGLE:
+            raise CaseError(f"`{key}` has one value, not {len(value)}")
 
 
 def _assumed_root(context: dict[str, str | list[str] | None], unknown: list[str]) -> bool | None:

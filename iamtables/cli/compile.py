@@ -35,10 +35,11 @@ def command(policies: tuple[str, ...], output: str | None, emit: str | None,
         if output is None:
             return
     if emit == "ir":
-        from ..compiler.lower import lower
+        from ..compiler.lower import lower_documents
+        from ..compiler.passes import optimize
         from ..compiler.render import emit_ir
 
-        click.echo(emit_ir(lower(documents, chosen)))
+        click.echo(emit_ir(optimize(lower_documents(documents, chosen))))
         if output is None:
             return
     from ..compiler import compile as compile_policies
