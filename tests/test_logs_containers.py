@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 import gzip
 import json
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
@@ -231,13 +233,49 @@ def test_bytes_that_are_no_utf_8_cost_their_record(tmp_path: Path) -> None:
     assert reader.statistics.bad_reasons() == {"not valid UTF-8": 1}
 
 
-@pytest.mark.parametrize("cut", [10, 100, -1])
+@pytest.mark.parametrize("cut", [10, 100, 300])
 def test_a_half_written_document_is_a_counted_failure(tmp_path: Path, cut: int) -> None:
     path = tmp_path / "half.json"
     path.write_text(json.dumps({"Records": GOOD})[:cut])
     reader, _ = read(write(tmp_path / "good.json", ONE), path)
     assert reader.statistics.failed == [(str(path), "JSON ends early")]
     assert reader.statistics.records == 1
+
+
+@pytest.mark.parametrize("indent", [None, 2])
+def test_the_whole_records_of_a_half_written_document_are_used(
+    tmp_path: Path, indent: int | None
+) -> None:
+    path = tmp_path / "half.json"
+    path.write_text(json.dumps({"Records": [ONE, TWO, ONE]}, indent=indent)[:-60])
+    reader, _ = read(path)
+    assert reader.statistics.records == 2
+    assert reader.statistics.failed == [(str(path), "JSON ends early")]
+
+
+@pytest.mark.parametrize("is_lines", [False, True])
+@pytest.mark.parametrize("agent", ["x\\ud83d", "\\udc00 \\ud83d\\ude00", "\\\\ud800 \\ud800"])
+def test_a_sender_cannot_hide_a_call_behind_half_a_character(
+    tmp_path: Path, agent: str, is_lines: bool
+) -> None:
+    hidden = json.dumps({**TWO, "userAgent": "@"}).replace("@", agent)
+    path = tmp_path / "log.json"
+    path.write_text(f"{json.dumps(ONE)}\n{hidden}\n" if is_lines
+                    else f'{{"Records": [{json.dumps(ONE)}, {hidden}]}}')
+    assert names(path) == ["ListUsers", "ListRoles"]
+
+
+@pytest.mark.parametrize("spoilt", ['"\\q"', "nul", "[" * 5000 + "]" * 5000])
+def test_json_that_is_broken_inside_one_record_costs_only_that_record(
+    tmp_path: Path, spoilt: str
+) -> None:
+    broken = json.dumps({**ONE, "userAgent": 0}).replace('"userAgent": 0', f'"userAgent": {spoilt}')
+    path = tmp_path / "log.json"
+    path.write_text(f'{{"a": ["]"], "Records": [{json.dumps(ONE)}, {broken}, {json.dumps(TWO)}]}}')
+    reader, _ = read(path)
+    assert reader.statistics.records == 2
+    assert reader.statistics.bad_records == 1
+    assert reader.statistics.files_read == 1
 
 
 @pytest.mark.parametrize("cut", [20, -1])
@@ -306,6 +344,7 @@ def test_a_document_nested_without_end_is_a_counted_failure(tmp_path: Path) -> N
     path.write_text('{"Records":[' + json.dumps(ONE) + ',{"a":' + "[" * 100_000)
     reader, _ = read(write(tmp_path / "good.json", ONE), path)
     assert reader.statistics.files_failed == 1
+    assert reader.statistics.records == 2
 
 
 def test_wrappers_in_wrappers_end(tmp_path: Path) -> None:
@@ -420,3 +459,63 @@ def test_tags_nested_without_end_are_unknown() -> None:
     for _ in range(200):
         deep = {"a": deep}
     assert not isinstance(find_tags(deep), dict)
+
+
+# -- anything may come ----------------------------------------------------------------------------
+
+ODD: list[Any] = [None, True, 0, -1.5, 10**30, "", "x", "arn:", "arn:aws:s3:::", "***",
+                  "\ud83d\ude00", "AWS Internal",
+                  [], [None], [[]], {}, {"": None}, {"a": {"Tag": 1}}, {"ARN": 5},
+                  [{"ARN": "arn:"}],
+                  {"tags": [{"key": None}]}, {"sessionContext": {}}]
+
+
+def mutations(random: Random) -> dict[str, Any]:
+    made = json.loads(json.dumps(record(
+        random.choice(["s3", "iam", "ec2", "sts", "kms", "lambda", "dynamodb", "signin", "x"]),
+        random.choice(["GetObject", "CreateRole", "RunInstances", "AssumeRole", "ReEncrypt",
+                       "CreateFunction20150331", "TransactWriteItems", "GetUser", "CopyObject"]),
+        userIdentity=random.choice([ROLE_IDENTITY, ONE["userIdentity"]]),
+        resources=[{"ARN": "arn:aws:s3:::b/k"}], errorCode=random.choice([None, "AccessDenied"]),
+        errorMessage=random.choice(["", "not authorized to perform: s3:GetObject on resource: x"]),
+        requestParameters={"tags": [], "roleArn": "arn:aws:iam::1:role/r", "transactItems": [{}]})))
+    for _ in range(random.randrange(1, 4)):
+        place: Any = made
+        while True:
+            key = random.choice(list(place))
+            if isinstance(place[key], dict) and place[key] and random.random() < 0.7:
+                place = place[key]
+                continue
+            place[key] = copy.deepcopy(random.choice(ODD))
+            break
+    return made
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_records_of_any_shape_are_classed_or_counted_as_bad(tmp_path: Path, seed: int) -> None:
+    random = Random(seed)
+    path = write(tmp_path / "odd.json", ONE, *(mutations(random) for _ in range(60)))
+    reader = read_logs([path])
+    for batch in reader:
+        batch.check()
+    statistics = reader.statistics
+    assert statistics.records + statistics.bad_records == 61
+    assert sum(statistics.classes.values()) == statistics.records
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_damaged_bytes_never_raise_anything_but_a_source_error(tmp_path: Path, seed: int) -> None:
+    random = Random(seed)
+    text = lines(*GOOD, ONE) if seed % 2 else json.dumps({"Records": [*GOOD, ONE]})
+    data = bytearray(text.encode() if seed % 3 else gzip.compress(text.encode()))
+    for _ in range(random.randrange(1, 6)):
+        data[random.randrange(len(data))] = random.randrange(256)
+    path = tmp_path / "damaged"
+    path.write_bytes(data[: random.randrange(len(data))] if seed % 5 == 0 else data)
+    reader = read_logs([path])
+    try:
+        for batch in reader:
+            batch.check()
+    except SourceError:
+        assert reader.statistics.records == 0
+    assert reader.statistics.files_found == 1

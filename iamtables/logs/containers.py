@@ -17,6 +17,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from itertools import chain
 from pathlib import Path
+from typing import TypeVar
 
 import msgspec
 from msgspec import Raw
@@ -36,7 +37,9 @@ from .records import (
     StringDecoder,
     describe,
 )
+from .salvage import repair, salvage_records
 
+_R = TypeVar("_R")
 _MAX_WRAPPERS = 5
 _PROBE_LINES = 1000
 _CHUNK_RECORDS = 50_000
@@ -180,7 +183,13 @@ def _read_document(
     except msgspec.ValidationError as error:
         raise FileSkipped(f"not a CloudTrail file: {describe(error)}") from error
     except DECODE_ERRORS as error:
-        raise FileFailed(describe(error)) from error
+        salvage = salvage_records(data)
+        if not salvage.items:
+            raise FileFailed(describe(error)) from error
+        yield from _chunks(_decode_items(salvage.items, bad, options))
+        if not salvage.is_whole:
+            raise FileFailed(describe(error)) from error
+        return
     unwrapped = _unwrap(envelope, bad, options)
     if unwrapped is None:
         raise FileSkipped(_why_not(envelope))
@@ -252,14 +261,13 @@ def _with_end(head: bytes, pieces: Iterator[bytes]) -> Iterator[bytes]:
 
 def _decode_lines(lines: list[bytes], bad: Counter[str], options: LogOptions) -> list[Record]:
     records: list[Record] = []
-    decode = EnvelopeDecoder.decode
     limit = options.max_record_bytes
     for line in lines:
         if line[:1] != b"{":
             stamped = _STAMPED.fullmatch(line.strip())
             line = stamped.group(1) if stamped is not None else line
         try:
-            envelope = decode(line)
+            envelope = _decode(EnvelopeDecoder, line)
         except DECODE_ERRORS as error:
             bad[describe(error)] += 1
             continue
@@ -282,7 +290,7 @@ def _unwrap_all(
 ) -> Iterator[Record]:
     for raw in raws:
         try:
-            unwrapped = _unwrap(EnvelopeDecoder.decode(raw), bad, options, depth + 1)
+            unwrapped = _unwrap(_decode(EnvelopeDecoder, raw), bad, options, depth + 1)
         except DECODE_ERRORS as error:
             bad[describe(error)] += 1
             continue
@@ -324,12 +332,18 @@ def _records_list(
         raws = RawListDecoder.decode(raw)
     except DECODE_ERRORS:
         return None
+    return _decode_items(raws, bad, options)
+
+
+def _decode_items(
+    raws: Sequence[bytes | Raw], bad: Counter[str], options: LogOptions
+) -> list[Record]:
     records: list[Record] = []
     for item in raws:
         try:
             if len(item) > options.max_record_bytes:
                 raise BadRecord("longer than max_record_bytes")
-            records.append(RecordDecoder.decode(item))
+            records.append(_decode(RecordDecoder, item))
         except BadRecord as error:
             bad[str(error)] += 1
         except DECODE_ERRORS as error:
@@ -348,11 +362,21 @@ def _unwrap_inner(
         except DECODE_ERRORS:
             return None
     try:
-        envelope = EnvelopeDecoder.decode(content)
+        envelope = _decode(EnvelopeDecoder, content)
     except DECODE_ERRORS as error:
         bad[describe(error)] += 1
         return []
     return _unwrap(envelope, bad, options, depth + 1)
+
+
+def _decode(decoder: msgspec.json.Decoder[_R], data: bytes | Raw) -> _R:
+    """Decode one record or wrapper; escapes that are no characters are replaced."""
+    try:
+        return decoder.decode(data)
+    except msgspec.ValidationError:
+        raise
+    except msgspec.DecodeError:
+        return decoder.decode(repair(bytes(data)))
 
 
 class _Message(msgspec.Struct):
