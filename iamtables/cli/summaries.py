@@ -92,10 +92,10 @@ def print_head(console: Console, run: Run) -> None:
     whom = " or ".join(f"`{pattern}`" for pattern in run.principals) or "every principal"
     console.print(Text.assemble((policies, "bold"), f" as identity policies of {whom}"))
     is_log = run.input.reader is not None
-    what = "records" if is_log else "rows"
+    what = "record" if is_log else "row"
     console.print(
-        f"{summary.records:,} {what} of {_count(run.files_read, 'file')} in {run.elapsed_s:.1f} s "
-        f"({_rate(summary.records, run.elapsed_s)} {what}/s)"
+        f"{_count(summary.records, what)} of {_count(run.files_read, 'file')} in "
+        f"{run.elapsed_s:.1f} s ({_rate(summary.records, run.elapsed_s)} {what}s/s)"
     )
     if is_log:
         classes = grid("", "records", "", texts=(0, 2))
