@@ -20,7 +20,6 @@ from .findings import (
 from .json_syntax import JsonArray, JsonObject, JsonScalar, JsonValue, described
 from .operands import OPERAND_CHECKS, family_of
 from .patterns import SEGMENT_COUNT, parse_pattern
-from .suggestions import closest
 from .tree import ConditionEntry, Question, Star, Text, Variable
 from .variables import check_variables
 from .vocabulary import MULTIVALUED_KEYS, OPERATORS, SPELLINGS, Operator
@@ -89,7 +88,7 @@ def _read_operator(text: Text, findings: Findings) -> Operator | None:
             help=f"write `{spelling}`",
         )
         return OPERATORS[spelling]
-    best = closest(text.value, OPERATORS)
+    best = findings.suggest(text.value, OPERATORS)
     findings.add(
         UNKNOWN_OPERATOR,
         text.span,

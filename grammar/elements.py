@@ -7,7 +7,6 @@ repeat their ARNs. An entry that can match nothing is `void`; its neighbours sti
 from __future__ import annotations
 
 import re
-from functools import lru_cache
 from typing import NamedTuple
 
 from ..source import Span
@@ -29,12 +28,12 @@ from .findings import (
     quoted,
 )
 from .json_syntax import JsonArray, JsonScalar, JsonValue, described
+from .memo import remembered
 from .patterns import SEGMENT_COUNT, parse_pattern
 from .tree import ActionElement, PolicyType, Question, ResourceElement, Run, Star, Text
 from .variables import check_variables
 from .vocabulary import TYPE_NAMES, UNTYPED_SERVICES
 
-_CACHE_SIZE = 1 << 16
 _VARIABLE_MARK = "\0"
 _WILD = re.compile(r"[*?]")
 
@@ -87,7 +86,7 @@ def _check_empty(name: str, span: Span, findings: Findings) -> bool:
 # Action
 
 
-@lru_cache(maxsize=_CACHE_SIZE)
+@remembered
 def action_problem(text: str) -> str:
     """What is wrong with an action pattern: nothing (""), `space`, `form` or `colon`."""
     if any(map(str.isspace, text)):
@@ -187,7 +186,7 @@ class ResourceFacts(NamedTuple):
         )
 
 
-@lru_cache(maxsize=_CACHE_SIZE)
+@remembered
 def resource_facts(text: str, variables: bool) -> ResourceFacts:
     """Facts about a resource pattern; `variables` as in `parse_pattern`."""
     shape = _shape(text) if variables and "${" in text else text

@@ -7,13 +7,18 @@ a test reads both from there. Codes of findings that need a compiled policy are 
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from ..errors import Diagnostic, Severity
 from ..source import Source, Span
+from .suggestions import closest
 
 MAX_DIAGNOSTICS = 1_000
 """Findings kept of one document, errors and others apart; a last one says how many were not."""
+
+MAX_SUGGESTIONS = 50
+"""Times that a document is told which word it may have meant."""
 
 _QUOTE_LIMIT = 80
 
@@ -56,6 +61,7 @@ class Findings:
         self.source = source
         self._found: dict[bool, list[tuple[Span, Diagnostic]]] = {True: [], False: []}
         self._dropped_count = 0
+        self._suggestions_left = MAX_SUGGESTIONS
 
     def add(
         self,
@@ -76,6 +82,14 @@ class Findings:
             self.source, span, message, help=help, label=label, severity=severity
         )
         found.append((span, diagnostic))
+
+    def suggest(self, word: str, known: Iterable[str]) -> str:
+        """The known word nearest to `word`, or "". Costs a millisecond, so a document gets
+        MAX_SUGGESTIONS of them."""
+        if self._suggestions_left == 0:
+            return ""
+        self._suggestions_left -= 1
+        return closest(word, known)
 
     @property
     def has_errors(self) -> bool:

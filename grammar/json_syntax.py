@@ -216,9 +216,10 @@ def _lex(terminals: Terminals, data: _Input) -> Iterator[Any]:
     source, repeats = data
     text = source.text
     position = depth = 0
-    for match in alternation(terminals, before=r"[ \t\n\r]*+").finditer(text):
-        if match.start() != position:
-            break
+    # `match`, not `finditer`: a search would try every later place for a start, and white space in
+    # front of no token would take quadratic time.
+    scanner: Any = alternation(terminals, before=r"[ \t\n\r]*+")
+    for match in iter(scanner.scanner(text).match, None):
         kind: Any = match.lastgroup
         start, position = match.span(kind)
         if kind == "NEXT_KEY" or kind == "FIRST_KEY":

@@ -8,23 +8,23 @@ text) give equal tokens. Texts without `*`, `?` and `${` skip the parser: they a
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import cache, lru_cache
+from functools import cache
 from itertools import chain
 from typing import Any, NamedTuple
 
 from .lexing import Mark, Terminals, alternation, make_parser
+from .memo import remembered
 from .tree import PatternToken, Question, Run, Star, Variable
 
 SEGMENT_COUNT = 6
 """`arn:partition:service:region:account:resource`."""
 
-_CACHE_SIZE = 1 << 16
 _SPECIAL = frozenset("*?$")
 _STAR = Star()
 _QUESTION = Question()
 
 
-@lru_cache(maxsize=_CACHE_SIZE)
+@remembered
 def parse_pattern(text: str, *, variables: bool) -> tuple[PatternToken, ...]:
     """The tokens of a pattern; `variables` says whether `${...}` is one (GRAM-11, VAR-1).
 
@@ -37,7 +37,6 @@ def parse_pattern(text: str, *, variables: bool) -> tuple[PatternToken, ...]:
     return tokens
 
 
-@lru_cache(maxsize=_CACHE_SIZE)
 def split_arn(tokens: tuple[PatternToken, ...]) -> tuple[tuple[PatternToken, ...], ...]:
     """One to six segments of an ARN pattern; literal colons separate the first five (VAR-12)."""
     segments: tuple[tuple[PatternToken, ...], ...] = _arn_parser().parse(_ArnInput(tokens))

@@ -23,7 +23,6 @@ from .tree import PrincipalElement, PrincipalEntry, PrincipalKind, Text
 from .vocabulary import WEB_IDENTITY_HOSTS
 
 _KINDS = frozenset(get_args(PrincipalKind))
-_ACCOUNT = re.compile(r"[0-9]{12}")
 _AWS = re.compile(
     r"[0-9]{12}|A[A-Z0-9]{15,127}"
     r"|arn:[^:]+:iam::[^:]+:(?:root|(?:user|role)/.+)"
@@ -140,21 +139,26 @@ def _entry(kind: PrincipalKind, text: Text, findings: Findings) -> PrincipalEntr
     return PrincipalEntry(kind, text)
 
 
+def _is_role(fields: list[str]) -> bool:
+    """Whether the six fields of an ARN name an IAM role."""
+    return len(fields) == 6 and fields[2] == "iam" and fields[5].startswith("role/")
+
+
 def _check_chain(element: PrincipalElement, findings: Findings) -> None:
     """PRIN-11: whoever is excepted needs the account, and a session its role, excepted too."""
-    listed = {entry.text.value for entry in element.entries if entry.kind == "AWS"}
-    accounts = {v for v in listed if _ACCOUNT.fullmatch(v)}
-    accounts |= {v.split(":")[4] for v in listed if v.endswith(":root") and v.count(":") == 5}
+    split = [entry.text.value.split(":", 5) for entry in element.entries if entry.kind == "AWS"]
+    accounts = {fields[0] for fields in split if len(fields) == 1}
+    accounts |= {fields[4] for fields in split if fields[5:] == ["root"]}
+    roles = {(*fields[:5], fields[5].rsplit("/", 1)[1]) for fields in split if _is_role(fields)}
     for entry in element.entries:
         fields = entry.text.value.split(":", 5)
         if entry.kind != "AWS" or entry.is_void or len(fields) < 6 or fields[5] == "root":
             continue
-        missing = [] if fields[4] in accounts else [f"account `{fields[4]}`"]
+        missing = [] if fields[4] in accounts else [f"account {quoted(fields[4])}"]
         if fields[5].startswith("assumed-role/"):
             role = fields[5].split("/")[1]
-            head = f"arn:{fields[1]}:iam::{fields[4]}:role/"
-            if not any(v.startswith(head) and v.rsplit("/", 1)[1] == role for v in listed):
-                missing.append(f"role `{role}`")
+            if ("arn", fields[1], "iam", "", fields[4], role) not in roles:
+                missing.append(f"role {quoted(role)}")
         if missing:
             findings.add(
                 NOTPRINCIPAL_CHAIN,

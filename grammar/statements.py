@@ -31,7 +31,6 @@ from .findings import (
 )
 from .json_syntax import JsonObject, JsonValue, described
 from .principals import read_principal
-from .suggestions import closest
 from .tree import (
     ActionElement,
     ConditionEntry,
@@ -69,8 +68,9 @@ def check_names(
     """Reports unknown elements; the lower-case names of those that look like a known one."""
     look_alikes = set()
     lowered = {k.lower(): k for k in known}
-    for name in node.members.keys() - known:
-        key, _ = node.members[name]
+    for name, (key, _) in node.members.items():
+        if name in known:
+            continue
         spelling = lowered.get(name.lower())
         if spelling is not None:
             look_alikes.add(name.lower())
@@ -81,7 +81,7 @@ def check_names(
                 help=f"element names are case-sensitive; write `{spelling}`",
             )
             continue
-        best = closest(name, known)
+        best = findings.suggest(name, known)
         findings.add(
             UNKNOWN_ELEMENT,
             key.span,
@@ -192,7 +192,9 @@ class StatementReader:
         members = node.members
         policy_type = self.policy_type
         not_allowed = NOT_ALLOWED[policy_type]
-        for name in members.keys() & not_allowed:
+        for name in members:
+            if name not in not_allowed:
+                continue
             self.findings.add(
                 ELEMENT_NOT_ALLOWED,
                 members[name][0].span,

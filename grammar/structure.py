@@ -52,13 +52,12 @@ def read_document(
     """The policy in `root`. Its diagnostics are left in `findings`, to which the caller may have
     more to add. Raises LimitError for more than MAX_STATEMENTS statements."""
     members = root.members
-    look_alikes = check_names(root, DOCUMENT_ELEMENTS, "a policy", findings)
+    check_names(root, DOCUMENT_ELEMENTS, "a policy", findings)  # ignored (GRAM-6)
     if policy_type in IAM_TYPES:
         _check_characters(source, root.span, findings)
     if "Id" in members:
         _check_id(members["Id"], policy_type, findings)
     version, is_faulty = _read_version(root, policy_type, findings)
-    is_faulty = is_faulty or bool(look_alikes & {"version", "statement"})
     statements: tuple[StatementNode, ...] = ()
     values = _statement_values(root, findings)
     if values is None:

@@ -1,4 +1,4 @@
-"""docs/diagnostics.md is true: every code has a section, a policy that shows it and one that does not."""
+"""docs/diagnostics.md is true: each code has a section, a policy with it and one without it."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ import re
 from pathlib import Path
 
 import pytest
-
-from iamtables.errors import PolicyError
 from iamtables.grammar import parse_policy
 from iamtables.grammar.findings import CATALOGUE, MAX_DIAGNOSTICS
+
+from iamtables.errors import PolicyError
 
 PAGE = Path(__file__).parent.parent / "docs" / "diagnostics.md"
 _SECTION = re.compile(r"^### (IT\d{3}) (\w+)\n\n(.*?)(?=^##|\Z)", re.MULTILINE | re.DOTALL)
