@@ -178,10 +178,10 @@ def _search(left: Sequence[_Step], right: Sequence[_Step]) -> tuple[str | None, 
         pair = queue.popleft()
         i, j = pair
         if i == len(left) and j == len(right):
-            letters = []
+            letters: list[str] = []
             while pair != start:
-                pair, letter = origin[pair]
-                letters.append(letter)
+                pair, read = origin[pair]
+                letters.append(read)
             return "".join(reversed(letters)), len(origin)
         following: list[tuple[tuple[int, int], str]] = []
         if i < len(left) and left[i].repeats:

@@ -12,16 +12,16 @@ An unknown answer stays unknown only where it matters: a closed gate denies what
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
+from itertools import product
 from typing import Literal
 
 from .errors import RequestError
+from .runtime.codes import DecisionCode
 
 Result = Literal["Allowed", "ImplicitlyDenied", "ExplicitlyDenied", "Undetermined"]
-
-IMPLICIT_DENY, ALLOW, EXPLICIT_DENY, UNDETERMINED = range(4)
-"""Decision codes of the identity layer, as in `iamtables.runtime.DecisionCode`."""
 
 _GATE_ORDER = ("resource", "identity", "boundary", "session")
 _WEB_IDENTITY_HOSTS = frozenset({
@@ -30,6 +30,7 @@ _WEB_IDENTITY_HOSTS = frozenset({
 _TRUST_ACTIONS = frozenset({
     "sts:assumerole", "sts:tagsession", "sts:setsourceidentity", "sts:setcontext",
 })
+_FEDERATED_ACTIONS = frozenset({"sts:assumerolewithsaml", "sts:assumerolewithwebidentity"})
 
 
 class RequesterKind(Enum):
@@ -81,14 +82,14 @@ class Gate:
 
     def combine(self, identity: int) -> Outcome:
         """The outcome, given the decision code of the identity policies."""
-        if identity == EXPLICIT_DENY:                                        # EVAL-15
+        if identity == DecisionCode.EXPLICIT_DENY:                           # EVAL-15
             return Outcome("ExplicitlyDenied", ("identity",))
         missing = set(self.closed_by)
-        if identity == IMPLICIT_DENY and self.names_identity:
+        if identity == DecisionCode.IMPLICIT_DENY and self.names_identity:
             missing.add("identity")
         if missing:
             return Outcome("ImplicitlyDenied", tuple(g for g in _GATE_ORDER if g in missing))
-        if identity == UNDETERMINED:
+        if identity == DecisionCode.UNDETERMINED:
             return Outcome("Undetermined", ())
         return Outcome("Allowed", ("identity",))                             # EVAL-20
 
@@ -136,7 +137,7 @@ def _arn_kind(resource: str) -> RequesterKind | None:
         ("assumed-role/", RequesterKind.ROLE_SESSION),
         ("federated-user/", RequesterKind.FEDERATED_USER),
     ):
-        if resource.startswith(prefix):
+        if resource.startswith(prefix) and len(resource) > len(prefix):
             return kind
     return None
 
@@ -161,33 +162,52 @@ def _is_kms_key(resource: str) -> bool:
     return len(fields) == 6 and fields[2] == "kms" and fields[5].startswith("key/")
 
 
-def frame(*, principal: str, action: str, resource: str, principal_type: str | None = None,
-          resource_account: str | None = None, has_assumed_root: bool = False) -> Outcome | Gate:
-    """The settled outcome of a request, or the gate through which identity policies decide it.
+def frames(*, principal: str, action: str, resource: str | None,
+           principal_type: str | None = None, principal_account: str | None = None,
+           resource_account: str | None = None, has_assumed_root: bool | None = False,
+           ) -> tuple[Outcome | Gate, ...]:
+    """What is settled about a request, or the gate through which identity policies decide it.
 
-    No resource, boundary, session, SCP, RCP or endpoint policy is in play. `has_assumed_root`
-    says that a root principal is an `AssumeRoot` session.
+    No resource, boundary, session, SCP, RCP or endpoint policy is in play. One frame when all is
+    known; an unknown resource (None) has one for each account and kind of resource it may be.
+    has_assumed_root : a root principal is an `AssumeRoot` session; None when that is not known
     """
     who = requester(principal, principal_type)
     kind, verb = who.kind, action.lower()
+    account = (principal_account or who.account) if who.account else ""
 
     is_authenticated = kind not in (RequesterKind.ANONYMOUS, RequesterKind.FEDERATED_PROVIDER)
     if verb == "sts:getcalleridentity" and is_authenticated:                 # EVAL-11
-        return Outcome("Allowed", ("service",))
+        return (Outcome("Allowed", ("service",)),)
     if verb == "sts:getsessiontoken" and kind in (RequesterKind.USER, RequesterKind.ROOT):
-        return Outcome("Allowed", ("service",))                              # EVAL-12
+        return (Outcome("Allowed", ("service",)),)                           # EVAL-12
 
-    same_account = bool(who.account) and who.account == owner_account(
-        resource, resource_account, who.account)                             # EVAL-3, EVAL-4
-    is_trust = verb in _TRUST_ACTIONS and _is_role(resource)                 # EVAL-40
-    needs_resource_policy = is_trust or _is_kms_key(resource)                # EVAL-42
+    if resource is not None:
+        owner = owner_account(resource, resource_account, account)           # EVAL-3
+        same = [bool(account) and account == owner]                          # EVAL-4
+        is_trust = [verb in _TRUST_ACTIONS and _is_role(resource)]           # EVAL-40
+        is_protected = [_is_kms_key(resource)                                # EVAL-42
+                        or (verb in _FEDERATED_ACTIONS and _is_role(resource))]
+    else:
+        is_open = bool(account) and not resource_account
+        same = [False, True] if is_open else [bool(account) and account == resource_account]
+        is_trust = [False, True] if verb in _TRUST_ACTIONS else [False]
+        may_be_protected = verb.startswith("kms:") or verb in _FEDERATED_ACTIONS
+        is_protected = [False, True] if may_be_protected else [False]
+    assumed = [False, True] if has_assumed_root is None else [has_assumed_root]
+    return tuple(dict.fromkeys(
+        _frame(kind, *facts) for facts in product(same, is_trust, is_protected, assumed)
+    ))
 
+
+def _frame(kind: RequesterKind, same_account: bool, is_trust: bool, is_protected: bool,
+           has_assumed_root: bool) -> Outcome | Gate:
     if kind is RequesterKind.ROOT:
-        if is_trust:
-            return Outcome("ImplicitlyDenied", ("service",))                 # EVAL-51
         if has_assumed_root:
             return Outcome("ImplicitlyDenied", ("session",))                 # EVAL-52
-        if same_account and not needs_resource_policy:
+        if is_trust:
+            return Outcome("ImplicitlyDenied", ("service",))                 # EVAL-51
+        if same_account and not is_protected:
             return Outcome("Allowed", ("root",))                             # EVAL-50
         return Outcome("ImplicitlyDenied", ("resource",))                    # EVAL-32, EVAL-51
     if kind not in _CARRIES_IDENTITY_POLICIES:
@@ -196,6 +216,16 @@ def frame(*, principal: str, action: str, resource: str, principal_type: str | N
     session = ("session",) if kind is RequesterKind.FEDERATED_USER else ()   # EVAL-21
     if not same_account:                                                     # EVAL-5, EVAL-33
         return Gate(("resource", *session))
-    if needs_resource_policy:                                                # EVAL-44
+    if is_trust or is_protected:                                             # EVAL-44
         return Gate(("resource",), names_identity=False)
     return Gate(session)
+
+
+def conclude(possible: Sequence[Outcome | Gate], identity: int) -> Outcome:
+    """The outcome over all frames of a request, given the decision of the identity policies."""
+    outcomes = [
+        frame if isinstance(frame, Outcome) else frame.combine(identity) for frame in possible
+    ]
+    if len({outcome.result for outcome in outcomes}) == 1:
+        return outcomes[0]
+    return Outcome("Undetermined", ())

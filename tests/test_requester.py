@@ -1,19 +1,26 @@
 """The identity-only frame: who carries identity policies, and when their Allow is enough."""
 
-import pytest
+import itertools
+import json
+from pathlib import Path
 
+import pytest
+from iamtables.runtime.codes import DecisionCode
+
+from iamtables import reference
 from iamtables.errors import RequestError
 from iamtables.requester import (
-    ALLOW,
-    EXPLICIT_DENY,
-    IMPLICIT_DENY,
-    UNDETERMINED,
     Gate,
     Outcome,
     RequesterKind,
-    frame,
+    conclude,
+    frames,
     requester,
 )
+
+ALLOW, IMPLICIT_DENY = DecisionCode.ALLOW, DecisionCode.IMPLICIT_DENY
+EXPLICIT_DENY, UNDETERMINED = DecisionCode.EXPLICIT_DENY, DecisionCode.UNDETERMINED
+OTHER_LAYERS = ("resource", "boundary", "session", "scps", "rcps", "vpce")
 
 A, B = "111122223333", "444455556666"
 USER = f"arn:aws:iam::{A}:user/ana"
@@ -28,8 +35,7 @@ TARGET = f"arn:aws:iam::{A}:role/Target"
 
 def outcome(identity=ALLOW, **request):
     given = {"principal": USER, "action": "s3:GetObject", "resource": OBJECT} | request
-    answer = frame(**given)
-    return answer if isinstance(answer, Outcome) else answer.combine(identity)
+    return conclude(frames(**given), identity)
 
 
 @pytest.mark.parametrize(
@@ -135,3 +141,69 @@ def test_an_account_of_another_partition_is_another_account():
 def test_a_gate_reports_missing_layers_in_the_fixed_order():
     assert Gate(("session", "resource")).combine(IMPLICIT_DENY).deciders == (
         "resource", "identity", "session")
+
+
+def _identity_only_vectors():
+    path = Path(__file__).parent.parent / "docs" / "spec" / "vectors.jsonl"
+    for line in path.read_text(encoding="ascii").splitlines():
+        vector = json.loads(line)
+        if not any(vector["policies"].get(layer) for layer in OTHER_LAYERS):
+            yield pytest.param(vector, id=vector["id"])
+
+
+@pytest.mark.parametrize("vector", list(_identity_only_vectors()))
+def test_the_frame_around_a_reference_decision_passes_the_vector(vector):
+    request = vector["request"]
+    identity = reference.evaluate_identity(
+        vector["policies"]["identity"], action=request["action"], resource=request["resource"],
+        context=request["context"],
+        options={"invalid_statement": "never"} | vector.get("options", {}),
+    )
+    answer = outcome(DecisionCode[identity.decision], principal=request["principal"],
+                     action=request["action"], resource=request["resource"],
+                     resource_account=request["resource_account"])
+    assert answer.result == vector["expect"]
+
+
+def _statement(effect, **condition):
+    return {"Effect": effect, "Action": "*", "Resource": "*", "Condition": condition}
+
+
+IDENTITY = {
+    "allow": [_statement("Allow")],
+    "nothing": [],
+    "deny": [_statement("Allow"), _statement("Deny")],
+    "unknown": [_statement("Allow", StringEquals={"aws:x": "1"})],
+    "unknown deny": [_statement("Allow"), _statement("Deny", StringEquals={"aws:x": "1"})],
+    "only an unknown deny": [_statement("Deny", StringEquals={"aws:x": "1"})],
+}
+
+
+@pytest.mark.parametrize("identity", IDENTITY)
+@pytest.mark.parametrize("principal", [
+    USER, ROLE, SESSION, FEDERATED, ROOT, "ec2.amazonaws.com", "anonymous",
+    f"arn:aws:iam::{A}:saml-provider/Corp", f"arn:aws-cn:iam::{B}:user/bob",
+    f"arn:aws:iam::{B}:root",
+])
+def test_the_frame_agrees_with_the_reference_over_a_grid(principal, identity):
+    policies = {"identity": [{"Version": "2012-10-17", "Statement": IDENTITY[identity]}]}
+    actions = ("s3:GetObject", "sts:AssumeRole", "sts:AssumeRoleWithSAML", "sts:TagSession",
+               "sts:GetCallerIdentity", "sts:GetSessionToken", "kms:Decrypt", "kms:ListKeys")
+    resources = (None, "*", OBJECT, KEY, TARGET, f"arn:aws:sqs:us-east-1:{B}:q",
+                 f"arn:aws:kms:us-east-1:{A}:alias/app", "arn:aws:sagemaker:eu-west-1:aws:hub/H")
+    for action, resource, owner, assumed in itertools.product(
+            actions, resources, (None, A, B), ("false", "true", None)):
+        context = {"aws:x": reference.UNKNOWN,
+                   "aws:AssumedRoot": reference.UNKNOWN if assumed is None else assumed}
+        expected = reference.evaluate({"policies": policies, "request": {
+            "principal": principal, "action": action, "resource": resource,
+            "resource_account": owner, "context": context}})
+        alone = reference.evaluate_identity(policies["identity"], action=action,
+                                            resource=resource, context=context)
+        answer = outcome(DecisionCode[alone.decision], principal=principal, action=action,
+                         resource=resource, resource_account=owner,
+                         has_assumed_root=None if assumed is None else assumed == "true")
+        case = (action, resource, owner, assumed)
+        assert (answer.result, case) == (expected.result, case)
+        if resource is not None and assumed is not None and "unknown" not in identity:
+            assert (answer.deciders, case) == (expected.deciders, case)

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, cast, get_args
 
 import msgspec
 
@@ -215,7 +215,7 @@ class CaseRunner:
             raise CaseError(f"a policy cannot be read: {error}") from error
         except ValueError as error:
             raise CaseError(str(error)) from error
-        return Answer(outcome.result, outcome.deciders, "reference")
+        return Answer(cast(Result, outcome.result), outcome.deciders, "reference")
 
 
 def _needs_reference(case: Case) -> bool:
