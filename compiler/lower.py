@@ -113,7 +113,7 @@ class _Lowering:
             parts.append(
                 ir.Document(document.source, document.version, len(document.diagnostics))
             )
-            if document.is_faulty and not document.statements:
+            if document.is_unreadable:
                 statements.append(self._unreadable_document(number, document))
             for node in document.statements:
                 statements.append(self._statement(number, document, node))

@@ -79,7 +79,7 @@ def _read_operator(text: Text, findings: Findings) -> Operator | None:
     operator = OPERATORS.get(text.value)
     if operator is not None:
         return operator
-    spelling = SPELLINGS.get(text.value.lower())
+    spelling = SPELLINGS.get(text.value.lower()) if text.value.isascii() else None
     if spelling is not None:
         findings.add(
             OPERATOR_CASE,

@@ -60,6 +60,7 @@ def read_document(
     version, is_faulty = _read_version(root, policy_type, findings)
     statements: tuple[StatementNode, ...] = ()
     values = _statement_values(root, findings)
+    is_unreadable = values is None
     if values is None:
         is_faulty = True
     elif len(values) > MAX_STATEMENTS:
@@ -74,7 +75,9 @@ def read_document(
         reader = StatementReader(policy_type, version == "2012-10-17", len(values), findings)
         statements = tuple([reader.read(i, value) for i, value in enumerate(values)])
         report_spanning(reader.spanning, findings)
-    return PolicyDocument(source, root.span, policy_type, version, statements, (), is_faulty)
+    return PolicyDocument(
+        source, root.span, policy_type, version, statements, (), is_faulty, is_unreadable
+    )
 
 
 def _check_characters(source: Source, span: Span, findings: Findings) -> None:

@@ -117,8 +117,11 @@ class StatementNode:
 
 @dataclass(frozen=True, slots=True)
 class PolicyDocument:
-    """A parsed policy. `is_faulty` marks a document fault (GRAM-0): every statement is spoiled,
-    and when `Statement` itself could not be read, `statements` is empty."""
+    """A parsed policy.
+
+    is_faulty     : a document fault (GRAM-0): every statement is spoiled
+    is_unreadable : `Statement` itself could not be read; `statements` is empty and says nothing
+    """
 
     source: Source
     span: Span
@@ -128,6 +131,7 @@ class PolicyDocument:
     statements: tuple[StatementNode, ...]
     diagnostics: tuple[Diagnostic, ...] = field(default=())
     is_faulty: bool = False
+    is_unreadable: bool = False
 
     @property
     def has_variables(self) -> bool:

@@ -209,7 +209,7 @@ class Predicate:
         def compare(text: str) -> bool:
             if not patterns:
                 return negated
-            if not text.startswith("arn:") or text.count(":") < 5:
+            if not text.startswith("arn") or text.count(":") < 5:
                 return False  # COND-63
             matched = any(match_tokens(k, p, text) for k, p in usable)
             return (not matched and not has_error) if negated else matched
@@ -246,8 +246,8 @@ def _arn_pattern(glyphs: list[Glyph]) -> list[Glyph] | None:
         elif colons < 5:
             token = Token.STAR_BUT_COLON if token == Token.STAR else Token.ANY_BUT_COLON
         out.append((token, argument))
-    starts = [argument for token, argument in out[:4] if token == Token.POINT]
-    if colons < 5 or starts != [ord(c) for c in "arn:"]:
+    starts = [argument for token, argument in out[:3] if token == Token.POINT]
+    if colons < 5 or starts != [ord(c) for c in "arn"]:
         return None  # COND-63
     return out
 

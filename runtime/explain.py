@@ -34,8 +34,8 @@ class Miss:
     location: Location
     text: str
     state: StateName
-    keys: tuple[str, ...] = ()
-    """The unknown context keys that it depends on."""
+    needs: tuple[str, ...] = ()
+    """What would settle an unknown one: context keys, `resource`, `statement`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,9 +128,7 @@ def _reasons(traces: list[StatementTrace]) -> Iterator[str]:
     for trace in traces:
         if trace.state == "unknown":
             for miss in trace.misses:
-                yield from miss.keys
-                if miss.element in ("resource", "statement") and not miss.keys:
-                    yield miss.element
+                yield from miss.needs
 
 
 class _Asked:
@@ -166,7 +164,8 @@ class _Asked:
         info = model.statement(statement)
         if flags & FLAG_UNKNOWN:
             misses.append(
-                Miss("statement", info.location, "the statement could not be understood", "unknown")
+                Miss("statement", info.location, "the statement could not be understood",
+                     "unknown", ("statement",))
             )
         states = {miss.state for miss in misses}
         state: StateName = "no" if "no" in states else "unknown" if states else "yes"
@@ -202,18 +201,17 @@ class _Asked:
         entries = self._model.entries("resource", statement)
         if len(entries) == 1:
             span = entries[0][1]
-        keys: tuple[str, ...] = ()
-        if resource is None:
-            text = "the resource is not known"
-        else:
-            keys = tuple(
-                self._model.keys[k].name
-                for k in sets.variable_keys(set_id)
-                if self._values[k] is UNKNOWN
-            )
-            text = self._resource_text(set_id, resource, len(entries), keys)
+        unknown_keys = tuple(
+            self._model.keys[k].name
+            for k in sets.variable_keys(set_id)
+            if self._values[k] is UNKNOWN
+        )
+        needs = unknown_keys if resource is not None else ("resource", *unknown_keys)
+        text = "the resource is not known" if resource is None else (
+            self._resource_text(set_id, resource, len(entries), unknown_keys)
+        )
         yield Miss("resource", self._model.locate(statement, span), text, _NAMES[state],
-                   keys if state is State.UNKNOWN else ())  # fmt: skip
+                   needs if state is State.UNKNOWN else ())  # fmt: skip
 
     def _resource_text(
         self, set_id: int, resource: str, entry_count: int, unknown_keys: tuple[str, ...]

@@ -65,19 +65,20 @@ class ResourceSets:
         matched = set(self._globs.matches(resource.encode("utf-8", "surrogatepass")))
         state = State.NO
         is_spoilt = False
+        spoils = self._spoils and self.is_negated(s)
         for p in self.patterns(s):
             if self._sequence[p] == NO_ID:
                 if p in matched:
                     state = State.YES
                 continue
-            one = self.variable_pattern_state(p, resource, values, p in matched)
+            one = self.variable_pattern_state(p, resource, values, p in matched or spoils)
             if one is None:
                 is_spoilt = True
             elif one is State.YES or (one is State.UNKNOWN and state is State.NO):
                 state = one
         if not self.is_negated(s):
             return state
-        if is_spoilt and self._spoils:
+        if is_spoilt and spoils:
             return State.NO  # VAR-6, option null_notresource
         return _NOT[state]
 
@@ -91,15 +92,18 @@ class ResourceSets:
     def variable_pattern_state(
         self, p: int, resource: str, values: Mapping[int, Value], is_candidate: bool
     ) -> State | None:
-        """None when a variable is null: the entry matches no resource (VAR-6)."""
+        """None when a variable is null: the entry matches no resource (VAR-6).
+
+        is_candidate : the superset glob matches, or a null variable must not go unnoticed
+        """
         glyphs = self._model.glyphs(int(self._sequence[p]))
         resolved = self._model.variables.substitute(glyphs, values)
         if resolved is None:
             return None
-        if resolved is UNKNOWN and (is_candidate or self._spoils):
-            return State.UNKNOWN
         if not is_candidate:
             return State.NO
+        if resolved is UNKNOWN:
+            return State.UNKNOWN
         assert isinstance(resolved, list)
         kinds = np.array([token for token, _ in resolved], dtype=np.uint8)
         points = np.array([argument for _, argument in resolved], dtype=np.uint32)
