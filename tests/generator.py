@@ -65,14 +65,17 @@ class World:
 
 
 def emit(node: Any) -> str:
-    """JSON text of a tree."""
+    """JSON text of a tree. Text outside ASCII is escaped or not, as its length has it."""
     if isinstance(node, Raw):
         return node
-    if isinstance(node, str):
+    if node is None or isinstance(node, bool):
         return json.dumps(node)
+    if isinstance(node, str):
+        is_plain = len(node) % 2 == 0 and not any("\ud800" <= c <= "\udfff" for c in node)
+        return json.dumps(node, ensure_ascii=not is_plain)
     if isinstance(node, Obj):
-        return "{" + ",".join(f"{json.dumps(k)}:{emit(v)}" for k, v in node) + "}"
-    return "[" + ",".join(emit(v) for v in node) + "]"
+        return "{" + ", ".join(f"{emit(k)}: {emit(v)}" for k, v in node) + "}"
+    return "[" + ",\n".join(emit(v) for v in node) + "]"
 
 
 # --- the material -----------------------------------------------------------------------------
@@ -173,8 +176,8 @@ class _Maker:
         self.words = [self.word(0, 4) for _ in range(4)]
         self.names = [self.name() for _ in range(4)]
         self.arns = [self.arn() for _ in range(4)]
-        self.has_unknowns = rng.random() < 0.55
-        self.fault_rate = 0.0 if rng.random() < 0.6 else 0.12
+        self.has_unknowns = rng.random() < 0.7
+        self.fault_rate = 0.0 if rng.random() < 0.6 else 0.15
 
     # -- small parts
 
@@ -432,7 +435,8 @@ class _Maker:
             if name in names:
                 pairs[names.index(name)] = (name, [])
             else:
-                pairs.pop(rng.randrange(len(pairs)))
+                gone = rng.choice(("Resource", "Action", "Effect"))
+                pairs[:] = [(k, v) for k, v in pairs if k != gone]
 
     def policy(self) -> Any:
         rng = self.rng
@@ -444,13 +448,15 @@ class _Maker:
         statements = [self.statement() for _ in range(count)]
         pairs.append(("Statement", statements[0] if count == 1 and self.chance(0.5)
                       else statements))
-        if self.chance(0.15 * self.fault_rate):
+        if self.chance(0.8 * self.fault_rate):
             pairs = rng.choice((
                 [("Version", "2012-10-18"), pairs[-1]], [("Version", Raw("2012")), pairs[-1]],
                 [("Statement", "x")], [("Version", "2012-10-17")], [*pairs, ("statement", [])],
                 [("Version", "2008-10-17"), *pairs], [*pairs, ("Comment", "x")],
                 [("Statement", [Raw("1"), *statements])], [("Statement", [])],
                 [*pairs, ("Id", "x")]))
+        elif self.chance(0.02):
+            pairs.append(("Id", "x"))
         if self.chance(0.1):
             rng.shuffle(pairs)
         return Obj(pairs)
@@ -540,12 +546,14 @@ class _Maker:
         requests = [self.request(statements, values) for _ in range(count)]
         for pool in values.values():
             pool.append(None)
-        resources = sorted({r.resource for r in requests if r.resource is not None} | {"*"})
+        resources = sorted({r.resource for r in requests if is_resource(r.resource)} | {"*"})
         return World(self.seed, policies, self.options(), requests,
                      tuple(values), values, resources)
 
     def request(self, statements: list[Any], values: dict[str, list[Any]]) -> Request:
         rng = self.rng
+        if rng.random() < 0.006:
+            return self.malformed()
         actions, resources, conditions = rng.choice(statements)
         aimed = rng.random() < 0.7
         context: dict[str, Value] = {}
@@ -578,6 +586,18 @@ class _Maker:
             resource = resource + ":" * missing if resource.startswith("arn:") and \
                 self.chance(0.5) else rng.choice(("*", *self.arns))
         return Request(self.legal_action(action), resource, context, frozenset(unknown))
+
+    def malformed(self) -> Request:
+        """A request that may not be asked: its action (ACT-8) or its resource (RES-12)."""
+        rng = self.rng
+        action, resource = self.action(), rng.choice(self.arns)
+        if self.chance(0.5):
+            action = rng.choice(("", "s3", "s3:", ":Get", "s3:a:b", f"{action} ", f" {action}",
+                                 action.replace(":", "::"), f"{action}\n", "*", "s3:\tGet"))
+        else:
+            resource = rng.choice(("", "arn", "arn:aws:s3::", "s3:::b", "**", "?", f" {resource}",
+                                   resource[1:], resource.upper(), " *", "* "))
+        return Request(action, resource, {})
 
     def legal_action(self, action: str) -> str:
         """The action, made one that may be asked (ACT-8)."""
@@ -626,6 +646,11 @@ def _statements(policies: list[Any]) -> Iterator[tuple[list[str], list[str], lis
                 yield actions, resources, conditions
     if not found:
         yield [], [], []
+
+
+def is_resource(text: str | None) -> bool:
+    """Whether a request may carry this resource (RES-12)."""
+    return text == "*" or (text is not None and text[:4] == "arn:" and text.count(":") >= 5)
 
 
 def make_world(seed: int, requests: int = 64) -> World:
