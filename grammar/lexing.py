@@ -26,9 +26,9 @@ class LexFunction(Protocol):
 
 
 @cache
-def alternation(terminals: Terminals, *, before: str = "", without: str = "") -> re.Pattern[str]:
+def alternation(terminals: Terminals, *, before: str = "") -> re.Pattern[str]:
     """One expression with a named group per terminal; `before` is matched in front of each."""
-    choices = "|".join(f"(?P<{name}>{regex})" for name, regex in terminals if name != without)
+    choices = "|".join(f"(?P<{name}>{regex})" for name, regex in terminals)
     return re.compile(f"{before}(?:{choices})")
 
 

@@ -7,6 +7,7 @@ text) give equal tokens. Texts without `*`, `?` and `${` skip the parser: they a
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from functools import cache
 from itertools import chain
@@ -100,18 +101,18 @@ class _Actions:
         return tuple([child for child in children if not isinstance(child, Mark)])
 
 
+_PLAIN = re.compile(r"(?P<STAR>\*)|(?P<QUESTION>\?)|[^*?]++")
 _STAR_TOKEN = _Token("STAR", _STAR)
 _QUESTION_TOKEN = _Token("QUESTION", _QUESTION)
 
 
 def _lex_pattern(terminals: Terminals, data: _PatternInput) -> Iterator[_Token]:
     text, variables = data
-    # Behind the last `}` no variable can end, so `${` is ordinary there (VAR-11). Looking for the
+    # Behind the last `}` no variable can end, so `$` is ordinary there (VAR-11). Looking for the
     # missing `}` at every `${` would take quadratic time.
     active = text.rfind("}") + 1 if variables else 0
     every = alternation(terminals)
-    plain = alternation(terminals, without="VARIABLE")
-    for match in chain(every.finditer(text, 0, active), plain.finditer(text, active)):
+    for match in chain(every.finditer(text, 0, active), _PLAIN.finditer(text, active)):
         kind = match.lastgroup
         if kind == "STAR":
             yield _STAR_TOKEN

@@ -103,12 +103,14 @@ layouts = st.fixed_dictionaries(
 DAMAGE = "{}[],:\"\\ \n\t\r\x0b\x00\xa0\x7f0123456789.-+eEtrufalsn/'#"
 
 
+@settings(deadline=None)
 @given(documents, layouts)
 def test_json_gives_the_values_that_json_loads_gives(value, layout):
     text = json.dumps(value, **layout)
     assert parsed(text) == [json.loads(text)]
 
 
+@settings(deadline=None)
 @given(documents, layouts, st.data())
 def test_damaged_json_is_refused_exactly_when_json_loads_refuses_it(value, layout, data):
     text = json.dumps(value, **layout)
@@ -120,17 +122,18 @@ def test_damaged_json_is_refused_exactly_when_json_loads_refuses_it(value, layou
 
 
 @given(st.text(alphabet='{}[],:" a\\u0.-1eE\n', max_size=14))
-@settings(max_examples=500)
+@settings(max_examples=500, deadline=None)
 def test_short_texts_are_refused_exactly_when_json_loads_refuses_them(text):
     assert parsed(text) == loads(text)
 
 
 @given(st.text(alphabet='{}[],:" a\\u0.-1eE\ntrue', max_size=14))
-@settings(max_examples=500)
+@settings(max_examples=500, deadline=None)
 def test_the_explainer_finds_a_reason_for_every_text_that_the_parser_refuses(text):
     assert is_accepted_by_the_explainer(text) == (parsed(text) is not None)
 
 
+@settings(deadline=None)
 @given(documents, layouts)
 def test_the_span_of_every_node_is_its_json(value, layout):
     text = json.dumps(value, **layout)

@@ -99,7 +99,7 @@ def test_policy_type_and_mode_reach_the_parser(write):
         {"Policy": POLICY},
         {"Role": {"RoleName": "r", "AssumeRolePolicyDocument": POLICY}},
     ],
-    ids=lambda wrapper: list(wrapper)[0],
+    ids=lambda wrapper: next(iter(wrapper)),
 )
 def test_an_inline_document_keeps_the_whole_file_as_its_source(write, wrapper):
     content = json.dumps(wrapper, indent=2)
@@ -177,7 +177,7 @@ def test_a_repeated_key_outside_the_policy_is_no_finding_of_it(write):
 
 @pytest.mark.parametrize("inner", ["[]", "null", "5"])
 def test_a_wrapper_without_a_policy_in_it_is_refused(write, inner):
-    with pytest.raises(PolicySyntaxError, match="`PolicyVersion.Document` must hold a policy"):
+    with pytest.raises(PolicySyntaxError, match=r"`PolicyVersion\.Document` must hold a policy"):
         load_policy(write(f'{{"PolicyVersion": {{"Document": {inner}}}}}'))
 
 
