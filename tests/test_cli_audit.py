@@ -299,6 +299,25 @@ def test_logs_and_tables_of_requests_do_not_mix(tmp_path, rules, sample):
     assert finished.code == 2 and "one after the other" in finished.err
 
 
+def test_text_from_inputs_cannot_steer_the_terminal_or_be_taken_for_markup(tmp_path):
+    evil = "arn:aws:iam::1:user/[red]x[/]\x1b[2J\u009b"
+    path = request_table(tmp_path, "ndjson", [
+        {"principal": evil, "action": "s3:[/]", "resource": "*"}])
+    finished = audit("--policy", FULL_ACCESS, "--principal", "*[/]*", path)
+    assert finished.code == 0
+    assert "user/[red]x[/]\\x1b[2J\\x9b" in finished.out and "s3:[/]" in finished.out
+    assert "\x1b" not in finished.out and "\u009b" not in finished.out
+
+
+def test_a_file_name_that_is_not_utf8_is_no_obstacle(tmp_path):
+    folder = os.fsencode(tmp_path) + b"/\xff"
+    os.mkdir(folder)
+    with open(folder + b"/x.json", "wb") as stream:
+        stream.write(b"{}")
+    finished = audit("--policy", FULL_ACCESS, os.fsdecode(folder))
+    assert finished.code == 3 and "\\udcff" in finished.err
+
+
 def test_a_compiled_table_audits_as_its_policies_do(tmp_path, sample):
     table = tmp_path / "t.iamt"
     iamtables("compile", FULL_ACCESS, READ_ONLY, "-o", table)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from .exits import printable
 from .inputs import compilation_options, load_table, parse_context
 
 
@@ -62,6 +63,6 @@ def command(logs: tuple[str, ...], policies: tuple[str, ...], principals: tuple[
     else:
         print_summary(make_console(), run, top)
     for name, reason in run.failed_files[:20]:
-        click.echo(f"warning: `{name}` was not read to its end: {reason}", err=True)
+        click.echo(printable(f"warning: `{name}` was not read to its end: {reason}"), err=True)
     if output is not None:
         click.echo(f"wrote {output}: {run.summary.records:,} rows", err=True)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from .exits import Exit
+from .exits import Exit, printable
 from .inputs import compilation_options, load_table, parse_context
 
 if TYPE_CHECKING:
@@ -79,13 +79,13 @@ def _print(explanation: Explanation, notes: list[Diagnostic], verbose: bool) -> 
     from .outputs import make_console
 
     console = make_console()
-    head, _, rest = explanation.render(verbose=verbose).partition("\n")
+    head, _, rest = printable(explanation.render(verbose=verbose)).partition("\n")
     console.print(Text(head, style=_DECISION_STYLE.get(explanation.decision.name, "bold red")),
                   soft_wrap=True)
     if rest:
         console.print(Text(rest), soft_wrap=True)
     for note in notes:
-        first, _, body = note.render().partition("\n")
+        first, _, body = printable(note.render()).partition("\n")
         console.print()
         console.print(Text(first, style=_SEVERITY_STYLE[note.severity]), soft_wrap=True)
         console.print(Text(body), soft_wrap=True)

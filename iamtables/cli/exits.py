@@ -40,6 +40,20 @@ class OutputClosed(Exception):
     here means a denial.)"""
 
 
+def printable(text: str) -> str:
+    """Text from an input as it may be shown: what could steer a terminal is spelled out.
+
+    Line ends and tabs stay; other control characters, lone surrogates (of file names that are not
+    UTF-8) and the like become `\\x1b` or `\\ud800`.
+    """
+    if text.isprintable():
+        return text
+    return "".join(
+        c if c.isprintable() or c in "\n\t" else c.encode("unicode_escape").decode("ascii")
+        for c in text
+    )
+
+
 def run(command: Callable[..., object]) -> NoReturn:
     """Run a click command to the end of the process."""
     try:
@@ -47,7 +61,7 @@ def run(command: Callable[..., object]) -> NoReturn:
         sys.stdout.flush()
         sys.exit(code if isinstance(code, int) else Exit.OK)
     except IamtablesError as error:
-        click.echo(str(error), err=True)
+        click.echo(printable(str(error)), err=True)
         sys.exit(Exit.INPUT)
     except click.UsageError as error:
         error.show()

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from .exits import printable
+
 if TYPE_CHECKING:
     from ..grammar.tree import PolicyDocument
     from ..options import Options
@@ -82,7 +84,7 @@ def load_documents(policies: Sequence[str], *, is_strict: bool, has_notes: bool 
             documents.append(document)
             for diagnostic in document.diagnostics:
                 if has_notes or diagnostic.severity != "note":
-                    click.echo(diagnostic.render() + "\n", err=True)
+                    click.echo(printable(diagnostic.render()) + "\n", err=True)
     return documents
 
 

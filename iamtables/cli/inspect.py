@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from .exits import printable
+from .outputs import shown
+
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
@@ -70,7 +73,7 @@ def _sections(described: Mapping[str, Any]) -> list[RenderableType]:
             blocks += [Text(f"\n{title}", style="bold"), Padding(rows, (0, 0, 0, 2), expand=False)]
         elif isinstance(value, list | tuple):
             blocks += [Text(f"\n{title}", style="bold"),
-                       Padding(Text("\n".join(map(str, value)) or "none"), (0, 0, 0, 2),
+                       Padding(Text(printable("\n".join(map(str, value))) or "none"), (0, 0, 0, 2),
                                expand=False)]
         else:
             facts.add_row(title, _shown(value))
@@ -82,10 +85,11 @@ def _all_numbers(values: Any) -> bool:
 
 
 def _shown(value: object) -> str:
+    """A value as a cell."""
     if value is None or value == "":
         return "-"
     if isinstance(value, int) and not isinstance(value, bool):
         return f"{value:,}"
     if isinstance(value, list | tuple):
-        return ", ".join(map(str, value)) or "-"
-    return str(value)
+        return shown(", ".join(map(str, value)) or "-")
+    return shown(value)

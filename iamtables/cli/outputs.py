@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import SourceError
+from .exits import printable
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -31,6 +32,13 @@ def make_console(*, is_talk: bool = False) -> Console:
     else:
         width = int(os.environ.get("COLUMNS", _WIDTH_OF_A_PIPE))
     return Console(file=stream, highlight=False, width=width, soft_wrap=False)
+
+
+def shown(text: object) -> str:
+    """Text from an input for a rich cell: no markup, nothing that steers a terminal."""
+    from rich.markup import escape
+
+    return escape(printable(str(text)))
 
 
 @contextmanager

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 from ..audit import DECISIONS
 from ..results import statement_label
 from ..runtime.codes import DecisionCode
+from .exits import printable
+from .outputs import shown
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -88,8 +90,9 @@ def print_head(console: Console, run: Run) -> None:
     from rich.text import Text
 
     summary = run.summary
-    policies = ", ".join(Path(source.name).name for source in run.table.sources) or "no policy"
-    whom = " or ".join(f"`{pattern}`" for pattern in run.principals) or "every principal"
+    names = (printable(Path(source.name).name) for source in run.table.sources)
+    policies = ", ".join(names) or "no policy"
+    whom = " or ".join(f"`{printable(p)}`" for p in run.principals) or "every principal"
     console.print(Text.assemble((policies, "bold"), f" as identity policies of {whom}"))
     is_log = run.input.reader is not None
     what = "record" if is_log else "row"
@@ -127,7 +130,7 @@ def _breakdown(totals: Mapping[Any, Sequence[int]], top: int) -> Grid:
     used = [code for code in _SHOWN if any(counts[code] for counts in totals.values())]
     made = grid("", *(HEADS[code.name] for code in used))
     for name, counts in list(totals.items())[:top]:
-        made.add_row(str(name), *(
+        made.add_row(shown(name), *(
             f"[{STYLES[code.name]}]{counts[code]:,}[/]" if counts[code] else "[dim]-[/]"
             for code in used
         ))
@@ -146,7 +149,7 @@ def _print_open(console: Console, run: Run, top: int) -> None:
         return
     made = grid("", "records")
     for keys, count in found[:top]:
-        made.add_row(", ".join(keys), f"{count:,}")
+        made.add_row(shown(", ".join(keys)), f"{count:,}")
     if len(found) > top:
         made.add_row(f"[dim]{len(found) - top:,} more[/]",
                      f"[dim]{sum(count for _, count in found[top:]):,}[/]")
@@ -171,7 +174,7 @@ def _print_reasons(console: Console, run: Run, top: int) -> None:
         return
     made = grid("", "records")
     for name, reason, count in reasons[:top]:
-        made.add_row(f"{name}: {reason}", f"{count:,}")
+        made.add_row(shown(f"{name}: {reason}"), f"{count:,}")
     if len(reasons) > top:
         made.add_row(f"[dim]{len(reasons) - top:,} more reasons[/]",
                      f"[dim]{sum(count for *_, count in reasons[top:]):,}[/]")

@@ -10,7 +10,7 @@ from typing import IO, TYPE_CHECKING
 import click
 
 from ..errors import IamtablesError, SourceError
-from .exits import Exit
+from .exits import Exit, printable
 
 if TYPE_CHECKING:
     from .cases import Case
@@ -119,10 +119,10 @@ def _judge(cases: Iterable[tuple[str, object, Case | IamtablesError]], runner: o
             answer = runner.answer(case)
         except IamtablesError as error:
             faulty += 1
-            click.echo(f"error[{error.code}]: {_located(error, place)}"
-                       + (f"\nhelp: {error.help}" if error.help else ""), err=True)
+            click.echo(printable(f"error[{error.code}]: {_located(error, place)}"
+                                 + (f"\nhelp: {error.help}" if error.help else "")), err=True)
             continue
-        title = str(name) if name is not None else place
+        title = printable(str(name) if name is not None else place)
         by = f" by {', '.join(answer.deciders)}" if answer.deciders else ""
         if case.expect is None:
             unjudged += 1
@@ -137,8 +137,8 @@ def _judge(cases: Iterable[tuple[str, object, Case | IamtablesError]], runner: o
             console.print(Text.assemble(
                 ("FAIL  ", "bold red"), (title, "bold"), f"  ({place})\n",
                 f"      expected {case.expect}, got {answer.result}{by}\n",
-                f"      {request.principal} {request.action} on {request.resource}",
-                f"\n      why: {case.why}" if case.why else "",
+                printable(f"      {request.principal} {request.action} on {request.resource}"),
+                printable(f"\n      why: {case.why}") if case.why else "",
             ))
     total = passed + failed + faulty + unjudged
     parts = [f"{passed} passed"]
