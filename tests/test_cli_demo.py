@@ -47,6 +47,22 @@ def test_a_kept_log_goes_to_a_new_or_empty_directory(tmp_path):
     (tmp_path / "something").write_text("")
     finished = iamtables("demo", "--records", 10, "--keep", tmp_path)
     assert finished.code == 3 and "is not empty" in finished.err
+    (tmp_path / "something").unlink()
+    assert iamtables("demo", "--records", 10, "--keep", tmp_path).code == 0
+    assert [path.name for path in tmp_path.iterdir()] == ["AWSLogs"]
+
+
+def test_nothing_is_kept_of_a_log_that_could_not_be_finished(tmp_path, monkeypatch):
+    from iamtables.demo import sample
+
+    def interrupted(path, data):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data[:10])
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(sample, "_compress", interrupted)
+    finished = iamtables("demo", "--records", 100, "--keep", tmp_path / "log")
+    assert finished.code == 130 and list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("records", [1, 40])

@@ -37,13 +37,18 @@ def command(records: int, seed: int, keep: str | None) -> None:
     """
     from ..demo.comparison import Comparison
     from .auditing import open_input, run_audit
-    from .outputs import make_console
+    from .outputs import directory_written_whole, make_console
 
     console = make_console()
     started = time.perf_counter()
     with ExitStack() as stack:
-        directory = keep or stack.enter_context(tempfile.TemporaryDirectory(prefix="iamtables-"))
-        _generate(console, Path(directory), records, seed, is_kept=keep is not None)
+        if keep is not None:
+            directory = keep
+            with directory_written_whole(keep) as temporary:
+                _generate(console, temporary, records, seed)
+        else:
+            directory = stack.enter_context(tempfile.TemporaryDirectory(prefix="iamtables-"))
+            _generate(console, Path(directory), records, seed)
         today, then = _tables()
         comparison = Comparison()
         decide = _SecondAudit(then, comparison)
@@ -56,22 +61,13 @@ def command(records: int, seed: int, keep: str | None) -> None:
         console.print(f"[dim]the log is in {keep}; try: iamtables audit --policy POLICY {keep}[/]")
 
 
-def _generate(console: Console, directory: Path, records: int, seed: int, *, is_kept: bool) -> None:
+def _generate(console: Console, directory: Path, records: int, seed: int) -> None:
     from ..demo.sample import write_sample
-    from ..errors import SourceError
     from .outputs import making
 
-    if is_kept and directory.exists() and any(directory.iterdir()):
-        raise SourceError(f"`{directory}` is not empty", path=str(directory),
-                          help="give --keep a directory that is new or empty")
     started = time.perf_counter()
-    try:
-        directory.mkdir(parents=True, exist_ok=True)
-        with making(f"writing a log of {records:,} records"):
-            sample = write_sample(directory, records=records, seed=seed)
-    except OSError as error:
-        raise SourceError(f"cannot write to `{directory}`: {error.strerror}", path=str(directory),
-                          help="choose a directory that may be written to") from error
+    with making(f"writing a log of {records:,} records"):
+        sample = write_sample(directory, records=records, seed=seed)
     elapsed = time.perf_counter() - started
     console.print(f"[bold]A made-up company's CloudTrail log[/] (seed {seed}): "
                   f"{sample.records:,} records in {sample.files} files, "

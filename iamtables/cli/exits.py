@@ -15,7 +15,7 @@ from typing import NoReturn
 
 import click
 
-from ..errors import IamtablesError
+from ..errors import IamtablesError, SourceError
 
 
 class Exit(IntEnum):
@@ -76,3 +76,8 @@ def run(command: Callable[..., object]) -> NoReturn:
         # the reader went away (`| head`); keep the interpreter from complaining at shutdown
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(Exit.BROKEN_PIPE)
+    except OSError as error:  # a disk that is full, a stream that is closed
+        where = f" `{error.filename}`" if error.filename else ""
+        click.echo(printable(f"error[{SourceError.code}]: {error.strerror or error}{where}"),
+                   err=True)
+        sys.exit(Exit.INPUT)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -75,3 +76,28 @@ def written_whole(path: str | Path) -> Iterator[Path]:
         with suppress(OSError):
             temporary.unlink()
         raise
+
+
+@contextmanager
+def directory_written_whole(path: str | Path) -> Iterator[Path]:
+    """A temporary directory beside `path`, renamed to it on success and removed on any failure.
+
+    Raises SourceError when `path` holds something, or cannot be made.
+    """
+    target = Path(path)
+    if target.is_dir() and any(target.iterdir()):
+        raise SourceError(f"`{target}` is not empty", path=str(target),
+                          help="give a directory that is new or empty")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        temporary = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
+        try:
+            yield temporary
+            temporary.chmod(0o755)
+            os.replace(temporary, target)
+        except BaseException:
+            shutil.rmtree(temporary, ignore_errors=True)
+            raise
+    except OSError as error:
+        raise SourceError(f"cannot write to `{target}`: {error.strerror}", path=str(target),
+                          help="choose a directory that may be written to") from error
