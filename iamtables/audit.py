@@ -252,15 +252,13 @@ class Audit:
         if not open_places.any():
             return {}
         asked, of_record = places[open_places], records[open_places]
-        columns = [batch.action, batch.resource, *(
-            column for key, column in batch.context.items() if hasattr(column, "codes")
-        )]
-        dictionaries = [column.values for column in columns]
+        columns = [batch.action, batch.resource, *batch.context.values()]
+        dictionaries = [getattr(column, "values", column) for column in columns]
         is_known = len(dictionaries) == len(self._dictionaries) and all(
             a is b for a, b in zip(dictionaries, self._dictionaries, strict=True))
         if not is_known or len(self._reasons) > MAX_GROUPS:
             self._reasons, self._dictionaries = {}, dictionaries
-        codes = [column.codes[rows[asked]] for column in columns]
+        codes = [_numbered(column, rows[asked]) for column in columns]
         _, first, inverse = np.unique(packed(codes), return_index=True, return_inverse=True)
         reasons = []
         for at, key in zip(first.tolist(), zip(*(c[first].tolist() for c in codes), strict=True),
@@ -273,6 +271,16 @@ class Audit:
             record: reasons[which]
             for record, which in zip(of_record.tolist(), inverse.tolist(), strict=True)
         }
+
+
+def _numbered(column: Any, rows: NDArray[np.int32]) -> NDArray[Any]:
+    """Numbers that tell the values of a column apart, for these rows."""
+    if hasattr(column, "codes"):
+        codes: NDArray[Any] = column.codes[rows]
+        return codes
+    numbers: dict[str, int] = {}
+    return np.array([numbers.setdefault(repr(value), len(numbers))
+                     for value in column.take(rows).to_pylist()], dtype=np.int64)
 
 
 def packed(columns: Sequence[NDArray[Any]]) -> NDArray[np.int64]:

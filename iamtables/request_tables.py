@@ -32,6 +32,9 @@ BATCH_ROWS = 1 << 16
 MAX_LINE_BYTES = 16 << 20
 """A longer line of an NDJSON table is refused."""
 
+_PEEK_BYTES = 1 << 16
+"""A first line longer than this is no request (a log as delivered is one line of megabytes)."""
+
 _PARTS = ("principal", "action", "resource")
 _LOG_FIELDS = frozenset({"eventName", "eventSource", "Records", "userIdentity"})
 _SUFFIXES = {".parquet": "parquet", ".csv": "csv", ".ndjson": "ndjson", ".jsonl": "ndjson",
@@ -127,7 +130,7 @@ def _open(path: Path) -> Any:
 def _first_line_is_request(path: Path) -> bool:
     with _open(path) as stream:
         try:
-            line = stream.readline(MAX_LINE_BYTES)
+            line = stream.readline(_PEEK_BYTES)
             first = msgspec.json.decode(line, type=dict[str, msgspec.Raw])
         except (msgspec.MsgspecError, UnicodeDecodeError, OSError, EOFError):
             return False

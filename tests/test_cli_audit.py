@@ -272,6 +272,18 @@ def test_typed_parquet_columns_are_compared_as_what_they_are(tmp_path):
     assert summary["decisions"]["ALLOW"] == 1
 
 
+@pytest.mark.parametrize("form", ["parquet", "csv", "ndjson"])
+def test_what_would_settle_a_row_is_told_row_by_row(tmp_path, form):
+    path = policy(
+        tmp_path, allow("s3:*", Condition={"StringEquals": {"aws:x": "1", "aws:one": "1"}}),
+        allow("s3:*", Condition={"StringEquals": {"aws:x": "2", "aws:two": "1"}}))
+    rows = [{"action": "s3:X", "resource": "*", "aws:x": x} for x in ("1", "2", "1", "3")]
+    output = tmp_path / "out.ndjson"
+    assert audit("--policy", path, request_table(tmp_path, form, rows), "--missing", "unknown",
+                 "-o", output).code == 0
+    assert [row["depends_on"] for row in rows_of(output)] == ["aws:one", "aws:two", "aws:one", None]
+
+
 def test_csv_tells_an_empty_text_from_a_null(tmp_path):
     path = policy(tmp_path, allow("s3:*", Condition={"StringEquals": {"aws:x": ""}}))
     (tmp_path / "r.csv").write_text('action,resource,aws:x\ns3:X,*,""\ns3:X,*,\n')
