@@ -14,24 +14,21 @@ import cython
 
 from libc.stdint cimport int32_t, uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free, malloc, realloc
-from libc.string cimport memchr, memcpy, memset
+from libc.string cimport memset
 
+from .classify cimport CELL_UNKNOWN, CELL_VERIFY, ResourceClasses
 from .column cimport (
     COLUMN_CODES,
     COLUMN_CONSTANT,
-    COLUMN_STRINGS,
     COLUMN_TRUTH,
-    RESOURCES_MIXED,
     RESOURCES_UNCHECKED,
     RESOURCES_VALID,
     BoundColumn,
     ColumnData,
-    column_text,
     column_value,
 )
 from .globs cimport GlobSet
 from .intern cimport (
-    ABSENT_ID,
     FIRST_ID,
     NO_ID,
     UNKNOWN_ID,
@@ -42,6 +39,7 @@ from .intern cimport (
     intern_free,
     intern_init,
 )
+from .words cimport Words, words_reserve
 
 cdef enum:
     NO = 0
@@ -54,15 +52,9 @@ cdef enum:
     EXPLICIT_DENY = 2
     UNDETERMINED = 3
 
-    CELL_YES = 1            # row items: set id << 2 | one of these
-    CELL_UNKNOWN = 2
-    CELL_VERIFY = 3
-
-    ROW_UNKNOWN = 0         # row of an unknown resource: offset 0 of `row_items`
 
     ENTRY_UNKNOWN = 0x10000 # entry word: test count | this flag
     BLOCK = 1024
-    COLON = 58
 
     ERROR_ACTION = 1
     ERROR_RESOURCE = 2
@@ -82,26 +74,6 @@ cdef extern from *:
     const uint32_t CELL_CONSTANT "IAMT_CONSTANT"       # cell: constant | error << 8 | decision
     const uint32_t SET_ANY "IAMT_SET_ANY"              # entry: matches every resource
     const uint32_t SET_UNREADABLE "IAMT_SET_UNREADABLE"
-
-
-cdef struct Words:
-    uint32_t* data
-    size_t count
-    size_t capacity
-
-
-cdef int words_reserve(Words* words, size_t extra) noexcept nogil:
-    cdef size_t need = words.count + extra, capacity = words.capacity
-    cdef void* moved
-    if need <= capacity:
-        return 0
-    capacity = need * 2 if need * 2 > 256 else 256
-    moved = realloc(words.data, capacity * sizeof(uint32_t))
-    if moved == NULL:
-        return -1
-    words.data = <uint32_t*>moved
-    words.capacity = capacity
-    return 0
 
 
 cdef struct Truth:
@@ -126,25 +98,6 @@ cdef int truth_reserve(Truth* truth, size_t row) noexcept nogil:
     return 0
 
 
-cdef bint is_resource(const uint8_t* text, size_t length) noexcept nogil:
-    """RES-12: `*`, or `arn:` and at least five colons in all."""
-    cdef size_t at = 4, colons = 1
-    cdef const uint8_t* hit
-    if length == 1 and text[0] == c"*":
-        return True
-    if length < 8 or text[0] != c"a" or text[1] != c"r" or text[2] != c"n" or text[3] != COLON:
-        return False
-    while at < length:
-        hit = <const uint8_t*>memchr(text + at, COLON, length - at)
-        if hit == NULL:
-            return False
-        colons += 1
-        if colons == 5:
-            return True
-        at = hit - text + 1
-    return False
-
-
 @cython.final
 cdef class Engine:
     """Caches and kernels over one table's arrays.
@@ -154,17 +107,9 @@ cdef class Engine:
     """
 
     cdef object planner
-    cdef GlobSet resources
+    cdef ResourceClasses resources
     cdef tuple keep
-    cdef size_t class_count, key_count, set_count, dependent_count
-    # resource pattern -> sets, and facts about sets
-    cdef const uint32_t* pattern_set_start
-    cdef const uint32_t* pattern_set
-    cdef const uint8_t* pattern_has_variable
-    cdef const uint8_t* set_negated
-    cdef const uint8_t* set_default             # negated set that no pattern hits: YES or VERIFY
-    cdef const uint32_t* negated_sets
-    cdef size_t negated_count
+    cdef size_t class_count, key_count, dependent_count
     cdef const uint32_t* set_dependent          # dependent test that verifies a set, or NO_ID
     # tests: unary ones first come from `test_key`/`test_slot`, dependent ones have test_dependent
     cdef const uint32_t* test_key
@@ -173,7 +118,7 @@ cdef class Engine:
     cdef const uint32_t* dependent_start        # columns a dependent test reads: key ids,
     cdef const uint32_t* dependent_key          # or NO_ID for the resource
     # caches
-    cdef InternTable action_table, resource_table, row_table
+    cdef InternTable action_table
     cdef InternTable* key_tables
     cdef Truth* truth
     cdef InternTable* memo_tables
@@ -182,14 +127,6 @@ cdef class Engine:
     cdef int32_t* cell_statement
     cdef size_t cell_rows
     cdef Words pool                             # statement lists
-    # A row says which resource sets a resource matches: a count, then items ascending by set id.
-    # Equal rows exist once; a row is named by its offset in `row_items`.
-    cdef Words row_items
-    cdef Words row_start                        # row_table id -> row
-    cdef Words resource_row                     # resource id -> row, NO_ID until classified
-    cdef uint32_t invalid_row                   # row of a text that is no resource (RES-12)
-    cdef uint8_t* set_state                     # scratch of classify, all zero between calls
-    cdef Words row_scratch
     cdef Words memo_scratch
     cdef dict lists                             # list words -> pool offset (hash-consing)
     cdef object error
@@ -198,24 +135,15 @@ cdef class Engine:
     def __cinit__(self):
         self.failed = False
 
-    def __init__(self, planner, resources, facts):
+    def __init__(self, planner, GlobSet globs, facts):
         """facts: the derived arrays of plan.EngineFacts."""
         cdef size_t k
         cdef uint64_t seed
         self.planner = planner
-        self.resources = resources
         self.keep = tuple(facts)
         self.class_count = facts.class_count
         self.key_count = facts.key_count
-        self.set_count = len(facts.set_negated)
-        self.negated_count = len(facts.negated_sets)
         self.dependent_count = len(facts.dependent_start) - 1
-        self.pattern_set_start = <const uint32_t*><size_t>facts.pattern_set_start.ctypes.data
-        self.pattern_set = <const uint32_t*><size_t>facts.pattern_set.ctypes.data
-        self.pattern_has_variable = <const uint8_t*><size_t>facts.pattern_has_variable.ctypes.data
-        self.set_negated = <const uint8_t*><size_t>facts.set_negated.ctypes.data
-        self.set_default = <const uint8_t*><size_t>facts.set_default.ctypes.data
-        self.negated_sets = <const uint32_t*><size_t>facts.negated_sets.ctypes.data
         self.set_dependent = <const uint32_t*><size_t>facts.set_dependent.ctypes.data
         self.test_key = <const uint32_t*><size_t>facts.test_key.ctypes.data
         self.test_slot = <const uint32_t*><size_t>facts.test_slot.ctypes.data
@@ -223,17 +151,14 @@ cdef class Engine:
         self.dependent_start = <const uint32_t*><size_t>facts.dependent_start.ctypes.data
         self.dependent_key = <const uint32_t*><size_t>facts.dependent_key.ctypes.data
         seed = int.from_bytes(planner.seed(), "little")
+        self.resources = ResourceClasses(planner, globs, facts, seed + 1)
         self.lists = {}
         self.key_tables = <InternTable*>calloc(self.key_count + 1, sizeof(InternTable))
         self.truth = <Truth*>calloc(self.key_count + 1, sizeof(Truth))
         self.memo_tables = <InternTable*>calloc(self.dependent_count + 1, sizeof(InternTable))
         self.memo_truth = <Truth*>calloc(self.dependent_count + 1, sizeof(Truth))
-        self.set_state = <uint8_t*>calloc(self.set_count + 1, 1)
         if (self.key_tables == NULL or self.truth == NULL or self.memo_tables == NULL
-                or self.memo_truth == NULL or self.set_state == NULL):
-            raise MemoryError
-        if (intern_init(&self.action_table, seed) or intern_init(&self.resource_table, seed + 1)
-                or intern_init(&self.row_table, seed + 2)):
+                or self.memo_truth == NULL or intern_init(&self.action_table, seed)):
             raise MemoryError
         for k in range(self.key_count):
             self.truth[k].slots = facts.slot_counts[k]
@@ -243,16 +168,13 @@ cdef class Engine:
             self.memo_truth[k].slots = 1
             if intern_init(&self.memo_tables[k], seed + 7919 + k):
                 raise MemoryError
-        if (words_reserve(&self.row_scratch, 2 * self.set_count + 2) or words_reserve(&self.memo_scratch, len(facts.dependent_key) + 1)
+        if (words_reserve(&self.memo_scratch, len(facts.dependent_key) + 1)
                 or words_reserve(&self.pool, 16)):
             raise MemoryError
-        self._start_rows()
 
     def __dealloc__(self):
         cdef size_t k
         intern_free(&self.action_table)
-        intern_free(&self.resource_table)
-        intern_free(&self.row_table)
         if self.key_tables != NULL and self.truth != NULL:
             for k in range(self.key_count):
                 intern_free(&self.key_tables[k])
@@ -268,31 +190,7 @@ cdef class Engine:
         free(self.cells)
         free(self.cell_statement)
         free(self.pool.data)
-        free(self.resource_row.data)
-        free(self.row_start.data)
-        free(self.row_items.data)
-        free(self.row_scratch.data)
         free(self.memo_scratch.data)
-        free(self.set_state)
-
-    cdef int _start_rows(self) except -1:
-        """The rows of an unknown and of an invalid resource exist before any text was seen."""
-        cdef const uint32_t[::1] items = self.planner.unknown_row()
-        cdef size_t i, n = items.shape[0]
-        self.row_start.count = self.row_items.count = self.resource_row.count = 0
-        if (words_reserve(&self.row_start, FIRST_ID) or words_reserve(&self.row_items, n + 2)
-                or words_reserve(&self.resource_row, FIRST_ID)):
-            raise MemoryError
-        self.row_start.count = FIRST_ID
-        self.row_items.data[ROW_UNKNOWN] = <uint32_t>n
-        for i in range(n):
-            self.row_items.data[1 + i] = items[i]
-        self.invalid_row = <uint32_t>(n + 1)
-        self.row_items.data[n + 1] = 0
-        self.row_items.count = n + 2
-        self.resource_row.data[ABSENT_ID] = self.resource_row.data[UNKNOWN_ID] = ROW_UNKNOWN
-        self.resource_row.count = FIRST_ID
-        return 0
 
     # --- doors to Python: one call per distinct thing, errors are kept and raised after the loop
 
@@ -347,7 +245,7 @@ cdef class Engine:
             for i in range(self.dependent_start[dependent + 1] - start):
                 key = self.dependent_key[start + i]
                 if key == NO_ID:
-                    values.append(self._text(&self.resource_table, self.memo_scratch.data[i]))
+                    values.append(self._text(&self.resources.texts, self.memo_scratch.data[i]))
                 else:
                     values.append(self._value(key, self.memo_scratch.data[i]))
             state = self.planner.dependent(dependent, values)
@@ -389,109 +287,6 @@ cdef class Engine:
         self.cell_rows = rows
         return 0
 
-    cdef uint32_t _classify(self, const uint8_t* text, size_t length) noexcept nogil:
-        """Row of a resource text: which sets it matches. NO_ID when memory is short."""
-        cdef size_t found, i, j, n = 0, touched
-        cdef uint32_t pattern, s, row, item
-        cdef uint32_t* items = self.row_scratch.data
-        cdef uint32_t* sets = items + self.set_count + 1
-        cdef uint8_t state
-        if not is_resource(text, length):
-            return self.invalid_row
-        found = self.resources.match(text, length)
-        touched = 0
-        for i in range(found):
-            pattern = self.resources.found[i]
-            for j in range(self.pattern_set_start[pattern], self.pattern_set_start[pattern + 1]):
-                s = self.pattern_set[j]
-                if self.set_state[s] == 0:
-                    sets[touched] = s
-                    touched += 1
-                if not self.pattern_has_variable[pattern]:
-                    self.set_state[s] = CELL_YES
-                elif self.set_state[s] == 0:
-                    self.set_state[s] = CELL_VERIFY
-        for i in range(touched):
-            s = sets[i]
-            if not self.set_negated[s]:
-                items[n] = s << 2 | self.set_state[s]
-                n += 1
-        for i in range(self.negated_count):
-            s = self.negated_sets[i]
-            state = self.set_state[s]
-            if state != CELL_YES:
-                items[n] = s << 2 | (state if state else self.set_default[s])
-                n += 1
-        for i in range(touched):
-            self.set_state[sets[i]] = 0
-        sort_words(items, n)
-        row = intern_add(&self.row_table, <const uint8_t*>items, n * sizeof(uint32_t))
-        if row == NO_ID:
-            return NO_ID
-        if row == self.row_start.count:
-            if (words_reserve(&self.row_start, 1) or words_reserve(&self.row_items, n + 1)
-                    or self.row_items.count + n >= <size_t>0xFFFFFFF0U):
-                return NO_ID
-            self.row_start.data[row] = <uint32_t>self.row_items.count
-            self.row_start.count += 1
-            self.row_items.data[self.row_items.count] = <uint32_t>n
-            memcpy(self.row_items.data + self.row_items.count + 1, items, n * sizeof(uint32_t))
-            self.row_items.count += n + 1
-        return self.row_start.data[row]
-
-    cdef uint32_t _row_of_id(self, uint32_t resource) noexcept nogil:
-        """Row of an interned resource, classified once."""
-        cdef size_t start
-        while self.resource_row.count <= resource:
-            if words_reserve(&self.resource_row, 1):
-                return NO_ID
-            self.resource_row.data[self.resource_row.count] = NO_ID
-            self.resource_row.count += 1
-        if self.resource_row.data[resource] == NO_ID:
-            start = <size_t>self.resource_table.ends[resource - 1]
-            self.resource_row.data[resource] = self._classify(
-                self.resource_table.arena + start, <size_t>self.resource_table.ends[resource] - start)
-        return self.resource_row.data[resource]
-
-    cdef uint32_t _row(self, ColumnData* column, size_t i) noexcept nogil:
-        """Row of the resource of row i; NO_ID on failure.
-
-        A dictionary value is classified where it lies: its text is interned only if a pattern with
-        variables has to be verified (`_resource_id`).
-        """
-        cdef const uint8_t* text = NULL
-        cdef size_t length = 0, code
-        cdef uint32_t resource, row
-        cdef int status
-        if column.kind == COLUMN_CODES:
-            if ((column.unknown != NULL and column.unknown[i]) or column.codes[i] < 0
-                    or (column.validity != NULL
-                        and not (column.validity[(column.validity_offset + i) >> 3]
-                                 >> ((column.validity_offset + i) & 7)) & 1)):
-                return ROW_UNKNOWN
-            code = <size_t>column.codes[i]
-            if code >= column.dictionary_count:
-                return NO_ID
-            row = column.remap[code]
-            if row == NO_ID:
-                status = column_text(&column.strings, code, &text, &length)
-                if status < 0:
-                    return NO_ID
-                row = ROW_UNKNOWN if status else self._classify(text, length)
-                column.remap[code] = row
-            return row
-        resource = column_value(column, &self.resource_table, i)
-        return NO_ID if resource == NO_ID else self._row_of_id(resource)
-
-    cdef uint32_t _resource_id(self, ColumnData* column, size_t i) noexcept nogil:
-        cdef const uint8_t* text = NULL
-        cdef size_t length = 0
-        if column.kind != COLUMN_CODES:
-            return column_value(column, &self.resource_table, i)
-        if column_text(&column.strings, <size_t>column.codes[i], &text, &length):
-            return NO_ID
-        return intern_add(&self.resource_table, text, length)
-
     cdef uint8_t _dependent(self, uint32_t dependent, ColumnData* resources, ColumnData** keys,
                             size_t i) noexcept nogil:
         cdef size_t start = self.dependent_start[dependent], j
@@ -501,7 +296,7 @@ cdef class Engine:
         for j in range(n):
             key = self.dependent_key[start + j]
             if key == NO_ID:
-                id = self._resource_id(resources, i)
+                id = self.resources.resource_id(resources, i)
             else:
                 id = column_value(keys[key], &self.key_tables[key], i)
             if id == NO_ID:
@@ -612,38 +407,6 @@ cdef class Engine:
         statement[0] = -1
         return IMPLICIT_DENY
 
-    cdef bint _resource_is_valid(self, ColumnData* column, size_t i) noexcept nogil:
-        """RES-12 for a row whose decision does not depend on the resource."""
-        cdef const uint8_t* text = NULL
-        cdef size_t length = 0
-        cdef int status
-        cdef uint32_t row
-        if column.kind == COLUMN_STRINGS:
-            if column.unknown != NULL and column.unknown[i]:
-                return True
-            status = column_text(&column.strings, i + column.row_offset, &text, &length)
-            if status < 0:
-                self.failed = True
-            return status != 0 or is_resource(text, length)
-        row = self._row(column, i)
-        if row == NO_ID:
-            self.failed = True
-        return row != self.invalid_row
-
-    cdef int _check_resources(self, ColumnData* column) noexcept nogil:
-        """What RES-12 says of a whole column: a look at each dictionary value, or at the one value."""
-        cdef const uint8_t* text = NULL
-        cdef size_t length = 0, code
-        if column.kind == COLUMN_CONSTANT:
-            return RESOURCES_VALID if self._resource_is_valid(column, 0) else RESOURCES_MIXED
-        if column.kind != COLUMN_CODES:
-            return RESOURCES_MIXED
-        for code in range(column.dictionary_count):
-            if (column_text(&column.strings, code, &text, &length) == 0
-                    and not is_resource(text, length)):
-                return RESOURCES_MIXED
-        return RESOURCES_VALID
-
     cdef size_t _block(self, size_t start, size_t stop, ColumnData* classes, ColumnData* actions,
                        ColumnData* resources, bint check_resources, ColumnData** keys,
                        uint8_t* decision, int32_t* statement, uint8_t* error) noexcept nogil:
@@ -657,6 +420,7 @@ cdef class Engine:
         cdef size_t i, j, n = 0, errors = 0, at, class_count = self.class_count
         cdef uint32_t action, cell, row, class_id
         cdef int32_t by = -1
+        cdef int valid
         # Locals: a byte written to `decision` could alias every field, so none would stay in a register.
         cdef const int32_t* codes = actions.codes
         cdef const uint32_t* remap = actions.remap
@@ -692,10 +456,15 @@ cdef class Engine:
             statement[i] = cell_statement[at]
             if cell >= CELL_CONSTANT and (check_resources or cell & 0xFF00):
                 error[i] = cell >> 8 & 0xFF
-                if not error[i] and not self._resource_is_valid(resources, i):
-                    decision[i] = UNDETERMINED
-                    statement[i] = -1
-                    error[i] = ERROR_RESOURCE
+                if not error[i]:
+                    valid = self.resources.is_valid(resources, i)
+                    if valid < 0:
+                        self.failed = True
+                        return errors
+                    if not valid:
+                        decision[i] = UNDETERMINED
+                        statement[i] = -1
+                        error[i] = ERROR_RESOURCE
                 errors += error[i] != 0
         if resources.kind == COLUMN_CODES:
             for j in range(n):
@@ -704,18 +473,18 @@ cdef class Engine:
                     prefetch(resources.remap + action)
         for j in range(n):
             i = start + undecided[j]
-            row = self._row(resources, i)
+            row = self.resources.row(resources, i)
             if row == NO_ID:
                 self.failed = True
                 return errors
-            if row == self.invalid_row:
+            if row == self.resources.invalid_row:
                 decision[i] = UNDETERMINED
                 statement[i] = -1
                 error[i] = ERROR_RESOURCE
                 errors += 1
                 continue
             decision[i] = self._decide_list(self.pool.data + lists[j], resources,
-                                            self.row_items.data + row, keys, i, &by)
+                                            self.resources.items.data + row, keys, i, &by)
             statement[i] = by
             if self.failed:
                 return errors
@@ -750,7 +519,7 @@ cdef class Engine:
         try:
             with nogil:
                 if resources.c.resource_check == RESOURCES_UNCHECKED and stop > start:
-                    resources.c.resource_check = self._check_resources(&resources.c)
+                    resources.c.resource_check = self.resources.check_column(&resources.c)
                 check = resources.c.resource_check != RESOURCES_VALID
                 while at < stop and not self.failed:
                     end = at + BLOCK if stop - at > BLOCK else stop
@@ -770,7 +539,7 @@ cdef class Engine:
         return self._interned(&self.action_table, text)
 
     def resource_id(self, bytes text):
-        return self._interned(&self.resource_table, text)
+        return self._interned(&self.resources.texts, text)
 
     def key_id(self, size_t key, bytes text):
         """Value id of an encoded value of key number `key`."""
@@ -787,22 +556,17 @@ cdef class Engine:
     def used_bytes(self):
         """Memory of the growing caches, in bytes."""
         cdef size_t k
-        cdef size_t total = (intern_bytes(&self.action_table) + intern_bytes(&self.resource_table)
-                             + intern_bytes(&self.row_table))
+        cdef size_t total = intern_bytes(&self.action_table) + self.resources.used()
         for k in range(self.key_count):
             total += intern_bytes(&self.key_tables[k]) + self.truth[k].rows * self.truth[k].slots
         for k in range(self.dependent_count):
             total += intern_bytes(&self.memo_tables[k]) + self.memo_truth[k].rows
-        total += 4 * (self.resource_row.capacity + self.row_start.capacity + self.row_items.capacity
-                      + self.pool.capacity) + 8 * self.cell_rows * self.class_count
-        return total
+        return total + 4 * self.pool.capacity + 8 * self.cell_rows * self.class_count
 
     def clear(self):
         """Drop everything learnt from data. Columns bound before hold stale ids: bind them again."""
         cdef size_t k
         intern_clear(&self.action_table)
-        intern_clear(&self.resource_table)
-        intern_clear(&self.row_table)
         for k in range(self.key_count):
             intern_clear(&self.key_tables[k])
             if self.truth[k].bytes != NULL:
@@ -815,54 +579,13 @@ cdef class Engine:
             memset(self.cells, 0xFF, self.cell_rows * self.class_count * sizeof(uint32_t))
         self.pool.count = 0
         self.lists.clear()
-        self._start_rows()
+        self.resources.forget()
 
     def counts(self):
         """Numbers of distinct things seen so far."""
         return {
             "actions": self.action_table.count - FIRST_ID,
-            "resources": self.resource_table.count - FIRST_ID,
-            "resource_classes": self.row_start.count - FIRST_ID,
             "lists": len(self.lists),
-            "verified_candidates": self.resources.candidates,
+            **self.resources.counts(),
         }
 
-
-cdef void sort_words(uint32_t* words, size_t n) noexcept nogil:
-    """Ascending, in place. Rows hold a handful of items; heap sort keeps long ones from going wild."""
-    cdef size_t i, j
-    cdef uint32_t held
-    if n > 32:
-        heap_sort(words, n)
-        return
-    for i in range(1, n):
-        held = words[i]
-        j = i
-        while j > 0 and words[j - 1] > held:
-            words[j] = words[j - 1]
-            j -= 1
-        words[j] = held
-
-
-cdef void heap_sort(uint32_t* words, size_t n) noexcept nogil:
-    cdef size_t start = n // 2, end = n, root, child
-    cdef uint32_t held
-    while end > 1:
-        if start > 0:
-            start -= 1
-            held = words[start]
-        else:
-            end -= 1
-            held = words[end]
-            words[end] = words[0]
-        root = start
-        child = root * 2 + 1
-        while child < end:
-            if child + 1 < end and words[child + 1] > words[child]:
-                child += 1
-            if words[child] <= held:
-                break
-            words[root] = words[child]
-            root = child
-            child = root * 2 + 1
-        words[root] = held

@@ -1,0 +1,304 @@
+"""Resources to classes: which resource sets each distinct text matches, found out once.
+
+A text goes through all patterns together (`globs`), and the sets of the patterns that match make its
+row: set ids with what the match is worth. Rows are hash-consed, because millions of resources fall
+into a few thousand classes; they are sparse, because a bit matrix of classes times sets has no bound
+but the number of strings.
+"""
+
+import cython
+
+from libc.stdint cimport uint8_t, uint32_t, uint64_t
+from libc.stdlib cimport calloc, free
+from libc.string cimport memchr, memcpy
+
+from .column cimport (
+    COLUMN_CODES,
+    COLUMN_CONSTANT,
+    COLUMN_STRINGS,
+    RESOURCES_MIXED,
+    RESOURCES_VALID,
+    ColumnData,
+    column_text,
+    column_value,
+)
+from .globs cimport GlobSet
+from .intern cimport (
+    ABSENT_ID,
+    FIRST_ID,
+    NO_ID,
+    UNKNOWN_ID,
+    InternTable,
+    intern_add,
+    intern_bytes,
+    intern_clear,
+    intern_free,
+    intern_init,
+)
+from .words cimport Words, words_reserve
+
+cdef enum:
+    COLON = 58
+
+
+cdef bint is_resource(const uint8_t* text, size_t length) noexcept nogil:
+    """RES-12: `*`, or `arn:` and at least five colons in all."""
+    cdef size_t at = 4, colons = 1
+    cdef const uint8_t* hit
+    if length == 1 and text[0] == c"*":
+        return True
+    if length < 8 or text[0] != c"a" or text[1] != c"r" or text[2] != c"n" or text[3] != COLON:
+        return False
+    while at < length:
+        hit = <const uint8_t*>memchr(text + at, COLON, length - at)
+        if hit == NULL:
+            return False
+        colons += 1
+        if colons == 5:
+            return True
+        at = hit - text + 1
+    return False
+
+
+@cython.final
+cdef class ResourceClasses:
+    """Rows of the resources seen so far. Belongs to one engine, and so to one thread."""
+
+    def __init__(self, planner, GlobSet globs, facts, uint64_t seed):
+        """facts: plan.EngineFacts, whose arrays are borrowed."""
+        self.planner = planner
+        self.globs = globs
+        self.keep = tuple(facts)
+        self.set_count = len(facts.set_negated)
+        self.negated_count = len(facts.negated_sets)
+        self.pattern_set_start = <const uint32_t*><size_t>facts.pattern_set_start.ctypes.data
+        self.pattern_set = <const uint32_t*><size_t>facts.pattern_set.ctypes.data
+        self.pattern_has_variable = <const uint8_t*><size_t>facts.pattern_has_variable.ctypes.data
+        self.set_negated = <const uint8_t*><size_t>facts.set_negated.ctypes.data
+        self.set_default = <const uint8_t*><size_t>facts.set_default.ctypes.data
+        self.negated_sets = <const uint32_t*><size_t>facts.negated_sets.ctypes.data
+        self.set_state = <uint8_t*>calloc(self.set_count + 1, 1)
+        if (self.set_state == NULL or intern_init(&self.texts, seed)
+                or intern_init(&self.rows, seed + 1)
+                or words_reserve(&self.scratch, 2 * self.set_count + 2)):
+            raise MemoryError
+        self.start_rows()
+
+    def __dealloc__(self):
+        intern_free(&self.texts)
+        intern_free(&self.rows)
+        free(self.items.data)
+        free(self.row_start.data)
+        free(self.text_row.data)
+        free(self.scratch.data)
+        free(self.set_state)
+
+    cdef int start_rows(self) except -1:
+        """The rows of an unknown and of an invalid resource exist before any text was seen."""
+        cdef const uint32_t[::1] items = self.planner.unknown_row()
+        cdef size_t i, n = items.shape[0]
+        self.row_start.count = self.items.count = self.text_row.count = 0
+        if (words_reserve(&self.row_start, FIRST_ID) or words_reserve(&self.items, n + 2)
+                or words_reserve(&self.text_row, FIRST_ID)):
+            raise MemoryError
+        self.row_start.count = FIRST_ID
+        self.items.data[ROW_UNKNOWN] = <uint32_t>n
+        for i in range(n):
+            self.items.data[1 + i] = items[i]
+        self.invalid_row = <uint32_t>(n + 1)
+        self.items.data[n + 1] = 0
+        self.items.count = n + 2
+        self.text_row.data[ABSENT_ID] = self.text_row.data[UNKNOWN_ID] = ROW_UNKNOWN
+        self.text_row.count = FIRST_ID
+        return 0
+
+    cdef uint32_t classify(self, const uint8_t* text, size_t length) noexcept nogil:
+        """Row of a resource text: which sets it matches. NO_ID when memory is short."""
+        cdef size_t found, i, j, n = 0, touched
+        cdef uint32_t pattern, s, row, item
+        cdef uint32_t* items = self.scratch.data
+        cdef uint32_t* sets = items + self.set_count + 1
+        cdef uint8_t state
+        if not is_resource(text, length):
+            return self.invalid_row
+        found = self.globs.match(text, length)
+        touched = 0
+        for i in range(found):
+            pattern = self.globs.found[i]
+            for j in range(self.pattern_set_start[pattern], self.pattern_set_start[pattern + 1]):
+                s = self.pattern_set[j]
+                if self.set_state[s] == 0:
+                    sets[touched] = s
+                    touched += 1
+                if not self.pattern_has_variable[pattern]:
+                    self.set_state[s] = CELL_YES
+                elif self.set_state[s] == 0:
+                    self.set_state[s] = CELL_VERIFY
+        for i in range(touched):
+            s = sets[i]
+            if not self.set_negated[s]:
+                items[n] = s << 2 | self.set_state[s]
+                n += 1
+        for i in range(self.negated_count):
+            s = self.negated_sets[i]
+            state = self.set_state[s]
+            if state != CELL_YES:
+                items[n] = s << 2 | (state if state else self.set_default[s])
+                n += 1
+        for i in range(touched):
+            self.set_state[sets[i]] = 0
+        sort_words(items, n)
+        row = intern_add(&self.rows, <const uint8_t*>items, n * sizeof(uint32_t))
+        if row == NO_ID:
+            return NO_ID
+        if row == self.row_start.count:
+            if (words_reserve(&self.row_start, 1) or words_reserve(&self.items, n + 1)
+                    or self.items.count + n >= <size_t>0xFFFFFFF0U):
+                return NO_ID
+            self.row_start.data[row] = <uint32_t>self.items.count
+            self.row_start.count += 1
+            self.items.data[self.items.count] = <uint32_t>n
+            memcpy(self.items.data + self.items.count + 1, items, n * sizeof(uint32_t))
+            self.items.count += n + 1
+        return self.row_start.data[row]
+
+    cdef uint32_t row_of_id(self, uint32_t resource) noexcept nogil:
+        """Row of an interned resource, classified once."""
+        cdef size_t start
+        while self.text_row.count <= resource:
+            if words_reserve(&self.text_row, 1):
+                return NO_ID
+            self.text_row.data[self.text_row.count] = NO_ID
+            self.text_row.count += 1
+        if self.text_row.data[resource] == NO_ID:
+            start = <size_t>self.texts.ends[resource - 1]
+            self.text_row.data[resource] = self.classify(
+                self.texts.arena + start, <size_t>self.texts.ends[resource] - start)
+        return self.text_row.data[resource]
+
+    cdef uint32_t row(self, ColumnData* column, size_t i) noexcept nogil:
+        """Row of the resource of row i; NO_ID on failure.
+
+        A dictionary value is classified where it lies: its text is interned only if a pattern with
+        variables has to be verified (`resource_id`).
+        """
+        cdef const uint8_t* text = NULL
+        cdef size_t length = 0, code
+        cdef uint32_t resource, row
+        cdef int status
+        if column.kind == COLUMN_CODES:
+            if ((column.unknown != NULL and column.unknown[i]) or column.codes[i] < 0
+                    or (column.validity != NULL
+                        and not (column.validity[(column.validity_offset + i) >> 3]
+                                 >> ((column.validity_offset + i) & 7)) & 1)):
+                return ROW_UNKNOWN
+            code = <size_t>column.codes[i]
+            if code >= column.dictionary_count:
+                return NO_ID
+            row = column.remap[code]
+            if row == NO_ID:
+                status = column_text(&column.strings, code, &text, &length)
+                if status < 0:
+                    return NO_ID
+                row = ROW_UNKNOWN if status else self.classify(text, length)
+                column.remap[code] = row
+            return row
+        resource = column_value(column, &self.texts, i)
+        return NO_ID if resource == NO_ID else self.row_of_id(resource)
+
+    cdef uint32_t resource_id(self, ColumnData* column, size_t i) noexcept nogil:
+        cdef const uint8_t* text = NULL
+        cdef size_t length = 0
+        if column.kind != COLUMN_CODES:
+            return column_value(column, &self.texts, i)
+        if column_text(&column.strings, <size_t>column.codes[i], &text, &length):
+            return NO_ID
+        return intern_add(&self.texts, text, length)
+
+    cdef int is_valid(self, ColumnData* column, size_t i) noexcept nogil:
+        """RES-12 for a row whose decision does not depend on the resource; -1 on failure."""
+        cdef const uint8_t* text = NULL
+        cdef size_t length = 0
+        cdef int status
+        cdef uint32_t row
+        if column.kind == COLUMN_STRINGS:
+            if column.unknown != NULL and column.unknown[i]:
+                return True
+            status = column_text(&column.strings, i + column.row_offset, &text, &length)
+            return -1 if status < 0 else status != 0 or is_resource(text, length)
+        row = self.row(column, i)
+        return -1 if row == NO_ID else row != self.invalid_row
+
+    cdef int check_column(self, ColumnData* column) noexcept nogil:
+        """What RES-12 says of a whole column: a look at each dictionary value, or at the one value."""
+        cdef const uint8_t* text = NULL
+        cdef size_t length = 0, code
+        if column.kind == COLUMN_CONSTANT:
+            return RESOURCES_VALID if self.is_valid(column, 0) == 1 else RESOURCES_MIXED
+        if column.kind != COLUMN_CODES:
+            return RESOURCES_MIXED
+        for code in range(column.dictionary_count):
+            if (column_text(&column.strings, code, &text, &length) == 0
+                    and not is_resource(text, length)):
+                return RESOURCES_MIXED
+        return RESOURCES_VALID
+
+    cdef size_t used(self) noexcept nogil:
+        """Memory of the caches, in bytes."""
+        return (intern_bytes(&self.texts) + intern_bytes(&self.rows)
+                + 4 * (self.items.capacity + self.row_start.capacity + self.text_row.capacity))
+
+    cdef int forget(self) except -1:
+        """Drop every text and row."""
+        intern_clear(&self.texts)
+        intern_clear(&self.rows)
+        self.start_rows()
+        return 0
+
+    def counts(self):
+        """Distinct texts and rows, and candidates verified by the globs."""
+        return {
+            "resources": self.texts.count - FIRST_ID,
+            "resource_classes": self.row_start.count - FIRST_ID,
+            "verified_candidates": self.globs.candidates,
+        }
+
+
+cdef void sort_words(uint32_t* words, size_t n) noexcept nogil:
+    """Ascending, in place. Rows hold a handful of items; heap sort keeps long ones from going wild."""
+    cdef size_t i, j
+    cdef uint32_t held
+    if n > 32:
+        heap_sort(words, n)
+        return
+    for i in range(1, n):
+        held = words[i]
+        j = i
+        while j > 0 and words[j - 1] > held:
+            words[j] = words[j - 1]
+            j -= 1
+        words[j] = held
+
+
+cdef void heap_sort(uint32_t* words, size_t n) noexcept nogil:
+    cdef size_t start = n // 2, end = n, root, child
+    cdef uint32_t held
+    while end > 1:
+        if start > 0:
+            start -= 1
+            held = words[start]
+        else:
+            end -= 1
+            held = words[end]
+            words[end] = words[0]
+        root = start
+        child = root * 2 + 1
+        while child < end:
+            if child + 1 < end and words[child + 1] > words[child]:
+                child += 1
+            if words[child] <= held:
+                break
+            words[root] = words[child]
+            root = child
+            child = root * 2 + 1
+        words[root] = held

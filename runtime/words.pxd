@@ -1,0 +1,22 @@
+from libc.stdint cimport uint32_t
+from libc.stdlib cimport realloc
+
+# A growing array of 32-bit words. Its owner frees `data`.
+cdef struct Words:
+    uint32_t* data
+    size_t count
+    size_t capacity
+
+cdef inline int words_reserve(Words* words, size_t extra) noexcept nogil:
+    """Room for `extra` more words; -1 when memory is short."""
+    cdef size_t need = words.count + extra, capacity = words.capacity
+    cdef void* moved
+    if need <= capacity:
+        return 0
+    capacity = need * 2 if need * 2 > 256 else 256
+    moved = realloc(words.data, capacity * sizeof(uint32_t))
+    if moved == NULL:
+        return -1
+    words.data = <uint32_t*>moved
+    words.capacity = capacity
+    return 0
