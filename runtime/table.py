@@ -186,8 +186,7 @@ class Table:
                 "action_sets": len(model["action_set_negated"]),
                 "resource_sets": len(model["resource_set_negated"]),
                 "trie_nodes": len(model["action/first_child"]) + len(model["resource/first_child"]),
-                "automata": len(model["action/word_count"]) + len(model["resource/word_count"]),
-                "automaton_states": self._automaton_states(),
+                **self._automaton_counts(),
                 "predicates": len(model["predicate_key"]),
                 "principal_classes": len(model["class_start"]) - 1,
                 **self._list_counts(),
@@ -196,17 +195,25 @@ class Table:
             "total_bytes": sum(sizes.values()),
         }
 
-    def _automaton_states(self) -> int:
-        """States of all bit-parallel automata: one more than the highest accepting bit."""
-        states = 0
+    def _automaton_counts(self) -> dict[str, int]:
+        """Glob automata that verify what the tries leave open, and their states.
+
+        A chain of pieces has a state per byte and one more; a bit-parallel automaton has as many
+        states as its accepting bit says.
+        """
+        automata = states = 0
         for prefix in ("action/", "resource/"):
-            words = self.model[prefix + "word_count"].tolist()
+            pieces = self.model[prefix + "piece"]
+            verified = int((self.model[prefix + "end_kind"] >= 2).sum())
+            automata += verified
+            widths = self.model[prefix + "word_count"].tolist()
+            states += len(pieces) + verified - len(widths)
             starts = self.model[prefix + "mask_start"].tolist()
             mask = self.model[prefix + "mask"]
-            for width, start in zip(words, starts, strict=False):
+            for width, start in zip(widths, starts, strict=False):
                 row = mask[start + 4 * width : start + 5 * width].tolist()
                 states += sum(w << 64 * i for i, w in enumerate(row)).bit_length()
-        return states
+        return {"automata": automata, "automaton_states": states}
 
     def _list_counts(self) -> dict[str, int]:
         """Statement lists and cells over the actions that the policies name without wildcards."""
