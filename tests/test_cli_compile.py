@@ -95,14 +95,12 @@ def test_a_place_that_cannot_be_written_is_an_input_error(tmp_path, place):
     ("tree", "BedrockAll"), ("ir", "bedrock:*"), ("tables", "trie"),
 ])
 def test_every_stage_has_a_text_form(stage, shown):
-    pytest.importorskip("iamtables.compiler.render")
     finished = iamtables("compile", FULL_ACCESS, "--emit", stage)
     assert finished.code == 0 and shown.lower() in finished.out.lower()
     assert finished.out == iamtables("compile", FULL_ACCESS, "--emit", stage).out
 
 
 def test_a_stage_and_a_table_can_be_asked_for_together(tmp_path):
-    pytest.importorskip("iamtables.compiler.render")
     path = tmp_path / "t.iamt"
     finished = iamtables("compile", policy(tmp_path, allow("s3:*")), "--emit", "ir", "-o", path)
     assert finished.code == 0 and "s3:*" in finished.out and path.exists()
