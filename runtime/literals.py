@@ -11,10 +11,11 @@ import binascii
 import ipaddress
 import re
 from datetime import date
+from decimal import Decimal
 from typing import NamedTuple
 
-LITERAL_LIMIT = 4096
-"""Longest text read as a number or an instant; longer text is a type error."""
+LITERAL_LIMIT = 1 << 16
+"""Longest text read as a number or an instant, in characters; longer text is a type error."""
 
 _NUMBER = re.compile(r"([+-]?)(?:(\d+)(?:\.(\d*))?|\.(\d+))(?:[eE]([+-]?\d+))?", re.ASCII)
 _EPOCH = re.compile(r"-?\d+", re.ASCII)
@@ -51,7 +52,7 @@ def read_number(text: str) -> Number | None:
     sign, whole, fraction, bare, exponent = match.groups()
     before, after = (whole, fraction or "") if whole is not None else ("", bare)
     digits = (before + after).lstrip("0")
-    point = len(before) - (len(before + after) - len(digits)) + int(exponent or 0)
+    point = len(before) - (len(before + after) - len(digits)) + _integer(exponent or "0")
     digits = digits.rstrip("0")
     if not digits:
         return Number(0, 0, "")
@@ -59,6 +60,11 @@ def read_number(text: str) -> Number | None:
         # The terminator sorts a longer run of digits (a larger magnitude) first.
         return Number(-1, -point, digits.translate(_COMPLEMENT) + ":")
     return Number(1, point, digits)
+
+
+def _integer(text: str) -> int:
+    """Exact, also past the number of digits that `int` takes from text."""
+    return int(text) if len(text) <= 4000 else int(Decimal(text))
 
 
 class Instant(NamedTuple):
@@ -73,7 +79,7 @@ def read_instant(text: str) -> Instant | None:
     if len(text) > LITERAL_LIMIT:
         return None
     if _EPOCH.fullmatch(text):
-        return Instant(int(text), "")
+        return Instant(_integer(text), "")
     match = _DATE.fullmatch(text)
     if match is None:
         return None

@@ -58,8 +58,11 @@ class Table:
 
     @property
     def keys(self) -> tuple[str, ...]:
-        """The context keys these policies ask for, as they spell them."""
-        return tuple(key.name for key in self.model.keys)
+        """The context keys these policies ask for, each once, as first spelled (COND-4)."""
+        first: dict[str, str] = {}
+        for key in self.model.keys:
+            first.setdefault(key.name.lower(), key.name)
+        return tuple(first.values())
 
     @cached_property
     def statements(self) -> Sequence[StatementInfo]:
