@@ -55,6 +55,13 @@ _POSITIVE = {
 }
 
 
+_PREFIXES = {
+    SetOperator.PLAIN: "",
+    SetOperator.FOR_ALL_VALUES: "ForAllValues:",
+    SetOperator.FOR_ANY_VALUE: "ForAnyValue:",
+}
+
+
 class VariableTable:
     """The variables of a table: index -> key id (-1: no key) and default."""
 
@@ -111,7 +118,7 @@ class Predicate:
         self.key_id = key_id
         self.base = BASES[base]
         self.negated = self.base in NEGATED_BASES
-        self.set_operator = set_operator
+        self.set_operator = SetOperator(set_operator)
         self.if_exists = if_exists
         self.values = values
         self._variables = variables
@@ -123,6 +130,12 @@ class Predicate:
         )
         self._has_variables = bool(used)
         self._static: Comparison | None = None
+
+    @property
+    def name(self) -> str:
+        """The operator as a policy writes it."""
+        suffix = "IfExists" if self.if_exists else ""
+        return f"{_PREFIXES[self.set_operator]}{self.base}{suffix}"
 
     def evaluate(self, own: Value, values: Mapping[int, Value]) -> State:
         """State for the value of the own key; `values` holds those of the variable keys."""

@@ -247,11 +247,11 @@ def _condition_text(
     predicate: Predicate, name: str, own: Value, unknown: tuple[str, ...]
 ) -> str:
     if unknown:
-        return f"`{predicate.base}` needs {_listed(unknown)}, which is not known"
+        return f"`{predicate.name}` needs {_listed(unknown)}, which is not known"
     if own is None:
-        return f"`{predicate.base}` on `{name}` is not met: the request has no such key"
+        return f"`{predicate.name}` on `{name}` is not met: the request has no such key"
     shown = f"`{own}`" if isinstance(own, str) else "[" + ", ".join(f"`{v}`" for v in own) + "]"  # type: ignore[union-attr]
-    return f"`{predicate.base}` on `{name}` is not met: the request has {shown}"
+    return f"`{predicate.name}` on `{name}` is not met: the request has {shown}"
 
 
 def _listed(names: tuple[str, ...]) -> str:
