@@ -263,8 +263,8 @@ def test_each_decision_is_at_least_a_tenth_of_the_generated_cases(tally: Tally) 
 def test_every_rule_of_the_reference_is_exercised(tally: Tally) -> None:
     if tally.failures:
         pytest.skip("the run stopped at a failure")
-    if tally.decisions.total() < 100_000:
-        pytest.skip("a short run; rare rules need a hundred thousand cases")
+    if tally.decisions.total() < 90_000:
+        pytest.skip("a short run; rare rules need about a hundred thousand cases")
     missing = sorted(RULES - tally.rules - set(NOT_GENERATED))
     assert not missing, f"no generated case exercised {', '.join(missing)}"
     assert not tally.rules & set(NOT_GENERATED), "a rule listed as not generated was exercised"

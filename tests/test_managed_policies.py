@@ -256,6 +256,7 @@ def test_the_keys_of_all_managed_policies_are_those_their_conditions_name() -> N
     asked = {key.lower() for key in all_together().keys}
     assert named - asked == set(), "keys of conditions the table does not ask for"
     assert asked - named - varied == set(), "keys nobody names"
+    assert len(asked) == len(all_together().keys), "a key in two spellings"
 
 
 def test_one_column_of_many_requests_is_decided_the_same_by_two_threads() -> None:
