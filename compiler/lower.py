@@ -24,7 +24,16 @@ from ..grammar.tree import (
 )
 from ..grammar.tree import Variable as VariableToken
 from ..options import Options
-from ..runtime.codes import FLAG_NEVER, FLAG_UNKNOWN, Effect, Layer, SetOperator, Token
+from ..runtime.codes import (
+    FLAG_NEVER,
+    FLAG_UNKNOWN,
+    GLOB_BASES,
+    VARIABLE_BASES,
+    Effect,
+    Layer,
+    SetOperator,
+    Token,
+)
 from ..runtime.keys import key_kind
 from . import ir
 
@@ -46,17 +55,6 @@ _SET_OPERATORS = {
     "ForAllValues": SetOperator.FOR_ALL_VALUES,
     "ForAnyValue": SetOperator.FOR_ANY_VALUE,
 }
-
-_GLOB_BASES = frozenset(
-    {"StringLike", "StringNotLike", "ArnEquals", "ArnLike", "ArnNotEquals", "ArnNotLike"}
-)
-_VARIABLE_BASES = _GLOB_BASES | {
-    "StringEquals",
-    "StringNotEquals",
-    "StringEqualsIgnoreCase",
-    "StringNotEqualsIgnoreCase",
-    "Bool",
-}  # VAR-1
 
 _ANY = ir.Glyph(Token.ANY)
 _ANY_BUT_COLON = ir.Glyph(Token.ANY_BUT_COLON)
@@ -267,8 +265,8 @@ class _Lowering:
     def _predicate(self, entry: ConditionEntry, document: PolicyDocument) -> int:
         base = entry.base
         assert base is not None
-        variables = document.has_variables and base in _VARIABLE_BASES
-        globs = base in _GLOB_BASES
+        variables = document.has_variables and base in VARIABLE_BASES
+        globs = base in GLOB_BASES
         values = tuple(
             dict.fromkeys(self._value(text.value, variables, globs) for text in entry.values)
         )

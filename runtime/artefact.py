@@ -1,7 +1,8 @@
 """Reading the compiled file: named arrays in a safetensors container, mapped into memory.
 
 The container is a length, a JSON header with dtype, shape and offsets of each array, and the bytes.
-It is read here over `numpy.memmap`, so that a worker needs nothing but numpy and pays for no copy.
+The arrays share all bytes out among them without a gap, so that none can be altered unnoticed.
+It is read here over `numpy.memmap`: a worker needs nothing but numpy and pays for no copy.
 Nothing in it is ever executed. Files are written by `runtime/save.py`.
 """
 
@@ -11,7 +12,7 @@ import hashlib
 import json
 import os
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -69,9 +70,10 @@ def _map(path: Path, name: str) -> tuple[Arrays, dict[str, str]]:
             if header_size > min(_HEADER_LIMIT, size - 8):
                 raise _foreign(name, "its header does not fit the file")
             header_bytes = file.read(header_size)
-    except OSError as error:
+    except (OSError, ValueError) as error:
+        why = getattr(error, "strerror", None) or error
         raise ArtefactError(
-            f"cannot read `{name}`: {error.strerror or error}", path=name,
+            f"cannot read `{name}`: {why}", path=name,
             help="give the path of a file that `iamtables compile` wrote",
         ) from None  # fmt: skip
     try:
@@ -81,37 +83,64 @@ def _map(path: Path, name: str) -> tuple[Arrays, dict[str, str]]:
     metadata = header.pop("__metadata__", None) if isinstance(header, dict) else None
     if not isinstance(metadata, dict) or metadata.get("format") != FORMAT_NAME:
         raise _foreign(name, "it holds something else")
+    if not all(isinstance(value, str) for value in metadata.values()):
+        raise _damaged(name, "__metadata__")
     if metadata.get("format_version") != str(FORMAT_VERSION):
         raise ArtefactError(
             f"format version {metadata.get('format_version')} cannot be read by this release, "
             f"which reads version {FORMAT_VERSION}",
             path=name, part="format_version", help="compile the policies again",
         )  # fmt: skip
-    start = 8 + header_size
-    whole = (
-        np.memmap(path, dtype=np.uint8, mode="r", offset=start)
-        if size > start
-        else np.zeros(0, dtype=np.uint8)
-    )
-    return {key: _view(whole, key, header.get(key), name) for key in RULES}, metadata
+    if strange := header.keys() - RULES.keys():
+        raise _damaged(name, min(strange))
+    spans = {key: _span(header.get(key), key, name) for key in RULES}
+    _check_cover(spans, size - 8 - header_size, name)
+    if header_bytes.rstrip(b" ")[-1:] != b"}":
+        raise _damaged(name, "__metadata__")
+    try:
+        whole = np.memmap(path, dtype=np.uint8, mode="r", offset=8 + header_size)
+    except (OSError, ValueError) as error:
+        raise ArtefactError(f"cannot map `{name}`: {error}", path=name) from None
+    return {key: _view(whole, span) for key, span in spans.items()}, metadata
 
 
-def _view(whole: NDArray[np.uint8], key: str, entry: Any, name: str) -> NDArray[Any]:
+class _Span(NamedTuple):
+    begin: int
+    end: int
+    dtype: np.dtype[Any]
+
+
+def _span(entry: Any, key: str, name: str) -> _Span:
+    """Where an array lies. Raises ArtefactError when its header entry makes no sense."""
     try:
         dtype = np.dtype(_DTYPES[entry["dtype"]])
         (length,) = entry["shape"]
         begin, end = entry["data_offsets"]
-        numbers = (length, begin, end)
-        if not all(isinstance(n, int) and not isinstance(n, bool) for n in numbers):
-            raise TypeError
     except (KeyError, TypeError, ValueError):
         raise _damaged(name, key) from None
-    if not 0 <= begin <= end <= len(whole) or end - begin != length * dtype.itemsize:
+    if not all(type(n) is int for n in (length, begin, end)):
         raise _damaged(name, key)
-    part = np.asarray(whole[begin:end])
-    if begin % dtype.itemsize:
+    if not 0 <= begin <= end or end - begin != length * dtype.itemsize:
+        raise _damaged(name, key)
+    return _Span(begin, end, dtype)
+
+
+def _check_cover(spans: dict[str, _Span], size: int, name: str) -> None:
+    """Every byte of the data belongs to exactly one array."""
+    at = 0
+    for begin, end, key in sorted((s.begin, s.end, key) for key, s in spans.items()):
+        if begin != at:
+            raise _damaged(name, key)
+        at = end
+    if at != size:
+        raise _damaged(name, "data")
+
+
+def _view(whole: NDArray[np.uint8], span: _Span) -> NDArray[Any]:
+    part = np.asarray(whole[span.begin : span.end])
+    if span.begin % span.dtype.itemsize:
         part = part.copy()
-    return part.view(dtype)
+    return part.view(span.dtype)
 
 
 def _damaged(name: str, part: str) -> ArtefactError:

@@ -1,4 +1,4 @@
-"""Numbers that stand for words in tables and kernels; the artefact stores them, so they are permanent."""
+"""Numbers that stand for words in tables and kernels. Artefacts store them: they never change."""
 
 from __future__ import annotations
 
@@ -115,6 +115,20 @@ BASES: tuple[str, ...] = (
 BASE_CODE = {name: code for code, name in enumerate(BASES)}
 
 NEGATED_BASES = frozenset(name for name in BASES if "Not" in name)
+
+GLOB_BASES = frozenset(
+    {"StringLike", "StringNotLike", "ArnEquals", "ArnLike", "ArnNotEquals", "ArnNotLike"}
+)
+"""Operators whose values may hold wildcards."""
+
+VARIABLE_BASES = GLOB_BASES | {
+    "StringEquals",
+    "StringNotEquals",
+    "StringEqualsIgnoreCase",
+    "StringNotEqualsIgnoreCase",
+    "Bool",
+}
+"""Operators whose values may hold policy variables (VAR-1)."""
 
 NO_ID = 0xFFFFFFFF
 """Stands for "none" in arrays of ids."""

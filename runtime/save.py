@@ -24,20 +24,30 @@ def save_artefact(model: TableModel, path: str | os.PathLike[str]) -> None:
     metadata["sha256"] = content_hash(arrays, metadata)
     target = Path(path)
     try:
-        handle, temporary = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
+        handle, temporary = tempfile.mkstemp(prefix=".iamtables-", dir=target.parent)
         try:
             with os.fdopen(handle, "wb") as file:
-                file.write(save(arrays, metadata))
+                for part in _canonical(save(arrays, metadata)):
+                    file.write(part)
             os.chmod(temporary, 0o666 & ~_umask())
             os.replace(temporary, target)
         except BaseException:
             os.unlink(temporary)
             raise
-    except OSError as error:
+    except (OSError, ValueError) as error:
+        why = getattr(error, "strerror", None) or error
         raise ArtefactError(
-            f"cannot write `{target}`: {error.strerror or error}", path=str(target),
+            f"cannot write `{target}`: {why}", path=str(target),
             help="choose a directory that exists and can be written",
         ) from None  # fmt: skip
+
+
+def _canonical(container: bytes) -> tuple[bytes, bytes, memoryview]:
+    """The container with its header in one order: the library writes the metadata in any."""
+    size = int.from_bytes(container[:8], "little")
+    header = json.dumps(json.loads(container[8 : 8 + size]), sort_keys=True, separators=(",", ":"))
+    header += " " * (-len(header) % 8)
+    return len(header).to_bytes(8, "little"), header.encode(), memoryview(container)[8 + size :]
 
 
 def metadata_of(model: TableModel) -> dict[str, str]:

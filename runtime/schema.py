@@ -9,14 +9,26 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import ArtefactError
-from .codes import BASES, NO_ID, Effect, KeyKind, Layer, SetOperator, Token
+from .codes import (
+    BASES,
+    GLOB_BASES,
+    NO_ID,
+    VARIABLE_BASES,
+    Effect,
+    KeyKind,
+    Layer,
+    SetOperator,
+    Token,
+)
 
-Arrays = Mapping[str, NDArray[np.generic]]
+Array = NDArray[Any]
+Arrays = Mapping[str, Array]
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,15 +136,20 @@ RULES: dict[str, Rule] = {
 _MASK_ROWS = 5
 _MAX_TESTS = 0xFFFF
 _MAX_SETS = 1 << 30
+_LAST_POINT = 0x10FFFF
 
 
 def check_arrays(arrays: Arrays, path: str = "") -> None:
     """Raise ArtefactError unless every id and offset is in range. O(size), vectorised."""
     for name, rule in RULES.items():
+        _check_type(arrays, name, rule, path)
+    for name, rule in RULES.items():
         _check_array(arrays, name, rule, path)
     for prefix in ("action/", "resource/"):
         _check_globs(arrays, prefix, path)
     _check_links(arrays, path)
+    _check_glyphs(arrays, path)
+    _check_spans(arrays, path)
 
 
 def _fail(path: str, part: str, what: str) -> ArtefactError:
@@ -144,19 +161,20 @@ def _fail(path: str, part: str, what: str) -> ArtefactError:
     )
 
 
-def _check_array(arrays: Arrays, name: str, rule: Rule, path: str) -> None:
+def _check_type(arrays: Arrays, name: str, rule: Rule, path: str) -> None:
     array = arrays.get(name)
     if array is None:
         raise _fail(path, name, "is missing")
     if array.dtype != np.dtype(rule.dtype) or array.ndim != 1 or not array.flags.c_contiguous:
         raise _fail(path, name, f"is not a plain array of {rule.dtype}")
+
+
+def _check_array(arrays: Arrays, name: str, rule: Rule, path: str) -> None:
+    array = arrays[name]
     prefix = name.partition("/")[0] + "/" if "/" in name else ""
 
-    def other(of: str) -> NDArray[np.generic]:
-        found = arrays.get(prefix + of) if prefix and of in _GLOB_RULES else arrays.get(of)
-        if found is None:
-            raise _fail(path, of, "is missing")
-        return found
+    def other(of: str) -> Array:
+        return arrays[prefix + of if prefix and of in _GLOB_RULES else of]
 
     if rule.like and len(array) != len(other(rule.like)) * rule.times + rule.plus:
         raise _fail(path, name, "has the wrong length")
@@ -169,7 +187,7 @@ def _check_array(arrays: Arrays, name: str, rule: Rule, path: str) -> None:
             raise _fail(path, name, "holds an id that is out of range")
 
 
-def _check_offsets(array: NDArray[np.generic], end: int, name: str, path: str) -> None:
+def _check_offsets(array: Array, end: int, name: str, path: str) -> None:
     if len(array) == 0 or array[0] != 0 or int(array[-1]) != end:
         raise _fail(path, name, "does not cover its data")
     if np.any(array[1:] < array[:-1]):
@@ -200,7 +218,8 @@ def _check_programs(get: Arrays, prefix: str, path: str) -> None:
     if len(np.unique(ends)) != len(ends) or len(ends) != len(get["automaton"]):
         raise _fail(path, prefix + "end_pattern", "does not file every pattern once")
     pieces = get["program_start"].astype(np.int64)
-    _check_offsets(get["program_start"], len(get["piece_start"]) - 1, prefix + "program_start", path)
+    pieces_end = len(get["piece_start"]) - 1
+    _check_offsets(get["program_start"], pieces_end, prefix + "program_start", path)
     if np.any(np.diff(pieces)[ends[kinds == 2]] == 0):
         raise _fail(path, prefix + "program_start", "leaves a pattern without pieces")
     lengths = np.diff(get["piece_start"].astype(np.int64))
@@ -222,18 +241,6 @@ def _check_programs(get: Arrays, prefix: str, path: str) -> None:
 
 def _check_links(arrays: Arrays, path: str) -> None:
     """Bounds that involve two arrays in a way a Rule cannot say."""
-    sequences = len(arrays["sequence_start"]) - 1
-    for name in ("resource_sequence", "predicate_value"):
-        values = arrays[name][arrays[name] != NO_ID]
-        if len(values) and int(values.max()) >= sequences:
-            raise _fail(path, name, "names a glyph sequence that does not exist")
-    token, argument = arrays["glyph_token"], arrays["glyph_argument"]
-    variables = argument[token == Token.VARIABLE]
-    if len(variables) and int(variables.max()) >= len(arrays["variable_key"]):
-        raise _fail(path, "glyph_argument", "names a variable that does not exist")
-    points = argument[token == Token.POINT]
-    if len(points) and int(points.max()) > 0x10FFFF:
-        raise _fail(path, "glyph_argument", "holds a number that is no code point")
     counts = {
         "key_name": len(arrays["key_kind"]),
         "variable_default": len(arrays["variable_key"]),
@@ -255,6 +262,55 @@ def _check_links(arrays: Arrays, path: str) -> None:
         np.diff(arrays["statement_predicate_start"].astype(np.int64)) > _MAX_TESTS
     ):
         raise _fail(path, "statement_predicate_start", "is larger than the kernels allow")
-    spans = arrays["statement_span"].reshape(-1, 2)
-    if np.any(spans[:, 0] > spans[:, 1]):
-        raise _fail(path, "statement_span", "holds a span that ends before it starts")
+
+
+def _check_glyphs(arrays: Arrays, path: str) -> None:
+    """Glyph sequences that exist, of tokens that the reader of each sequence knows."""
+    token, argument = arrays["glyph_token"], arrays["glyph_argument"]
+    is_point, is_variable = token == Token.POINT, token == Token.VARIABLE
+    if _highest(argument[is_variable]) >= len(arrays["variable_key"]):
+        raise _fail(path, "glyph_argument", "names a variable that does not exist")
+    if _highest(argument[is_point]) > _LAST_POINT or np.any(argument[~(is_point | is_variable)]):
+        raise _fail(path, "glyph_argument", "holds a number that is no code point")
+    start = arrays["sequence_start"].astype(np.int64)
+    resource, value = arrays["resource_sequence"], arrays["predicate_value"]
+    if _highest(resource[resource != NO_ID]) >= len(start) - 1:
+        raise _fail(path, "resource_sequence", "names a glyph sequence that does not exist")
+    if _highest(value) >= len(start) - 1:
+        raise _fail(path, "predicate_value", "names a glyph sequence that does not exist")
+    value_count = np.diff(arrays["predicate_value_start"].astype(np.int64))
+    base = arrays["predicate_base"].repeat(value_count)
+    for bases, strange, what in (
+        (VARIABLE_BASES, is_variable, "a variable"),
+        (GLOB_BASES, ~(is_point | is_variable), "a wildcard"),
+    ):
+        seen = np.concatenate(([0], np.cumsum(strange)))
+        has_strange = seen[start[1:]] > seen[start[:-1]]
+        takes = np.array([name in bases for name in BASES])
+        if np.any(has_strange[value] & ~takes[base]):
+            raise _fail(path, "predicate_value", f"has {what} where the operator takes none")
+
+
+def _check_spans(arrays: Arrays, path: str) -> None:
+    """Spans lie inside the text they point into; explanations show them."""
+    start = arrays["source_text_start"].astype(np.int64)
+    points = np.zeros(len(start) - 1, dtype=np.int64)
+    filled = np.diff(start) > 0
+    if np.any(filled):
+        is_point = (arrays["source_text"] & 0xC0) != 0x80
+        points[filled] = np.add.reduceat(is_point, start[:-1][filled], dtype=np.int64)
+    limits = points[arrays["statement_document"]]
+    for name, starts, count in (
+        ("statement_span", None, 4),
+        ("action_entry_span", "action_entry_start", 1),
+        ("resource_entry_span", "resource_entry_start", 1),
+        ("predicate_entry_span", "predicate_entry_start", 1),
+    ):
+        repeats = count if starts is None else np.diff(arrays[starts].astype(np.int64))
+        spans = arrays[name].reshape(-1, 2)
+        if np.any(spans[:, 0] > spans[:, 1]) or np.any(spans[:, 1] > limits.repeat(repeats)):
+            raise _fail(path, name, "holds a span outside of its source")
+
+
+def _highest(values: Array) -> int:
+    return int(values.max()) if len(values) else -1

@@ -19,6 +19,7 @@ from .decisions import Decision, Decisions, Request
 from .model import SourceInfo, StatementInfo, TableModel
 from .plan import Planner
 from .session import Session
+from .values import encode_text
 
 if TYPE_CHECKING:
     from .explain import Explanation
@@ -223,7 +224,7 @@ class Table:
         named = [t for t in self.model.texts("action_text") if "*" not in t and "?" not in t]
         lists, cells = set(), set()
         for text in named:
-            constant, statement, words = self.planner.cell(text.encode(), 0)
+            constant, statement, words = self.planner.cell(encode_text(text), 0)
             cells.add((constant, statement, words))
             if words is not None:
                 lists.add(words)
@@ -244,8 +245,10 @@ def open_table(path: str | os.PathLike[str], *, verify: bool = True) -> Table:
     arrays, metadata = read_artefact(path, verify)
     try:
         options = json.loads(metadata["options"])
+        if not isinstance(options, dict):
+            raise TypeError
         return Table(TableModel(arrays, {"options": options}))
-    except (KeyError, ValueError, TypeError, AttributeError, RequestError):
+    except (KeyError, ValueError, TypeError, AttributeError, RecursionError, RequestError):
         raise ArtefactError(
             "the options of the table cannot be read", path=str(path), part="options",
             help="compile the policies again",
