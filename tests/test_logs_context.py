@@ -5,11 +5,14 @@ In the tables `...` stands for unknown and None for absent.
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 from log_records import ACCOUNT, ROLE, ROLE_IDENTITY, SERVICE_IDENTITY, USER, read_one, record
+
+from iamtables.logs.context import key_table
 
 ROOT = f"arn:aws:iam::{ACCOUNT}:root"
 OBJECT = {"type": "AWS::S3::Object", "ARN": "arn:aws:s3:::data/a/b.txt"}
@@ -17,6 +20,7 @@ BUCKET = {"type": "AWS::S3::Bucket", "ARN": "arn:aws:s3:::data", "accountId": AC
 
 VIA_FORMATION = {**ROLE_IDENTITY, "invokedBy": "cloudformation.amazonaws.com"}
 VIA_CONFIG = {**ROLE_IDENTITY, "invokedBy": "config.amazonaws.com"}
+VIA_BEDROCK = {**ROLE_IDENTITY, "invokedBy": "bedrock.amazonaws.com"}
 VIA_INTERNAL = {**ROLE_IDENTITY, "invokedBy": "AWS Internal"}
 WITH_MFA = {**ROLE_IDENTITY, "sessionContext": {
     **ROLE_IDENTITY["sessionContext"],
@@ -80,7 +84,10 @@ FROM_INSTANCE = {**ROLE_IDENTITY, "arn": f"arn:aws:sts::{ACCOUNT}:assumed-role/w
     ("aws:CalledVia", {"userIdentity": VIA_FORMATION}, ["cloudformation.amazonaws.com"]),
     ("aws:CalledVia", {"userIdentity": VIA_CONFIG}, ...),
     ("aws:CalledViaLast", {"userIdentity": VIA_FORMATION}, "cloudformation.amazonaws.com"),
+    ("aws:CalledViaLast", {"userIdentity": VIA_BEDROCK}, "bedrock.amazonaws.com"),
+    ("aws:CalledViaLast", {"userIdentity": VIA_CONFIG}, ...),
     ("aws:CalledViaFirst", {"userIdentity": VIA_FORMATION}, ...),
+    ("aws:CalledViaFirst", {"userIdentity": VIA_BEDROCK}, ...),
     ("aws:SecureTransport", {"tlsDetails": {"tlsVersion": "TLSv1.2"}}, "true"),
     ("aws:SecureTransport", {}, ...),
     ("aws:FederatedProvider", {}, None),
@@ -102,6 +109,24 @@ def test_keys_that_follow_from_the_caller(
 ) -> None:
     seen = read_one(tmp_path, record("iam", "ListUsers", **fields), keys=[key])
     assert seen.context == [{key: expected}]
+
+
+def test_services_that_managed_policies_name_in_called_via_are_known_to_set_it() -> None:
+    data = pytest.importorskip("moto.iam.aws_managed_policies").aws_managed_policies_data
+    named: set[str] = set()
+    for policy in json.loads(data).values():
+        statements = policy["Document"]["Statement"]
+        for statement in statements if isinstance(statements, list) else [statements]:
+            for operator, condition in statement.get("Condition", {}).items():
+                if operator.endswith("IfExists") or "Not" in operator or "Null" in operator:
+                    continue  # holds without the key, so it shows nothing
+                for key, values in condition.items():
+                    if key.lower() in ("aws:calledvia", "aws:calledviafirst", "aws:calledvialast"):
+                        named.update([values] if isinstance(values, str) else values)
+    assert "bedrock.amazonaws.com" in named and not any("*" in name for name in named)
+    known = key_table()["called_via"]
+    assert known == sorted(set(known))
+    assert named <= set(known)
 
 
 TAGS = {"tags": [{"key": "team", "value": "blue"}, {"key": "Env", "value": ""}]}

@@ -285,6 +285,94 @@ def test_names_and_other_arns_are_never_made_into_a_resource(
     assert (seen.record_class, seen.reason) == (PARTIAL, "the resource is not recorded")
 
 
+ENDPOINT = f"arn:aws:sagemaker:eu-west-1:{ACCOUNT}:endpoint/e"
+HUB_CONTENT = "arn:aws:sagemaker:eu-west-1:aws:hub-content/SageMakerPublicHub/Model/m/2.1.0"
+
+
+@pytest.mark.parametrize("extra", [
+    {"tags": [{"key": "sagemaker-studio:hub-content-arn", "value": HUB_CONTENT}]},
+    {"tags": [{"Key": "a", "Value": HUB_CONTENT}, {"tagKey": "b", "tagValue": HUB_CONTENT}]},
+    {"tags": {"modelArn": HUB_CONTENT}},
+    {"tagSet": {"items": [{"key": "a", "value": HUB_CONTENT}]}},
+    {"tagSpecificationSet": {"items": [{"tags": [{"key": "a", "value": HUB_CONTENT}]}]}},
+    {"tagging": {"tagSet": {"tag": {"key": "a", "value": HUB_CONTENT}}}},
+    {"TagList": [{"Key": "a", "Value": HUB_CONTENT}]},
+    {"tagsToAdd": [{"resourceArn": HUB_CONTENT}]},
+    {"tagKeys": [HUB_CONTENT]},
+    {"description": HUB_CONTENT},
+    {"metadata": {"sourceArn": HUB_CONTENT}},
+    {"environment": {"MODEL_ARN": HUB_CONTENT}},
+    {"runtimeEnvironmentVariables": {"MODEL_ARN": HUB_CONTENT}},
+    {"containers": [{"environment": [{"name": "MODEL_ARN", "value": HUB_CONTENT}]}]},
+    {"environment": {"variables": {"modelArn": HUB_CONTENT}}},
+    {"environmentVariablesOverride": [{"name": "m", "value": HUB_CONTENT}]},
+    {"assumeRolePolicyDocument": {"statement": [{"resource": [HUB_CONTENT]}]}},
+    {"encryptionContext": {"aws:sagemaker:arn": HUB_CONTENT}},
+    {"parameters": [{"parameterKey": "m", "parameterValue": HUB_CONTENT}]},
+    {"filters": [{"name": "arn", "values": [HUB_CONTENT]}]},
+])
+def test_an_arn_in_tags_or_text_is_no_resource(tmp_path: Path, extra: dict[str, Any]) -> None:
+    seen = read_one(tmp_path, record("sagemaker", "AddTags",
+                                     requestParameters={"resourceArn": ENDPOINT, **extra}))
+    assert seen.requests == [("sagemaker:AddTags", ENDPOINT, "param")]
+    assert seen.record_class == MAPPED
+    alone = read_one(tmp_path, record("sagemaker", "AddTags", requestParameters=extra))
+    assert alone.resources == [None]
+
+
+@pytest.mark.parametrize("extra", [
+    {"destination": HUB_CONTENT},
+    {"value": HUB_CONTENT},
+    {"attributes": {"modelArn": HUB_CONTENT}},
+    {"hyperParameters": {"model_arn": HUB_CONTENT}},
+    {"dockerLabels": {"model.arn": HUB_CONTENT}},
+    {"parameters": {"ModelArn": [HUB_CONTENT]}},
+    {"options": {"note": {"arn": HUB_CONTENT}}},
+])
+def test_an_arn_in_an_unclear_place_leaves_the_call_partial(
+    tmp_path: Path, extra: dict[str, Any]
+) -> None:
+    seen = read_one(tmp_path, record("sagemaker", "AddTags",
+                                     requestParameters={"resourceArn": ENDPOINT, **extra}))
+    assert seen.requests == [("sagemaker:AddTags", ENDPOINT, "param"),
+                             ("sagemaker:AddTags", None, "unknown")]
+    alone = read_one(tmp_path, record("sagemaker", "AddTags", requestParameters=extra))
+    assert alone.resources == [None]
+
+
+def test_an_arn_in_an_unclear_place_changes_nothing_about_a_type_that_is_named(
+    tmp_path: Path,
+) -> None:
+    other = ENDPOINT + "2"
+    seen = read_one(tmp_path, record("sagemaker", "AddTags", requestParameters={
+        "resourceArn": ENDPOINT, "destination": other}))
+    assert seen.resources == [ENDPOINT]
+    seen = read_one(tmp_path, record("sagemaker", "AddTags", requestParameters={
+        "resourceArn": ENDPOINT, "more": {"resourceArn": other}, "destination": other}))
+    assert seen.resources == [ENDPOINT, other]  # once in a clear place is enough
+
+
+@pytest.mark.parametrize(("service", "name", "parameters", "resource"), [
+    ("ecs", "DescribeClusters", {"clusters": ["C"]}, "arn:aws:ecs:eu-west-1:1:cluster/c"),
+    ("ecs", "RunTask", {"taskDefinition": "C"}, "arn:aws:ecs:eu-west-1:1:task-definition/c:1"),
+    ("cloudtrail", "GetTrailStatus", {"name": "C"}, "arn:aws:cloudtrail:eu-west-1:1:trail/c"),
+    ("cloudtrail", "GetEventDataStore", {"eventDataStore": "C"},
+     "arn:aws:cloudtrail:eu-west-1:1:eventdatastore/c"),
+    ("lambda", "ListTags20170331", {"resource": "C"}, "arn:aws:lambda:eu-west-1:1:function:c"),
+    ("rds", "AddTagsToResource", {"resourceName": "C"}, "arn:aws:rds:eu-west-1:1:db:c"),
+    ("elasticloadbalancing", "DeleteTargetGroup", {"targetGroupArn": "C"},
+     "arn:aws:elasticloadbalancing:eu-west-1:1:targetgroup/c/1"),
+    ("batch", "UpdateJobQueue", {"jobQueue": "C"}, "arn:aws:batch:eu-west-1:1:job-queue/c"),
+])
+def test_plausible_parameters_hold_resources(
+    tmp_path: Path, service: str, name: str, parameters: dict[str, Any], resource: str
+) -> None:
+    filled = {key: [resource] if isinstance(value, list) else resource
+              for key, value in parameters.items()}
+    seen = read_one(tmp_path, record(service, name, requestParameters=filled))
+    assert seen.requests[0][1:] == (resource, "param")
+
+
 def test_a_required_type_that_is_missing_is_an_unknown_member(tmp_path: Path) -> None:
     vpc = f"arn:aws:ec2:eu-west-1:{ACCOUNT}:vpc/vpc-1"
     seen = read_one(tmp_path, record("ec2", "AssociateDhcpOptions", resources=[{"ARN": vpc}]))
@@ -357,6 +445,39 @@ def test_a_role_passed_by_arn_is_a_request_of_its_own(tmp_path: Path) -> None:
     assert [context["iam:PassedToService"] for context in seen.context] == [
         None, "lambda.amazonaws.com"]
     assert seen.record_class == MAPPED
+
+
+OTHER_ROLE = f"arn:aws:iam::{ACCOUNT}:role/other"
+
+
+@pytest.mark.parametrize("extra", [
+    {"environment": {"variables": {"ROLE_ARN": OTHER_ROLE, "ROLE": OTHER_ROLE}}},
+    {"tags": {"role": OTHER_ROLE}},
+    {"description": OTHER_ROLE},
+])
+def test_a_role_in_tags_or_environment_is_not_passed(
+    tmp_path: Path, extra: dict[str, Any]
+) -> None:
+    seen = read_one(tmp_path, record("lambda", "CreateFunction20150331",
+                                     requestParameters={"role": ROLE, **extra}))
+    assert [request[:2] for request in seen.requests if request[0] == "iam:PassRole"] == [
+        ("iam:PassRole", ROLE)]
+    seen = read_one(tmp_path, record("lambda", "CreateFunction20150331", requestParameters={
+        "layers": [], **{key: value for key, value in extra.items() if key != "tags"}}))
+    assert seen.actions == ["lambda:CreateFunction"]
+    assert seen.is_complete
+
+
+@pytest.mark.parametrize("extra", [
+    {"attributes": {"roleArn": OTHER_ROLE}}, {"principal": OTHER_ROLE}, {"notes": [OTHER_ROLE]},
+])
+def test_a_role_in_an_unclear_place_leaves_the_call_incomplete(
+    tmp_path: Path, extra: dict[str, Any]
+) -> None:
+    seen = read_one(tmp_path, record("lambda", "CreateFunction20150331",
+                                     requestParameters={"role": ROLE, **extra}))
+    assert OTHER_ROLE not in seen.resources
+    assert not seen.is_complete
 
 
 def test_a_role_behind_an_instance_profile_leaves_the_call_incomplete(tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ import msgspec
 
 from ..catalogue import Catalogue
 from .actions import ActionTable, Plan, Step
+from .arns import FoundArn, find_arns, names_role
 from .classes import GIVEN, MESSAGE, NOT_KNOWN, PARAMETER, SELF, STAR, Outcome, RecordClass
 from .context import KeyValue
 from .options import LogOptions
@@ -25,10 +26,8 @@ from .outcome import RecordedOutcome, read_outcome
 from .parameters import (
     NOT_SHOWN,
     Parameters,
-    arn_values,
     decode_parameters,
     find_tags,
-    has,
     is_hidden,
 )
 from .records import DECODE_ERRORS, BadRecord, describe
@@ -170,13 +169,12 @@ class CallMapper:
         chosen, is_complete = choose(self._forms, wanted, candidates)
         members = [Member(step.action, arn, GIVEN) for arn in chosen]
         if not is_complete and isinstance(parameters, dict):
-            values = (arn_values(parameters) if not step.tail
+            values = (find_arns(parameters) if not step.tail
                       else _tail_value(parameters, step.tail))
-            covered = {form for arn in chosen for form in self._forms.forms_of(arn)}
-            extra, _ = choose(self._forms, wanted, (
-                arn for arn in values if not self._forms.forms_of(arn) & covered))
+            extra, may_miss = self._choose_values(wanted, values, chosen)
             members += [Member(step.action, arn, PARAMETER) for arn in extra]
             _, is_complete = choose(self._forms, wanted, [*chosen, *extra])
+            is_complete = is_complete and not may_miss
         if not members and self._is_own(call, parameters, has_passed):
             return [Member(step.action, call.own_user, SELF)]
         if not is_complete or self.actions.has_more_behind(
@@ -184,6 +182,22 @@ class CallMapper:
         ):
             members.append(Member(step.action, None, NOT_KNOWN))
         return members
+
+    def _choose_values(
+        self, wanted: ActionForms, values: list[FoundArn], chosen: list[str]
+    ) -> tuple[list[str], bool]:
+        """The ARNs in clear places that fit and add a type; whether unclear ones would add more."""
+        covered = self._covered(chosen)
+        extra, _ = choose(self._forms, wanted, (
+            value.arn for value in values
+            if value.is_clear and not self._forms.forms_of(value.arn) & covered))
+        covered |= self._covered(extra)
+        return extra, any(
+            self._forms.forms_of(value.arn) & wanted.all - covered
+            for value in values if not value.is_clear)
+
+    def _covered(self, arns: list[str]) -> set[str]:
+        return {form for arn in arns for form in self._forms.forms_of(arn)}
 
     def _prepare(self, name: str) -> _Prepared | None:
         """None for an action that the catalogue does not list."""
@@ -228,13 +242,13 @@ class CallMapper:
         if not isinstance(parameters, dict):
             is_settled = parameters is None and has_passed
             return [], None if is_settled else "whether a role was passed is not recorded"
-        roles = [arn for arn in arn_values(parameters)
-                 if arn.split(":")[2] == "iam" and arn.split(":", 5)[-1].startswith("role/")]
-        if roles:
-            return [Member("iam:PassRole", arn, PARAMETER) for arn in roles], None
-        if _names_role(parameters):
+        roles = [found for found in find_arns(parameters) if _is_role(found.arn)]
+        passed = [Member("iam:PassRole", role.arn, PARAMETER) for role in roles if role.is_role]
+        if len(passed) < len(roles):
+            return passed, "whether a role was passed is not clear"
+        if not passed and names_role(parameters):
             return [], "a role was passed whose ARN is not recorded"
-        return [], None
+        return passed, None
 
     def _with_keys(
         self, call: Call, members: list[Member], parameters: Parameters,
@@ -317,28 +331,14 @@ def _ending(
             or ("/" not in plain and rest.partition("/")[2] == plain)]
 
 
-def _tail_value(parameters: dict[str, Any], tail: tuple[str, ...]) -> list[str]:
+def _tail_value(parameters: dict[str, Any], tail: tuple[str, ...]) -> list[FoundArn]:
     text = _text_of(parameters, tail[0]) if len(tail) == 1 else None
-    return [text] if text is not None and text.startswith("arn:") else []
+    return [FoundArn(text, is_clear=True)] if text is not None and text.startswith("arn:") else []
 
 
-def _names_role(parameters: dict[str, Any]) -> bool:
-    """Is a role, or an instance profile, named without its ARN?"""
-    stack: list[object] = [parameters]
-    while stack:
-        here = stack.pop()
-        if isinstance(here, list):
-            stack.extend(here)
-        elif isinstance(here, dict):
-            for key, value in here.items():
-                lower = key.lower()
-                if lower.endswith("instanceprofile") and has(here, key):
-                    return True
-                if (lower.endswith(("role", "rolearn", "rolename"))
-                        and isinstance(value, str) and value):
-                    return True
-                stack.append(value)
-    return False
+def _is_role(arn: str) -> bool:
+    fields = arn.split(":", 5)
+    return len(fields) == 6 and fields[2] == "iam" and fields[5].startswith("role/")
 
 
 def _with_refused(members: list[Member], refused: Member) -> list[Member]:

@@ -1,4 +1,4 @@
-"""Reading `requestParameters`: hidden values, ARN values, tags.
+"""Reading `requestParameters`: hidden values, single values, tags.
 
 CloudTrail blanks or cuts some values; such a value is unknown, which is neither a value nor absent.
 Tags come in many shapes (a list of key/value objects under several spellings, a map, EC2's nested
@@ -8,14 +8,14 @@ sets). What looks like a tag but has none of these shapes makes the answer *unkn
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from typing import Any, Final
 
 import msgspec
 
 from .records import DECODE_ERRORS, BadRecord, describe
 
-_MAX_DEPTH = 40
+MAX_DEPTH = 40
+"""Of parameters that are looked through."""
 _HIDDEN = frozenset({"HIDDEN_DUE_TO_SECURITY_REASONS", "HIDDEN_FOR_SECURITY_REASONS",
                      "sensitiveDataRemoved", "***"})
 _ONLY_STARS = re.compile(r"\*{3,}")
@@ -91,35 +91,6 @@ def lookup(parameters: Parameters, path: tuple[str, ...]) -> object:
     return NOT_SHOWN if is_hidden(here) else here
 
 
-_SKIPPED_KEYS = frozenset({"filter", "filters", "filterset", "nexttoken", "marker", "statement"})
-
-
-def _may_hold_resources(key: str, value: object) -> bool:
-    """Not so filters and policy documents: an ARN in these is not what the call is about."""
-    lower = key.lower()
-    return lower not in _SKIPPED_KEYS and not (
-        "policy" in lower and isinstance(value, dict | list))
-
-
-def arn_values(parameters: dict[str, Any]) -> Iterator[str]:
-    """Every string value that starts like an ARN, outside filters and policy texts; each once."""
-    seen: set[str] = set()
-    stack: list[tuple[object, int]] = [(parameters, 0)]
-    while stack:
-        here, depth = stack.pop()
-        if isinstance(here, dict):
-            if depth < _MAX_DEPTH:
-                stack.extend((value, depth + 1) for key, value in reversed(here.items())
-                             if _may_hold_resources(key, value))
-        elif isinstance(here, list):
-            if depth < _MAX_DEPTH:
-                stack.extend((value, depth + 1) for value in reversed(here))
-        elif (isinstance(here, str) and here.startswith("arn:") and here not in seen
-              and not is_hidden(here)):
-            seen.add(here)
-            yield here
-
-
 _TAG_HOLDERS = frozenset({"tags", "tag", "tagset", "taglist", "tagslist", "tagging", "tagsmap",
                           "tagspecificationset", "tagspecifications", "tagspecification",
                           "resourcetags", "bucket-tagging"})
@@ -132,6 +103,12 @@ _KEY_NAMES = ("key", "Key", "tagKey", "TagKey")
 _VALUE_NAMES = ("value", "Value", "tagValue", "TagValue")
 
 
+def is_named_like_tags(key: str) -> bool:
+    """Does a parameter hold tags, or something like them, by its name?"""
+    lower = key.lower()
+    return lower in _TAG_HOLDERS or lower in _TAG_KEY_LISTS or _TAG_WORD.search(key) is not None
+
+
 def find_tags(parameters: dict[str, Any]) -> dict[str, str | None] | _Unknown:
     """Tags passed in a request: key -> value (None where only keys are passed); empty if none.
 
@@ -142,7 +119,7 @@ def find_tags(parameters: dict[str, Any]) -> dict[str, str | None] | _Unknown:
 
 
 def _collect(here: object, tags: dict[str, str | None], depth: int) -> bool:
-    if depth > _MAX_DEPTH:
+    if depth > MAX_DEPTH:
         return False
     if isinstance(here, list):
         return all(_collect(item, tags, depth + 1) for item in here)
@@ -170,7 +147,7 @@ def _take(value: object, tags: dict[str, str | None], depth: int) -> bool:
     """Read the content of something named like tags."""
     if value is None or value == "" or value == []:
         return True
-    if depth > _MAX_DEPTH or is_hidden(value) or value == {}:
+    if depth > MAX_DEPTH or is_hidden(value) or value == {}:
         return False
     if isinstance(value, list):
         return all(_take(item, tags, depth + 1) for item in value)
