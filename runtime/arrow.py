@@ -187,23 +187,45 @@ def table_columns(requests: Any) -> list[tuple[str, object]]:
 
 
 def _combined(given: Any) -> Any:
-    """One pyarrow array."""
+    """One pyarrow array. Several chunks are copied into one, and so validated in full."""
     if isinstance(given, pa.Array):
         return given
     if hasattr(given, "__arrow_c_array__"):
         return pa.array(given)
-    chunks = given if isinstance(given, pa.ChunkedArray) else pa.chunked_array(given)
-    if chunks.num_chunks == 1:
-        return chunks.chunk(0)
-    kind = chunks.type
+    chunked = given if isinstance(given, pa.ChunkedArray) else pa.chunked_array(given)
+    kind = chunked.type
+    if chunked.num_chunks == 0:
+        return pa.nulls(0, kind)
+    if chunked.num_chunks == 1:
+        return chunked.chunk(0)
+    chunked.validate(full=True)
+    chunks = chunked.chunks
     if pa.types.is_dictionary(kind):
-        # Chunks may have dictionaries of their own, whose union needs wider codes.
-        chunks = chunks.cast(pa.dictionary(pa.int32(), kind.value_type))
-    elif pa.types.is_string(kind):
-        # Together they may hold more bytes than 32-bit offsets can tell apart.
-        chunks = chunks.cast(pa.large_string())
-    array = chunks.combine_chunks()
-    return pa.concat_arrays(array.chunks) if isinstance(array, pa.ChunkedArray) else array
+        return _one_dictionary(chunks)
+    # Together they may hold more bytes than 32-bit offsets can tell apart.
+    if pa.types.is_string(kind):
+        chunks = [chunk.cast(pa.large_string()) for chunk in chunks]
+    elif _is_list_of_text(kind):
+        chunks = [chunk.cast(pa.large_list(pa.large_string())) for chunk in chunks]
+    return pa.concat_arrays(chunks)
+
+
+def _one_dictionary(chunks: list[Any]) -> Any:
+    """Valid chunks as one array; each may have a dictionary of its own, with nulls in it.
+
+    Arrow's own unification takes neither nulls nor views.
+    """
+    if not _is_text(chunks[0].type.value_type):
+        return pa.concat_arrays([chunk.dictionary_decode() for chunk in chunks])
+    texts = [chunk.dictionary.cast(pa.large_string()) for chunk in chunks]
+    union = pa.concat_arrays(texts).dictionary_encode()
+    indices = []
+    at = 0
+    for chunk in chunks:
+        size = len(chunk.dictionary)
+        indices.append(union.indices.slice(at, size).take(chunk.indices))
+        at += size
+    return pa.DictionaryArray.from_arrays(pa.concat_arrays(indices), union.dictionary)
 
 
 def _column(array: Any, name: str) -> Column:
@@ -225,11 +247,8 @@ def _column(array: Any, name: str) -> Column:
         return _typed(array.cast(pa.int64()), 0)
     if pa.types.is_timestamp(kind):
         return _typed(array.cast(pa.int64()), PER_SECOND[kind.unit])
-    if pa.types.is_list(kind) or pa.types.is_large_list(kind):
-        inner = kind.value_type
-        if not (pa.types.is_string(inner) or pa.types.is_large_string(inner)):
-            if not (_is_text(inner) or pa.types.is_dictionary(inner)):
-                return _objects(array, name)
+    if _is_list_of_text(kind):
+        if kind.value_type not in (pa.string(), pa.large_string()):
             array = _cast(array, pa.large_list(pa.large_string()))
         return _lists(array, name)
     if pa.types.is_struct(kind) or pa.types.is_map(kind) or pa.types.is_union(kind):
@@ -242,9 +261,17 @@ def _column(array: Any, name: str) -> Column:
 
 
 def _is_text(kind: Any) -> bool:
-    return bool(
-        pa.types.is_string(kind) or pa.types.is_large_string(kind) or kind == pa.string_view()
-    )
+    return kind in (pa.string(), pa.large_string(), pa.string_view())
+
+
+def _is_list_of_text(kind: Any) -> bool:
+    """A list that is read in place, or that Arrow can make one of; others are read as objects."""
+    if not (pa.types.is_list(kind) or pa.types.is_large_list(kind)):
+        return False
+    inner = kind.value_type
+    if pa.types.is_dictionary(inner):
+        return inner.value_type in (pa.string(), pa.large_string())
+    return _is_text(inner)
 
 
 def _cast(array: Any, kind: Any) -> Any:
