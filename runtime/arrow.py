@@ -1,8 +1,8 @@
 """Arrow data as columns: strings, dictionaries and lists are read where they lie.
 
 The buffers may come from any producer, so nothing is believed: lengths are checked here, before a
-kernel gets a pointer; offsets are checked row by row where a text is read, there and here. Layouts
-that are converted first are validated by pyarrow. This is the only module of the runtime that
+kernel gets a pointer; codes and offsets are checked row by row where they are read, there and here.
+Layouts that are converted first are validated by pyarrow. This is the only module of the runtime that
 imports pyarrow, and it is imported when an Arrow thing is given.
 """
 
@@ -17,8 +17,17 @@ from numpy.typing import NDArray
 
 from ..errors import ColumnError
 from .column import BoundColumn
-from .columns import PER_SECOND, CodedColumn, Column, Intern, TypedColumn, Value, from_objects
-from .values import decode_text
+from .columns import (
+    CodedColumn,
+    Column,
+    Intern,
+    TypedColumn,
+    Value,
+    code_out_of_range,
+    codes_of,
+    from_objects,
+)
+from .values import PER_SECOND, decode_text
 
 UInt8Array = NDArray[np.uint8]
 
@@ -76,7 +85,7 @@ class ArrowTexts(Column):
 
 
 class ArrowCodes(Column):
-    """Codes into a dictionary of texts; the codes of rows that are not null were checked."""
+    """Codes into a dictionary of texts; those of nulls may be anything."""
 
     __slots__ = ("_at", "_codes", "_texts", "_validity", "length")
 
@@ -92,15 +101,22 @@ class ArrowCodes(Column):
     def bind(self, n: int, intern: Intern) -> BoundColumn:
         t = self._texts
         return BoundColumn.codes(
-            self._codes, t.data, t.offsets, t.validity, t.at, self._validity, self._at
+            self._codes, t.data, t.offsets, t.validity, t.at, self._validity, self._at, False
         )
 
     def value(self, row: int) -> Value:
         if not is_set(self._validity, self._at + row):
             return None
-        return self._texts.text(int(self._codes[row]))
+        code = int(self._codes[row])
+        if not 0 <= code < len(self._texts.offsets) - 1:
+            raise code_out_of_range(self._texts.name, row)
+        return self._texts.text(code)
 
     def check(self) -> None:
+        is_bad = (self._codes < 0) | (self._codes >= len(self._texts.offsets) - 1)
+        for row in np.flatnonzero(is_bad):
+            if is_set(self._validity, self._at + int(row)):
+                raise code_out_of_range(self._texts.name, int(row))
         self._texts.check()
 
 
@@ -302,19 +318,9 @@ def _dictionary(array: Any, name: str) -> Column:
         values = _cast(values, pa.large_string())
     indices = array.indices
     validity, at = _bitmap(indices, name)
-    return ArrowCodes(_codes(indices, len(values), name), _texts(values, name), validity, at)
-
-
-def _codes(indices: Any, count: int, name: str) -> NDArray[np.int32]:
-    """Codes of the rows, all below `count`; those of nulls may be anything in Arrow, 0 here."""
     dtype = np.dtype(str(indices.type))
     codes = _values(indices.buffers()[1], dtype, indices.offset, len(indices), name)
-    if len(codes) and (int(codes.min()) < 0 or int(codes.max()) >= count):
-        is_bad = (codes < 0) | (codes >= count)
-        if np.any(is_bad & indices.is_valid().to_numpy(zero_copy_only=False)):
-            raise ColumnError(f"a code of column `{name}` is out of range", column=name)
-        codes = np.where(is_bad, 0, codes)
-    return np.ascontiguousarray(codes, dtype=np.int32)
+    return ArrowCodes(codes_of(codes), _texts(values, name), validity, at)
 
 
 def _texts(array: Any, name: str) -> Texts:

@@ -91,11 +91,13 @@ class UnreadColumn(Column):
 
 @dataclass(slots=True)
 class CodedColumn(Column):
-    """Codes into encoded values."""
+    """Codes into encoded values; -1 is a null, -2 unknown, others are checked where they are read."""
 
     codes: NDArray[np.int32]
     encoded: list[bytes]
     originals: Sequence[Value]
+    name: str = ""
+    """Needed only where the codes come from a caller."""
 
     @property
     def length(self) -> int:  # type: ignore[override]
@@ -109,9 +111,15 @@ class CodedColumn(Column):
 
     def value(self, row: int) -> Value:
         code = int(self.codes[row])
-        if code == -2:
-            return UNKNOWN
-        return None if code < 0 else self.originals[code]
+        if code < 0 and code >= -2:
+            return None if code == -1 else UNKNOWN
+        if not 0 <= code < len(self.encoded):
+            raise code_out_of_range(self.name, row)
+        return self.originals[code]
+
+    def check(self) -> None:
+        for row in np.flatnonzero((self.codes < -2) | (self.codes >= len(self.encoded))):
+            raise code_out_of_range(self.name, int(row))
 
 
 @dataclass(slots=True)
@@ -198,8 +206,6 @@ def _from_codes(codes: NDArray[Any], values: Sequence[Any], name: str) -> Column
         raise ColumnError(f"codes of column `{name}` are not integers", column=name)
     if isinstance(values, str | bytes) or not hasattr(values, "__len__"):
         raise ColumnError(f"the dictionary of column `{name}` is no list of values", column=name)
-    if len(codes) and (int(codes.max()) >= len(values) or int(codes.min()) < -2):
-        raise ColumnError(f"a code of column `{name}` is out of range", column=name)
     encoded = []
     for value in values:
         data = encode_value(value, name)
@@ -210,7 +216,19 @@ def _from_codes(codes: NDArray[Any], values: Sequence[Any], name: str) -> Column
                 help="use code -1 for a null and -2 for an unknown value",
             )
         encoded.append(data)
-    return CodedColumn(np.ascontiguousarray(codes, dtype=np.int32), encoded, values)
+    return CodedColumn(codes_of(codes), encoded, values, name)
+
+
+def codes_of(codes: NDArray[Any]) -> NDArray[np.int32]:
+    """int32[n], contiguous; an integer that does not fit becomes -3, which no dictionary has."""
+    narrow = np.ascontiguousarray(codes, dtype=np.int32)
+    if not np.can_cast(codes.dtype, np.int32):
+        narrow[narrow != codes] = -3
+    return narrow
+
+
+def code_out_of_range(name: str, row: int) -> ColumnError:
+    return ColumnError(f"a code of column `{name}` is out of range in row {row}", column=name)
 
 
 def _from_numpy(given: NDArray[Any], name: str) -> Column:
