@@ -26,6 +26,7 @@ from .columns import (
     code_out_of_range,
     codes_of,
     from_objects,
+    packed,
 )
 from .values import PER_SECOND, decode_text
 
@@ -255,10 +256,11 @@ def _column(array: Any, name: str) -> Column:
     if _is_text(kind):
         return ArrowTexts(_texts(array, name))
     if pa.types.is_null(kind):
-        return CodedColumn(np.full(len(array), -1, dtype=np.int32), [], [])
+        return CodedColumn(np.full(len(array), -1, dtype=np.int32), packed([]), [])
     if pa.types.is_boolean(kind):
         codes = array.cast(pa.int32()).fill_null(-1).to_numpy(zero_copy_only=False)
-        return CodedColumn(np.ascontiguousarray(codes), [b"false", b"true"], [False, True])
+        texts = packed([b"false", b"true"])
+        return CodedColumn(np.ascontiguousarray(codes), texts, [False, True])
     if pa.types.is_integer(kind) and kind != pa.uint64():
         return _typed(array.cast(pa.int64()), 0)
     if pa.types.is_timestamp(kind):
