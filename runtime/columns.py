@@ -29,7 +29,7 @@ Value = object
 class DictionaryColumn:
     """Integer codes with their dictionary.
 
-    codes  : int32[n], index into `values`; -1 is null (absent; for the resource: unknown), -2 unknown
+    codes  : int32[n], index into `values`; -1 null (absent; for the resource: unknown), -2 unknown
     values : texts, or lists of texts (which make a context key multivalued)
     """
 
@@ -46,7 +46,7 @@ class Column:
         raise NotImplementedError
 
     def value(self, row: int) -> Value:
-        """The value of a row as a caller would write it; None for a null, UNKNOWN where coded so."""
+        """The value of a row as a caller would write it; None: a null, UNKNOWN: coded so."""
         raise NotImplementedError
 
 
@@ -275,7 +275,7 @@ def _from_numpy(given: NDArray[Any], name: str) -> Column:
         if unit not in _UNITS:
             given, unit = given.astype("datetime64[s]"), "s"
         valid = ~np.isnat(given)
-        values = np.where(valid, given, np.datetime64(0, unit)).astype(np.int64)
+        values = np.where(valid, given.astype(np.int64), 0)
         return TypedColumn(values, None if valid.all() else valid, _UNITS[unit])
     return _from_objects(given.tolist(), name)
 

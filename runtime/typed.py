@@ -35,11 +35,12 @@ def typed_truth(predicate: Predicate, column: TypedColumn) -> NDArray[np.uint8] 
         if any(token != Token.POINT for token, _ in glyphs):
             return None
         text = "".join(chr(point) for _, point in glyphs)
-        operand = _fraction(text, scale, base)
+        try:
+            operand = _fraction(text, scale, base)
+        except _TooLongError:
+            return None
         if operand is None:
             has_error = True
-        elif operand is NotImplemented:
-            return None
         else:
             operands.append(operand)
     matched = np.zeros(len(column.values), dtype=bool)
@@ -54,6 +55,10 @@ def typed_truth(predicate: Predicate, column: TypedColumn) -> NDArray[np.uint8] 
     return truth
 
 
+class _TooLongError(Exception):
+    """An operand that is left to the text path."""
+
+
 def _fraction(text: str, scale: int, base: str) -> Fraction | None:
     """The operand in units of the column; None for a type error."""
     if base.startswith("Date"):
@@ -63,14 +68,14 @@ def _fraction(text: str, scale: int, base: str) -> Fraction | None:
         whole = Fraction(instant.seconds)
         if instant.fraction:
             if len(instant.fraction) > _EXPONENT_LIMIT:
-                return NotImplemented
+                raise _TooLongError
             whole += Fraction(int(instant.fraction), 10 ** len(instant.fraction))
         return whole * (scale or 1)
     number = read_number(text)
     if number is None:
         return None
     if abs(number.exponent) > _EXPONENT_LIMIT or len(number.digits) > _EXPONENT_LIMIT:
-        return NotImplemented
+        raise _TooLongError
     return Fraction(text)
 
 

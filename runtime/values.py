@@ -1,7 +1,7 @@
 """Context values: from what callers write to the bytes that interners keep, and back.
 
 A scalar is its text in UTF-8. A list is the byte 0xFF, then per element a four-byte length and the
-text (runtime/column.pyx writes the same form). Lone surrogates are kept as the code points they are.
+text (runtime/column.pyx writes the same form). Lone surrogates stay the code points they are.
 """
 
 from __future__ import annotations
