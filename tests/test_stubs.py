@@ -22,10 +22,13 @@ KERNELS = sorted(source.stem for source in RUNTIME.glob("*.pyx"))
 _ANNOTATION = {
     "bytes": "bytes",
     "str": "str",
+    "bint": "bool",
+    "int": "int",
     "size_t": "int",
-    "uint32_t": "int",
-    "uint64_t": "int",
+    **{f"{sign}int{width}_t": "int" for sign in ("", "u") for width in (8, 16, 32, 64)},
+    "dict": "dict[",
     "list": "list[",
+    "tuple": "tuple[",
 }
 """What the annotation of a parameter of that C type begins with."""
 
