@@ -142,13 +142,14 @@ class _Lowering:
         self, number: int, document: PolicyDocument, node: StatementNode
     ) -> ir.Statement:
         faulty = document.is_faulty or bool(node.faults)
-        action_set, action_entries = -1, ()
+        action_set = resource_set = -1
+        action_entries: tuple[ir.Entry, ...] = ()
+        resource_entries: tuple[ir.Entry, ...] = ()
+        predicate_entries: tuple[ir.Entry, ...] = ()
         if node.action is not None and "action" not in node.faults:
             action_set, action_entries = self._actions(node.action)
-        resource_set, resource_entries = -1, ()
         if node.resource is not None and "resource" not in node.faults and not document.is_faulty:
             resource_set, resource_entries = self._resources(node.resource, document)
-        predicate_entries: tuple[ir.Entry, ...] = ()
         if not document.is_faulty:
             predicate_entries = tuple(
                 ir.Entry(self._predicate(entry, document), entry.span)

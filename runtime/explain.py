@@ -10,7 +10,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-
 from ..errors import Location, RequestError, render_location
 from .codes import FLAG_NEVER, FLAG_UNKNOWN, NO_ID, DecisionCode, State
 from .conditions import UNKNOWN, Predicate, Value
@@ -178,7 +177,8 @@ class _Asked:
         from .plan import ASCII_LOWER
         from .values import encode_text
 
-        hits = set(planner.actions.matches(encode_text(self._request.action.translate(ASCII_LOWER))))
+        action = self._request.action.translate(ASCII_LOWER)
+        hits = set(planner.actions.matches(encode_text(action)))
         for pattern, span in self._model.entries("action", statement):
             if pattern in hits:
                 return self._model.locate(statement, span)
@@ -290,7 +290,8 @@ def _render(explanation: Explanation, verbose: bool) -> Iterator[str]:
             for miss in trace.misses:
                 yield render_location(miss.location, miss.text)
     if not explanation.traces:
-        yield f"none of the {explanation.statement_count} statements names `{explanation.request.action}`"
+        count, action = explanation.statement_count, explanation.request.action
+        yield f"none of the {count} statements names `{action}`"
 
 
 def _title(trace: StatementTrace) -> str:

@@ -18,7 +18,7 @@ from .codes import FORMAT_NAME, FORMAT_VERSION
 from .decisions import Decision, Decisions, Request
 from .model import SourceInfo, StatementInfo, TableModel
 from .plan import Planner
-from .session import Session
+from .session import DEFAULT_BUDGET, Session
 from .values import encode_text
 
 if TYPE_CHECKING:
@@ -73,9 +73,12 @@ class Table:
     def sources(self) -> tuple[SourceInfo, ...]:
         return self.model.sources
 
-    def session(self, **options: int) -> Session:
-        """Caches that live across batches: `with table.session() as s: s.decide(...)`."""
-        return Session(self, **options)
+    def session(self, *, budget_bytes: int = DEFAULT_BUDGET) -> Session:
+        """Caches that live across batches: `with table.session() as s: s.decide(...)`.
+
+        budget_bytes : memory of the caches of one engine; a batch may pass it by one chunk
+        """
+        return Session(self, budget_bytes=budget_bytes)
 
     def check(
         self,
@@ -126,8 +129,8 @@ class Table:
         out      : uint8[n] to fill instead of a new array
         threads  : chunks of rows decided side by side
 
-        Columns are numpy arrays, lists, pandas Series, `DictionaryColumn`, or anything with the Arrow
-        PyCapsule interface. Raises ColumnError when columns do not fit together.
+        Columns are numpy arrays, lists, pandas Series, `DictionaryColumn`, or anything with the
+        Arrow PyCapsule interface. Raises ColumnError when columns do not fit together.
         """
         with Session(self) as session:
             return session.decide(
