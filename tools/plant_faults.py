@@ -31,6 +31,7 @@ import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from importlib.machinery import EXTENSION_SUFFIXES
 from pathlib import Path
 from queue import SimpleQueue
 
@@ -144,10 +145,11 @@ class Copy:
         self.place = place
         self.root = place / "code"
         shutil.copytree(ROOT, self.root, ignore=_NOT_COPIED, dirs_exist_ok=True)
-        for stale in (self.root / "runtime").glob("*.so"):
-            stale.unlink()
         self._link_packages()
-        self.build(sorted((self.root / "runtime").glob("*.pyx")))
+        if not self._has_current_kernels():
+            for stale in (self.root / "runtime").glob("*.so"):
+                stale.unlink()
+            self.build(sorted((self.root / "runtime").glob("*.pyx")))
 
     def _link_packages(self) -> None:
         """A folder for PYTHONPATH, which comes before any installed package of the same name."""
@@ -157,6 +159,13 @@ class Copy:
             (package / entry.name).symlink_to(entry)
         for folder in FOLDERS:
             (package / folder).symlink_to(self.root / folder)
+
+    def _has_current_kernels(self) -> bool:
+        """Whether an editable install had built every kernel after its last change."""
+        runtime = self.root / "runtime"
+        changed = max(p.stat().st_mtime for p in [*runtime.glob("*.pyx"), *runtime.glob("*.pxd")])
+        built = [runtime / f"{p.stem}{EXTENSION_SUFFIXES[0]}" for p in runtime.glob("*.pyx")]
+        return all(p.exists() and p.stat().st_mtime > changed for p in built)
 
     def build(self, sources: Sequence[Path]) -> None:
         """Compile these kernels, and nothing else, into the copy."""
