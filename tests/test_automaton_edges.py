@@ -91,8 +91,8 @@ def test_bound_and_free_wildcards_in_one_automaton(mode: str) -> None:
     right = ["arn:aws:s3:::ab", "arn:aws:s3:::a:x:b", "arn:aws:sxx3:::a::b", "arn:aws:s3:::acb"]
     wrong = ["arn:aws:s:3:::ab", "arn:aws:sx:x3:::ab", "arn:aws:s3:::a:x:", "arn:aws:t3:::ab"]
     assert granted("arn:aws:s*3:::a*b", right + wrong, mode) == right
-    marked = ["arn:aws:s3:::a:b", "arn:aws:s3:::acb"]
-    assert granted("arn:aws:s*3:::a?b", right + wrong + marked, mode) == ["arn:aws:s3:::acb", *marked]
+    one = ["arn:aws:s3:::a:b", "arn:aws:s3:::acb"]
+    assert granted("arn:aws:s*3:::a?b", right[:3] + wrong + one, mode) == one
 
 
 def test_a_piece_is_not_found_beyond_the_text_that_is_left() -> None:

@@ -1,6 +1,6 @@
 """Columns at their edges: numbers and times compared without texts, slices, lists, dropped caches.
 
-The judge of a column is `check`, row by row, on a fresh table; for numbers and times Python's own
+The judge of a column is `check`, row by row; for numbers and times Python's own
 exact arithmetic as well.
 """
 
@@ -101,8 +101,10 @@ def test_a_slice_of_an_arrow_column_keeps_its_own_nulls(kind: pa.DataType) -> No
             allowed(table, whole.slice(start), values[start:])
 
 
-LISTS = (None, [], [""], ["a"], ["x" * 255], ["x" * 256], ["x" * 257, "a"], ["a", "x" * 300],
-         ["x" * 256 + "a"], ["a", "b"], ["x" * 70_000, "a"], None, ["b"])
+LISTS: tuple[Any, ...] = (
+    None, [], [""], ["a"], ["x" * 255], ["x" * 256], ["x" * 257, "a"], ["a", "x" * 300],
+    ["x" * 256 + "a"], ["a", "b"], ["x" * 70_000, "a"], None, ["b"],
+)
 
 
 @pytest.mark.parametrize("operator", [
@@ -185,10 +187,10 @@ def test_answers_stay_right_when_caches_are_dropped() -> None:
             out = session.decide(
                 action=[a for a, _, _ in batch], resource=[r for _, r, _ in batch],
                 context={key: [c[key] for _, _, c in batch] for key in ("k:k", "k:l")})
-            fresh = [table.check(action=a, resource=r, context=c).decision for a, r, c in batch]
-            assert out.decision.tolist() == fresh
-            seen |= set(fresh)
-            for (action, resource, context), expected in zip(batch, fresh, strict=True):
+            right = [table.check(action=a, resource=r, context=c).decision for a, r, c in batch]
+            assert out.decision.tolist() == right
+            seen |= set(right)
+            for (action, resource, context), expected in zip(batch, right, strict=True):
                 again = session.check(action=action, resource=resource, context=context)
                 assert again.decision == expected
     assert seen == {DecisionCode.ALLOW, DecisionCode.IMPLICIT_DENY, DecisionCode.EXPLICIT_DENY}

@@ -31,7 +31,7 @@ def decide(*policies: str, action: str = "s3:Get", resource: str = _BUCKET + "a"
     case = found_case(*policies, action=action, resource=resource, options=options or {},
                       context={key.replace("_", ":"): value for key, value in context.items()})
     assert verdict(case) is None, case.paste()
-    return decision_of(reference(case.texts(), case.request, case.options)).name
+    return str(decision_of(reference(case.texts(), case.request, case.options)).name)
 
 
 # --- where variables mean something -----------------------------------------------------------

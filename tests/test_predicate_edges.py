@@ -76,7 +76,8 @@ def holds(operator: str, wanted: Any, given: Any, **context: str) -> bool:
     ("DateNotEquals", "2026-01-01T00:00:00Z", "2026-01-01T00:00:60Z", False),
     ("DateEquals", "1767225600", "2026-01-01", True),
     # COND-45, COND-50
-    ("Bool", "true", "True", True), ("Bool", "TRUE", "true", True), ("Bool", "true", "false", False),
+    ("Bool", "true", "True", True), ("Bool", "TRUE", "true", True),
+    ("Bool", "true", "false", False),
     ("BinaryEquals", "YQ==", "YQ==", True), ("BinaryEquals", "YQ==", "YR==", False),
     ("BinaryEquals", "YR==", "YR==", False), ("BinaryEquals", "YQ==", "YQ", False),
     # COND-55 to COND-58: addresses
@@ -93,8 +94,8 @@ def holds(operator: str, wanted: Any, given: Any, **context: str) -> bool:
     ("ArnLike", "arn:aws:s*:::a", "arn:aws:s3:::a", True),
     ("ArnLike", "arn:aws:s*:::a", "arn:aws:s3:x:::a", False),
     ("ArnLike", "arn:aws:s?:::a", "arn:aws:s::::a", False),
-    ("ArnLike", "arn:*", "arn:aws:s3:::a", False), ("ArnNotLike", "arn:aws:s3:::a", "arn:a:b:c:d",
-                                                    False),
+    ("ArnLike", "arn:*", "arn:aws:s3:::a", False),
+    ("ArnNotLike", "arn:aws:s3:::a", "arn:a:b:c:d", False),
     ("ArnNotLike", "arn:aws:s3:::a", "arn:aws:s3:::b", True),
     ("ArnEquals", "arn:aws:s3:::*", "arn:aws:s3:::a", True),
 ])
@@ -105,10 +106,11 @@ def test_a_condition_holds(operator: str, wanted: Any, given: Any, expected: boo
 @pytest.mark.parametrize(("operator", "wanted", "given", "variable", "expected"), [
     # VAR-5 to VAR-9, COND-29: null, empty, default, literal
     ("StringEquals", "a${k:l}", "a", ABSENT, False), ("StringEquals", "a${k:l}", "a", "", False),
-    ("StringNotEquals", "a${k:l}", "a", ABSENT, True), ("StringNotEquals", "a${k:l}", "a", "", True),
+    ("StringNotEquals", "a${k:l}", "a", ABSENT, True),
+    ("StringNotEquals", "a${k:l}", "a", "", True),
     ("StringEquals", "a${k:l, 'b'}", "ab", ABSENT, True),
-    ("StringEquals", "a${k:l, 'b'}", "ab", "", True), ("StringEquals", "a${k:l, 'b'}", "ab", "c",
-                                                       False),
+    ("StringEquals", "a${k:l, 'b'}", "ab", "", True),
+    ("StringEquals", "a${k:l, 'b'}", "ab", "c", False),
     ("StringEquals", "a${k:l, ''}", "a", ABSENT, True),
     ("StringLike", "${k:l}*", "*b", "*", True), ("StringLike", "${k:l}*", "ab", "*", False),
     ("StringLike", "${k:l}?", "ab", "a", True), ("StringLike", "${k:l}?", "a", "a", False),

@@ -8,9 +8,10 @@
 
 The faults are in `tools/faults/*.toml`, one file per area. A fault replaces one text that must
 occur in its file as often as stated. The repository is copied to a temporary directory and never
-changed; a touched kernel is rebuilt alone. The tests of the copy run against the copy: the test
-that docs/faults.md says caught the fault before, the tests of the area, then rounds from fast to
-slow, up to the first failure. The fault is taken back, and the test that failed must pass: only then is it caught.
+changed; a touched kernel is rebuilt alone. The tests of the copy run against the copy, up to the
+first failure: the test that caught the fault before (docs/faults.md), the tests of the area, then
+rounds from fast to slow. The fault is taken back, and the test that failed must pass: only then is
+the fault caught.
 
 Exit code 1: a fault survived (a test is missing), its text was not found, the faulty code does not
 even build, or the test fails without the fault too.
@@ -83,6 +84,10 @@ TIME_LIMIT = 600
 """Seconds a round may take; a fault that makes the tests hang is caught by that."""
 
 
+class Trouble(Exception):
+    """Why nothing can be said about a fault."""
+
+
 @dataclass(frozen=True)
 class Fault:
     """`old`, which occurs `count` times in the file, becomes `new` everywhere."""
@@ -135,10 +140,6 @@ class Result:
     test: str
     trouble: str
     seconds: float
-
-
-class Trouble(Exception):
-    """Why nothing can be said about a fault."""
 
 
 class Copy:
