@@ -1,4 +1,4 @@
-"""Automata at their edges: more states than a machine word has bits, symbols of every width.
+"""Tries and automata at their edges: shared heads, long automata, symbols of every width.
 
 An early `?` or `*` is bound by colons (RES-4), so everything after it becomes a bit-parallel
 automaton; generated worlds have short ones only. The judge is the reference evaluator, and a
@@ -8,6 +8,7 @@ person for the text that must match.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable
 
 import pytest
@@ -105,3 +106,23 @@ def test_a_piece_is_not_found_beyond_the_text_that_is_left() -> None:
         "arn:aws:s3:::abccd", "arn:aws:s3:::acccd"]
     assert granted("arn:aws:s3:::?a*a", ["arn:aws:s3:::xa", "arn:aws:s3:::xaa"]) == [
         "arn:aws:s3:::xaa"]
+
+
+HEADS = ("", "a", "ab", "abc", "abd", "abcd", "b", "bé", "bê", "bè", "abcé")
+
+
+def test_patterns_that_share_their_heads_are_told_apart() -> None:
+    """Edges of the trie part inside characters too; several patterns may end at one node."""
+    patterns = [head + rest for head in HEADS for rest in ("", "*", "?", "*c", "?*")]
+    statements = [{"Effect": "Allow", "Action": f"s3:A{i}", "Resource": f"arn:aws:s3:::{pattern}"}
+                  for i, pattern in enumerate(patterns)]
+    text = json.dumps({"Version": "2012-10-17", "Statement": statements})
+    names = [head + end for head in HEADS for end in ("", "c", "xc", "é")]
+    asked = [(f"s3:A{i}", f"arn:aws:s3:::{name}") for i in range(len(patterns)) for name in names]
+    expected = [re.fullmatch(pattern.replace("*", ".*").replace("?", "."), name) is not None
+                for pattern in patterns for name in names]
+    out = compile_texts([text], {}).decide(action=[a for a, _ in asked],
+                                           resource=[r for _, r in asked])
+    wrong = [pair for pair, got, right in zip(asked, out.decision.tolist(), expected, strict=True)
+             if (got == DecisionCode.ALLOW) is not right]
+    assert not wrong
