@@ -108,6 +108,17 @@ def test_a_piece_is_not_found_beyond_the_text_that_is_left() -> None:
         "arn:aws:s3:::xaa"]
 
 
+def test_runs_of_wildcards_and_other_letters_in_pieces() -> None:
+    """GLOB-3, GLOB-4: `*?` is `?*`, and a piece is searched by its bytes, all of them."""
+    for pattern in ("a*?b*c", "a?*b*c"):
+        right = ["arn:aws:s3:::axbc", "arn:aws:s3:::axybzc", "arn:aws:s3:::aébc"]
+        wrong = ["arn:aws:s3:::abc", "arn:aws:s3:::axb", "arn:aws:s3:::axcb"]
+        assert granted(f"arn:aws:s3:::{pattern}", right + wrong) == right
+    right = ["arn:aws:s3:::xé語", "arn:aws:s3:::éé耀a語", "arn:aws:s3:::xéê語"]
+    wrong = ["arn:aws:s3:::xê語", "arn:aws:s3:::xé誟", "arn:aws:s3:::é語", "arn:aws:s3:::x\u0169語"]
+    assert granted("arn:aws:s3:::?é*語", right + wrong) == right
+
+
 HEADS = ("", "a", "ab", "abc", "abd", "abcd", "b", "bé", "bê", "bè", "abcé")
 
 

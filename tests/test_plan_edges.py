@@ -125,6 +125,16 @@ def test_not_action_is_the_other_way_round() -> None:
         assert decide(others, action=action) == expected
 
 
+def test_not_resource_is_the_other_way_round() -> None:
+    """RES-9, RES-10: one pattern that matches is enough to exclude."""
+    others = without(ALLOW, "Resource", NotResource=[A, _BUCKET + "b*"])
+    for resource, expected in ((A, "IMPLICIT_DENY"), (_BUCKET + "bc", "IMPLICIT_DENY"),
+                               (_BUCKET + "ab", "ALLOW"), ("*", "ALLOW")):
+        assert decide(others, resource=resource) == expected
+        assert decide(ALLOW, {**others, "Effect": "Deny"}, resource=resource) == (
+            "EXPLICIT_DENY" if expected == "ALLOW" else "ALLOW")
+
+
 def test_an_action_of_three_parts_is_no_action() -> None:
     """ACT-8."""
     table = compile_texts([json.dumps({"Statement": {**ALLOW, "Action": "*"}})], {})
