@@ -12,10 +12,9 @@ is a trust policy and has another grammar (GRAM-40). Everything depends on the s
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from itertools import islice, product
-from random import Random
+from itertools import product
 from typing import Any
 
 from generator import Maker, Obj, Raw, Value, _statements, emit
@@ -149,8 +148,8 @@ _RESOURCES = {
 _TRUST_ACTIONS = ("sts:assumerole", "sts:tagsession", "sts:setsourceidentity", "sts:setcontext",
                   "sts:assumerolewithsaml", "sts:assumerolewithwebidentity")
 
-_DENIES = {"identity": 0.13, "boundary": 0.08, "session": 0.08, "resource": 0.13, "scps": 0.08,
-           "rcps": 0.85, "vpce": 0.06}
+_DENIES = {"identity": 0.15, "boundary": 0.1, "session": 0.1, "resource": 0.17, "scps": 0.1,
+           "rcps": 0.85, "vpce": 0.08}
 """How often a statement of a layer is a Deny."""
 
 
@@ -317,7 +316,7 @@ class LayerMaker:
     def action_entries(self, *, is_deny: bool) -> Any:
         rng = self.rng
         kind = rng.random()
-        if kind < (0.1 if is_deny else 0.68):
+        if kind < (0.2 if is_deny else 0.72):
             service = self.actions[-1].split(":")[0]
             return rng.choice(("*", "*", "*:*", f"{service}:*", [f"{service}:*", "s3:*"]))
         if kind < 0.74:
@@ -367,7 +366,7 @@ class LayerMaker:
                 pairs.append(("Resource", "*"))
         else:
             pairs.append(("Resource", self.resource_entries()))
-        if self.chance(0.5 if is_deny else 0.38):
+        if self.chance(0.5 if is_deny else 0.42):
             pairs.append(("Condition", self.base.condition()))
         if self.chance(self.fault_rate):
             self.spoil(pairs, layer)
@@ -495,7 +494,7 @@ class LayerMaker:
         special = self.special_keys()
         named = {name.lower() for name in values}
         special = {name: pool for name, pool in special.items() if name.lower() not in named}
-        self.is_forgetful = self.chance(0.8)
+        self.is_forgetful = self.chance(0.85)
         requests = [self.request(found, values, special) for _ in range(count)]
         pools = {key: [*pool, None] for key, pool in (values | special).items()}
         resources = [r.resource for r in requests if r.resource is not None]
@@ -532,7 +531,7 @@ class LayerMaker:
                 context[name] = who["id"]
             elif name != "aws:AssumedRoot" and r < 0.38:
                 context[name] = rng.choice(pool)
-            elif self.is_forgetful and r > 0.88:
+            elif self.is_forgetful and r > 0.83:
                 unknown.add(name)
         action = rng.choice(self.matching if self.matching and self.chance(0.1) else self.actions)
         resource: str | None = rng.choice(self.arns)
@@ -540,7 +539,7 @@ class LayerMaker:
             resource = "*"
         elif self.filled and self.theme != "trust" and self.chance(0.2):
             resource = rng.choice(self.filled)
-        if self.is_forgetful and self.chance(0.12):
+        if self.is_forgetful and self.chance(0.16):
             assumes = action.lower() in _TRUST_ACTIONS
             if assumes == (self.theme == "trust"):  # else the policy would be of another type
                 resource = None

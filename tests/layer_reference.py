@@ -24,6 +24,10 @@ from iamtables.reference import statements as _statements
 from iamtables.reference.evaluate import Outcome
 
 
+Place = tuple[str, str, int]
+"""Layer, document name (as in `layer_generator.documents`) and index of a statement."""
+
+
 class Judgement(NamedTuple):
     """What the reference says about one request."""
 
@@ -215,10 +219,9 @@ def judge(policies: dict[str, Any], request: LayerRequest, options: dict[str, st
         return reference.judge(request, rules)
 
 
-def states_by_place(judgement: Judgement) -> dict[tuple[str, str, int], Any]:
-    """The statement states by (layer, document name, statement index), names as in
-    `layer_generator.documents`."""
-    found: dict[tuple[str, str, int], Any] = {}
+def states_by_place(judgement: Judgement, policies: dict[str, Any]) -> dict[Place, Any]:
+    """The statement states of every layer."""
+    found: dict[Place, Any] = {}
     layers = judgement.layers
     if layers is None:
         return found
@@ -229,11 +232,8 @@ def states_by_place(judgement: Judgement) -> dict[tuple[str, str, int], Any]:
     for level, states in enumerate(layers.scps):
         for state in states:
             found["scp", f"scps.{level}.{state.policy_index}", state.statement_index] = state
+    rcps = [f"rcps.{level}.{at}" for level, listed in enumerate(policies.get("rcps") or [])
+            for at in range(len(listed))]
+    for state in layers.rcps:
+        found["rcp", rcps[state.policy_index], state.statement_index] = state
     return found
-
-
-def rcp_names(policies: dict[str, Any]) -> list[str]:
-    """The names of RCP documents in the order in which the reference counts them."""
-    return [f"rcps.{level}.{at}" for level, documents in enumerate(policies.get("rcps") or [])
-            for at in range(len(documents))]
-
