@@ -1,4 +1,4 @@
-"""A session: an engine per thread with caches that live across batches, and the checks before them."""
+"""A session: an engine per thread with caches that live across batches, and checks before them."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from .columns import (
     Column,
     ScalarColumn,
     TypedColumn,
+    UnreadColumn,
     common_length,
     make_column,
     table_columns,
@@ -42,7 +43,7 @@ _NOT_KEYS = ("principal", "action", "resource")
 
 
 class Session:
-    """Decides with caches that stay warm. Not safe to share between threads; use as a context manager.
+    """Decides with caches that stay warm. A context manager, not safe to share between threads.
 
     budget_bytes : memory of the caches of one engine; a batch may pass it by one chunk
     """
@@ -64,7 +65,7 @@ class Session:
         self._engines.clear()
 
     def counts(self) -> dict[str, int]:
-        """Distinct actions, resources, resource classes and statement lists seen, summed over threads."""
+        """Distinct actions, resources, resource classes and lists seen, summed over threads."""
         total: dict[str, int] = {}
         for engine in self._engines:
             for name, count in engine.counts().items():
@@ -94,12 +95,13 @@ class Session:
         threads: int = 1,
     ) -> Decisions:
         """One decision per row; see `Table.decide`."""
-        columns = _collect(requests, principal, action, resource, context)
+        asked = {key.name.lower() for key in self._table.model.keys}
+        columns = _collect(requests, principal, action, resource, context, asked)
         n = common_length(columns)
         if missing not in ("absent", "unknown", "error"):
             raise ColumnError(f"`missing` cannot be `{missing}`",
                               help="choose absent, unknown or error")  # fmt: skip
-        keys, masks, not_supplied = self._keys(columns, unknown or {}, n, missing)
+        keys, masks, not_supplied = self._keys(columns, _unknowns(unknown, asked), n, missing)
         decision = _output(out, n)
         statement = np.empty(n, dtype=np.int32)
         error = np.zeros(n, dtype=np.uint8)
@@ -183,7 +185,12 @@ class Session:
             if bound is None:
                 bound = self._bind(engine, columns, keys, masks, n)
             end = min(stop, start + CHUNK_ROWS)
-            errors += engine.decide(*bound, decision, statement, error, start, end)
+            try:
+                errors += engine.decide(*bound, decision, statement, error, start, end)
+            except MemoryError:
+                for column in columns.values():
+                    column.check()
+                raise
             start = end
         return errors
 
@@ -387,30 +394,53 @@ def _collect(
     action: object,
     resource: object,
     context: Mapping[str, object] | None,
+    asked: set[str],
 ) -> dict[str, Column]:
-    given: dict[str, object] = {} if requests is None else table_columns(requests)
-    for name, value in (("principal", principal), ("action", action), ("resource", resource)):
-        if value is not None:
-            if name in given:
-                raise ColumnError(f"column `{name}` is given twice", column=name)
-            given[name] = value
-    for name, value in (context or {}).items():
+    """Columns by name. What no key of `asked` (lower case) names is not read, only counted."""
+    pairs = [] if requests is None else table_columns(requests)
+    named = (("principal", principal), ("action", action), ("resource", resource))
+    pairs += [(name, value) for name, value in named if value is not None]
+    if not isinstance(context, Mapping | None):
+        raise ColumnError("`context` is no mapping of keys to columns",
+                          help="give a dict: key -> column")  # fmt: skip
+    pairs += (context or {}).items()
+    given: dict[str, object] = {}
+    for name, value in pairs:
         if name in given:
             raise ColumnError(f"column `{name}` is given twice", column=name)
         given[name] = value
     if "action" not in given:
         raise ColumnError("there is no column `action`", column="action",
                           help="give `action`, and `resource` unless it is unknown")  # fmt: skip
-    columns = {name: make_column(value, name) for name, value in given.items()}
+    columns = {
+        name: make_column(value, name)
+        if name in _NOT_KEYS or name.lower() in asked
+        else UnreadColumn(value)
+        for name, value in given.items()
+    }
     for name in ("principal", "resource"):
         columns.setdefault(name, ScalarColumn(None, None))
     return columns
 
 
+def _unknowns(unknown: Mapping[str, object] | None, asked: set[str]) -> Mapping[str, object]:
+    if not isinstance(unknown, Mapping | None):
+        raise ColumnError("`unknown` is no mapping of keys to True or bool[n]",
+                          help="give a dict: key -> True")  # fmt: skip
+    for name in unknown or {}:
+        if name in _NOT_KEYS and name not in asked:
+            raise ColumnError(
+                f"`unknown` names `{name}`, which is no context key", column=name,
+                help="a null in the column `resource` is an unknown resource",
+            )  # fmt: skip
+    return unknown or {}
+
+
 def _output(out: NDArray[np.uint8] | None, n: int) -> NDArray[np.uint8]:
     if out is None:
         return np.zeros(n, dtype=np.uint8)
-    if out.dtype != np.uint8 or out.shape != (n,) or not out.flags.c_contiguous:
+    fits = isinstance(out, np.ndarray) and out.dtype == np.uint8 and out.shape == (n,)
+    if not fits or not out.flags.c_contiguous:
         raise ColumnError(f"`out` is not a contiguous uint8[{n}]", column="out")
     if not out.flags.writeable:
         raise ColumnError("`out` is read-only", column="out")
