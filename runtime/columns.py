@@ -1,22 +1,32 @@
 """Whatever callers hold requests in, made into columns that kernels can read.
 
 Nothing is copied where the layout already fits: Arrow strings, dictionaries and lists are read in
-place; integer and time columns become predicate bytes by vectorised comparison; Python objects are
-coded once per distinct object. pyarrow is imported only when an Arrow thing is given.
+place (runtime/arrow.py, imported when an Arrow thing is given); integer and time columns become
+predicate bytes by vectorised comparison; Python objects are coded once per distinct text.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Sized
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import ColumnError
+from ..errors import ColumnError, RequestError
 from .column import BoundColumn
-from .values import encode_text, encode_value, scalar_text
+from .conditions import UNKNOWN
+from .values import (
+    PER_SECOND,
+    encode_list,
+    encode_text,
+    encode_value,
+    instant_text,
+    is_null,
+    scalar_text,
+    texts_of,
+)
 
 ABSENT_ID = 0
 UNKNOWN_ID = 1
@@ -46,23 +56,37 @@ class Column:
         raise NotImplementedError
 
     def value(self, row: int) -> Value:
-        """The value of a row as a caller would write it; None for a null, UNKNOWN where coded so."""
+        """The value of a row as a caller would write it; None: a null, UNKNOWN: coded so."""
         raise NotImplementedError
+
+    def check(self) -> None:
+        """Raise ColumnError if borrowed buffers contradict themselves."""
 
 
 @dataclass(slots=True)
 class ScalarColumn(Column):
-    """One value for all rows; data None is a null."""
+    """One value for all rows; data None is a null, or `UNKNOWN`."""
 
     data: bytes | None
     original: Value
     length: int | None = None
 
     def bind(self, n: int, intern: Intern) -> BoundColumn:
-        return BoundColumn.constant(n, ABSENT_ID if self.data is None else intern(self.data))
+        if self.data is not None:
+            return BoundColumn.constant(n, intern(self.data))
+        return BoundColumn.constant(n, UNKNOWN_ID if self.original is UNKNOWN else ABSENT_ID)
 
     def value(self, row: int) -> Value:
         return self.original
+
+
+class UnreadColumn(Column):
+    """A column that no policy asks for: its values may be anything, only its length counts."""
+
+    def __init__(self, given: Any) -> None:
+        rows = given.codes if isinstance(given, DictionaryColumn) or _is_coded(given) else given
+        is_column = isinstance(rows, Sized) and not isinstance(rows, str | bytes | Mapping)
+        self.length = len(rows) if is_column and getattr(rows, "ndim", 1) else None
 
 
 @dataclass(slots=True)
@@ -86,55 +110,8 @@ class CodedColumn(Column):
     def value(self, row: int) -> Value:
         code = int(self.codes[row])
         if code == -2:
-            from .conditions import UNKNOWN
-
             return UNKNOWN
         return None if code < 0 else self.originals[code]
-
-
-@dataclass(slots=True)
-class ArrowColumn(Column):
-    """A pyarrow array of strings, of a dictionary of strings, or of lists of strings."""
-
-    array: Any
-
-    @property
-    def length(self) -> int:  # type: ignore[override]
-        return len(self.array)
-
-    def bind(self, n: int, intern: Intern) -> BoundColumn:
-        import pyarrow as pa
-
-        array = self.array
-        if pa.types.is_dictionary(array.type):
-            return self._bind_dictionary()
-        if pa.types.is_list(array.type) or pa.types.is_large_list(array.type):
-            offsets = _offsets(array, pa.types.is_large_list(array.type))
-            data, inner, validity, at = _string_buffers(array.values)
-            rows, row_offset = _bitmap(array)
-            return BoundColumn.lists(
-                len(array), offsets, data, inner, rows, row_offset, validity, at
-            )
-        data, offsets, validity, at = _string_buffers(array)
-        return BoundColumn.strings(len(array), data, offsets, validity, at)
-
-    def _bind_dictionary(self) -> BoundColumn:
-        array = self.array
-        indices = array.indices
-        buffer = indices.buffers()[1]
-        if buffer is None:
-            codes = np.zeros(len(indices), dtype=np.int32)
-        else:
-            width = np.dtype(str(indices.type))
-            codes = np.frombuffer(buffer, dtype=width)[array.offset : array.offset + len(array)]
-            codes = np.ascontiguousarray(codes, dtype=np.int32)
-        rows, row_offset = _bitmap(indices)
-        data, offsets, validity, at = _string_buffers(array.dictionary)
-        return BoundColumn.codes(codes, data, offsets, validity, at, rows, row_offset)
-
-    def value(self, row: int) -> Value:
-        value = self.array[row].as_py()
-        return [v for v in value if v is not None] if isinstance(value, list) else value
 
 
 @dataclass(slots=True)
@@ -163,12 +140,7 @@ class TypedColumn(Column):
         return CodedColumn(coded, [encode_text(t) for t in originals], originals)
 
     def _text(self, value: int) -> str:
-        if not self.per_second:
-            return str(value)
-        seconds, rest = divmod(value, self.per_second)
-        text = str(np.datetime64(seconds, "s"))
-        digits = f"{rest:0{len(str(self.per_second)) - 1}d}".rstrip("0") if rest else ""
-        return f"{text}.{digits}Z" if digits else f"{text}Z"
+        return instant_text(value, self.per_second) if self.per_second else str(value)
 
     def bind(self, n: int, intern: Intern) -> BoundColumn:
         return self.texts().bind(n, intern)
@@ -179,63 +151,53 @@ class TypedColumn(Column):
         return self._text(int(self.values[row]))
 
 
-def _offsets(array: Any, is_large: bool) -> NDArray[Any]:
-    buffer = array.buffers()[1]
-    dtype = np.int64 if is_large else np.int32
-    if buffer is None:
-        return np.zeros(1, dtype=dtype)
-    whole = np.frombuffer(buffer, dtype=dtype)
-    return whole[array.offset : array.offset + len(array) + 1]
-
-
-def _bitmap(array: Any) -> tuple[NDArray[np.uint8] | None, int]:
-    buffer = array.buffers()[0]
-    if buffer is None or array.null_count == 0:
-        return None, 0
-    return np.frombuffer(buffer, dtype=np.uint8), array.offset
-
-
-def _string_buffers(
-    array: Any,
-) -> tuple[NDArray[np.uint8] | None, NDArray[Any], NDArray[np.uint8] | None, int]:
-    import pyarrow as pa
-
-    large = pa.types.is_large_string(array.type) or pa.types.is_large_binary(array.type)
-    data = array.buffers()[2] if len(array.buffers()) > 2 else None
-    validity, at = _bitmap(array)
-    bytes_ = None if data is None else np.frombuffer(data, dtype=np.uint8)
-    return bytes_, _offsets(array, large), validity, at
-
-
-_UNITS = {"s": 1, "ms": 1_000, "us": 1_000_000, "ns": 1_000_000_000}
-
-
 def make_column(given: object, name: str) -> Column:
     """A column from whatever the caller gave. Raises ColumnError when it cannot be read."""
+    try:
+        return _make(given, name)
+    except RequestError as error:
+        raise ColumnError(error.message, column=name, help=error.help) from None
+
+
+def _make(given: Any, name: str) -> Column:
     if isinstance(given, Column):
         return given
-    if given is None or isinstance(given, str | bytes):
-        if isinstance(given, bytes):
-            raise ColumnError(f"column `{name}` is bytes; give text", column=name)
-        return ScalarColumn(None if given is None else encode_text(given), given)
-    codes, values = getattr(given, "codes", None), getattr(given, "values", None)
-    if isinstance(codes, np.ndarray) and values is not None and not callable(values):
-        return _from_codes(codes, values, name)
+    if isinstance(given, str):
+        return ScalarColumn(encode_text(given), given)
+    if given is UNKNOWN or is_null(given):
+        return ScalarColumn(None, UNKNOWN if given is UNKNOWN else None)
+    if isinstance(given, DictionaryColumn) or _is_coded(given):
+        return _from_codes(np.asarray(given.codes), given.values, name)
     if hasattr(given, "__arrow_c_array__") or hasattr(given, "__arrow_c_stream__"):
-        return _from_arrow(given, name)
-    if hasattr(given, "array") and hasattr(given, "to_numpy"):  # a pandas Series
-        return _from_pandas(given, name)
+        from .arrow import from_arrow
+
+        return from_arrow(given, name)
+    if hasattr(given, "categories") and hasattr(given, "codes"):  # a pandas Categorical
+        return _from_codes(np.asarray(given.codes), given.categories.tolist(), name)
+    if hasattr(given, "array") and hasattr(given, "to_numpy"):  # a pandas Series or Index
+        inner = given.array
+        return _make(inner if hasattr(inner, "categories") else given.to_numpy(), name)
     if isinstance(given, np.ndarray):
         return _from_numpy(given, name)
-    if isinstance(given, Sequence):
-        return _from_objects(given, name)
+    if hasattr(given, "as_py"):  # a pyarrow scalar
+        return _make(given.as_py(), name)
+    if isinstance(given, Sequence) and not isinstance(given, bytes | bytearray | memoryview):
+        return from_objects(given, name)
     text = scalar_text(given, name)
     return ScalarColumn(None if text is None else encode_text(text), given)
+
+
+def _is_coded(given: Any) -> bool:
+    """Does it look like a DictionaryColumn? Column makers may have a class of their own."""
+    codes, values = getattr(given, "codes", None), getattr(given, "values", None)
+    return isinstance(codes, np.ndarray) and values is not None and not callable(values)
 
 
 def _from_codes(codes: NDArray[Any], values: Sequence[Any], name: str) -> Column:
     if codes.ndim != 1 or codes.dtype.kind not in "iu":
         raise ColumnError(f"codes of column `{name}` are not integers", column=name)
+    if isinstance(values, str | bytes) or not hasattr(values, "__len__"):
+        raise ColumnError(f"the dictionary of column `{name}` is no list of values", column=name)
     if len(codes) and (int(codes.max()) >= len(values) or int(codes.min()) < -2):
         raise ColumnError(f"a code of column `{name}` is out of range", column=name)
     encoded = []
@@ -251,131 +213,76 @@ def _from_codes(codes: NDArray[Any], values: Sequence[Any], name: str) -> Column
     return CodedColumn(np.ascontiguousarray(codes, dtype=np.int32), encoded, values)
 
 
-def _from_pandas(given: Any, name: str) -> Column:
-    inner = given.array
-    if hasattr(inner, "codes") and hasattr(inner, "categories"):
-        codes = np.asarray(inner.codes, dtype=np.int32)
-        return _from_codes(codes, inner.categories.tolist(), name)
-    return _from_numpy(given.to_numpy(), name)
-
-
 def _from_numpy(given: NDArray[Any], name: str) -> Column:
     if given.ndim == 0:
-        return make_column(given.item(), name)
+        return _make(given[()], name)
     if given.ndim != 1:
         raise ColumnError(f"column `{name}` has {given.ndim} dimensions", column=name,
-                          help="give one value per row")
+                          help="give one value per row")  # fmt: skip
+    if isinstance(given, np.ma.MaskedArray):
+        return _masked(_from_numpy(given.data, name), np.ma.getmaskarray(given))
     kind = given.dtype.kind
     if kind == "b":
         return CodedColumn(given.astype(np.int32), [b"false", b"true"], [False, True])
     if kind in "iu" and (kind == "i" or given.dtype.itemsize < 8):
         return TypedColumn(np.ascontiguousarray(given, dtype=np.int64), None, 0)
     if kind == "M":
-        unit = np.datetime_data(given.dtype)[0]
-        if unit not in _UNITS:
-            given, unit = given.astype("datetime64[s]"), "s"
-        valid = ~np.isnat(given)
-        values = np.where(valid, given, np.datetime64(0, unit)).astype(np.int64)
-        return TypedColumn(values, None if valid.all() else valid, _UNITS[unit])
-    return _from_objects(given.tolist(), name)
+        return _from_times(given, name)
+    if kind in "SVm":
+        raise ColumnError(
+            f"column `{name}` of dtype `{given.dtype}` cannot be read", column=name,
+            help="give text, numbers, booleans or times",
+        )  # fmt: skip
+    return from_objects(given.tolist(), name)
 
 
-def _from_objects(given: Sequence[Any], name: str) -> Column:
+def _masked(column: Column, mask: NDArray[np.bool_]) -> Column:
+    """The column with nulls where the mask is True."""
+    if isinstance(column, TypedColumn):
+        valid = ~mask if column.valid is None else column.valid & ~mask
+        return TypedColumn(column.values, valid, column.per_second)
+    assert isinstance(column, CodedColumn)
+    return CodedColumn(np.where(mask, np.int32(-1), column.codes), column.encoded, column.originals)
+
+
+def _from_times(given: NDArray[Any], name: str) -> TypedColumn:
+    unit, step = np.datetime_data(given.dtype)
+    valid = ~np.isnat(given)
+    if unit not in PER_SECOND or step != 1:
+        unit = unit if unit in PER_SECOND else "s"
+        try:
+            exact = given.astype(f"datetime64[{unit}]")
+            fits = bool(np.all(exact.astype(given.dtype)[valid] == given[valid]))
+        except OverflowError:
+            fits = False
+        if not fits:
+            raise ColumnError(f"column `{name}` holds a time that is out of range", column=name)
+        given = exact
+    values = np.where(valid, given, np.datetime64(0, unit)).astype(np.int64)
+    return TypedColumn(values, None if valid.all() else valid, PER_SECOND[unit])
+
+
+def from_objects(given: Sequence[Any], name: str) -> Column:
     """Python objects: one dictionary lookup a row, one encoding per distinct value."""
-    from .conditions import UNKNOWN
-
     codes = np.empty(len(given), dtype=np.int32)
     seen: dict[object, int] = {}
     encoded: list[bytes] = []
     originals: list[Any] = []
     for row, value in enumerate(given):
-        if value is None or value != value or value is UNKNOWN:
-            codes[row] = -2 if value is UNKNOWN else -1
-            continue
-        token: object = value
+        token = value
         if not isinstance(value, str):
-            token = (type(value), tuple(value) if isinstance(value, list | tuple | set) else value)
-            if isinstance(value, np.ndarray):
-                token = (list, tuple(value.tolist()))
-                value = value.tolist()
+            # By text and not by value: `1 == True == Decimal("1.0")`, but their texts differ.
+            token = None if is_null(value) or value is UNKNOWN else texts_of(value, name)
+            if token is None:
+                codes[row] = -2 if value is UNKNOWN else -1
+                continue
         code = seen.get(token)
         if code is None:
-            data = encode_value(value, name)
-            assert data is not None
             code = seen[token] = len(encoded)
-            encoded.append(data)
+            encoded.append(encode_text(token) if isinstance(token, str) else encode_list(token))
             originals.append(value)
         codes[row] = code
     return CodedColumn(codes, encoded, originals)
-
-
-def _from_arrow(given: Any, name: str) -> Column:
-    import pyarrow as pa
-
-    if isinstance(given, pa.Array):
-        array = given
-    elif hasattr(given, "__arrow_c_array__"):
-        array = pa.array(given)
-    else:
-        chunked = given if isinstance(given, pa.ChunkedArray) else pa.chunked_array(given)
-        array = chunked.combine_chunks()
-        if isinstance(array, pa.ChunkedArray):
-            array = array.chunk(0) if array.num_chunks == 1 else pa.concat_arrays(array.chunks)
-    return _from_arrow_array(array, name)
-
-
-def _from_arrow_array(array: Any, name: str) -> Column:
-    import pyarrow as pa
-
-    kind = array.type
-    if isinstance(array, pa.ExtensionArray):
-        return _from_arrow_array(array.storage, name)
-    if pa.types.is_dictionary(kind):
-        values = array.dictionary
-        if _is_text(values.type):
-            if values.type == pa.string_view():
-                values = values.cast(pa.large_string())
-                array = pa.DictionaryArray.from_arrays(array.indices, values)
-            return ArrowColumn(array)
-        return _from_arrow_array(array.dictionary_decode(), name)
-    if kind == pa.string_view():
-        return ArrowColumn(array.cast(pa.large_string()))
-    if _is_text(kind):
-        return ArrowColumn(array)
-    if pa.types.is_null(kind):
-        return CodedColumn(np.full(len(array), -1, dtype=np.int32), [], [])
-    if pa.types.is_boolean(kind):
-        codes = array.cast(pa.int32()).fill_null(-1).to_numpy(zero_copy_only=False)
-        return CodedColumn(np.ascontiguousarray(codes), [b"false", b"true"], [False, True])
-    if pa.types.is_integer(kind) and kind != pa.uint64():
-        return _typed(array.cast(pa.int64()), 0)
-    if pa.types.is_timestamp(kind):
-        return _typed(array.cast(pa.int64()), _UNITS[kind.unit])
-    if pa.types.is_list(kind) or pa.types.is_large_list(kind):
-        inner = kind.value_type
-        if pa.types.is_string(inner) or pa.types.is_large_string(inner):
-            return ArrowColumn(array)
-        if _is_text(inner) or pa.types.is_dictionary(inner) or pa.types.is_null(inner):
-            target = pa.large_list(pa.large_string())
-            return ArrowColumn(array.cast(target))
-    return _from_objects(array.to_pylist(), name)
-
-
-def _is_text(kind: Any) -> bool:
-    import pyarrow as pa
-
-    return bool(
-        pa.types.is_string(kind) or pa.types.is_large_string(kind) or kind == pa.string_view()
-    )
-
-
-def _typed(array: Any, per_second: int) -> TypedColumn:
-    valid = None
-    if array.null_count:
-        valid = array.is_valid().to_numpy(zero_copy_only=False)
-        array = array.fill_null(0)
-    values = np.ascontiguousarray(array.to_numpy(zero_copy_only=False), dtype=np.int64)
-    return TypedColumn(values, valid, per_second)
 
 
 def unknown_mask(given: object, n: int, name: str) -> NDArray[np.uint8] | None:
@@ -408,18 +315,15 @@ def common_length(columns: Mapping[str, Column]) -> int:
     return n
 
 
-def table_columns(requests: object) -> dict[str, object]:
-    """Columns of an Arrow table, batch or stream, or of a mapping, by name."""
+def table_columns(requests: object) -> list[tuple[str, object]]:
+    """Names and columns of an Arrow table, batch or stream, or of a mapping."""
     if isinstance(requests, Mapping):
-        return dict(requests)
-    import pyarrow as pa
-
+        return list(requests.items())
     if hasattr(requests, "__arrow_c_stream__") or hasattr(requests, "__arrow_c_array__"):
-        table = requests if isinstance(requests, pa.Table) else pa.table(requests)
-        return {name: table.column(i) for i, name in enumerate(table.column_names)}
+        from .arrow import table_columns as arrow_columns
+
+        return arrow_columns(requests)
     raise ColumnError(
         f"cannot read requests from `{type(requests).__name__}`",
         help="give an Arrow table, a mapping of columns, or columns by name",
     )
-
-

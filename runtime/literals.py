@@ -12,6 +12,7 @@ import ipaddress
 import re
 from datetime import date
 from decimal import Decimal
+from fractions import Fraction
 from typing import NamedTuple
 
 LITERAL_LIMIT = 1 << 16
@@ -37,6 +38,14 @@ class Number(NamedTuple):
     sign: int
     exponent: int
     digits: str
+
+    def fraction(self) -> Fraction:
+        """The same number; costs as much memory as its exponent is large."""
+        if self.sign < 0:
+            digits, point = self.digits[:-1].translate(_COMPLEMENT), -self.exponent
+        else:
+            digits, point = self.digits or "0", self.exponent
+        return self.sign * Fraction(int(digits)) * Fraction(10) ** (point - len(digits))
 
 
 _COMPLEMENT = str.maketrans("0123456789", "9876543210")

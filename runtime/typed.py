@@ -16,6 +16,10 @@ from .columns import TypedColumn
 from .conditions import Predicate
 from .literals import read_instant, read_number
 
+_FIRST_SECOND = -62_135_596_800
+_LAST_SECOND = 253_402_300_799
+"""0001-01-01T00:00:00Z and 9999-12-31T23:59:59Z."""
+
 _EXPONENT_LIMIT = 400
 """Powers of ten that are turned into fractions; beyond, the text path decides."""
 
@@ -35,11 +39,12 @@ def typed_truth(predicate: Predicate, column: TypedColumn) -> NDArray[np.uint8] 
         if any(token != Token.POINT for token, _ in glyphs):
             return None
         text = "".join(chr(point) for _, point in glyphs)
-        operand = _fraction(text, scale, base)
+        try:
+            operand = _fraction(text, scale, base)
+        except _TooLongError:
+            return None
         if operand is None:
             has_error = True
-        elif operand is NotImplemented:
-            return None
         else:
             operands.append(operand)
     matched = np.zeros(len(column.values), dtype=bool)
@@ -47,11 +52,19 @@ def typed_truth(predicate: Predicate, column: TypedColumn) -> NDArray[np.uint8] 
         matched |= _compare(column.values, operand, base)
     if predicate.negated:
         matched = ~matched if not has_error else np.zeros_like(matched)
+    if scale and predicate.values:
+        # No W3C form has these years, so their text is a type error under both signs (COND-27).
+        matched &= ~_clipped(column.values, _FIRST_SECOND * scale - 1, "le")
+        matched &= _clipped(column.values, _LAST_SECOND * scale + scale - 1, "le")
     truth = matched.astype(np.uint8)
     if column.valid is not None:
         absent = predicate.evaluate(None, {})
         truth[~column.valid] = int(State.YES if absent is State.YES else State.NO)
     return truth
+
+
+class _TooLongError(Exception):
+    """An operand that is left to the text path."""
 
 
 def _fraction(text: str, scale: int, base: str) -> Fraction | None:
@@ -63,15 +76,15 @@ def _fraction(text: str, scale: int, base: str) -> Fraction | None:
         whole = Fraction(instant.seconds)
         if instant.fraction:
             if len(instant.fraction) > _EXPONENT_LIMIT:
-                return NotImplemented
+                raise _TooLongError
             whole += Fraction(int(instant.fraction), 10 ** len(instant.fraction))
         return whole * (scale or 1)
     number = read_number(text)
     if number is None:
         return None
     if abs(number.exponent) > _EXPONENT_LIMIT or len(number.digits) > _EXPONENT_LIMIT:
-        return NotImplemented
-    return Fraction(text)
+        raise _TooLongError
+    return number.fraction()
 
 
 def _compare(values: NDArray[np.int64], operand: Fraction, base: str) -> NDArray[np.bool_]:

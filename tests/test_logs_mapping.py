@@ -358,6 +358,7 @@ def test_an_arn_in_an_unclear_place_changes_nothing_about_a_type_that_is_named(
     ("cloudtrail", "GetTrailStatus", {"name": "C"}, "arn:aws:cloudtrail:eu-west-1:1:trail/c"),
     ("cloudtrail", "GetEventDataStore", {"eventDataStore": "C"},
      "arn:aws:cloudtrail:eu-west-1:1:eventdatastore/c"),
+    ("cloudtrail", "ListTags", {"resourceIdList": ["C"]}, "arn:aws:cloudtrail:eu-west-1:1:trail/c"),
     ("lambda", "ListTags20170331", {"resource": "C"}, "arn:aws:lambda:eu-west-1:1:function:c"),
     ("rds", "AddTagsToResource", {"resourceName": "C"}, "arn:aws:rds:eu-west-1:1:db:c"),
     ("elasticloadbalancing", "DeleteTargetGroup", {"targetGroupArn": "C"},
@@ -470,6 +471,7 @@ def test_a_role_in_tags_or_environment_is_not_passed(
 
 @pytest.mark.parametrize("extra", [
     {"attributes": {"roleArn": OTHER_ROLE}}, {"principal": OTHER_ROLE}, {"notes": [OTHER_ROLE]},
+    {"principalArn": OTHER_ROLE},
 ])
 def test_a_role_in_an_unclear_place_leaves_the_call_incomplete(
     tmp_path: Path, extra: dict[str, Any]

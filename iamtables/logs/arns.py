@@ -27,7 +27,7 @@ _FREE_MAPS = frozenset({"parameters", "arguments", "defaultarguments", "hyperpar
                         "properties", "connectionproperties", "options", "inputs", "value",
                         "values"})
 _FREE_ENDS = ("labels", "attributes")
-_RESOURCE_ENDS = ("arn", "arns", "arnlist", "id", "ids", "identifier", "identifiers", "name",
+_RESOURCE_ENDS = ("arn", "arns", "id", "ids", "identifier", "identifiers", "name",
                   "names", "resource", "resources", "role", "roles")
 _TRANSPARENT = frozenset({"items", "item", "member"})
 _TYPE = re.compile(r"([A-Za-z0-9_-]+)[/:]")
@@ -45,6 +45,8 @@ class _Name:
     is_free: bool
     """Names below are the caller's choice."""
     asks_for_resource: bool
+    is_grantee: bool
+    """A role here is given access; it is not passed to a service."""
 
 
 @lru_cache(maxsize=4096)
@@ -56,7 +58,8 @@ def _name(key: str) -> _Name:
         "policy" in lower or "policies" in lower or lower in _TEXT_HOLDERS
         or "environmentvariable" in lower or "environmentsecret" in lower,
         lower in _FREE_MAPS or lower.endswith(_FREE_ENDS),
-        lower.endswith(_RESOURCE_ENDS),
+        lower.removesuffix("list").endswith(_RESOURCE_ENDS),
+        "principal" in lower or "grantee" in lower,
     )
 
 
@@ -65,11 +68,11 @@ _TOP = _name("")
 
 @dataclass(slots=True)
 class FoundArn:
-    """An ARN and the best of its places: `is_clear`, and whether one names a role."""
+    """An ARN and the best of its places: is one clear, and may one pass on a role?"""
 
     arn: str
     is_clear: bool = False
-    is_role: bool = False
+    may_pass: bool = False
 
 
 def find_arns(parameters: dict[str, Any]) -> list[FoundArn]:
@@ -85,7 +88,7 @@ def find_arns(parameters: dict[str, Any]) -> list[FoundArn]:
                     entry = found[here] = FoundArn(here)
                 if not is_free and (name.asks_for_resource or _names_type(name, here)):
                     entry.is_clear = True
-                    entry.is_role |= "role" in name.lower
+                    entry.may_pass |= not name.is_grantee
         elif depth >= MAX_DEPTH:
             continue
         elif isinstance(here, list):

@@ -243,7 +243,7 @@ class CallMapper:
             is_settled = parameters is None and has_passed
             return [], None if is_settled else "whether a role was passed is not recorded"
         roles = [found for found in find_arns(parameters) if _is_role(found.arn)]
-        passed = [Member("iam:PassRole", role.arn, PARAMETER) for role in roles if role.is_role]
+        passed = [Member("iam:PassRole", role.arn, PARAMETER) for role in roles if role.may_pass]
         if len(passed) < len(roles):
             return passed, "whether a role was passed is not clear"
         if not passed and names_role(parameters):

@@ -1,0 +1,334 @@
+"""Arrow data as columns: strings, dictionaries and lists are read where they lie.
+
+The buffers may come from any producer, so nothing is believed: lengths are checked here, before a
+kernel gets a pointer; offsets are checked row by row where a text is read, there and here. Layouts
+that are converted first are validated by pyarrow. This is the only module of the runtime that
+imports pyarrow, and it is imported when an Arrow thing is given.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from ..errors import ColumnError
+from .column import BoundColumn
+from .columns import PER_SECOND, CodedColumn, Column, Intern, TypedColumn, Value, from_objects
+from .values import decode_text
+
+UInt8Array = NDArray[np.uint8]
+
+
+@dataclass(slots=True)
+class Texts:
+    """Strings in Arrow layout, borrowed.
+
+    data     : the bytes of all texts
+    offsets  : int32 or int64, one more than texts
+    validity : bitmap whose bit `at` + i is 0 for a null, or None
+    """
+
+    data: UInt8Array
+    offsets: NDArray[Any]
+    validity: UInt8Array | None
+    at: int
+    name: str
+
+    def text(self, row: int) -> str | None:
+        if not is_set(self.validity, self.at + row):
+            return None
+        begin, end = int(self.offsets[row]), int(self.offsets[row + 1])
+        if not 0 <= begin <= end <= len(self.data):
+            raise broken(self.name, row)
+        return decode_text(self.data[begin:end].tobytes())
+
+    def check(self) -> None:
+        """Raise ColumnError if the offsets of any text do not fit."""
+        begin, end = self.offsets[:-1], self.offsets[1:]
+        is_bad = (begin < 0) | (end < begin) | (end > len(self.data))
+        for row in np.flatnonzero(is_bad):
+            if is_set(self.validity, self.at + int(row)):
+                raise broken(self.name, int(row))
+
+
+class ArrowTexts(Column):
+    """One text a row."""
+
+    __slots__ = ("_texts", "length")
+
+    def __init__(self, texts: Texts) -> None:
+        self._texts = texts
+        self.length: int = len(texts.offsets) - 1
+
+    def bind(self, n: int, intern: Intern) -> BoundColumn:
+        t = self._texts
+        return BoundColumn.strings(self.length, t.data, t.offsets, t.validity, t.at)
+
+    def value(self, row: int) -> Value:
+        return self._texts.text(row)
+
+    def check(self) -> None:
+        self._texts.check()
+
+
+class ArrowCodes(Column):
+    """Codes into a dictionary of texts; the codes of rows that are not null were checked."""
+
+    __slots__ = ("_at", "_codes", "_texts", "_validity", "length")
+
+    def __init__(
+        self, codes: NDArray[np.int32], texts: Texts, validity: UInt8Array | None, at: int
+    ) -> None:
+        self._codes = codes
+        self._texts = texts
+        self._validity = validity
+        self._at = at
+        self.length: int = len(codes)
+
+    def bind(self, n: int, intern: Intern) -> BoundColumn:
+        t = self._texts
+        return BoundColumn.codes(
+            self._codes, t.data, t.offsets, t.validity, t.at, self._validity, self._at
+        )
+
+    def value(self, row: int) -> Value:
+        if not is_set(self._validity, self._at + row):
+            return None
+        return self._texts.text(int(self._codes[row]))
+
+    def check(self) -> None:
+        self._texts.check()
+
+
+class ArrowLists(Column):
+    """A list of texts a row; nulls in a list are left out."""
+
+    __slots__ = ("_at", "_name", "_offsets", "_texts", "_validity", "length")
+
+    def __init__(
+        self, offsets: NDArray[Any], texts: Texts, validity: UInt8Array | None, at: int, name: str
+    ) -> None:
+        self._offsets = offsets
+        self._texts = texts
+        self._validity = validity
+        self._at = at
+        self._name = name
+        self.length: int = len(offsets) - 1
+
+    def bind(self, n: int, intern: Intern) -> BoundColumn:
+        t = self._texts
+        return BoundColumn.lists(
+            self.length, self._offsets, t.data, t.offsets, self._validity, self._at,
+            t.validity, t.at,
+        )  # fmt: skip
+
+    def value(self, row: int) -> Value:
+        if not is_set(self._validity, self._at + row):
+            return None
+        begin, end = int(self._offsets[row]), int(self._offsets[row + 1])
+        if not 0 <= begin <= end < len(self._texts.offsets):
+            raise broken(self._name, row)
+        texts = (self._texts.text(element) for element in range(begin, end))
+        return [text for text in texts if text is not None]
+
+    def check(self) -> None:
+        begin, end = self._offsets[:-1], self._offsets[1:]
+        is_bad = (begin < 0) | (end < begin) | (end >= len(self._texts.offsets))
+        for row in np.flatnonzero(is_bad):
+            if is_set(self._validity, self._at + int(row)):
+                raise broken(self._name, int(row))
+        self._texts.check()
+
+
+def is_set(validity: UInt8Array | None, bit: int) -> bool:
+    """Is a row there? Without a bitmap all are."""
+    return validity is None or bool(validity[bit >> 3] >> (bit & 7) & 1)
+
+
+def broken(name: str, row: int | None = None) -> ColumnError:
+    where = "" if row is None else f" in row {row}"
+    return ColumnError(
+        f"column `{name}` is broken{where}: its offsets do not fit its data",
+        column=name,
+        help="its producer made an invalid Arrow array",
+    )
+
+
+# --- from whatever speaks Arrow to columns ------------------------------------------------------
+
+
+def from_arrow(given: Any, name: str) -> Column:
+    """A column from anything with the Arrow PyCapsule interface. Raises ColumnError."""
+    try:
+        array = _combined(given)
+        array.validate()
+        return _column(array, name)
+    except (pa.ArrowException, ValueError, OverflowError) as error:
+        raise ColumnError(
+            f"column `{name}` cannot be read: {error}",
+            column=name,
+            help="give text, numbers, booleans, times, or lists of texts",
+        ) from None
+
+
+def table_columns(requests: Any) -> list[tuple[str, object]]:
+    """Names and columns of a table, a batch, or a stream of batches."""
+    try:
+        table = requests if isinstance(requests, pa.Table) else pa.table(requests)
+    except (pa.ArrowException, TypeError, ValueError) as error:
+        raise ColumnError(
+            f"requests cannot be read: {error}", help="give a table with a column `action`"
+        ) from None
+    return [(name, table.column(i)) for i, name in enumerate(table.column_names)]
+
+
+def _combined(given: Any) -> Any:
+    """One pyarrow array."""
+    if isinstance(given, pa.Array):
+        return given
+    if hasattr(given, "__arrow_c_array__"):
+        return pa.array(given)
+    chunks = given if isinstance(given, pa.ChunkedArray) else pa.chunked_array(given)
+    if chunks.num_chunks == 1:
+        return chunks.chunk(0)
+    kind = chunks.type
+    if pa.types.is_dictionary(kind):
+        # Chunks may have dictionaries of their own, whose union needs wider codes.
+        chunks = chunks.cast(pa.dictionary(pa.int32(), kind.value_type))
+    elif pa.types.is_string(kind):
+        # Together they may hold more bytes than 32-bit offsets can tell apart.
+        chunks = chunks.cast(pa.large_string())
+    array = chunks.combine_chunks()
+    return pa.concat_arrays(array.chunks) if isinstance(array, pa.ChunkedArray) else array
+
+
+def _column(array: Any, name: str) -> Column:
+    kind = array.type
+    if isinstance(array, pa.ExtensionArray):
+        return _column(array.storage, name)
+    if pa.types.is_dictionary(kind):
+        return _dictionary(array, name)
+    if kind == pa.string_view():
+        return ArrowTexts(_texts(_cast(array, pa.large_string()), name))
+    if _is_text(kind):
+        return ArrowTexts(_texts(array, name))
+    if pa.types.is_null(kind):
+        return CodedColumn(np.full(len(array), -1, dtype=np.int32), [], [])
+    if pa.types.is_boolean(kind):
+        codes = array.cast(pa.int32()).fill_null(-1).to_numpy(zero_copy_only=False)
+        return CodedColumn(np.ascontiguousarray(codes), [b"false", b"true"], [False, True])
+    if pa.types.is_integer(kind) and kind != pa.uint64():
+        return _typed(array.cast(pa.int64()), 0)
+    if pa.types.is_timestamp(kind):
+        return _typed(array.cast(pa.int64()), PER_SECOND[kind.unit])
+    if pa.types.is_list(kind) or pa.types.is_large_list(kind):
+        inner = kind.value_type
+        if not (pa.types.is_string(inner) or pa.types.is_large_string(inner)):
+            if not (_is_text(inner) or pa.types.is_dictionary(inner)):
+                return _objects(array, name)
+            array = _cast(array, pa.large_list(pa.large_string()))
+        return _lists(array, name)
+    if pa.types.is_struct(kind) or pa.types.is_map(kind) or pa.types.is_union(kind):
+        raise ColumnError(
+            f"column `{name}` holds more than one value a row",
+            column=name,
+            help="give text, numbers, booleans, times, or lists of these",
+        )
+    return _objects(array, name)
+
+
+def _is_text(kind: Any) -> bool:
+    return bool(
+        pa.types.is_string(kind) or pa.types.is_large_string(kind) or kind == pa.string_view()
+    )
+
+
+def _cast(array: Any, kind: Any) -> Any:
+    array.validate(full=True)
+    return array.cast(kind)
+
+
+def _objects(array: Any, name: str) -> Column:
+    array.validate(full=True)
+    return from_objects(array.to_pylist(), name)
+
+
+def _typed(array: Any, per_second: int) -> TypedColumn:
+    valid = None
+    if array.null_count:
+        valid = array.is_valid().to_numpy(zero_copy_only=False)
+        array = array.fill_null(0)
+    values = np.ascontiguousarray(array.to_numpy(zero_copy_only=False), dtype=np.int64)
+    return TypedColumn(values, valid, per_second)
+
+
+def _dictionary(array: Any, name: str) -> Column:
+    values = array.dictionary
+    if not _is_text(values.type):
+        array.validate(full=True)
+        return _column(array.dictionary_decode(), name)
+    if values.type == pa.string_view():
+        values = _cast(values, pa.large_string())
+    indices = array.indices
+    validity, at = _bitmap(indices, name)
+    return ArrowCodes(_codes(indices, len(values), name), _texts(values, name), validity, at)
+
+
+def _codes(indices: Any, count: int, name: str) -> NDArray[np.int32]:
+    """Codes of the rows, all below `count`; those of nulls may be anything in Arrow, 0 here."""
+    dtype = np.dtype(str(indices.type))
+    codes = _values(indices.buffers()[1], dtype, indices.offset, len(indices), name)
+    if len(codes) and (int(codes.min()) < 0 or int(codes.max()) >= count):
+        is_bad = (codes < 0) | (codes >= count)
+        if np.any(is_bad & indices.is_valid().to_numpy(zero_copy_only=False)):
+            raise ColumnError(f"a code of column `{name}` is out of range", column=name)
+        codes = np.where(is_bad, 0, codes)
+    return np.ascontiguousarray(codes, dtype=np.int32)
+
+
+def _texts(array: Any, name: str) -> Texts:
+    buffers = array.buffers()
+    data = buffers[2] if len(buffers) > 2 else None
+    size = 0 if data is None else data.size
+    validity, at = _bitmap(array, name)
+    return Texts(
+        _values(data, np.dtype(np.uint8), 0, size, name), _offsets(array, name), validity, at, name
+    )
+
+
+def _lists(array: Any, name: str) -> ArrowLists:
+    validity, at = _bitmap(array, name)
+    return ArrowLists(_offsets(array, name), _texts(array.values, name), validity, at, name)
+
+
+def _offsets(array: Any, name: str) -> NDArray[Any]:
+    is_large = pa.types.is_large_string(array.type) or pa.types.is_large_list(array.type)
+    dtype = np.dtype(np.int64 if is_large else np.int32)
+    buffer = array.buffers()[1]
+    if len(array) == 0 or buffer is None:
+        return np.zeros(1, dtype=dtype)  # the one offset of an empty array may be left out
+    return _values(buffer, dtype, array.offset, len(array) + 1, name)
+
+
+def _bitmap(array: Any, name: str) -> tuple[UInt8Array | None, int]:
+    buffer = array.buffers()[0]
+    if buffer is None or array.null_count == 0:
+        return None, 0
+    size = (array.offset + len(array) + 7) // 8
+    return _values(buffer, np.dtype(np.uint8), 0, size, name), array.offset
+
+
+def _values(
+    buffer: Any, dtype: np.dtype[Any], start: int, count: int, name: str
+) -> NDArray[Any]:
+    """Values of a fixed width in a buffer that is long enough for them."""
+    if count == 0:
+        return np.zeros(0, dtype=dtype)
+    if buffer is None or (start + count) * dtype.itemsize > buffer.size:
+        raise broken(name)
+    array = np.frombuffer(buffer, dtype=dtype, count=count, offset=start * dtype.itemsize)
+    return array if array.flags.aligned else array.copy()
