@@ -7,6 +7,7 @@ semantics; the request may also hold `unknown`, a list of context keys, and a nu
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, replace
 from typing import Any
@@ -16,6 +17,8 @@ from judging import smaller_trees
 from layer_generator import LEVELS, LISTS, LayerRequest, LayerWorld, completions, texts_of
 from layer_reference import Judgement, Reference, judge, states_by_place
 from layer_tables import Answer, check, compile_policies, decide, reopened
+
+from iamtables.reference import RequestFault
 
 ENUMERABLE = 96
 """Completions of a request's unknowns that are all tried; with more, the table must say what the
@@ -101,8 +104,11 @@ def complaint(judgement: Judgement, policies: dict[str, Any], request: LayerRequ
         return None
     effect = "Allow" if expected == "ALLOW" else "Deny"
     states = states_by_place(judgement, policies)
-    fit = sorted((document, at) for (layer, document, at), state in states.items()
-                 if layer == answer.layer and state.effect == effect and state.state == "yes")
+    fit: list[tuple[str, int] | None] = [
+        (document, at) for (layer, document, at), state in states.items()
+        if layer == answer.layer and state.effect == effect and state.state == "yes"]
+    if answer.layer == "resource" and judgement.layers and judgement.layers.resource is None:
+        fit = [None]  # EVAL-44: a policy that is pretended
     if answer.statement not in fit:
         return f"{expected} by statement {answer.statement} of {answer.layer}, expected one of {fit}"
     return None
@@ -127,18 +133,30 @@ def _complaint_of_open(judgement: Judgement, policies: dict[str, Any], request: 
 
 
 def check_completions(reference: Reference, world: LayerWorld, request: LayerRequest,
-                      decision: str) -> str | None:
-    """A table that knows more than the reference must be right however the unknowns turn out."""
-    known = completions(world, request, ENUMERABLE)
-    if known is None:
+                      judgement: Judgement, decision: str) -> str | None:
+    """A table that knows more than the reference must be right however the unknowns turn out.
+
+    Completed are the keys and the resource that the reference's reason names. What no completion
+    settles (text that nobody can read, whose account a canonical id is) no table may settle.
+    """
+    reason = judgement.outcome.reason
+    named = frozenset(key for key in request.unknown if key.lower() in reason)
+    if request.resource is None and "resource" not in reason:
         return f"the table says {decision}, the reference UNDETERMINED"
-    fine = {decision, "UNDETERMINED"}  # the latter: a statement nobody can read
+    known = completions(world, replace(request, unknown=named), ENUMERABLE)
+    if known is None or reason & {"statement", "principal"}:
+        return f"the table says {decision}, the reference UNDETERMINED for {sorted(reason)}"
+    fine = {decision}
     if decision == "IMPLICIT_DENY":
         fine.add("EXPLICIT_DENY")  # denied anyway; a Deny may add to it
     for completion in known:
-        found = reference.judge(completion).outcome.decision
+        rest = replace(completion, unknown=request.unknown - named)
+        try:
+            found = reference.judge(rest).outcome.decision
+        except RequestFault:
+            continue  # a resource that nobody can ask about
         if found not in fine:
-            return f"the table says {decision}, {completion} would be {found}"
+            return f"the table says {decision}, {rest} would be {found}"
     return None
 
 
@@ -165,7 +183,8 @@ def verdict(case: LayerCase, world: LayerWorld | None = None) -> str | None:
             for way, answer in answers:
                 wrong = complaint(judgement, texts, request, answer)
                 if wrong is None and answer.decision != judgement.outcome.decision:
-                    wrong = check_completions(reference, world, request, answer.decision)
+                    wrong = check_completions(reference, world, request, judgement,
+                                              answer.decision)
                 if wrong is not None:
                     return f"{name}{way}: {wrong}"
     return None
@@ -221,12 +240,21 @@ def _smaller_requests(request: LayerRequest) -> Iterator[LayerRequest]:
         yield replace(request, action="s3:GetObject")
 
 
+def _kind(complaint: str | None) -> str:
+    """What tells one kind of complaint from another: its words in capitals, or its first."""
+    if complaint is None:
+        return ""
+    said = complaint.rsplit("check: ", 1)[-1].split(": ", 1)[-1]
+    return " ".join(re.findall(r"\b[A-Z_]{5,}\b", said)) + " ".join(said.split()[:3])
+
+
 def shrink(case: LayerCase, wrong: Callable[[LayerCase], str | None], *,
            budget: int = 3000) -> LayerCase:
-    """A smallest case that is still wrong, as far as `budget` trials reach."""
+    """A smallest case that is wrong in the same way, as far as `budget` trials reach."""
+    kind = _kind(wrong(case))
 
     def candidates(case: LayerCase) -> Iterator[LayerCase]:
-        for name in case.options:
+        for name in case.options.keys() - {"invalid_statement"}:
             yield replace(case, options={k: v for k, v in case.options.items() if k != name})
         for policies in _smaller_policies(case.policies):
             yield replace(case, policies=policies)
@@ -241,7 +269,7 @@ def shrink(case: LayerCase, wrong: Callable[[LayerCase], str | None], *,
             if budget < 0:
                 return case
             try:
-                is_wrong = wrong(smaller) is not None
+                is_wrong = _kind(wrong(smaller)) == kind
             except Exception:
                 is_wrong = False  # not a request or a policy any more
             if is_wrong:

@@ -12,10 +12,10 @@ from judging import encoded
 from layer_generator import POLICY_TYPES, LayerRequest
 
 import iamtables
-from iamtables import DecisionCode
+from iamtables import DecisionCode, compiler
 from iamtables.runtime.codes import Layer
 
-HAS_TABLES = hasattr(iamtables, "compile_layers")
+HAS_TABLES = hasattr(compiler, "compile_layers")
 NAMES = tuple(code.name for code in sorted(DecisionCode))
 LAYERS = {int(layer): layer.name.lower() for layer in Layer}
 
@@ -59,7 +59,7 @@ def parsed(policies: dict[str, Any], is_trust: bool) -> dict[str, Any]:
 
 def compile_policies(policies: dict[str, Any], options: dict[str, str], is_trust: bool) -> Any:
     """A table of these policies, given as JSON texts."""
-    return iamtables.compile_layers(  # type: ignore[attr-defined]
+    return compiler.compile_layers(
         **parsed(policies, is_trust), options=iamtables.Options.from_mapping(options))
 
 

@@ -120,7 +120,8 @@ class Trial:
         wrong = complaint(judgement, self.texts, request, answer)
         if wrong is None and answer.decision != judgement.outcome.decision:
             self.tally.sharper += 1
-            wrong = check_completions(self.reference, self.world, request, answer.decision)
+            wrong = check_completions(self.reference, self.world, request, judgement,
+                                      answer.decision)
         return wrong
 
     def compare_other_ways(self, table: Any, plain: list[Answer]) -> None:
