@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from generator import Obj
 from layer_generator import LayerMaker, LayerRequest, LayerWorld, texts_of
 from layer_judging import LayerCase
 from layer_reference import Reference
@@ -76,16 +77,35 @@ class PlainMaker(LayerMaker):
         return "AWS", "*"
 
 
+FULL_ACCESS = Obj([("Version", "2012-10-17"), ("Statement", [Obj([
+    ("Effect", "Allow"), ("Principal", "*"), ("Action", "*"), ("Resource", "*")])])])
+"""`RCPFullAWSAccess`, which the simulator wants to see at every level (EVAL-18)."""
+
+
 def cases() -> Iterator[LayerCase]:
     for seed in range(20_000, 20_000 + WORLDS):
         maker = PlainMaker(seed)
         if not maker.base.keys:
             continue
         world: LayerWorld = maker.world(PER_WORLD)
-        policies = {**world.policies, "session": world.policies["session"][:1]}
+        policies = {**world.policies, "session": world.policies["session"][:1],
+                    "rcps": [[FULL_ACCESS, *level] for level in world.policies["rcps"]]}
         for request in world.requests:
             if _is_expressible(request):
-                yield LayerCase(policies, OPTIONS, _without_unknowns(request))
+                applicable = {**policies, **_not_asked(request.principal)}
+                yield LayerCase(applicable, OPTIONS, _without_unknowns(request))
+
+
+def _not_asked(principal: str) -> dict[str, Any]:
+    """Types that do not apply to a requester (EVAL-6), emptied: the simulator leaves them out only
+    if its caller does."""
+    arn = read_arn(principal)
+    if arn is None:
+        nothing: dict[str, Any] = dict.fromkeys(("identity", "boundary", "session", "scps"), [])
+        return nothing if principal == "anonymous" else {**nothing, "vpce": []}
+    if arn.resource == "root":
+        return dict.fromkeys(("identity", "boundary"), [])
+    return {"session": []} if arn.resource.startswith("user/") else {}
 
 
 def _is_expressible(request: LayerRequest) -> bool:
