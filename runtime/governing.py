@@ -63,20 +63,19 @@ point does not tell its vault, nor a file system's access point its file system.
 of CloudWatch Logs and X-Ray are filed under the ARN whose resource is `*`.
 """
 
-_VARIABLE = re.compile(r"<(\+?)([A-Za-z]+)>")
-
-
-class _Form(NamedTuple):
-    """A governing ARN: a `%` format, and the groups of the match that fill it."""
-
-    text: str
-    groups: tuple[int, ...]
+_VARIABLE = re.compile(r"<(\+?)([a-z]+)>")
 
 
 class _Rule(NamedTuple):
+    head: str
+    """What the resource field starts with."""
     match: Callable[[str], re.Match[str] | None]
-    forms: tuple[_Form, ...]
-    """Empty for an alias."""
+    is_global: bool
+    """Region and account are empty."""
+    forms: tuple[str, ...]
+    """Format of each governing ARN, `%` for one of the resource's place, else `str.format`."""
+    groups: tuple[tuple[int, ...], ...]
+    """The groups of the match that fill each form."""
 
 
 def governing_arns(
@@ -91,44 +90,57 @@ def governing_arns(
     fields = resource.split(":", 5)
     if len(fields) < 6:
         return ()
-    for match_rule, forms in _RULES.get(fields[2], ()):
-        match = match_rule(resource)
-        if match is not None:
-            if not forms:
-                key = key_of_alias.get(resource) if key_of_alias is not None else None
-                return (resource,) if key is None else (key,)
-            return tuple([text % match.group(*groups) for text, groups in forms])
+    tail = fields[5]
+    for head, match_rule, is_global, forms, groups in _RULES.get(fields[2], ()):
+        if not tail.startswith(head) or (is_global and (fields[3] or fields[4])):
+            continue
+        match = match_rule(tail)
+        if match is None:
+            continue
+        place = resource[: len(resource) - len(tail)]
+        if len(forms) == 1:  # by far the most
+            return (place + forms[0] % match.group(*groups[0]),)
+        if not forms:
+            key = key_of_alias.get(resource) if key_of_alias is not None else None
+            return (resource,) if key is None else (key,)
+        return tuple(
+            [
+                form.format(fields, match) if form.startswith("arn:")
+                else place + form % match.group(*used)
+                for form, used in zip(forms, groups, strict=True)
+            ]
+        )
     return (resource,)
-
-
-def _whole(service: str, text: str) -> str:
-    """`text` as an ARN whose partition, region and account are the variables P, R and A."""
-    if not text.startswith("arn:"):
-        return f"arn:<P>:{service}:<R>:<A>:{text}"
-    return text.replace("arn:P:", "arn:<P>:").replace(":R:", ":<R>:")
 
 
 def _compile(service: str, kind: str, *governing: str) -> _Rule:
     """One line of the table."""
-    separators = "".join(c for c in ":/" if c in kind.rpartition(":::")[2]) or ":/"
+    blank = f"arn:P:{service}:::"
+    tail = kind.removeprefix(blank)
+    separators = "".join(c for c in ":/" if c in tail) or ":/"
     pattern, at, names = "", 0, []
-    whole = _whole(service, kind)
-    for variable in _VARIABLE.finditer(whole):
-        is_field = variable[2] in ("P", "R", "A")
-        pattern += re.escape(whole[at : variable.start()])
-        pattern += "(.*)" if variable[1] else "([^:]*)" if is_field else f"([^{separators}]+)"
+    for variable in _VARIABLE.finditer(tail):
+        pattern += re.escape(tail[at : variable.start()])
+        pattern += "(.*)" if variable[1] else f"([^{separators}]+)"
         names.append(variable[2])
         at = variable.end()
-    pattern += re.escape(whole[at:])
-    forms = []
+    pattern += re.escape(tail[at:])
+    forms, groups = [], []
     for arn in governing if governing != ("KEY",) else ():
-        if arn == "=":
-            forms.append(_Form("%s", (0,)))
-            continue
-        text = _whole(service, arn)
-        used = tuple(names.index(variable[2]) + 1 for variable in _VARIABLE.finditer(text))
-        forms.append(_Form(_VARIABLE.sub("%s", text), used))
-    return _Rule(re.compile(pattern, re.DOTALL).fullmatch, tuple(forms))
+        text = "%s" if arn == "=" else arn.removeprefix(blank)
+        used = [] if arn == "=" else [names.index(v[2]) + 1 for v in _VARIABLE.finditer(text)]
+        if text.startswith("arn:"):
+            text = text.replace("arn:P:", "arn:{0[1]}:").replace(":R:", ":{0[3]}:")
+            text = _VARIABLE.sub(lambda v: "{1[%d]}" % (names.index(v[2]) + 1), text)
+        elif not used and arn != "=":
+            text = text.replace("%", "%%") + "%.0s"  # takes the whole match, prints none of it
+        else:
+            text = _VARIABLE.sub("%s", text)
+        forms.append(text)
+        groups.append(tuple(used) or (0,))
+    head = tail.partition("<")[0]
+    match = re.compile(pattern, re.DOTALL).fullmatch
+    return _Rule(head, match, kind != tail, tuple(forms), tuple(groups))
 
 
 def _compile_table(table: str) -> dict[str, tuple[_Rule, ...]]:
