@@ -26,6 +26,9 @@ ManagedDocument = Callable[[str, PolicyType], PolicyDocument | None]
 """The document of a managed policy that the export does not hold, by ARN."""
 
 
+_NOTHING = msgspec.Raw(b"null")
+
+
 class _Inline(msgspec.Struct, rename="pascal"):
     policy_name: str
     policy_document: msgspec.Raw
@@ -66,7 +69,7 @@ class _Role(msgspec.Struct, rename="pascal"):
     arn: str
     role_name: str
     role_id: str = ""
-    assume_role_policy_document: msgspec.Raw | None = None
+    assume_role_policy_document: msgspec.Raw = _NOTHING
     role_policy_list: list[_Inline] = []
     attached_managed_policies: list[_Attached] = []
     permissions_boundary: _Boundary | None = None
@@ -76,7 +79,7 @@ class _Role(msgspec.Struct, rename="pascal"):
 class _Version(msgspec.Struct, rename="pascal"):
     version_id: str
     is_default_version: bool = False
-    document: msgspec.Raw | None = None
+    document: msgspec.Raw = _NOTHING
     create_date: str = ""
 
 
@@ -209,7 +212,7 @@ class _Reader:
 
     def _trust(self, file: SnapshotFile, role: _Role) -> ResourcePolicy:
         raw = role.assume_role_policy_document
-        if raw is None:
+        if _is_nothing(raw):
             policy = self._store.policy_set((), [f"trust policy of `{role.arn}`"])
         else:
             name = f"{_short(role.arn)}/AssumeRolePolicyDocument"
@@ -253,7 +256,7 @@ class _Reader:
         for version in policy.policy_version_list:
             is_default = (version.version_id == policy.default_version_id
                           if policy.default_version_id else version.is_default_version)
-            if is_default and version.document is not None:
+            if is_default and not _is_nothing(version.document):
                 document = self._store.in_file(
                     file, version.document, policy_type,
                     name=f"{_short(arn)}/{version.version_id}", date=version.create_date)
@@ -283,6 +286,10 @@ class _Reader:
 
     def _why(self) -> str:
         return f" (`{self._cut_off}` is truncated)" if self._cut_off else ""
+
+
+def _is_nothing(raw: msgspec.Raw) -> bool:
+    return bytes(raw) == bytes(_NOTHING)
 
 
 def _tags(tags: list[_Tag] | None) -> dict[str, str] | None:
