@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 from bisect import bisect_right
 from collections.abc import Iterator
 from typing import Any, NamedTuple, TypeVar
@@ -64,13 +65,20 @@ class SnapshotFile:
         Raises PolicySyntaxError for what is not JSON, OrganizationError for JSON of another shape.
         """
         try:
-            return msgspec.json.decode(self.data, type=kind)
+            return self._decode(kind, command)
         except msgspec.ValidationError as error:
-            raise self._of_another_shape(str(error), command) from None
+            whole = self._decode(object, command)  # what is not JSON at all is told as that
+            raise self._of_another_shape(str(error), whole, command) from None
+
+    def _decode(self, kind: Any, command: str) -> Any:
+        try:
+            return msgspec.json.decode(self.data, type=kind)
+        except msgspec.ValidationError:
+            raise
         except RecursionError:
             raise LimitError(
                 f"`{self.path}` nests too deeply",
-                limit="recursion limit", allowed=1000,
+                limit="recursion limit", allowed=sys.getrecursionlimit(),
                 help=f"it should hold what `{command}` prints; check for repeated brackets",
             ) from None
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
@@ -124,11 +132,11 @@ class SnapshotFile:
             help=f"it should hold what `{command}` prints; the file may be cut off",
         )
 
-    def _of_another_shape(self, reason: str, command: str) -> OrganizationError:
+    def _of_another_shape(self, reason: str, whole: Any, command: str) -> OrganizationError:
         what, _, place = reason.partition(" - at ")
         what = what[:1].lower() + what[1:]
         path = place.strip("`")
-        name = self._name_at(path)
+        name = _name_at(whole, path)
         where = f" at `{path.lstrip('$.')}`" if path.lstrip("$.") else ""
         of = f" of `{name}`" if name else ""
         return OrganizationError(
@@ -136,21 +144,21 @@ class SnapshotFile:
             path=self.path, name=name, help=f"write the output of `{command}` to this file",
         )
 
-    def _name_at(self, path: str) -> str:
-        """The name of the innermost thing on `path` that has one."""
-        name = ""
-        value: Any = msgspec.json.decode(self.data)
-        for key, index in _PATH.findall(path):
-            if isinstance(value, dict):
-                value = value.get(key)
-            elif isinstance(value, list) and index.isdigit() and int(index) < len(value):
-                value = value[int(index)]
-            else:
-                break
-            if isinstance(value, dict):
-                found = [value[k] for k in ("Arn", "PolicyName", "Id") if k in value]
-                name = next((n for n in found if isinstance(n, str)), name)
-        return name
+
+def _name_at(value: Any, path: str) -> str:
+    """The name of the innermost thing on `path` that has one."""
+    name = ""
+    for key, index in _PATH.findall(path):
+        if isinstance(value, dict):
+            value = value.get(key)
+        elif isinstance(value, list) and index.isdigit() and int(index) < len(value):
+            value = value[int(index)]
+        else:
+            break
+        if isinstance(value, dict):
+            found = [value[k] for k in ("Arn", "PolicyName", "Id") if k in value]
+            name = next((n for n in found if isinstance(n, str)), name)
+    return name
 
 
 def read_file(path: str) -> SnapshotFile:

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from ..errors import OrganizationError
+from ..errors import LimitError, OrganizationError
 from .files import json_files, read_file
 
 MAX_LEVELS = 64
@@ -178,12 +178,17 @@ class _Parents:
             if parent is None:
                 raise self.unknown_parent(chain[-1], self.files[chain[-2]])
             chain.append(parent)
-            if parent in chain[:-1] or len(chain) > MAX_LEVELS:
-                loop = " -> ".join(chain[chain.index(parent):][:8][::-1])
+            path = self.files[chain[-2]]
+            if parent in chain[:-1]:
+                loop = " -> ".join(chain[chain.index(parent) :][:8][::-1])
                 raise OrganizationError(
-                    f"`{self.files[chain[-2]]}` makes the tree a loop: {loop}",
-                    path=self.files[chain[-2]], name=parent,
+                    f"`{path}` makes the tree a loop: {loop}", path=path, name=parent,
                     help="a unit cannot be below itself; write the listings of `units/` again")
+            if len(chain) > MAX_LEVELS:
+                raise LimitError(
+                    f"`{path}` lists `{child}` more than {MAX_LEVELS} levels below a root",
+                    limit="MAX_LEVELS", allowed=MAX_LEVELS,
+                    help="units nest five deep; write the listings of `units/` again")
         return tuple(reversed(chain))
 
     @staticmethod
