@@ -92,11 +92,11 @@ class _Loader:
         _refuse_strangers(os.path.join(self._path, DIRECTORY), _TREE)
         tree = read_tree(self._path)
         contents = self._read_accounts()
-        if tree is None and not contents.gaps:
+        if not contents.gaps and (tree is None or not tree.accounts):
             raise OrganizationError(
                 f"`{self._path}` holds no accounts", path=self._path,
-                help=f"there should be directories like `{ACCOUNTS}/111122223333`; "
-                     "`iamtables init DIR` shows how they are filled")
+                help=f"there should be directories like `{ACCOUNTS}/111122223333`; the scripts that "
+                     "`iamtables init DIR` writes fill them")
         top = read_resources(os.path.join(self._path, RESOURCES), "", self._store)
         self._add_resources(contents, top)
         accounts = self._accounts(tree, contents)
