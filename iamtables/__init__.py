@@ -17,6 +17,14 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .compiler import compile as compile
+    from .compiler.organization import (
+        Account,
+        Endpoint,
+        Organization,
+        PolicySet,
+        Principal,
+        ResourcePolicy,
+    )
     from .errors import (
         ArtefactError,
         ColumnError,
@@ -24,6 +32,7 @@ if TYPE_CHECKING:
         IamtablesError,
         LimitError,
         Location,
+        OrganizationError,
         PolicyError,
         PolicySemanticError,
         PolicySyntaxError,
@@ -32,6 +41,7 @@ if TYPE_CHECKING:
     )
     from .grammar import PolicyDocument, load_policy, parse_policy
     from .options import Options
+    from .organization import load_organization
     from .runtime import (
         Decision,
         DecisionCode,
@@ -47,10 +57,17 @@ __version__ = "0.1.0"
 
 _HOME = {
     "compile": ".compiler",
+    "Account": ".compiler.organization",
+    "Endpoint": ".compiler.organization",
+    "Organization": ".compiler.organization",
+    "PolicySet": ".compiler.organization",
+    "Principal": ".compiler.organization",
+    "ResourcePolicy": ".compiler.organization",
     "PolicyDocument": ".grammar",
     "load_policy": ".grammar",
     "parse_policy": ".grammar",
     "Options": ".options",
+    "load_organization": ".organization",
     "Decision": ".runtime",
     "DecisionCode": ".runtime",
     "Decisions": ".runtime",
@@ -65,6 +82,7 @@ _HOME = {
     "IamtablesError": ".errors",
     "LimitError": ".errors",
     "Location": ".errors",
+    "OrganizationError": ".errors",
     "PolicyError": ".errors",
     "PolicySemanticError": ".errors",
     "PolicySyntaxError": ".errors",
@@ -73,6 +91,7 @@ _HOME = {
 }
 
 __all__ = [
+    "Account",
     "ArtefactError",
     "ColumnError",
     "Decision",
@@ -80,20 +99,27 @@ __all__ = [
     "Decisions",
     "Diagnostic",
     "DictionaryColumn",
+    "Endpoint",
     "Explanation",
     "IamtablesError",
     "LimitError",
     "Location",
     "Options",
+    "Organization",
+    "OrganizationError",
     "PolicyDocument",
     "PolicyError",
     "PolicySemanticError",
+    "PolicySet",
     "PolicySyntaxError",
+    "Principal",
     "RequestError",
+    "ResourcePolicy",
     "Session",
     "SourceError",
     "Table",
     "compile",
+    "load_organization",
     "load_policy",
     "open_table",
     "parse_policy",
