@@ -103,7 +103,7 @@ cdef enum:
     IS_TRUE = 2
     IS_EITHER = 3
 
-    REQUESTER_WIDTH = 5             # words per requester
+    REQUESTER_WIDTH = 6             # words per requester
     SIDE_WIDTH = 6                  # words per resource side
 
 cdef extern from *:
@@ -335,6 +335,7 @@ cdef class LayeredEngine(Engine):
                 self.requesters.data[at + 2] = found.flags
                 self.requesters.data[at + 3] = found.account
                 self.requesters.data[at + 4] = found.partition
+                self.requesters.data[at + 5] = self._bundle(found.rcps)
                 given = found.given
                 scp = found.scp
                 values = found.derived
@@ -906,6 +907,9 @@ cdef class LayeredEngine(Engine):
             return NO_ID
         if flags & REQUESTER_UNDER_RCPS and not what & ACTION_NO_RCP:
             if self._gather_bundle(&signals, action, asked[2], requester, resources, row, keys, i):
+                return NO_ID
+            if asked[4] == ACCOUNT_OF_REQUESTER and self._gather_bundle(
+                    &signals, action, asking[5], requester, resources, row, keys, i):
                 return NO_ID
         if self._gather_bundle(&signals, action, value, requester, resources, row, keys, i):
             return NO_ID

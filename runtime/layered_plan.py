@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from ..errors import RequestError
 from .codes import NO_ID, PrincipalKind
 from .conditions import UNKNOWN, Value
-from .estates import Bundle, Estate, LayersEstate, RequesterSide
+from .estates import Bundle, Estate, LayersEstate, RequesterSide, derived_value
 from .evaluation import asker_of, truth_row
 from .model import TableModel
 from .plan import SET_ANY, SET_UNREADABLE, Planner, is_action
@@ -93,6 +93,7 @@ class AskingRequester(NamedTuple):
 
     side: RequesterSide
     rows: Bundle
+    rcps: Bundle
     asker: int
     flags: int
     account: int
@@ -162,6 +163,7 @@ class LayeredPlanner(Planner):
         return AskingRequester(
             side,
             side.bundle,
+            side.rcps,
             int(asker_of(kind)),
             flags,
             0 if requester.account is None else self._code(requester.account),
@@ -169,7 +171,7 @@ class LayeredPlanner(Planner):
             sum(1 << signal for signal in side.given),
             ((1 << side.scp_levels) - 1) << Signal.SCP,
             [
-                _derived(side.derived.get(self.model.keys[k].name.lower()))
+                self._derived(side.derived, k)
                 for k in self.requester_keys
             ],
         )
@@ -203,14 +205,14 @@ class LayeredPlanner(Planner):
         return AskedResource(
             side.plain, side.trust, side.rcps, flags, owner,
             self._code(side.partition) if side.partition else 0,
-            [_derived(side.derived.get(self.model.keys[k].name.lower()))
+            [self._derived(side.derived, k)
              for k in self.resource_keys],
         )  # fmt: skip
 
     def endpoint(self, value: Value) -> tuple[Bundle, Sequence[object]]:
         side = self.estate.endpoint_side(value)
         return side.bundle, [
-            _derived(side.derived.get(self.model.keys[k].name.lower())) for k in self.endpoint_keys
+            self._derived(side.derived, k) for k in self.endpoint_keys
         ]
 
     def action_facts(self, text: bytes | None) -> tuple[int, UInt8Array | None]:
@@ -236,6 +238,11 @@ class LayeredPlanner(Planner):
         whole_chain = self.model.options.notprincipal == "chain"
         return levels_of(self._elements[element], asked, whole_chain)
 
+    def principal_of(self, statement: int) -> int | None:
+        """Id of a statement's principal element; None where its policy type has none."""
+        element = int(self.model["statement_principal"][statement])
+        return None if element == NO_ID else element
+
     def assumed_root(self, value: Value) -> int:
         """EVAL-52: is the root user one of AssumeRoot? IS_FALSE, IS_TRUE or both."""
         if value is UNKNOWN:
@@ -247,6 +254,13 @@ class LayeredPlanner(Planner):
         return truth_row(asker, stage, is_boundary_bypassed=is_bypassed)
 
     # --- construction
+
+    def _derived(self, derived: Mapping[str, Value], key: int) -> object:
+        """A derived value as the kernel interns it: bytes, None (absent) or UNKNOWN."""
+        value = derived_value(derived, self.model.keys[key].name.lower())
+        if isinstance(value, str):
+            return encode_text(value)
+        return encode_list(value) if isinstance(value, tuple) else value
 
     def _code(self, text: str) -> int:
         """A number for an account or a partition; 0 is none."""
@@ -283,7 +297,7 @@ class LayeredPlanner(Planner):
             key_assumed_root=self.key_number("aws:AssumedRoot"),
             key_endpoint=self.key_number("aws:SourceVpce"),
             assumes_account=model.options.missing_required_policy == "account",
-            has_endpoints=len(model["endpoint_class"]) > 0
+            has_endpoints=model.frame["kind"] == "organization"
             and self.key_number("aws:SourceVpce") != NO_ID,
         )
 
@@ -329,16 +343,6 @@ def _numbers(names: Sequence[str], lowered: dict[str, list[int]]) -> tuple[int, 
         if any(key == n or (n.endswith("*") and key.startswith(n[:-1])) for n in names):
             found += numbers
     return tuple(found)
-
-
-def _derived(value: Value) -> object:
-    """A derived value as the kernel interns it: bytes, None (absent) or UNKNOWN."""
-    if value is None or value is UNKNOWN:
-        return value
-    if isinstance(value, str):
-        return encode_text(value)
-    assert isinstance(value, tuple)
-    return encode_list(value)
 
 
 def _text(data: bytes | None) -> str | None:

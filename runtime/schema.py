@@ -74,7 +74,8 @@ _GLOB_RULES = {
 TEXTS = (
     "action_text", "resource_text", "key_name", "variable_default", "source_name", "source_text",
     "source_date", "source_version", "source_sha256", "statement_sid", "principal_entry_text",
-    "class_gap", "account_id", "account_org_id", "account_org_path", "principal_arn",
+    "class_gap", "account_id", "account_org_id", "account_org_path", "account_gap",
+    "account_services", "alias_id", "alias_key", "principal_arn",
     "principal_unique_id", "principal_tags", "governed_id", "governed_account", "governed_tags",
     "endpoint_id", "endpoint_account", "endpoint_vpc",
 )  # fmt: skip
@@ -153,6 +154,7 @@ RULES: dict[str, Rule] = {
     "account_rcp": Rule("uint32", below=_CLASS),
     "principal_identity": Rule("uint32", below=_CLASS),
     "principal_boundary": Rule("uint32", like="principal_identity", below=_CLASS, or_none=True),
+    "principal_has_session_tags": Rule("uint8", like="principal_identity", below=2),
     "governed_class": Rule("uint32", below=_CLASS),
     "endpoint_class": Rule("uint32", below=_CLASS),
 }
@@ -281,6 +283,7 @@ def _check_links(arrays: Arrays, path: str) -> None:
         counts |= {
             name: len(arrays[of]) for name in TEXTS if name.startswith(prefix) and name not in counts
         }
+    counts["alias_id"] = counts["alias_key"] = len(arrays["alias_id_start"]) - 1
     sources = len(arrays["source_name_start"]) - 1
     counts |= {name: sources for name in TEXTS if name.startswith("source_")}
     for name, count in counts.items():
