@@ -39,7 +39,7 @@ Value = object
 class DictionaryColumn:
     """Integer codes with their dictionary.
 
-    codes  : int32[n], index into `values`; -1 is null (absent; for the resource: unknown), -2 unknown
+    codes  : int32[n], index into `values`; -1 null (absent; for the resource: unknown), -2 unknown
     values : texts, or lists of texts (which make a context key multivalued)
     """
 
@@ -300,7 +300,7 @@ def _from_times(given: NDArray[Any], name: str) -> TypedColumn:
         if not fits:
             raise ColumnError(f"column `{name}` holds a time that is out of range", column=name)
         given = exact
-    values = np.where(valid, given, np.datetime64(0, unit)).astype(np.int64)
+    values = np.where(valid, given.astype(np.int64), 0)
     return TypedColumn(values, None if valid.all() else valid, PER_SECOND[unit])
 
 

@@ -10,7 +10,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
-
 from ..errors import Location, RequestError, render_location
 from .codes import FLAG_NEVER, FLAG_UNKNOWN, NO_ID, DecisionCode, Layer, State
 from .conditions import UNKNOWN, Predicate, Value
@@ -77,7 +76,9 @@ class Explanation:
 
     @property
     def deciding(self) -> tuple[StatementTrace, ...]:
-        return tuple(t for t in self.traces if t.is_deciding)
+        """Each once, also where several levels of a layer hold it."""
+        found = {(t.statement.id, t.layer): t for t in self.traces if t.is_deciding}
+        return tuple(found.values())
 
     def render(self, verbose: bool = False) -> str:
         """Text for a terminal. verbose: the near misses too when the request is allowed."""
@@ -214,7 +215,8 @@ class Asked:
         from .plan import ASCII_LOWER
         from .values import encode_text
 
-        hits = set(planner.actions.matches(encode_text(self._request.action.translate(ASCII_LOWER))))
+        action = self._request.action.translate(ASCII_LOWER)
+        hits = set(planner.actions.matches(encode_text(action)))
         for pattern, span in self._model.entries("action", statement):
             if pattern in hits:
                 return self._model.locate(statement, span)
@@ -349,7 +351,8 @@ def _render(explanation: Explanation, verbose: bool) -> Iterator[str]:
             for miss in trace.misses:
                 yield render_location(miss.location, miss.text)
     if not explanation.traces and explanation.layer is not Layer.SERVICE:
-        yield f"none of the {explanation.statement_count} statements names `{explanation.request.action}`"
+        count, action = explanation.statement_count, explanation.request.action
+        yield f"none of the {count} statements names `{action}`"
     if explanation.gaps:
         yield ""
         yield "not in the snapshot: " + "; ".join(explanation.gaps)

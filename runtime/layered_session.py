@@ -17,7 +17,7 @@ from .decisions import Decision, Request
 from .engine import Engine
 from .globs import GlobSet
 from .layered import LayeredEngine
-from .session import ASKING, Outputs, Session, collect, request_fault
+from .session import ASKING, DEFAULT_BUDGET, Outputs, Session, collect, request_fault
 from .values import encode_text
 
 if TYPE_CHECKING:
@@ -31,8 +31,8 @@ _NULL = ScalarColumn(None, None)
 class LayeredSession(Session):
     """Decides over all layers. A context manager, not safe to share between threads."""
 
-    def __init__(self, table: Table, **options: int) -> None:
-        super().__init__(table, **options)
+    def __init__(self, table: Table, *, budget_bytes: int = DEFAULT_BUDGET) -> None:
+        super().__init__(table, budget_bytes=budget_bytes)
         planner: LayeredPlanner = table.planner  # type: ignore[assignment]
         self._planner = planner
         self._derivable = frozenset(

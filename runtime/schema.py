@@ -314,7 +314,7 @@ def _check_glyphs(arrays: Arrays, path: str) -> None:
         raise _fail(path, "resource_sequence", "names a glyph sequence that does not exist")
     if _highest(value) >= len(start) - 1:
         raise _fail(path, "predicate_value", "names a glyph sequence that does not exist")
-    value_count = np.diff(arrays["predicate_value_start"].astype(np.int64))
+    value_count = _counts(arrays["predicate_value_start"])
     base = arrays["predicate_base"].repeat(value_count)
     for bases, strange, what in (
         (VARIABLE_BASES, is_variable, "a variable"),
@@ -342,10 +342,16 @@ def _check_spans(arrays: Arrays, path: str) -> None:
         ("resource_entry_span", "resource_entry_start", 1),
         ("predicate_entry_span", "predicate_entry_start", 1),
     ):
-        repeats = count if starts is None else np.diff(arrays[starts].astype(np.int64))
+        repeats = count if starts is None else _counts(arrays[starts])
         spans = arrays[name].reshape(-1, 2)
         if np.any(spans[:, 0] > spans[:, 1]) or np.any(spans[:, 1] > limits.repeat(repeats)):
             raise _fail(path, name, "holds a span outside of its source")
+
+
+def _counts(starts: Array) -> NDArray[np.int64]:
+    """How many items each row has, of rows stored end to end."""
+    wide = starts.astype(np.int64)
+    return wide[1:] - wide[:-1]
 
 
 def _highest(values: Array) -> int:
