@@ -57,7 +57,7 @@ class Explanation:
     """A decision with its grounds. `traces` holds the statements whose action matches or could.
 
     layer   : the layer that decided; NONE while undetermined
-    blocked : of an implicit denial, all layers whose Allow is missing
+    deciders : all layers that decided (EVAL-1): of an implicit denial those whose Allow is missing
     gaps    : what belongs to the layers and is not in the snapshot
     missing_layers : policy types that the snapshot does not hold at all
     """
@@ -68,7 +68,7 @@ class Explanation:
     reason: tuple[str, ...]
     statement_count: int
     layer: Layer = Layer.IDENTITY
-    blocked: tuple[Layer, ...] = ()
+    deciders: tuple[Layer, ...] = ()
     gaps: tuple[str, ...] = ()
     missing_layers: tuple[str, ...] = ()
     has_layers: bool = False
@@ -107,7 +107,10 @@ def explain(table: Table, request: Request) -> Explanation:
     if decision is DecisionCode.UNDETERMINED:
         reason = tuple(dict.fromkeys(reasons_of(traces)))
     layer = Layer.NONE if decision is DecisionCode.UNDETERMINED else Layer.IDENTITY
-    return Explanation(decision, request, tuple(traces), reason, len(table.statements), layer)
+    deciders = () if layer is Layer.NONE else (layer,)
+    return Explanation(
+        decision, request, tuple(traces), reason, len(table.statements), layer, deciders
+    )
 
 
 def check_request(request: Request) -> None:
@@ -321,9 +324,9 @@ def _headline(explanation: Explanation) -> str:
         )
         return f"{name}: it depends on {listed}" if listed else name
     if decision is DecisionCode.IMPLICIT_DENY:
-        if not explanation.blocked:
+        if not explanation.has_layers:
             return f"{name}: no statement allows it"
-        missing = " and ".join(_LAYER_NAMES[layer] for layer in explanation.blocked)
+        missing = " and ".join(_LAYER_NAMES[layer] for layer in explanation.deciders)
         return f"{name}: it takes an Allow in {missing}"
     if layer is Layer.IDENTITY and not explanation.has_layers:
         return name
@@ -340,8 +343,8 @@ def _render(explanation: Explanation, verbose: bool) -> Iterator[str]:
         for miss in trace.misses:
             yield render_location(miss.location, miss.text)
     near = [t for t in explanation.traces if not t.is_deciding]
-    if explanation.blocked and not verbose:
-        near = [t for t in near if t.layer in explanation.blocked]
+    if explanation.has_layers and explanation.decision == DecisionCode.IMPLICIT_DENY and not verbose:
+        near = [t for t in near if t.layer in explanation.deciders]
     if near and (verbose or explanation.decision != DecisionCode.ALLOW):
         yield ""
         yield "near misses (the action matches):"

@@ -1,22 +1,20 @@
 """Why a request is decided as it is when several layers meet: layer by layer, statement by statement.
 
 The kernel's answer is worked out again here, slowly and over unreduced statements: the signals of
-every layer, the stages that unknown facts leave open, and the rules of runtime/evaluation.py asked of
-both readings of unknowns. A test holds the two against each other.
+every layer and the facts that no policy holds, judged by runtime/verdicts.py. A test holds the two against each other.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from itertools import product
 from typing import TYPE_CHECKING
 
 from .codes import DecisionCode, Layer
 from .conditions import UNKNOWN
 from .decisions import Request
 from .estates import Bundle, RequesterSide, ResourceSide, Row
-from .evaluation import Allows, Asker, Stage, asker_of, grant, outcome
+from .evaluation import asker_of
 from .explain import Asked, Explanation, Miss, StatementTrace, check_request, reasons_of
 from .layered_plan import (
     ACTION_BUCKET_POLICY,
@@ -33,10 +31,13 @@ from .principals import Levels
 from .requesters import RequesterKind
 from .signals import DENIES, LEVEL_SIGNALS, LEVELS, NO_SIGNAL, Signal
 from .values import encode_text
+from .verdicts import Facts, Verdict, judge
 
 if TYPE_CHECKING:
     from .table import Table
 
+_NO = (False,)
+_EITHER = (False, True)
 _DENY_LAYER = {int(signal): layer for layer, signal in DENIES.items()}
 
 
@@ -75,11 +76,9 @@ class _Question:
         self._endpoint = planner.estate.endpoint_side(self._asked.value_of("aws:SourceVpce"))
         self._asked.derive(self._endpoint.derived)
         self._flags, _ = planner.action_facts(encode_text(request.action))
-        self._must: set[int] = set(self._side.given)
-        self._may: set[int] = set(self._side.given)
+        self._must = self._may = sum(1 << signal for signal in self._side.given)
         self._gaps: list[str] = []
         self._traces: list[StatementTrace] = []
-        self._scp_levels = self._side.scp_levels
 
     # --- signals
 
@@ -98,8 +97,8 @@ class _Question:
             self._bundle(self._endpoint.bundle)
             self._gaps += self._endpoint.gaps
         else:
-            self._must.add(Signal.VPCE)
-            self._may.add(Signal.VPCE)
+            self._must |= 1 << Signal.VPCE
+            self._may |= 1 << Signal.VPCE
 
     def _bundle(self, rows: Bundle) -> None:
         for row in rows:
@@ -107,8 +106,7 @@ class _Question:
                 for statement in self._planner.candidates(self._request.action, row.class_id):
                     self._statement(row, statement)
             if row.is_open:
-                self._may.add(row.deny)
-                self._may.update(_signals(row.allow, 31))
+                self._may |= _signals(row.deny, 31) | _signals(row.allow, 31)
 
     def _statement(self, row: Row, statement: int) -> None:
         trace = self._asked.trace(statement)
@@ -131,9 +129,9 @@ class _Question:
                 levels_must, levels_may = 31 if levels.must else 0, 31
             else:
                 levels_must, levels_may = levels
-            self._may.update(_signals(target, levels_may))
+            self._may |= _signals(target, levels_may)
             if certain:
-                self._must.update(_signals(target, levels_must))
+                self._must |= _signals(target, levels_must)
 
     def _levels(self, element: int) -> Levels:
         return self._planner.levels_of(
@@ -165,134 +163,78 @@ class _Question:
         state = "no" if trace.state == "no" else "unknown"
         return replace(trace, state=state, misses=(miss, *trace.misses))  # type: ignore[arg-type]
 
-    # --- facts
+    # --- the verdict
 
-    def _stages(self) -> list[Stage]:
-        account, resource = self._side.requester.account, self._resource
-        if account is None:
-            same = [False]
-        elif resource.account == "":
-            same = [False, True]
-        else:
-            same = [resource.account is None or resource.account == account]
-        trust_action = bool(self._flags & ACTION_TRUST)
-        if resource.is_known:
-            arn = self._side.requester.arn
-            is_one = (
-                account is None or arn is None or not resource.partition
-                or arn.partition == resource.partition
-            )  # fmt: skip
-            partitions = [is_one]
-            trusts = [trust_action and resource.is_role]
-            musts = [
-                resource.is_key or bool(self._flags & ACTION_FEDERATED) and resource.is_role
-            ]
-        else:
-            partitions = [False, True]
-            trusts = [False, True] if trust_action else [False]
-            musts = [False, True] if self._flags & (ACTION_KMS | ACTION_FEDERATED) else [False]
-        assumed = [False]
-        if self._side.requester.kind is RequesterKind.ROOT:
+    def _facts(self) -> Facts:
+        requester, resource, flags = self._side.requester, self._resource, self._flags
+        account = requester.account
+        is_trust = (bool(flags & ACTION_TRUST) and resource.is_role,)
+        needs_policy = (
+            resource.is_key or (bool(flags & ACTION_FEDERATED) and resource.is_role),
+        )
+        partition = (
+            account is None or requester.arn is None or not resource.partition
+            or requester.arn.partition == resource.partition,
+        )  # fmt: skip
+        if not resource.is_known:
+            is_trust = _EITHER if flags & ACTION_TRUST else _NO
+            needs_policy = _EITHER if flags & (ACTION_KMS | ACTION_FEDERATED) else _NO
+            partition = _EITHER
+        same: tuple[bool, ...] = _NO
+        if account is not None:
+            is_same = resource.account is None or resource.account == account
+            same = _EITHER if resource.account == "" else (is_same,)
+        is_root = requester.kind is RequesterKind.ROOT
+        assumed: tuple[bool, ...] = _NO
+        if is_root:
             states = self._planner.assumed_root(self._asked.value_of("aws:AssumedRoot"))
-            assumed = [claim for claim, bit in ((False, 1), (True, 2)) if states & bit]
-        return [
-            Stage(a, b, must or trust, trust, root, self._request.also_allowed)
-            for a, b, must, trust, root in product(same, partitions, musts, trusts, assumed)
-        ]
-
-    # --- the outcome
+            assumed = tuple(claim for claim, bit in ((False, 1), (True, 2)) if states & bit)
+        return Facts(
+            asker_of(requester.kind), same, partition, needs_policy, is_trust, assumed, is_root,
+            bool(flags & ACTION_BUCKET_POLICY), resource.has_policy, self._request.also_allowed,
+            self._side.scp_levels,
+        )  # fmt: skip
 
     def explanation(self) -> Explanation:
-        asker = asker_of(self._side.requester.kind)
         kind = self._side.requester.kind
         is_caller = self._flags & ACTION_CALLER and kind not in (
             RequesterKind.ANONYMOUS, RequesterKind.PROVIDER,
         )  # fmt: skip
         is_token = self._flags & ACTION_TOKEN and kind in (RequesterKind.USER, RequesterKind.ROOT)
         if is_caller or is_token:
-            return self._answer(DecisionCode.ALLOW, Layer.SERVICE, [])
+            return self._answer(Verdict(DecisionCode.ALLOW, Layer.SERVICE, (Layer.SERVICE,)))
         self._gather()
-        stages = self._stages()
-        outcomes = [self._of_stage(asker, stage) for stage in stages]
-        decisions = {decision for decision, _ in outcomes}
-        if len(decisions) == 1 and DecisionCode.UNDETERMINED not in decisions:
-            return self._answer(*outcomes[0], self._blocked(asker, stages[0]))
-        return self._answer(
-            DecisionCode.UNDETERMINED, Layer.NONE, [], tuple(self._reasons(stages))
-        )
+        facts = self._facts()
+        verdict = judge(self._must, self._may, facts, self._planner.rules)
+        if verdict.decision is DecisionCode.UNDETERMINED:
+            return self._answer(verdict, tuple(self._reasons(facts)))
+        return self._answer(verdict)
 
-    def _of_stage(self, asker: Asker, stage: Stage) -> tuple[DecisionCode, Layer]:
-        must, may = self._seen(stage)
-        if not any(signal in may for signal in _DENY_LAYER):
-            found = self._rules(asker, stage, must)
-            if found[0] is DecisionCode.ALLOW:
-                return found
-        for signal in sorted(_DENY_LAYER):
-            if signal in must:
-                return DecisionCode.EXPLICIT_DENY, _DENY_LAYER[signal]
-        found = self._rules(asker, stage, may)
-        if found[0] is DecisionCode.ALLOW:
-            return DecisionCode.UNDETERMINED, Layer.NONE
-        return found
-
-    def _seen(self, stage: Stage) -> tuple[set[int], set[int]]:
-        """Signals that count in a stage (EVAL-6, EVAL-16, EVAL-44)."""
-        hidden: set[int] = set()
-        if self._side.requester.kind is RequesterKind.ROOT:
-            if stage.is_same_account and self._flags & ACTION_BUCKET_POLICY:
-                hidden.add(Signal.DENY_RESOURCE)
-            if not stage.is_assumed_root:
-                hidden.add(Signal.DENY_SESSION)
-        given: set[int] = set()
-        is_assumed = self._table.model.options.missing_required_policy == "account"
-        if is_assumed and not self._resource.has_policy and stage.needs_policy:
-            given = {Signal.ACCOUNT} if stage.is_same_account else set()
-        return (self._must | given) - hidden, (self._may | given) - hidden
-
-    def _allows(self, signals: set[int]) -> Allows:
-        gates = (Signal.IDENTITY, Signal.BOUNDARY, Signal.SESSION, Signal.VPCE, *LEVELS)
-        scp = all(Signal.SCP + level in signals for level in range(self._scp_levels))
-        return Allows(*(signal in signals for signal in gates), scp)
-
-    def _rules(self, asker: Asker, stage: Stage, signals: set[int]) -> tuple[DecisionCode, Layer]:
-        is_bypassed = self._table.model.options.trust_boundary == "bypass"
-        return outcome(asker, stage, self._allows(signals), is_boundary_bypassed=is_bypassed)
-
-    def _blocked(self, asker: Asker, stage: Stage) -> list[Layer]:
-        """Layers whose Allow is missing, for a person to see all of them at once."""
-        _, may = self._seen(stage)
-        allows = self._allows(may)
-        is_bypassed = self._table.model.options.trust_boundary == "bypass"
-        granted, missing = grant(asker, stage, allows, is_boundary_bypassed=is_bypassed)
-        blocked = list(missing) if granted is None else []
-        blocked += [] if allows.scp else [Layer.SCP]
-        blocked += [] if allows.vpce else [Layer.VPCE]
-        return sorted(set(blocked))
-
-    def _reasons(self, stages: list[Stage]) -> Iterator[str]:
+    def _reasons(self, facts: Facts) -> Iterator[str]:
         found = dict.fromkeys(reasons_of(self._traces))
         found |= dict.fromkeys(self._gaps)
         if not self._resource.is_known:
             found["resource"] = None
-        elif len({stage.is_same_account for stage in stages}) > 1:
+        elif len(facts.is_same_account) > 1:
             found["the account of the resource"] = None
-        if len({stage.is_assumed_root for stage in stages}) > 1:
+        if len(facts.is_assumed_root) > 1:
             found["aws:AssumedRoot"] = None
         yield from found
 
-    def _answer(
-        self,
-        decision: DecisionCode,
-        layer: Layer,
-        blocked: list[Layer],
-        reason: tuple[str, ...] = (),
-    ) -> Explanation:
-        traces = tuple(replace(t, is_deciding=self._decides(t, decision)) for t in self._traces)
+    def _answer(self, verdict: Verdict, reason: tuple[str, ...] = ()) -> Explanation:
+        decision = verdict.decision
         return Explanation(
-            decision, self._request, traces, reason, len(self._table.statements), layer,
-            tuple(blocked) if decision is DecisionCode.IMPLICIT_DENY else (),
-            tuple(dict.fromkeys(self._gaps)), self._table.missing_layers, True,
-        )  # fmt: skip
+            decision,
+            self._request,
+            tuple(replace(t, is_deciding=self._decides(t, decision)) for t in self._traces),
+            reason,
+            len(self._table.statements),
+            verdict.layer,
+            verdict.deciders,
+            tuple(dict.fromkeys(self._gaps)),
+            self._table.missing_layers,
+            has_layers=True,
+        )
 
     @staticmethod
     def _decides(trace: StatementTrace, decision: DecisionCode) -> bool:
@@ -305,10 +247,11 @@ class _Question:
         }[decision]
 
 
-def _signals(target: int, levels: int) -> list[int]:
+def _signals(target: int, levels: int) -> int:
+    """The signals that an entry gives at these levels, as bits."""
     if target == NO_SIGNAL:
-        return []
+        return 0
     if target == LEVEL_SIGNALS:
-        return [int(signal) for bit, signal in enumerate(LEVELS) if levels >> bit & 1]
-    return [target] if levels else []
+        return sum(1 << signal for bit, signal in enumerate(LEVELS) if levels >> bit & 1)
+    return 1 << target if levels else 0
 

@@ -19,6 +19,7 @@ from .principals import Asked, Levels, PrincipalElement, is_unique_id, levels_of
 from .requesters import RequesterKind, read_requester
 from .signals import Signal
 from .values import decode_text, encode_list, encode_text
+from .verdicts import Rules
 
 UInt8Array = NDArray[np.uint8]
 UInt32Array = NDArray[np.uint32]
@@ -129,6 +130,10 @@ class LayeredPlanner(Planner):
         self.requester_keys = _numbers(self.estate.derived_from_requester, lowered)
         self.resource_keys = _numbers(self.estate.derived_from_resource, lowered)
         self.endpoint_keys = _numbers(self.estate.derived_from_endpoint, lowered)
+        self.rules = Rules(
+            model.options.trust_boundary == "bypass",
+            model.options.missing_required_policy == "account",
+        )
         self.layer_facts = self._build_layer_facts()
 
     # --- asked by the engine
@@ -250,8 +255,7 @@ class LayeredPlanner(Planner):
         return IS_TRUE if isinstance(value, str) and value.lower() == "true" else IS_FALSE
 
     def truth_row(self, asker: int, stage: int) -> UInt8Array:
-        is_bypassed = self.model.options.trust_boundary == "bypass"
-        return truth_row(asker, stage, is_boundary_bypassed=is_bypassed)
+        return truth_row(asker, stage, is_boundary_bypassed=self.rules.is_boundary_bypassed)
 
     # --- construction
 
@@ -296,7 +300,7 @@ class LayeredPlanner(Planner):
             key_principal_arn=self.key_number("aws:PrincipalArn"),
             key_assumed_root=self.key_number("aws:AssumedRoot"),
             key_endpoint=self.key_number("aws:SourceVpce"),
-            assumes_account=model.options.missing_required_policy == "account",
+            assumes_account=self.rules.is_account_assumed,
             has_endpoints=model.frame["kind"] == "organization"
             and self.key_number("aws:SourceVpce") != NO_ID,
         )
