@@ -27,7 +27,7 @@ cdef struct ColumnData:
     int32_t lowest_code         # -2 where code -1 is absent and -2 unknown, 0 where neither may be
     uint32_t code_span          # how many codes there are from the lowest on
     size_t dictionary_count
-    uint32_t* remap             # code -> value id, NO_ID until first needed; [-1] absent, [-2] unknown
+    uint32_t* remap             # code -> value id or NO_ID yet; [-1] is absent, [-2] unknown
     const uint8_t* validity     # CODES and LISTS: bitmap of the rows or NULL
     size_t validity_offset
     const int32_t* list32       # LISTS: offsets of the rows into the elements

@@ -108,7 +108,7 @@ def _packed(data: bytes, values: Sequence[str] | Sequence[bytes]) -> Packed:
 
 @dataclass(slots=True)
 class CodedColumn(Column):
-    """Codes into encoded values; -1 is a null, -2 unknown, others are checked where they are read."""
+    """Codes into encoded values; -1 is a null, -2 unknown. They are checked where they are read."""
 
     codes: NDArray[np.int32]
     encoded: Packed
