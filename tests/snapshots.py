@@ -21,13 +21,15 @@ Json = dict[str, Any]
 
 
 def document(action: str, effect: str = "Allow", **more: Any) -> Json:
+    """A policy of one statement; an element that is None is left out."""
     statement = {"Effect": effect, "Action": action, "Resource": "*"} | more
     return {"Version": "2012-10-17",
             "Statement": [{k: v for k, v in statement.items() if v is not None}]}
 
 
 def trust(service: str = "ec2.amazonaws.com", **more: Any) -> Json:
-    return document("sts:AssumeRole", Resource=None, Principal={"Service": service}, **more)
+    more = {"Action": "sts:AssumeRole", "Resource": None, "Principal": {"Service": service}} | more
+    return document("", **more)
 
 
 def managed(arn: str, action: str, version: str = "v1") -> Json:
