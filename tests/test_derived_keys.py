@@ -7,7 +7,22 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from snapshots import ANA, APP, BUCKET, ORG, QUEUE, ROOT, UNIT, A, B, Snapshot, document, role, trust, user
+from snapshots import (
+    ANA,
+    APP,
+    BUCKET,
+    ORG,
+    QUEUE,
+    ROOT,
+    UNIT,
+    A,
+    B,
+    Snapshot,
+    document,
+    role,
+    trust,
+    user,
+)
 
 from iamtables import load_organization
 from iamtables.organization.facts import facts_of, may_tag_session
@@ -46,55 +61,133 @@ def derived(principal=ANA, **request):
 
 BY_REQUESTER = {
     "aws:PrincipalArn": {
-        ANA: ANA, ROOT_USER: ROOT_USER, FEDERATED: FEDERATED, SESSION: APP, APP: APP,
-        STRANGER: UNKNOWN, SERVICE: UNKNOWN, "anonymous": None, PROVIDER: None, CANONICAL: UNKNOWN},
+        ANA: ANA,
+        ROOT_USER: ROOT_USER,
+        FEDERATED: FEDERATED,
+        SESSION: APP,
+        APP: APP,
+        STRANGER: UNKNOWN,
+        SERVICE: UNKNOWN,
+        "anonymous": None,
+        PROVIDER: None,
+        CANONICAL: UNKNOWN,
+    },
     "aws:PrincipalAccount": {
-        ANA: A, ROOT_USER: A, FEDERATED: A, SESSION: A, APP: A, STRANGER: "123412341234",
-        SERVICE: UNKNOWN, "anonymous": "anonymous", PROVIDER: None, CANONICAL: UNKNOWN},
+        ANA: A,
+        ROOT_USER: A,
+        FEDERATED: A,
+        SESSION: A,
+        APP: A,
+        STRANGER: "123412341234",
+        SERVICE: UNKNOWN,
+        "anonymous": "anonymous",
+        PROVIDER: None,
+        CANONICAL: UNKNOWN,
+    },
     "aws:PrincipalType": {
-        ANA: "User", ROOT_USER: "Account", FEDERATED: "FederatedUser", SESSION: "AssumedRole",
-        APP: "AssumedRole", SERVICE: UNKNOWN, "anonymous": "Anonymous", PROVIDER: None},
+        ANA: "User",
+        ROOT_USER: "Account",
+        FEDERATED: "FederatedUser",
+        SESSION: "AssumedRole",
+        APP: "AssumedRole",
+        SERVICE: UNKNOWN,
+        "anonymous": "Anonymous",
+        PROVIDER: None,
+    },
     "aws:userid": {
-        ANA: "AIDAANA", ROOT_USER: A, FEDERATED: f"{A}:bob", SESSION: "AROAAPP:i-0abc",
-        APP: UNKNOWN, STRANGER: UNKNOWN, SERVICE: UNKNOWN, "anonymous": "anonymous", PROVIDER: None,
-        f"{ANA}2": UNKNOWN},
+        ANA: "AIDAANA",
+        ROOT_USER: A,
+        FEDERATED: f"{A}:bob",
+        SESSION: "AROAAPP:i-0abc",
+        APP: UNKNOWN,
+        STRANGER: UNKNOWN,
+        SERVICE: UNKNOWN,
+        "anonymous": "anonymous",
+        PROVIDER: None,
+        f"{ANA}2": UNKNOWN,
+    },
     "aws:username": {
-        ANA: "ana", f"arn:aws:iam::{A}:user/a/b/eve": "eve", ROOT_USER: None, FEDERATED: None,
-        SESSION: None, APP: None, SERVICE: None, "anonymous": None, PROVIDER: None},
+        ANA: "ana",
+        f"arn:aws:iam::{A}:user/a/b/eve": "eve",
+        ROOT_USER: None,
+        FEDERATED: None,
+        SESSION: None,
+        APP: None,
+        SERVICE: None,
+        "anonymous": None,
+        PROVIDER: None,
+    },
     "aws:PrincipalTag/team": {ANA: "blue", SESSION: "red", APP: "red"},
     "aws:PrincipalTag/*": {
-        ANA: None, SESSION: None, ROOT_USER: None, FEDERATED: UNKNOWN, STRANGER: UNKNOWN,
-        SERVICE: None, "anonymous": None, PROVIDER: None, f"{ANA}2": UNKNOWN,
-        f"arn:aws:sts::{A}:assumed-role/open/s": UNKNOWN},
+        ANA: None,
+        SESSION: None,
+        ROOT_USER: None,
+        FEDERATED: UNKNOWN,
+        STRANGER: UNKNOWN,
+        SERVICE: None,
+        "anonymous": None,
+        PROVIDER: None,
+        f"{ANA}2": UNKNOWN,
+        f"arn:aws:sts::{A}:assumed-role/open/s": UNKNOWN,
+    },
     "aws:PrincipalOrgID": {
-        ANA: ORG, SESSION: ORG, ROOT_USER: ORG, f"arn:aws:iam::{B}:root": ORG, STRANGER: UNKNOWN,
-        SERVICE: None, "anonymous": None, PROVIDER: None},
+        ANA: ORG,
+        SESSION: ORG,
+        ROOT_USER: ORG,
+        f"arn:aws:iam::{B}:root": ORG,
+        STRANGER: UNKNOWN,
+        SERVICE: None,
+        "anonymous": None,
+        PROVIDER: None,
+    },
     "aws:PrincipalOrgPaths": {
-        ANA: (PATH,), f"arn:aws:iam::{B}:root": UNKNOWN, STRANGER: UNKNOWN, SERVICE: None,
-        "anonymous": None, PROVIDER: None},
+        ANA: (PATH,),
+        f"arn:aws:iam::{B}:root": UNKNOWN,
+        STRANGER: UNKNOWN,
+        SERVICE: None,
+        "anonymous": None,
+        PROVIDER: None,
+    },
     "aws:PrincipalIsAWSService": {
-        ANA: "false", SESSION: "false", ROOT_USER: "false", FEDERATED: "false", SERVICE: "true",
-        "anonymous": None, PROVIDER: None},
+        ANA: "false",
+        SESSION: "false",
+        ROOT_USER: "false",
+        FEDERATED: "false",
+        SERVICE: "true",
+        "anonymous": None,
+        PROVIDER: None,
+    },
     "aws:PrincipalServiceName": {ANA: None, SESSION: None, SERVICE: SERVICE, "anonymous": None},
     "aws:PrincipalServiceNamesList": {ANA: None, SESSION: None, SERVICE: UNKNOWN, PROVIDER: None},
 }
 
 
-@pytest.mark.parametrize(("key", "principal"), [(k, p) for k in BY_REQUESTER for p in BY_REQUESTER[k]])
+@pytest.mark.parametrize(
+    ("key", "principal"), [(k, p) for k in BY_REQUESTER for p in BY_REQUESTER[k]]
+)
 def test_a_key_follows_from_the_requester(key, principal):
     assert derived(principal)[key] == BY_REQUESTER[key][principal]
 
 
 BY_REQUEST = {
     "aws:ResourceAccount": [
-        ({"resource": QUEUE}, A), ({"resource": f"{BUCKET}/a/b"}, B),
-        ({"resource": "arn:aws:s3:::other/a"}, UNKNOWN), ({"resource": "*"}, UNKNOWN),
-        ({"resource": None, "resource_account": B}, B), ({"resource": QUEUE, "resource_account": B}, B)],
+        ({"resource": QUEUE}, A),
+        ({"resource": f"{BUCKET}/a/b"}, B),
+        ({"resource": "arn:aws:s3:::other/a"}, UNKNOWN),
+        ({"resource": "*"}, UNKNOWN),
+        ({"resource": None, "resource_account": B}, B),
+        ({"resource": QUEUE, "resource_account": B}, B),
+    ],
     "aws:ResourceOrgID": [
-        ({"resource": QUEUE}, ORG), ({"resource": f"{BUCKET}/a"}, ORG), ({"resource": "*"}, UNKNOWN),
-        ({"resource": "arn:aws:sqs:eu-west-1:123412341234:q"}, UNKNOWN)],
+        ({"resource": QUEUE}, ORG),
+        ({"resource": f"{BUCKET}/a"}, ORG),
+        ({"resource": "*"}, UNKNOWN),
+        ({"resource": "arn:aws:sqs:eu-west-1:123412341234:q"}, UNKNOWN),
+    ],
     "aws:ResourceOrgPaths": [
-        ({"resource": QUEUE}, (PATH,)), ({"resource": f"{BUCKET}/a"}, UNKNOWN)],
+        ({"resource": QUEUE}, (PATH,)),
+        ({"resource": f"{BUCKET}/a"}, UNKNOWN),
+    ],
     "aws:ResourceTag/env": [({"resource": QUEUE}, "prod")],
     "aws:ResourceTag/*": [({"resource": QUEUE}, None), ({"resource": f"{QUEUE}2"}, UNKNOWN)],
     "aws:SourceVpc": [
@@ -102,56 +195,74 @@ BY_REQUEST = {
         ({"context": {"AWS:sourcevpce": "vpce-1"}}, "vpc-1"),
         ({"context": {"aws:SourceVpce": "vpce-2"}}, UNKNOWN),
         ({"context": {"aws:SourceVpce": "vpce-9"}}, UNKNOWN),
-        ({"context": {"aws:SourceVpce": None}}, None), ({"unknown": ["aws:SourceVpce"]}, UNKNOWN)],
+        ({"context": {"aws:SourceVpce": None}}, None),
+        ({"unknown": ["aws:SourceVpce"]}, UNKNOWN),
+    ],
     "aws:SourceVpcArn": [
         ({"context": {"aws:SourceVpce": "vpce-1"}}, UNKNOWN),  # its region is not known
-        ({"context": {"aws:SourceVpce": None}}, None)],
+        ({"context": {"aws:SourceVpce": None}}, None),
+    ],
     "aws:VpceAccount": [
         ({"context": {"aws:SourceVpce": "vpce-1"}}, UNKNOWN),
         ({"context": {"aws:SourceVpce": "vpce-1"}, "has_endpoint_keys": True}, A),
         ({"context": {"aws:SourceVpce": "vpce-1"}, "has_endpoint_keys": False}, None),
-        ({"context": {"aws:SourceVpce": None}, "has_endpoint_keys": True}, None)],
+        ({"context": {"aws:SourceVpce": None}, "has_endpoint_keys": True}, None),
+    ],
     "aws:VpceOrgID": [
         ({"context": {"aws:SourceVpce": "vpce-1"}}, UNKNOWN),
         ({"context": {"aws:SourceVpce": "vpce-1"}, "has_endpoint_keys": True}, ORG),
         ({"context": {"aws:VpceAccount": A}}, ORG),
         ({"context": {"aws:VpceAccount": "123412341234"}}, UNKNOWN),
-        ({"context": {"aws:VpceAccount": None}}, None)],
+        ({"context": {"aws:VpceAccount": None}}, None),
+    ],
     "aws:VpceOrgPaths": [
-        ({"context": {"aws:VpceAccount": A}}, (PATH,)), ({"context": {"aws:VpceAccount": B}}, UNKNOWN)],
+        ({"context": {"aws:VpceAccount": A}}, (PATH,)),
+        ({"context": {"aws:VpceAccount": B}}, UNKNOWN),
+    ],
     "aws:EpochTime": [
         ({"context": {"aws:CurrentTime": "2026-11-26T12:00:00Z"}}, "1795694400"),
         ({"context": {"aws:CurrentTime": datetime(2026, 11, 26, 12, tzinfo=UTC)}}, "1795694400"),
         ({"context": {"aws:CurrentTime": "2026-11-26T13:00:00.5+01:00"}}, "1795694400"),
         ({"context": {"aws:CurrentTime": 1795694400}}, "1795694400"),
-        ({"context": {"aws:CurrentTime": "soon"}}, UNKNOWN), ({"unknown": ["aws:CurrentTime"]}, UNKNOWN),
-        ({"context": {"aws:CurrentTime": None}}, None)],
+        ({"context": {"aws:CurrentTime": "soon"}}, UNKNOWN),
+        ({"unknown": ["aws:CurrentTime"]}, UNKNOWN),
+        ({"context": {"aws:CurrentTime": None}}, None),
+    ],
     "aws:TagKeys": [
         ({"context": {"aws:RequestTag/Team": "x", "AWS:RequestTag/env": "y"}}, ("Team", "env")),
         ({"context": {"aws:RequestTag/Team": "x", "aws:RequestTag/no": None}}, ("Team",)),
         ({"context": {"aws:RequestTag/Team": "x"}, "unknown": ["aws:RequestTag/*"]}, UNKNOWN),
-        ({"context": {"aws:RequestTag/Team": UNKNOWN}}, UNKNOWN)],
+        ({"context": {"aws:RequestTag/Team": UNKNOWN}}, UNKNOWN),
+    ],
     "aws:CalledViaFirst": [
         ({"context": {"aws:CalledVia": ["a.amazonaws.com", "b.amazonaws.com"]}}, "a.amazonaws.com"),
         ({"context": {"aws:CalledVia": "a.amazonaws.com"}}, "a.amazonaws.com"),
-        ({"context": {"aws:CalledVia": []}}, None), ({"context": {"aws:CalledVia": None}}, None),
-        ({"unknown": ["aws:CalledVia"]}, UNKNOWN)],
+        ({"context": {"aws:CalledVia": []}}, None),
+        ({"context": {"aws:CalledVia": None}}, None),
+        ({"unknown": ["aws:CalledVia"]}, UNKNOWN),
+    ],
     "aws:CalledViaLast": [
-        ({"context": {"aws:CalledVia": ["a.amazonaws.com", "b.amazonaws.com"]}}, "b.amazonaws.com")],
+        ({"context": {"aws:CalledVia": ["a.amazonaws.com", "b.amazonaws.com"]}}, "b.amazonaws.com")
+    ],
     "aws:SourceAccount": [
-        ({"context": {"aws:SourceArn": QUEUE}}, A), ({"context": {"aws:SourceArn": BUCKET}}, B),
+        ({"context": {"aws:SourceArn": QUEUE}}, A),
+        ({"context": {"aws:SourceArn": BUCKET}}, B),
         ({"context": {"aws:SourceArn": "arn:aws:s3:::x"}}, UNKNOWN),
-        ({"unknown": ["aws:SourceArn"]}, UNKNOWN)],
+        ({"unknown": ["aws:SourceArn"]}, UNKNOWN),
+    ],
     "aws:SourceOrgID": [
-        ({"context": {"aws:SourceArn": QUEUE}}, ORG), ({"context": {"aws:SourceAccount": A}}, ORG),
+        ({"context": {"aws:SourceArn": QUEUE}}, ORG),
+        ({"context": {"aws:SourceAccount": A}}, ORG),
         ({"context": {"aws:SourceAccount": None}}, None),
-        ({"context": {"aws:SourceAccount": "123412341234"}}, UNKNOWN)],
+        ({"context": {"aws:SourceAccount": "123412341234"}}, UNKNOWN),
+    ],
     "aws:SourceOrgPaths": [({"context": {"aws:SourceArn": QUEUE}}, (PATH,))],
 }
 
 
 @pytest.mark.parametrize(
-    ("key", "case"), [(k, i) for k in BY_REQUEST for i in range(len(BY_REQUEST[k]))])
+    ("key", "case"), [(k, i) for k in BY_REQUEST for i in range(len(BY_REQUEST[k]))]
+)
 def test_a_key_follows_from_the_rest_of_the_request(key, case):
     request, expected = BY_REQUEST[key][case]
     assert derived(**request)[key] == expected
@@ -161,20 +272,37 @@ def test_every_row_of_the_table_that_can_be_derived_is_tested():
     """The third column of the table says what follows; `–` is nothing."""
     rows = re.findall(r"^\| (`aws:[^|]*) \|[^|]*\|[^|]*\| ([^|]*) \|", SEMANTICS.read_text(), re.M)
     assert len(rows) > 40
-    keys = {re.sub(r"/<k>", "/*", name) for names, how in rows if how.strip() != "–"
-            for name in re.findall(r"`(aws:[^`]+)`", names)}
+    keys = {
+        re.sub(r"/<k>", "/*", name)
+        for names, how in rows
+        if how.strip() != "–"
+        for name in re.findall(r"`(aws:[^`]+)`", names)
+    }
     tested = set(BY_REQUESTER) | set(BY_REQUEST)
     assert keys <= tested, keys - tested
 
 
 def test_what_does_not_follow_is_not_answered():
-    assert not {"aws:SourceVpc", "aws:VpceOrgID", "aws:EpochTime", "aws:TagKeys", "aws:SourceIp",
-                "aws:CalledViaFirst", "aws:SourceAccount", "aws:ResourceAccount"} & set(derived())
+    assert not {
+        "aws:SourceVpc",
+        "aws:VpceOrgID",
+        "aws:EpochTime",
+        "aws:TagKeys",
+        "aws:SourceIp",
+        "aws:CalledViaFirst",
+        "aws:SourceAccount",
+        "aws:ResourceAccount",
+    } & set(derived())
 
 
-@pytest.mark.parametrize("given", [
-    {"context": {"aws:principaltype": "x"}}, {"unknown": ["AWS:PrincipalType"]},
-    {"context": {"aws:PrincipalType": None}}])
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"context": {"aws:principaltype": "x"}},
+        {"unknown": ["AWS:PrincipalType"]},
+        {"context": {"aws:PrincipalType": None}},
+    ],
+)
 def test_what_is_given_wins(given):
     assert "aws:PrincipalType" not in derived(**given)
 
@@ -217,11 +345,18 @@ def test_facts_are_those_of_a_snapshot(tmp_path):
     tags = [{"Key": "team", "Value": "red"}]
     snapshot.details(users=(user(Tags=tags),), roles=(role(Tags=tags),))
     snapshot.policy(BUCKET, {}, A)
-    snapshot.put(f"accounts/{A}/endpoints.json", {"VpcEndpoints": [
-        {"VpcEndpointId": "vpce-1", "VpcId": "vpc-1"}]})
+    snapshot.put(
+        f"accounts/{A}/endpoints.json",
+        {"VpcEndpoints": [{"VpcEndpointId": "vpce-1", "VpcId": "vpc-1"}]},
+    )
     facts = facts_of(load_organization(snapshot.path))
-    keys = derive(facts, principal=SESSION, kind="role session", resource=f"{BUCKET}/k",
-                  context={"aws:SourceVpce": "vpce-1"})
+    keys = derive(
+        facts,
+        principal=SESSION,
+        kind="role session",
+        resource=f"{BUCKET}/k",
+        context={"aws:SourceVpce": "vpce-1"},
+    )
     assert keys["aws:PrincipalArn"] == APP and keys["aws:userid"] == "AROAAPP:i-0abc"
     assert keys["aws:PrincipalTag/team"] == "red" and keys["aws:PrincipalTag/*"] is None
     assert keys["aws:PrincipalOrgPaths"] == (PATH,) and keys["aws:ResourceOrgPaths"] == (PATH,)
@@ -238,10 +373,14 @@ TRUSTS = {
     "a pattern": (trust(Action="sts:*"), True),
     "stars": (trust(Action="sts:***?ag*n"), True),
     "a pattern of others": (trust(Action="sts:Assume*"), False),
-    "all but": (document("x", Resource=None, Action=None, NotAction="sts:AssumeRole",
-                         Principal="*"), True),
-    "all but it": (document("x", Resource=None, Action=None, NotAction="sts:Tag*",
-                            Principal="*"), False),
+    "all but": (
+        document("x", Resource=None, Action=None, NotAction="sts:AssumeRole", Principal="*"),
+        True,
+    ),
+    "all but it": (
+        document("x", Resource=None, Action=None, NotAction="sts:Tag*", Principal="*"),
+        False,
+    ),
     "a denial": (trust(Action="sts:TagSession", Effect="Deny"), False),
     "an effect nobody knows": (trust(Action="sts:TagSession", Effect="Maybe"), True),
     "no statements": ({"Version": "2012-10-17"}, True),

@@ -18,8 +18,11 @@ def facts_of(organization: Organization) -> Facts:
     for principal in organization.principals:
         trust = policies.get(principal.arn)
         principals[principal.arn] = PrincipalFacts(
-            principal.arn, principal.unique_id, principal.tags,
-            trust is None or may_tag_session(trust.policy))
+            principal.arn,
+            principal.unique_id,
+            principal.tags,
+            trust is None or may_tag_session(trust.policy),
+        )
     tags = {p.arn: p.tags for p in organization.principals if p.tags is not None}
     tags |= {p.arn: p.tags for p in organization.resource_policies if p.tags is not None}
     return Facts(
@@ -36,7 +39,8 @@ def may_tag_session(trust: PolicySet) -> bool:
     policy nobody can give them any (EVAL-40)."""
     return bool(trust.gaps) or any(
         document.is_faulty or document.is_unreadable or any(map(_may_allow, document.statements))
-        for document in trust.documents)
+        for document in trust.documents
+    )
 
 
 def _may_allow(statement: StatementNode) -> bool:
@@ -47,7 +51,8 @@ def _may_allow(statement: StatementNode) -> bool:
         return True
     names = any(
         index not in action.void and _matches(entry.value.lower())
-        for index, entry in enumerate(action.entries))
+        for index, entry in enumerate(action.entries)
+    )
     return names != action.negated
 
 
@@ -56,5 +61,6 @@ def _matches(pattern: str) -> bool:
     stars are one, so that backtracking has nowhere to go."""
     regex = "".join(
         ".*" if part.startswith("*") else "." if part == "?" else re.escape(part)
-        for part in re.findall(r"\*+|\?|[^*?]+", pattern))
+        for part in re.findall(r"\*+|\?|[^*?]+", pattern)
+    )
     return re.fullmatch(regex, _TAG_SESSION) is not None
