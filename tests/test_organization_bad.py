@@ -95,6 +95,21 @@ def test_a_group_that_is_not_there_is_a_gap(snapshot):
     assert principal(snapshot, ANA).identity.gaps == (f"group `gone` of `{ANA}`",)
 
 
+def test_a_list_that_an_entry_lacks_is_a_gap_unless_aws_leaves_it_out(snapshot):
+    ana, app = user(), role()
+    for entry in (ana, app):
+        del entry["AttachedManagedPolicies"]
+    del ana["GroupList"], app["RolePolicyList"]
+    snapshot.details(users=(ana,), roles=(app,))
+    assert principal(snapshot, ANA).identity.gaps == (
+        f"managed policies of `{ANA}` (not in its export)",
+        f"groups of `{ANA}` (not in its export)",
+    )
+    assert principal(snapshot).identity.gaps == (
+        f"managed policies of `{APP}` (not in its export)",
+    )
+
+
 def test_what_a_group_lacks_its_users_lack(snapshot):
     group = {
         "Arn": f"arn:aws:iam::{A}:group/dev",

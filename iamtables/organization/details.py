@@ -52,8 +52,8 @@ class _User(msgspec.Struct, rename="pascal"):
     user_name: str
     user_id: str = ""
     user_policy_list: list[_Inline] = []
-    group_list: list[str] = []
-    attached_managed_policies: list[_Attached] = []
+    group_list: list[str] | None = None
+    attached_managed_policies: list[_Attached] | None = None
     permissions_boundary: _Boundary | None = None
     tags: list[_Tag] | None = None
 
@@ -62,7 +62,7 @@ class _Group(msgspec.Struct, rename="pascal"):
     arn: str
     group_name: str
     group_policy_list: list[_Inline] = []
-    attached_managed_policies: list[_Attached] = []
+    attached_managed_policies: list[_Attached] | None = None
 
 
 class _Role(msgspec.Struct, rename="pascal"):
@@ -71,7 +71,7 @@ class _Role(msgspec.Struct, rename="pascal"):
     role_id: str = ""
     assume_role_policy_document: msgspec.Raw = _NOTHING
     role_policy_list: list[_Inline] = []
-    attached_managed_policies: list[_Attached] = []
+    attached_managed_policies: list[_Attached] | None = None
     permissions_boundary: _Boundary | None = None
     tags: list[_Tag] | None = None
 
@@ -201,7 +201,9 @@ class _Reader:
         documents = [self._inline(file, user.arn, inline) for inline in user.user_policy_list]
         gaps: list[str] = []
         self._attach(user.attached_managed_policies, user.arn, "identity", documents, gaps)
-        for name in user.group_list:
+        if user.group_list is None:
+            gaps.append(f"groups of `{user.arn}` (not in its export)")
+        for name in user.group_list or ():
             group = self._groups.get(name)
             if group is None:
                 gaps.append(f"group `{name}` of `{user.arn}`{self._why()}")
@@ -254,13 +256,15 @@ class _Reader:
 
     def _attach(
         self,
-        attached: Iterable[_Attached],
+        attached: Iterable[_Attached] | None,
         holder: str,
         policy_type: PolicyType,
         documents: list[PolicyDocument],
         gaps: list[str],
     ) -> None:
-        for policy in attached:
+        if attached is None:  # AWS prints an empty list; inline policies it leaves out
+            gaps.append(f"managed policies of `{holder}` (not in its export)")
+        for policy in attached or ():
             document = self._managed_document(policy.policy_arn, policy_type)
             if document is not None:
                 documents.append(document)
