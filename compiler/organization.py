@@ -1,9 +1,9 @@
 """Who has which policies: an organization as the compiler takes it, built in code or loaded.
 
-Absent and unknown are told apart here too. A layer that is not set (`None`, an empty tuple) does not
-apply. A `PolicySet` with gaps lacks a document that should be there: its statements count, and beside
-them the layer may allow or deny anything, so answers that hang on it are undetermined and name the
-gap. `iamtables.organization` loads one from a directory.
+Absent and unknown are told apart here too. A layer that is not set (`None`, an empty tuple) does
+not apply. A `PolicySet` with gaps lacks a document that should be there: its statements count, and
+beside them the layer may allow or deny anything, so answers that hang on it are undetermined and
+name the gap. `iamtables.organization` loads one from a directory.
 """
 
 from __future__ import annotations

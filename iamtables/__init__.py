@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .compiler import compile as compile
+    from .compiler import compile_layers
     from .compiler.organization import (
         Account,
         Endpoint,
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
         RequestError,
         SourceError,
     )
+    from .evaluation import evaluate
     from .grammar import PolicyDocument, load_policy, parse_policy
     from .options import Options
     from .organization import load_organization
@@ -48,6 +50,7 @@ if TYPE_CHECKING:
         Decisions,
         DictionaryColumn,
         Explanation,
+        Layer,
         Session,
         Table,
         open_table,
@@ -57,6 +60,9 @@ __version__ = "0.1.0"
 
 _HOME = {
     "compile": ".compiler",
+    "compile_layers": ".compiler",
+    "evaluate": ".evaluation",
+    "Layer": ".runtime",
     "Account": ".compiler.organization",
     "Endpoint": ".compiler.organization",
     "Organization": ".compiler.organization",
@@ -102,6 +108,7 @@ __all__ = [
     "Endpoint",
     "Explanation",
     "IamtablesError",
+    "Layer",
     "LimitError",
     "Location",
     "Options",
@@ -119,6 +126,8 @@ __all__ = [
     "SourceError",
     "Table",
     "compile",
+    "compile_layers",
+    "evaluate",
     "load_organization",
     "load_policy",
     "open_table",

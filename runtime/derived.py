@@ -1,10 +1,10 @@
 """Condition keys that follow from who asks, what is asked for and through which endpoint (CTX-3).
 
-The column "derive from principal / account" of section 4 of docs/spec/semantics.md, for one request:
-`Facts` holds what is known about an organization, as plain data, and `derive` fills in what the
-caller did not say. Three answers are told apart (CTX-4): a value, None (certainly absent) and
-UNKNOWN (the key may be there, with a value nobody here knows). A key that is not in the answer does not
-follow from anything. `prefix/*` stands for all keys of that prefix that are not named.
+The column "derive from principal / account" of section 4 of docs/spec/semantics.md, for one
+request: `Facts` holds what is known about an organization, as plain data, and `derive` fills in
+what the caller did not say. Three answers are told apart (CTX-4): a value, None (certainly absent)
+and UNKNOWN (the key may be there, with a value nobody here knows). A key that is not in the answer
+does not follow from anything. `prefix/*` stands for all keys of that prefix that are not named.
 
 Nothing is guessed: the path of a role that the facts do not list, the tags that a session may have
 brought along, and whether a service tells about the endpoint's owner are UNKNOWN.
@@ -146,7 +146,8 @@ class _Given:
         self.values |= {name.lower(): UNKNOWN for name in unknown if not name.endswith("/*")}
         self.spellings = tuple(context)
         self.prefixes = tuple(
-            name[:-1].lower() for name in (*unknown, *context) if name.endswith("/*"))
+            name[:-1].lower() for name in (*unknown, *context) if name.endswith("/*")
+        )
 
     def has(self, name: str) -> bool:
         lower = name.lower()
@@ -174,14 +175,25 @@ def _is_account(text: str) -> bool:
 # -- who asks ----------------------------------------------------------------------------------
 
 _TYPES = {
-    "root user": "Account", "user": "User", "federated user": "FederatedUser",
-    "role session": "AssumedRole", "anonymous": "Anonymous",
+    "root user": "Account",
+    "user": "User",
+    "federated user": "FederatedUser",
+    "role session": "AssumedRole",
+    "anonymous": "Anonymous",
 }  # CTX-10
 
 _PRINCIPAL_KEYS = (
-    "aws:PrincipalArn", "aws:PrincipalAccount", "aws:PrincipalType", "aws:userid", "aws:username",
-    "aws:PrincipalTag/*", "aws:PrincipalOrgID", "aws:PrincipalOrgPaths",
-    "aws:PrincipalIsAWSService", "aws:PrincipalServiceName", "aws:PrincipalServiceNamesList",
+    "aws:PrincipalArn",
+    "aws:PrincipalAccount",
+    "aws:PrincipalType",
+    "aws:userid",
+    "aws:username",
+    "aws:PrincipalTag/*",
+    "aws:PrincipalOrgID",
+    "aws:PrincipalOrgPaths",
+    "aws:PrincipalIsAWSService",
+    "aws:PrincipalServiceName",
+    "aws:PrincipalServiceNamesList",
 )
 
 
@@ -195,14 +207,27 @@ def principal_keys(
     if kind == "canonical user":  # an account that only S3 knows by this name
         return dict.fromkeys(_PRINCIPAL_KEYS, UNKNOWN)
     if kind == "anonymous":
-        return keys | {"aws:PrincipalAccount": "anonymous", "aws:PrincipalType": "Anonymous",
-                       "aws:userid": "anonymous"}
+        return keys | {
+            "aws:PrincipalAccount": "anonymous",
+            "aws:PrincipalType": "Anonymous",
+            "aws:userid": "anonymous",
+        }
     if kind == "service principal":
         # the list has regional names, too, and no requester tells all of them
-        return keys | dict.fromkeys(
-            ("aws:PrincipalArn", "aws:PrincipalAccount", "aws:PrincipalType", "aws:userid",
-             "aws:PrincipalServiceNamesList"), UNKNOWN,
-        ) | {"aws:PrincipalIsAWSService": "true", "aws:PrincipalServiceName": principal}
+        return (
+            keys
+            | dict.fromkeys(
+                (
+                    "aws:PrincipalArn",
+                    "aws:PrincipalAccount",
+                    "aws:PrincipalType",
+                    "aws:userid",
+                    "aws:PrincipalServiceNamesList",
+                ),
+                UNKNOWN,
+            )
+            | {"aws:PrincipalIsAWSService": "true", "aws:PrincipalServiceName": principal}
+        )
     fields = principal.split(":", 5)
     account, name = fields[4], fields[5]
     keys["aws:PrincipalAccount"] = account
@@ -266,17 +291,24 @@ def resource_keys(facts: Facts, resource: str | None, resource_account: str = ""
     organization, paths = _organization(facts, account or UNKNOWN)
     tags = facts.resource_tags.get(resource) if resource else None
     return {
-        "aws:ResourceAccount": account or UNKNOWN, "aws:ResourceOrgID": organization,
-        "aws:ResourceOrgPaths": paths, **_tags("aws:ResourceTag/", tags),
+        "aws:ResourceAccount": account or UNKNOWN,
+        "aws:ResourceOrgID": organization,
+        "aws:ResourceOrgPaths": paths,
+        **_tags("aws:ResourceTag/", tags),
     }
 
 
-_ENDPOINT_KEYS = ("aws:SourceVpc", "aws:SourceVpcArn", "aws:VpceAccount", "aws:VpceOrgID",
-                  "aws:VpceOrgPaths")
+_ENDPOINT_KEYS = (
+    "aws:SourceVpc",
+    "aws:SourceVpcArn",
+    "aws:VpceAccount",
+    "aws:VpceOrgID",
+    "aws:VpceOrgPaths",
+)
 
 
 def endpoint_keys(facts: Facts, given: _Given, has_endpoint_keys: bool | None) -> Derived:
-    """The keys that follow from `aws:SourceVpce`, and from `aws:VpceAccount` where that is given."""
+    """The keys that follow from `aws:SourceVpce`, and from `aws:VpceAccount` where it is given."""
     keys: Derived = {}
     if given.has("aws:SourceVpce"):
         name = given.get("aws:SourceVpce")
@@ -288,8 +320,11 @@ def endpoint_keys(facts: Facts, given: _Given, has_endpoint_keys: bool | None) -
             keys |= dict.fromkeys(_ENDPOINT_KEYS[2:])
         elif endpoint is not None and has_endpoint_keys:
             keys["aws:VpceAccount"] = endpoint.account or UNKNOWN
-    account = given.get("aws:VpceAccount") if given.has("aws:VpceAccount") else (
-        keys.get("aws:VpceAccount"))
+    account = (
+        given.get("aws:VpceAccount")
+        if given.has("aws:VpceAccount")
+        else (keys.get("aws:VpceAccount"))
+    )
     if account is not None or given.has("aws:VpceAccount"):
         keys["aws:VpceOrgID"], keys["aws:VpceOrgPaths"] = _organization(facts, account)
     return keys
@@ -302,7 +337,8 @@ def call_keys(facts: Facts, given: _Given) -> Derived:
         time = given.get("aws:CurrentTime")
         instant = read_instant(time) if isinstance(time, str) else None
         keys["aws:EpochTime"] = (
-            None if time is None else UNKNOWN if instant is None else str(instant.seconds))
+            None if time is None else UNKNOWN if instant is None else str(instant.seconds)
+        )
     if given.has("aws:CalledVia"):
         chain = given.get("aws:CalledVia")
         chain = (chain,) if isinstance(chain, str) else chain
@@ -316,7 +352,8 @@ def call_keys(facts: Facts, given: _Given) -> Derived:
     elif names:
         set_ones = (n for n in given.spellings if n.lower() in names)
         keys["aws:TagKeys"] = tuple(
-            n.partition("/")[2] for n in set_ones if given.values[n.lower()] is not None)
+            n.partition("/")[2] for n in set_ones if given.values[n.lower()] is not None
+        )
     return keys | _source_keys(facts, given)
 
 

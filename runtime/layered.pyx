@@ -185,6 +185,10 @@ cdef class LayeredEngine(Engine):
     # derived keys: key number, and which side they follow from
     cdef tuple derived
     cdef Words requester_key, side_key, endpoint_key
+    # what the last row came to, for checks of one request
+    cdef Signals last_signals
+    cdef Facts last_facts
+    cdef bint last_is_service
 
     def __init__(self, planner, GlobSet globs, facts, layers):
         """layers: layered_plan.LayerFacts, whose arrays are borrowed."""
@@ -837,6 +841,7 @@ cdef class LayeredEngine(Engine):
         cdef uint64_t scp
         cdef bint is_known
         statement[0] = -1
+        self.last_is_service = False
         action = column_value(actions, &self.action_table, i)
         if action == NO_ID:
             self.failed = True
@@ -865,6 +870,7 @@ cdef class LayeredEngine(Engine):
         flags = asking[2]
         if (what & ACTION_CALLER and flags & REQUESTER_CALLER) or (
                 what & ACTION_TOKEN and flags & REQUESTER_TOKEN):  # EVAL-11, EVAL-12
+            self.last_is_service = True
             return ALLOW | LAYER_SERVICE << 2
         side = self._side(resources, owners, row, i)
         if side == NO_ID:
@@ -953,6 +959,9 @@ cdef class LayeredEngine(Engine):
                 if self._fill_assumed(value):
                     return NO_ID
             facts.assumed = self.assumed.data[value]
+        self.last_signals.must = signals.must
+        self.last_signals.may = signals.may
+        self.last_facts = facts
         value = self._outcome(&signals, &facts, scp, statement)
         return NO_ID if self.failed else value
 
@@ -1054,6 +1063,20 @@ cdef class LayeredEngine(Engine):
             self.clear()  # what was being learnt is half there
             self._raise()
         return errors
+
+    def last_row(self):
+        """(must, may, facts) of the row decided last; None where no policy was asked.
+
+        facts : asker, then same account, same partition, needs policy, trust and assumed root with
+        bit 0 for "may be false" and bit 1 for "may be true", then is root, is bucket policy, has
+        policy
+        """
+        cdef Facts* f = &self.last_facts
+        if self.last_is_service:
+            return None
+        return self.last_signals.must, self.last_signals.may, (
+            f.asker, f.same, f.partition, f.must, f.trust, f.assumed, bool(f.is_root),
+            bool(f.is_bucket_policy), bool(f.has_policy))
 
     def name_id(self, bytes text):
         """Id of a principal, an issuer, an account or a type."""

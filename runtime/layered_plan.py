@@ -9,17 +9,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import RequestError
-from .codes import NO_ID, PrincipalKind
+from .codes import NO_ID, Layer, PrincipalKind
 from .conditions import UNKNOWN, Value
+from .decisions import Request
 from .estates import Bundle, Estate, LayersEstate, RequesterSide, derived_value
-from .evaluation import asker_of, truth_row
+from .evaluation import Asker, asker_of, truth_row
 from .model import TableModel
 from .plan import SET_ANY, SET_UNREADABLE, Planner, is_action
 from .principals import Asked, Levels, PrincipalElement, is_unique_id, levels_of
 from .requesters import RequesterKind, read_requester
 from .signals import Signal
 from .values import decode_text, encode_list, encode_text
-from .verdicts import Rules
+from .verdicts import Facts, Rules, judge
 
 UInt8Array = NDArray[np.uint8]
 UInt32Array = NDArray[np.uint32]
@@ -50,6 +51,7 @@ ACCOUNT_OF_REQUESTER = 0xFFFFFFFF
 ACCOUNT_UNKNOWN = 0xFFFFFFFE
 
 IS_FALSE, IS_TRUE = 1, 2
+_CLAIMS = {1: (False,), 2: (True,), 3: (False, True)}
 
 _ACTIONS = {
     "sts:assumerole": ACTION_TRUST,  # EVAL-40
@@ -256,6 +258,22 @@ class LayeredPlanner(Planner):
 
     def truth_row(self, asker: int, stage: int) -> UInt8Array:
         return truth_row(asker, stage, is_boundary_bypassed=self.rules.is_boundary_bypassed)
+
+    def deciders(self, row: tuple[int, int, Sequence[int]] | None, request: Request
+                 ) -> tuple[Layer, ...]:  # fmt: skip
+        """All layers behind a decision; `row` is what LayeredEngine.last_row said of it."""
+        if row is None:
+            return (Layer.SERVICE,)
+        must, may, (asker, *claims, is_root, is_bucket_policy, has_policy) = row
+        side = self.requester_side(
+            request.principal or "", request.issuer_arn, request.principal_account,
+            request.principal_type, request.is_management_account,
+        )  # fmt: skip
+        facts = Facts(
+            Asker(asker), *(_CLAIMS[claim] for claim in claims), bool(is_root),
+            bool(is_bucket_policy), bool(has_policy), request.also_allowed, side.scp_levels,
+        )  # fmt: skip
+        return judge(must, may, facts, self.rules).deciders
 
     # --- construction
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -135,7 +136,7 @@ class LayeredSession(Session):
             raise request_fault(RowError(int(one.error[0])), request)
         return Decision(
             self._table, DecisionCode(int(one.decision[0])), int(one.statement[0]), request,
-            Layer(int(one.layer[0])),
+            Layer(int(one.layer[0])), partial(self._planner.deciders, engine.last_row(), request),
         )  # fmt: skip
 
     def _one_key_each(

@@ -21,21 +21,35 @@ Json = dict[str, Any]
 
 
 def document(action: str, effect: str = "Allow", **more: Any) -> Json:
+    """A policy of one statement; an element that is None is left out."""
     statement = {"Effect": effect, "Action": action, "Resource": "*"} | more
-    return {"Version": "2012-10-17",
-            "Statement": [{k: v for k, v in statement.items() if v is not None}]}
+    return {
+        "Version": "2012-10-17",
+        "Statement": [{k: v for k, v in statement.items() if v is not None}],
+    }
 
 
 def trust(service: str = "ec2.amazonaws.com", **more: Any) -> Json:
-    return document("sts:AssumeRole", Resource=None, Principal={"Service": service}, **more)
+    more = {"Action": "sts:AssumeRole", "Resource": None, "Principal": {"Service": service}} | more
+    return document("", **more)
 
 
 def managed(arn: str, action: str, version: str = "v1") -> Json:
     old = {"Document": document("old:Action"), "VersionId": "v0", "IsDefaultVersion": False}
-    return {"PolicyName": arn.rpartition("/")[2], "Arn": arn, "DefaultVersionId": version,
-            "PolicyVersionList": [old, {"Document": document(action), "VersionId": version,
-                                        "IsDefaultVersion": True,
-                                        "CreateDate": "2026-02-01T00:00:00+00:00"}]}
+    return {
+        "PolicyName": arn.rpartition("/")[2],
+        "Arn": arn,
+        "DefaultVersionId": version,
+        "PolicyVersionList": [
+            old,
+            {
+                "Document": document(action),
+                "VersionId": version,
+                "IsDefaultVersion": True,
+                "CreateDate": "2026-02-01T00:00:00+00:00",
+            },
+        ],
+    }
 
 
 def attached(*arns: str) -> list[Json]:
@@ -43,20 +57,43 @@ def attached(*arns: str) -> list[Json]:
 
 
 def role(arn: str = APP, **more: Any) -> Json:
-    return {"Arn": arn, "RoleName": arn.rpartition("/")[2], "RoleId": "AROAAPP", "Path": "/",
-            "AssumeRolePolicyDocument": trust(), "RolePolicyList": [], "Tags": [],
-            "AttachedManagedPolicies": []} | more
+    return {
+        "Arn": arn,
+        "RoleName": arn.rpartition("/")[2],
+        "RoleId": "AROAAPP",
+        "Path": "/",
+        "AssumeRolePolicyDocument": trust(),
+        "RolePolicyList": [],
+        "Tags": [],
+        "AttachedManagedPolicies": [],
+    } | more
 
 
 def user(arn: str = ANA, **more: Any) -> Json:
-    return {"Arn": arn, "UserName": arn.rpartition("/")[2], "UserId": "AIDAANA", "Path": "/",
-            "GroupList": [], "AttachedManagedPolicies": []} | more
+    return {
+        "Arn": arn,
+        "UserName": arn.rpartition("/")[2],
+        "UserId": "AIDAANA",
+        "Path": "/",
+        "GroupList": [],
+        "AttachedManagedPolicies": [],
+    } | more
 
 
-def details(*, users: tuple[Json, ...] = (), roles: tuple[Json, ...] = (),
-            groups: tuple[Json, ...] = (), policies: tuple[Json, ...] = (), **more: Any) -> Json:
-    return {"UserDetailList": list(users), "GroupDetailList": list(groups),
-            "RoleDetailList": list(roles), "Policies": list(policies)} | more
+def details(
+    *,
+    users: tuple[Json, ...] = (),
+    roles: tuple[Json, ...] = (),
+    groups: tuple[Json, ...] = (),
+    policies: tuple[Json, ...] = (),
+    **more: Any,
+) -> Json:
+    return {
+        "UserDetailList": list(users),
+        "GroupDetailList": list(groups),
+        "RoleDetailList": list(roles),
+        "Policies": list(policies),
+    } | more
 
 
 class Snapshot:
@@ -85,8 +122,10 @@ class Snapshot:
 
     def tree(self, *, policy_types: list[Json] | None = None) -> None:
         """Root, one unit, account A in the unit, B and the management account in the root."""
-        self.put("organization/organization.json",
-                 {"Organization": {"Id": ORG, "MasterAccountId": MANAGEMENT}})
+        self.put(
+            "organization/organization.json",
+            {"Organization": {"Id": ORG, "MasterAccountId": MANAGEMENT}},
+        )
         root: Json = {"Id": ROOT, "Arn": f"arn:aws:organizations::{MANAGEMENT}:root/{ORG}/{ROOT}"}
         if policy_types is not None:
             root["PolicyTypes"] = policy_types
@@ -97,18 +136,26 @@ class Snapshot:
         self.accounts(UNIT, A)
 
     def units(self, parent: str, *children: str) -> Path:
-        return self.put(f"organization/units/{parent}.json",
-                        {"OrganizationalUnits": [{"Id": c, "Name": c} for c in children]})
+        return self.put(
+            f"organization/units/{parent}.json",
+            {"OrganizationalUnits": [{"Id": c, "Name": c} for c in children]},
+        )
 
     def accounts(self, parent: str, *children: str) -> Path:
-        return self.put(f"organization/accounts/{parent}.json",
-                        {"Accounts": [{"Id": c, "Status": "ACTIVE"} for c in children]})
+        return self.put(
+            f"organization/accounts/{parent}.json",
+            {"Accounts": [{"Id": c, "Status": "ACTIVE"} for c in children]},
+        )
 
     def attach(self, kind: str, target: str, *policies: str, **more: Any) -> Path:
         aws_type = {"scps": "SERVICE_CONTROL_POLICY", "rcps": "RESOURCE_CONTROL_POLICY"}[kind]
-        return self.put(f"organization/{kind}/{target}.json", {"Policies": [
-            {"Id": p, "Name": p[2:], "Type": aws_type} for p in policies]} | more)
+        return self.put(
+            f"organization/{kind}/{target}.json",
+            {"Policies": [{"Id": p, "Name": p[2:], "Type": aws_type} for p in policies]} | more,
+        )
 
     def describe(self, policy: str, content: Json) -> Path:
-        return self.put(f"organization/policies/{policy}.json", {
-            "Policy": {"PolicySummary": {"Id": policy}, "Content": json.dumps(content)}})
+        return self.put(
+            f"organization/policies/{policy}.json",
+            {"Policy": {"PolicySummary": {"Id": policy}, "Content": json.dumps(content)}},
+        )

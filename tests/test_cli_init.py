@@ -18,8 +18,14 @@ from iamtables.organization.skeleton import SCRIPTS
 
 HERE = f"eu-west-1:{A}"
 TOPIC, KEY = f"arn:aws:sns:{HERE}:news", f"arn:aws:kms:{HERE}:key/1"
-REPOSITORY, FUNCTION = f"arn:aws:ecr:{HERE}:repository/team/app", f"arn:aws:lambda:{HERE}:function:f"
-SECRET, TABLE = f"arn:aws:secretsmanager:{HERE}:secret:a/b-Ab12Cd", f"arn:aws:dynamodb:{HERE}:table/t"
+REPOSITORY, FUNCTION = (
+    f"arn:aws:ecr:{HERE}:repository/team/app",
+    f"arn:aws:lambda:{HERE}:function:f",
+)
+SECRET, TABLE = (
+    f"arn:aws:secretsmanager:{HERE}:secret:a/b-Ab12Cd",
+    f"arn:aws:dynamodb:{HERE}:table/t",
+)
 
 
 def policy(action):
@@ -40,8 +46,9 @@ ANSWERS = {
     "s3api get-bucket-policy --bucket hidden": NOT_FOUND.format("AccessDenied"),
     "ec2 describe-regions": "eu-west-1\n",
     "ec2 describe-vpc-endpoints": {"VpcEndpoints": [{"VpcEndpointId": "vpce-1"}]},
-    "kms list-aliases": {"Aliases": [{"AliasArn": f"arn:aws:kms:{HERE}:alias/a",
-                                      "TargetKeyId": "1"}]},
+    "kms list-aliases": {
+        "Aliases": [{"AliasArn": f"arn:aws:kms:{HERE}:alias/a", "TargetKeyId": "1"}]
+    },
     "kms list-keys": KEY,
     f"kms get-key-policy --policy-name default --key-id {KEY}": {"Policy": policy("kms:*")},
     "sqs list-queues": f"https://sqs.eu-west-1.amazonaws.com/{A}/jobs",
@@ -56,22 +63,32 @@ ANSWERS = {
     "ecr get-repository-policy --repository-name team/app": {"policyText": policy("ecr:*")},
     "dynamodb list-tables": NOT_FOUND.format("AccessDeniedException"),
     "organizations describe-organization": {
-        "Organization": {"Id": ORG, "MasterAccountId": MANAGEMENT}},
-    "organizations list-roots": {"Roots": [{"Id": ROOT, "PolicyTypes": [
-        {"Type": "SERVICE_CONTROL_POLICY", "Status": "ENABLED"}]}]},
+        "Organization": {"Id": ORG, "MasterAccountId": MANAGEMENT}
+    },
+    "organizations list-roots": {
+        "Roots": [
+            {"Id": ROOT, "PolicyTypes": [{"Type": "SERVICE_CONTROL_POLICY", "Status": "ENABLED"}]}
+        ]
+    },
     f"organizations list-organizational-units-for-parent --parent-id {ROOT}": {
-        "OrganizationalUnits": [{"Id": UNIT}]},
+        "OrganizationalUnits": [{"Id": UNIT}]
+    },
     "organizations list-organizational-units-for-parent": {"OrganizationalUnits": []},
     f"organizations list-accounts-for-parent --parent-id {ROOT}": {"Accounts": [{"Id": B}]},
     "organizations list-accounts-for-parent": {"Accounts": [{"Id": A}]},
     f"organizations list-policies-for-target --target-id {UNIT} --filter SERVICE": scps(
-        "p-FullAWSAccess", "p-guard001"),
+        "p-FullAWSAccess", "p-guard001"
+    ),
     "organizations list-policies-for-target": scps("p-FullAWSAccess"),
     "organizations describe-policy --policy-id p-guard001": {
-        "Policy": {"PolicySummary": {"Id": "p-guard001"},
-                   "Content": json.dumps(document("ec2:*", "Deny"))}},
+        "Policy": {
+            "PolicySummary": {"Id": "p-guard001"},
+            "Content": json.dumps(document("ec2:*", "Deny")),
+        }
+    },
     "organizations describe-policy": {
-        "Policy": {"PolicySummary": {"Id": "p-FullAWSAccess"}, "Content": json.dumps(document("*"))}},
+        "Policy": {"PolicySummary": {"Id": "p-FullAWSAccess"}, "Content": json.dumps(document("*"))}
+    },
 }
 
 FAKE = """
@@ -99,15 +116,21 @@ def run(tmp_path):
     tools = tmp_path / "bin"
     tools.mkdir()
     (tmp_path / "answers.json").write_text(json.dumps(ANSWERS))
-    fake = textwrap.dedent(FAKE).strip().format(
-        python=sys.executable, answers=str(tmp_path / "answers.json"))
+    fake = (
+        textwrap.dedent(FAKE)
+        .strip()
+        .format(python=sys.executable, answers=str(tmp_path / "answers.json"))
+    )
     (tools / "aws").write_text(fake)
     (tools / "aws").chmod(0o755)
 
     def script(name):
         return subprocess.run(
-            [str(tmp_path / "org" / name), "--profile", "p q"], capture_output=True, text=True,
-            env=os.environ | {"PATH": f"{tools}{os.pathsep}{os.environ['PATH']}"})
+            [str(tmp_path / "org" / name), "--profile", "p q"],
+            capture_output=True,
+            text=True,
+            env=os.environ | {"PATH": f"{tools}{os.pathsep}{os.environ['PATH']}"},
+        )
 
     assert iamtables("init", tmp_path / "org").code == 0
     return script
@@ -117,7 +140,12 @@ def test_a_skeleton_has_a_readme_and_scripts(tmp_path):
     finished = iamtables("init", tmp_path / "org")
     assert finished.code == 0 and finished.out == "" and "fill-account.sh" in finished.err
     assert {p.name for p in (tmp_path / "org").iterdir()} == {
-        "README.md", *SCRIPTS, "organization", "accounts", "aws-managed"}
+        "README.md",
+        *SCRIPTS,
+        "organization",
+        "accounts",
+        "aws-managed",
+    }
     assert all(os.access(tmp_path / "org" / script, os.X_OK) for script in SCRIPTS)
 
 
@@ -143,13 +171,29 @@ def test_the_script_of_an_account_fills_it(run, tmp_path):
     assert [p.arn for p in organization.principals] == [APP]
     account = organization.accounts[0]
     assert account.is_exported and account.resource_services == {
-        "s3", "kms", "sqs", "sns", "secretsmanager", "lambda", "ecr"}  # not dynamodb: its list failed
-    found = {r.arn: (len(r.policy.documents), len(r.policy.gaps))
-             for r in organization.resource_policies}
+        "s3",
+        "kms",
+        "sqs",
+        "sns",
+        "secretsmanager",
+        "lambda",
+        "ecr",
+    }  # not dynamodb: its list failed
+    found = {
+        r.arn: (len(r.policy.documents), len(r.policy.gaps)) for r in organization.resource_policies
+    }
     assert found == {
-        APP: (1, 0), "arn:aws:s3:::logs": (1, 0), "arn:aws:s3:::empty": (0, 0),
-        "arn:aws:s3:::hidden": (0, 1), KEY: (1, 0), TOPIC: (1, 0), REPOSITORY: (1, 0),
-        SECRET: (0, 0), FUNCTION: (0, 0), f"arn:aws:sqs:{HERE}:jobs": (0, 0)}
+        APP: (1, 0),
+        "arn:aws:s3:::logs": (1, 0),
+        "arn:aws:s3:::empty": (0, 0),
+        "arn:aws:s3:::hidden": (0, 1),
+        KEY: (1, 0),
+        TOPIC: (1, 0),
+        REPOSITORY: (1, 0),
+        SECRET: (0, 0),
+        FUNCTION: (0, 0),
+        f"arn:aws:sqs:{HERE}:jobs": (0, 0),
+    }
     assert organization.kms_aliases == {f"arn:aws:kms:{HERE}:alias/a": KEY}
     assert [e.id for e in organization.endpoints] == ["vpce-1"]
 

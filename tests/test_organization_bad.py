@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import os
+from itertools import pairwise
 
 import pytest
 from snapshots import (
@@ -58,7 +59,8 @@ def principal(snapshot, arn=APP):
 def test_a_policy_that_is_not_there_is_a_gap_of_who_has_it(snapshot):
     snapshot.details(
         roles=(role(AttachedManagedPolicies=attached(CUSTOMER, READ_ONLY)), role(f"{APP}2")),
-        policies=(managed(READ_ONLY, "a:B"),))
+        policies=(managed(READ_ONLY, "a:B"),),
+    )
     app = principal(snapshot)
     assert len(app.identity.documents) == 1
     assert app.identity.gaps == (f"managed policy `{CUSTOMER}` of `{APP}`",)
@@ -73,8 +75,16 @@ def test_a_policy_without_its_default_version_is_a_gap(snapshot):
 
 
 def test_a_boundary_that_is_not_there_is_a_gap_and_not_an_absent_boundary(snapshot):
-    snapshot.details(roles=(role(PermissionsBoundary={
-        "PermissionsBoundaryType": "Policy", "PermissionsBoundaryArn": BOUNDARY}),))
+    snapshot.details(
+        roles=(
+            role(
+                PermissionsBoundary={
+                    "PermissionsBoundaryType": "Policy",
+                    "PermissionsBoundaryArn": BOUNDARY,
+                }
+            ),
+        )
+    )
     boundary = principal(snapshot).boundary
     assert boundary.documents == ()
     assert boundary.gaps == (f"permissions boundary `{BOUNDARY}` of `{APP}`",)
@@ -85,12 +95,31 @@ def test_a_group_that_is_not_there_is_a_gap(snapshot):
     assert principal(snapshot, ANA).identity.gaps == (f"group `gone` of `{ANA}`",)
 
 
+def test_a_list_that_an_entry_lacks_is_a_gap_unless_aws_leaves_it_out(snapshot):
+    ana, app = user(), role()
+    for entry in (ana, app):
+        del entry["AttachedManagedPolicies"]
+    del ana["GroupList"], app["RolePolicyList"]
+    snapshot.details(users=(ana,), roles=(app,))
+    assert principal(snapshot, ANA).identity.gaps == (
+        f"managed policies of `{ANA}` (not in its export)",
+        f"groups of `{ANA}` (not in its export)",
+    )
+    assert principal(snapshot).identity.gaps == (
+        f"managed policies of `{APP}` (not in its export)",
+    )
+
+
 def test_what_a_group_lacks_its_users_lack(snapshot):
-    group = {"Arn": f"arn:aws:iam::{A}:group/dev", "GroupName": "dev",
-             "AttachedManagedPolicies": attached(CUSTOMER)}
+    group = {
+        "Arn": f"arn:aws:iam::{A}:group/dev",
+        "GroupName": "dev",
+        "AttachedManagedPolicies": attached(CUSTOMER),
+    }
     snapshot.details(users=(user(GroupList=["dev"]),), groups=(group,))
-    assert principal(snapshot, ANA).identity.gaps == (f"managed policy `{CUSTOMER}` of "
-                                                      f"`{group['Arn']}`",)
+    assert principal(snapshot, ANA).identity.gaps == (
+        f"managed policy `{CUSTOMER}` of `{group['Arn']}`",
+    )
 
 
 def test_a_role_without_its_trust_policy_has_a_gap_there(snapshot):
@@ -103,8 +132,11 @@ def test_a_role_without_its_trust_policy_has_a_gap_there(snapshot):
 
 @pytest.mark.parametrize("cut", [{"IsTruncated": True, "Marker": "m"}, {"NextToken": "t"}])
 def test_a_truncated_export_leaves_the_account_open(snapshot, cut):
-    path = snapshot.details(users=(user(GroupList=["later"]),),
-                            roles=(role(AttachedManagedPolicies=attached(CUSTOMER)),), **cut)
+    path = snapshot.details(
+        users=(user(GroupList=["later"]),),
+        roles=(role(AttachedManagedPolicies=attached(CUSTOMER)),),
+        **cut,
+    )
     organization = load_organization(snapshot.path)
     found = organization.accounts[0]
     assert not found.is_exported
@@ -128,7 +160,9 @@ def test_a_list_that_the_export_lacks_leaves_the_account_open(snapshot, kept):
     snapshot.put(f"accounts/{A}/authorization-details.json", {kept: content[kept]})
     found = load_organization(snapshot.path).accounts[0]
     other = "users" if kept == "RoleDetailList" else "roles"
-    assert not found.is_exported and found.gaps == (f"{other} of account `{A}` (not in its export)",)
+    assert not found.is_exported and found.gaps == (
+        f"{other} of account `{A}` (not in its export)",
+    )
 
 
 def test_an_export_that_failed_leaves_the_account_open(snapshot):
@@ -210,7 +244,7 @@ def test_a_unit_below_itself_is_an_error(governed):
 
 def test_a_tree_of_too_many_levels_is_refused(governed):
     chain = [UNIT, *(f"ou-ab12-{i:08d}" for i in range(70))]
-    for parent, child in zip(chain, chain[1:], strict=False):
+    for parent, child in pairwise(chain):
         governed.units(parent, child)
     refused(governed, "64 levels", error=LimitError)
 
@@ -239,14 +273,17 @@ def test_a_tree_without_its_root_is_an_error(governed):
 
 
 def test_a_listing_of_the_tree_that_is_cut_off_is_an_error(governed):
-    path = governed.put(f"organization/accounts/{UNIT}.json",
-                        {"Accounts": [{"Id": A}], "NextToken": "t"})
+    path = governed.put(
+        f"organization/accounts/{UNIT}.json", {"Accounts": [{"Id": A}], "NextToken": "t"}
+    )
     refused(governed, path, "cut off", "--max-items")
 
 
 def test_listings_of_two_organizations_are_an_error(governed):
-    governed.put("organization/organization.json",
-                 {"Organization": {"Id": "o-other00000", "MasterAccountId": MANAGEMENT}})
+    governed.put(
+        "organization/organization.json",
+        {"Organization": {"Id": "o-other00000", "MasterAccountId": MANAGEMENT}},
+    )
     refused(governed, "roots.json", "o-other00000")
 
 
@@ -258,14 +295,16 @@ def test_a_listing_of_the_wrong_filter_is_an_error(governed):
     (governed.path / f"organization/scps/{UNIT}.json").unlink()
     wrong = governed.attach("rcps", UNIT, "p-RCPFullAWSAccess")
     wrong.rename(governed.path / f"organization/scps/{UNIT}.json")
-    refused(governed, f"scps/{UNIT}.json", "RESOURCE_CONTROL_POLICY",
-            "--filter SERVICE_CONTROL_POLICY")
+    refused(
+        governed, f"scps/{UNIT}.json", "RESOURCE_CONTROL_POLICY", "--filter SERVICE_CONTROL_POLICY"
+    )
 
 
 def test_a_description_of_another_policy_is_an_error(governed):
     governed.attach("scps", UNIT, "p-FullAWSAccess", "p-guard001")
     governed.describe("p-other", document("a:B", "Deny")).rename(
-        governed.path / "organization/policies/p-guard001.json")
+        governed.path / "organization/policies/p-guard001.json"
+    )
     refused(governed, "p-guard001.json", "p-other")
 
 
@@ -314,10 +353,17 @@ def test_a_file_that_nothing_reads_is_an_error(snapshot):
     refused(snapshot, snapshot.path / "account")
 
 
-@pytest.mark.parametrize("content", [
-    '{"UserDetailList": [', '{"UserDetailList": [}', "not json", "{'a': 1}", "[1,]",
-    '{"RoleDetailList": []} trailing',
-])
+@pytest.mark.parametrize(
+    "content",
+    [
+        '{"UserDetailList": [',
+        '{"UserDetailList": [}',
+        "not json",
+        "{'a': 1}",
+        "[1,]",
+        '{"RoleDetailList": []} trailing',
+    ],
+)
 def test_a_file_that_is_not_json_is_one_error_with_its_place(snapshot, content):
     path = snapshot.put(f"accounts/{A}/authorization-details.json", content)
     error = refused(snapshot, f"{path}:1:", error=PolicySyntaxError)
@@ -331,21 +377,25 @@ def test_a_file_that_is_not_utf8_is_an_error(snapshot, content):
 
 
 def test_a_byte_order_mark_is_no_trouble(snapshot):
-    snapshot.put(f"accounts/{A}/authorization-details.json",
-                 b"\xef\xbb\xbf" + json.dumps(details(roles=(role(),))).encode())
+    snapshot.put(
+        f"accounts/{A}/authorization-details.json",
+        b"\xef\xbb\xbf" + json.dumps(details(roles=(role(),))).encode(),
+    )
     assert principal(snapshot).arn == APP
 
 
 WRONG_TYPES = {
     "a list": ([], "object"),
-    "text": ("\"text\"", "object"),
+    "text": ('"text"', "object"),
     "users that are an object": ({"UserDetailList": {}}, "UserDetailList"),
     "a role that is text": (details(roles=("role",)), "RoleDetailList[0]"),
     "a role without name": ({"RoleDetailList": [{"Arn": APP}]}, APP),
     "groups that are objects": (details(users=(user(GroupList=[{}]),)), ANA),
     "tags that are a mapping": (details(roles=(role(Tags={"k": "v"}),)), APP),
     "a policy without version": (
-        details(policies=({"Arn": CUSTOMER, "PolicyVersionList": [{}]},)), CUSTOMER),
+        details(policies=({"Arn": CUSTOMER, "PolicyVersionList": [{}]},)),
+        CUSTOMER,
+    ),
     "nothing of an export": ({"Accounts": []}, "no users"),
     "an ARN that is none": (details(roles=(role("app"),)), "`app`"),
     "a user among the roles": (details(roles=(role(ANA),)), ANA),
@@ -361,7 +411,9 @@ def test_a_value_of_the_wrong_type_is_an_error_that_names_it(snapshot, wrong):
 
 @pytest.mark.parametrize("inner", [[], 7, True, "nonsense", "[]"])
 def test_a_document_that_is_no_object_is_an_error_at_its_place(snapshot, inner):
-    path = snapshot.details(roles=(role(RolePolicyList=[{"PolicyName": "p", "PolicyDocument": inner}]),))
+    path = snapshot.details(
+        roles=(role(RolePolicyList=[{"PolicyName": "p", "PolicyDocument": inner}]),)
+    )
     refused(snapshot, path, error=PolicySyntaxError)
 
 
@@ -372,15 +424,18 @@ def test_deep_nesting_is_refused(snapshot, where):
         content = f'{{"RoleDetailList": [], "Policies": {deep}}}'
     else:
         inner = deep[49_900:50_100] if where == "document" else json.dumps(deep)
-        content = json.dumps(details(roles=(role(RolePolicyList=[
-            {"PolicyName": "p", "PolicyDocument": "HERE"}]),))).replace('"HERE"', inner)
+        content = json.dumps(
+            details(roles=(role(RolePolicyList=[{"PolicyName": "p", "PolicyDocument": "HERE"}]),))
+        ).replace('"HERE"', inner)
     path = snapshot.put(f"accounts/{A}/authorization-details.json", content)
     refused(snapshot, path, error=LimitError)
 
 
 def test_a_document_beyond_the_limit_is_refused_by_name(snapshot):
     huge = document("s3:Get*", Resource=["arn:aws:s3:::b/" + "x" * 2_200_000])
-    path = snapshot.details(roles=(role(RolePolicyList=[{"PolicyName": "p", "PolicyDocument": huge}]),))
+    path = snapshot.details(
+        roles=(role(RolePolicyList=[{"PolicyName": "p", "PolicyDocument": huge}]),)
+    )
     refused(snapshot, f"{path}#role/service/app/p", error=LimitError)
 
 
@@ -391,8 +446,11 @@ def test_a_file_beyond_the_limit_is_refused_unread(snapshot, monkeypatch):
 
 
 def test_a_file_cut_off_anywhere_is_one_error_or_a_gap(snapshot):
-    whole = json.dumps(details(users=(user(),), roles=(role(Description="é"),),
-                               policies=(managed(CUSTOMER, "a:B"),))).encode()
+    whole = json.dumps(
+        details(
+            users=(user(),), roles=(role(Description="é"),), policies=(managed(CUSTOMER, "a:B"),)
+        )
+    ).encode()
     for end in range(1, len(whole) - 1, 7):
         snapshot.put(f"accounts/{A}/authorization-details.json", whole[:end])
         with pytest.raises(IamtablesError):
@@ -438,14 +496,17 @@ def test_an_index_that_names_no_file_is_an_error(snapshot):
 
 def test_an_endpoint_twice_is_an_error(snapshot):
     for region in ("eu-west-1", "eu-west-2"):
-        snapshot.put(f"accounts/{A}/endpoints-{region}.json",
-                     {"VpcEndpoints": [{"VpcEndpointId": "vpce-1"}]})
+        snapshot.put(
+            f"accounts/{A}/endpoints-{region}.json", {"VpcEndpoints": [{"VpcEndpointId": "vpce-1"}]}
+        )
     refused(snapshot, "vpce-1")
 
 
 def test_an_alias_of_another_account_is_an_error(snapshot):
-    path = snapshot.put(f"accounts/{A}/kms-aliases.json", {"Aliases": [
-        {"AliasArn": f"arn:aws:kms:eu-west-1:{B}:alias/a", "TargetKeyId": "1"}]})
+    path = snapshot.put(
+        f"accounts/{A}/kms-aliases.json",
+        {"Aliases": [{"AliasArn": f"arn:aws:kms:eu-west-1:{B}:alias/a", "TargetKeyId": "1"}]},
+    )
     refused(snapshot, path, "alias/a")
 
 

@@ -60,14 +60,23 @@ def resource(organization, arn):
 
 
 def test_a_user_has_its_own_policies_those_attached_and_those_of_its_groups(snapshot):
-    group = {"Arn": f"arn:aws:iam::{A}:group/dev", "GroupName": "dev", "GroupPolicyList": [
-        {"PolicyName": "g", "PolicyDocument": document("group:Inline")}],
-        "AttachedManagedPolicies": attached(READ_ONLY)}
-    ana = user(UserPolicyList=[{"PolicyName": "u", "PolicyDocument": document("user:Inline")}],
-               GroupList=["dev"], AttachedManagedPolicies=attached(CUSTOMER, READ_ONLY),
-               Tags=[{"Key": "team", "Value": "é"}])
-    snapshot.details(users=(ana,), groups=(group,), policies=(
-        managed(CUSTOMER, "reader:Get*"), managed(READ_ONLY, "any:List*", "v7")))
+    group = {
+        "Arn": f"arn:aws:iam::{A}:group/dev",
+        "GroupName": "dev",
+        "GroupPolicyList": [{"PolicyName": "g", "PolicyDocument": document("group:Inline")}],
+        "AttachedManagedPolicies": attached(READ_ONLY),
+    }
+    ana = user(
+        UserPolicyList=[{"PolicyName": "u", "PolicyDocument": document("user:Inline")}],
+        GroupList=["dev"],
+        AttachedManagedPolicies=attached(CUSTOMER, READ_ONLY),
+        Tags=[{"Key": "team", "Value": "é"}],
+    )
+    snapshot.details(
+        users=(ana,),
+        groups=(group,),
+        policies=(managed(CUSTOMER, "reader:Get*"), managed(READ_ONLY, "any:List*", "v7")),
+    )
     found = principal(load_organization(snapshot.path), ANA)
     assert actions(found.identity) == ["user:Inline", "reader:Get*", "any:List*", "group:Inline"]
     assert found.identity.gaps == () and found.boundary is None
@@ -76,10 +85,17 @@ def test_a_user_has_its_own_policies_those_attached_and_those_of_its_groups(snap
 
 def test_a_role_has_a_boundary_and_a_trust_policy(snapshot):
     snapshot.details(
-        roles=(role(PermissionsBoundary={"PermissionsBoundaryType": "Policy",
-                                         "PermissionsBoundaryArn": BOUNDARY},
-                    Tags=[{"Key": "k", "Value": "v"}]),),
-        policies=(managed(BOUNDARY, "edge:*"),))
+        roles=(
+            role(
+                PermissionsBoundary={
+                    "PermissionsBoundaryType": "Policy",
+                    "PermissionsBoundaryArn": BOUNDARY,
+                },
+                Tags=[{"Key": "k", "Value": "v"}],
+            ),
+        ),
+        policies=(managed(BOUNDARY, "edge:*"),),
+    )
     organization = load_organization(snapshot.path)
     app = principal(organization, APP)
     assert actions(app.boundary) == ["edge:*"]
@@ -99,13 +115,17 @@ def test_tags_that_are_not_shown_are_not_known(snapshot):
 
 
 def test_a_managed_policy_of_many_principals_is_one_document(snapshot):
-    roles = [role(f"arn:aws:iam::{A}:role/r{i}", AttachedManagedPolicies=attached(CUSTOMER, READ_ONLY))
-             for i in range(50)]
+    roles = [
+        role(f"arn:aws:iam::{A}:role/r{i}", AttachedManagedPolicies=attached(CUSTOMER, READ_ONLY))
+        for i in range(50)
+    ]
     policies = managed(CUSTOMER, "a:B"), managed(READ_ONLY, "c:D")
     snapshot.details(roles=tuple(roles), policies=policies)
-    snapshot.details(B, roles=(role(f"arn:aws:iam::{B}:role/x",
-                                    AttachedManagedPolicies=attached(READ_ONLY)),),
-                     policies=policies[1:])
+    snapshot.details(
+        B,
+        roles=(role(f"arn:aws:iam::{B}:role/x", AttachedManagedPolicies=attached(READ_ONLY)),),
+        policies=policies[1:],
+    )
     organization = load_organization(snapshot.path)
     of_a = [p.identity for p in organization.principals if f":{A}:" in p.arn]
     assert len({id(d) for s in of_a for d in s.documents}) == 2
@@ -116,7 +136,9 @@ def test_a_managed_policy_of_many_principals_is_one_document(snapshot):
 
 def test_equal_documents_of_other_places_keep_their_places_and_share_their_statements(snapshot):
     path = snapshot.details(roles=(role(), role(f"arn:aws:iam::{A}:role/b")))
-    first, second = (r.policy.documents[0] for r in load_organization(snapshot.path).resource_policies)
+    first, second = (
+        r.policy.documents[0] for r in load_organization(snapshot.path).resource_policies
+    )
     assert first.statements is second.statements and first is not second
     lines = [d.source.locate(d.statements[0].action.entries[0].span) for d in (first, second)]
     rows = path.read_text().splitlines()
@@ -129,9 +151,17 @@ def test_equal_documents_of_other_places_keep_their_places_and_share_their_state
 @pytest.mark.parametrize("indent", [None, 2])
 @pytest.mark.parametrize("filler", ["", "é€𝄞" * 3000])
 def test_an_object_is_located_by_line_and_column_of_the_export(snapshot, indent, filler):
-    content = details(roles=(role(Description=filler, RolePolicyList=[
-        {"PolicyName": "p", "PolicyDocument": document("first:One")},
-        {"PolicyName": "q", "PolicyDocument": document("second:Two")}]),))
+    content = details(
+        roles=(
+            role(
+                Description=filler,
+                RolePolicyList=[
+                    {"PolicyName": "p", "PolicyDocument": document("first:One")},
+                    {"PolicyName": "q", "PolicyDocument": document("second:Two")},
+                ],
+            ),
+        )
+    )
     text = json.dumps(content, indent=indent, ensure_ascii=False)
     path = snapshot.put(f"accounts/{A}/authorization-details.json", text)
     for found in principal(load_organization(snapshot.path), APP).identity.documents:
@@ -146,12 +176,20 @@ def test_an_object_is_located_by_line_and_column_of_the_export(snapshot, indent,
 
 def test_a_finding_of_a_document_names_its_own_place(snapshot):
     bad = document("s3:Get*", Effect="allow")
-    path = snapshot.details(roles=tuple(
-        role(f"arn:aws:iam::{A}:role/r{i}", RolePolicyList=[{"PolicyName": "p", "PolicyDocument": bad}])
-        for i in range(2)))
+    path = snapshot.details(
+        roles=tuple(
+            role(
+                f"arn:aws:iam::{A}:role/r{i}",
+                RolePolicyList=[{"PolicyName": "p", "PolicyDocument": bad}],
+            )
+            for i in range(2)
+        )
+    )
     rows = path.read_text().splitlines()
-    places = [p.identity.documents[0].diagnostics[0].location
-              for p in load_organization(snapshot.path).principals]
+    places = [
+        p.identity.documents[0].diagnostics[0].location
+        for p in load_organization(snapshot.path).principals
+    ]
     assert places[0].line != places[1].line
     assert all('"allow"' in rows[place.line - 1] for place in places)
     with pytest.raises(PolicySemanticError) as caught:
@@ -161,25 +199,46 @@ def test_a_finding_of_a_document_names_its_own_place(snapshot):
 
 @pytest.mark.parametrize("encode", [lambda d: quote(json.dumps(d)), json.dumps])
 def test_a_document_in_a_string_is_named_by_file_and_principal(snapshot, encode):
-    path = snapshot.details(roles=(role(
-        AssumeRolePolicyDocument=encode(trust()),
-        RolePolicyList=[{"PolicyName": "p", "PolicyDocument": encode(document("a:B"))}]),),
-        users=(user(UserPolicyList=[{"PolicyName": "u", "PolicyDocument": encode(document("a:B"))}]),))
+    path = snapshot.details(
+        roles=(
+            role(
+                AssumeRolePolicyDocument=encode(trust()),
+                RolePolicyList=[{"PolicyName": "p", "PolicyDocument": encode(document("a:B"))}],
+            ),
+        ),
+        users=(
+            user(UserPolicyList=[{"PolicyName": "u", "PolicyDocument": encode(document("a:B"))}]),
+        ),
+    )
     organization = load_organization(snapshot.path)
     names = [p.identity.documents[0].source.name for p in organization.principals]
     assert names == [f"{path}#user/ana/u", f"{path}#role/service/app/p"]
     assert resource(organization, APP).policy.documents[0].source.name == (
-        f"{path}#role/service/app/AssumeRolePolicyDocument")
+        f"{path}#role/service/app/AssumeRolePolicyDocument"
+    )
     assert actions(principal(organization, APP).identity) == ["a:B"]
 
 
 def test_pages_are_one_export(snapshot):
     snapshot.details(page="-1", users=(user(GroupList=["dev"]),), IsTruncated=True, Marker="x")
-    snapshot.details(page="-2", roles=(role(AttachedManagedPolicies=attached(CUSTOMER)),),
-                     IsTruncated=True, Marker="y")
-    snapshot.details(page="-10", groups=({"Arn": f"arn:aws:iam::{A}:group/dev", "GroupName": "dev",
-                                          "AttachedManagedPolicies": attached(CUSTOMER)},),
-                     policies=(managed(CUSTOMER, "a:B"),), IsTruncated=False)
+    snapshot.details(
+        page="-2",
+        roles=(role(AttachedManagedPolicies=attached(CUSTOMER)),),
+        IsTruncated=True,
+        Marker="y",
+    )
+    snapshot.details(
+        page="-10",
+        groups=(
+            {
+                "Arn": f"arn:aws:iam::{A}:group/dev",
+                "GroupName": "dev",
+                "AttachedManagedPolicies": attached(CUSTOMER),
+            },
+        ),
+        policies=(managed(CUSTOMER, "a:B"),),
+        IsTruncated=False,
+    )
     organization = load_organization(snapshot.path)
     assert [actions(p.identity) for p in organization.principals] == [["a:B"], ["a:B"]]
     assert account(organization, A).is_exported and not account(organization, A).gaps
@@ -188,8 +247,10 @@ def test_pages_are_one_export(snapshot):
 def test_aws_managed_policies_come_from_a_directory_when_the_export_has_them_not(snapshot):
     other = "arn:aws:iam::aws:policy/service-role/Batch"
     snapshot.details(roles=(role(AttachedManagedPolicies=attached(READ_ONLY, other)),))
-    snapshot.put("aws-managed/ReadOnlyAccess.json",
-                 {"PolicyVersion": {"Document": document("any:List*"), "VersionId": "v9"}})
+    snapshot.put(
+        "aws-managed/ReadOnlyAccess.json",
+        {"PolicyVersion": {"Document": document("any:List*"), "VersionId": "v9"}},
+    )
     snapshot.put(f"aws-managed/{quote(other, safe='')}.json", document("batch:*"))
     identity = principal(load_organization(snapshot.path), APP).identity
     assert actions(identity) == ["any:List*", "batch:*"] and identity.gaps == ()
@@ -274,21 +335,32 @@ def test_a_flat_list_of_accounts_says_who_belongs_but_not_where(snapshot):
 PRINTED = {
     "plain": lambda d: d,
     "s3api get-bucket-policy": lambda d: {"Policy": json.dumps(d)},
-    "sqs get-queue-attributes": lambda d: {"Attributes": {"QueueArn": QUEUE, "Policy": json.dumps(d)}},
+    "sqs get-queue-attributes": lambda d: {
+        "Attributes": {"QueueArn": QUEUE, "Policy": json.dumps(d)}
+    },
     "kms get-key-policy": lambda d: {"Policy": json.dumps(d, indent=2), "PolicyName": "default"},
     "secretsmanager get-resource-policy": lambda d: {
-        "ARN": "arn:x", "Name": "n", "ResourcePolicy": json.dumps(d)},
+        "ARN": "arn:x",
+        "Name": "n",
+        "ResourcePolicy": json.dumps(d),
+    },
     "lambda get-policy": lambda d: {"Policy": json.dumps(d), "RevisionId": "1"},
     "ecr get-repository-policy": lambda d: {
-        "registryId": A, "repositoryName": "r", "policyText": json.dumps(d)},
+        "registryId": A,
+        "repositoryName": "r",
+        "policyText": json.dumps(d),
+    },
     "glue get-resource-policy": lambda d: {"PolicyInJson": json.dumps(d), "PolicyHash": "h"},
     "opensearch describe-domain": lambda d: {
-        "DomainStatus": {"DomainId": "d", "AccessPolicies": json.dumps(d)}},
+        "DomainStatus": {"DomainId": "d", "AccessPolicies": json.dumps(d)}
+    },
     "apigateway get-rest-api": lambda d: {"id": "abc", "policy": json.dumps(json.dumps(d))[1:-1]},
     "codeartifact get-domain-permissions-policy": lambda d: {
-        "policy": {"resourceArn": "arn:x", "document": json.dumps(d)}},
+        "policy": {"resourceArn": "arn:x", "document": json.dumps(d)}
+    },
     "logs describe-resource-policies": lambda d: {
-        "resourcePolicies": [{"policyName": "p", "policyDocument": json.dumps(d)}]},
+        "resourcePolicies": [{"policyName": "p", "policyDocument": json.dumps(d)}]
+    },
 }
 
 
@@ -339,8 +411,10 @@ def test_the_directory_tells_who_owns_a_bucket(snapshot):
 
 def test_an_index_maps_arns_to_files_with_owner_and_tags(snapshot):
     snapshot.details()
-    snapshot.put("resources/index.json", {
-        BUCKET: {"file": "b1.json", "account": B, "tags": {"team": "x"}}, QUEUE: "deep/q.json"})
+    snapshot.put(
+        "resources/index.json",
+        {BUCKET: {"file": "b1.json", "account": B, "tags": {"team": "x"}}, QUEUE: "deep/q.json"},
+    )
     snapshot.put("resources/b1.json", document("s3:Get*", Principal="*"))
     snapshot.put("resources/deep/q.json", document("sqs:Send*", Principal="*"))
     organization = load_organization(snapshot.path)
@@ -351,10 +425,22 @@ def test_an_index_maps_arns_to_files_with_owner_and_tags(snapshot):
 
 def test_several_policies_of_an_account_are_one_set(snapshot):
     arn = f"arn:aws:logs:eu-west-1:{A}:*"
-    snapshot.policy(arn, {"resourcePolicies": [
-        {"policyName": "one", "policyDocument": json.dumps(document("logs:Put*", Principal="*"))},
-        {"policyName": "two", "policyDocument": json.dumps(document("logs:Create*", Principal="*"))},
-        {"policyName": "three"}]})
+    snapshot.policy(
+        arn,
+        {
+            "resourcePolicies": [
+                {
+                    "policyName": "one",
+                    "policyDocument": json.dumps(document("logs:Put*", Principal="*")),
+                },
+                {
+                    "policyName": "two",
+                    "policyDocument": json.dumps(document("logs:Create*", Principal="*")),
+                },
+                {"policyName": "three"},
+            ]
+        },
+    )
     found = resource(load_organization(snapshot.path), arn).policy
     assert actions(found) == ["logs:Put*", "logs:Create*"]
     assert len(found.gaps) == 1 and "`three`" in found.gaps[0]
@@ -364,25 +450,45 @@ def test_several_policies_of_an_account_are_one_set(snapshot):
 
 
 def test_endpoints_have_a_policy_an_owner_and_a_kind(snapshot):
-    snapshot.put(f"accounts/{A}/endpoints-eu-west-1.json", {"VpcEndpoints": [
-        {"VpcEndpointId": "vpce-1", "VpcEndpointType": "Interface", "VpcId": "vpc-1", "OwnerId": B,
-         "PolicyDocument": json.dumps(document("s3:*", Principal="*"))},
-        {"VpcEndpointId": "vpce-2", "VpcEndpointType": "Gateway", "VpcId": "vpc-1"},
-        {"VpcEndpointId": "vpce-3", "PolicyDocument": ""}]})
+    snapshot.put(
+        f"accounts/{A}/endpoints-eu-west-1.json",
+        {
+            "VpcEndpoints": [
+                {
+                    "VpcEndpointId": "vpce-1",
+                    "VpcEndpointType": "Interface",
+                    "VpcId": "vpc-1",
+                    "OwnerId": B,
+                    "PolicyDocument": json.dumps(document("s3:*", Principal="*")),
+                },
+                {"VpcEndpointId": "vpce-2", "VpcEndpointType": "Gateway", "VpcId": "vpc-1"},
+                {"VpcEndpointId": "vpce-3", "PolicyDocument": ""},
+            ]
+        },
+    )
     organization = load_organization(snapshot.path)
-    assert [(e.id, e.account, e.vpc, e.is_gateway, actions(e.policy))
-            for e in organization.endpoints] == [
-        ("vpce-1", B, "vpc-1", False, ["s3:*"]), ("vpce-2", A, "vpc-1", True, ["*"]),
-        ("vpce-3", A, "", True, ["*"])]
+    assert [
+        (e.id, e.account, e.vpc, e.is_gateway, actions(e.policy)) for e in organization.endpoints
+    ] == [
+        ("vpce-1", B, "vpc-1", False, ["s3:*"]),
+        ("vpce-2", A, "vpc-1", True, ["*"]),
+        ("vpce-3", A, "", True, ["*"]),
+    ]
     assert "vpce" not in organization.missing_layers
     assert organization.endpoints[0].policy.documents[0].policy_type == "vpce"
 
 
 def test_an_alias_is_known_by_its_key(snapshot):
     place = f"arn:aws:kms:eu-west-1:{A}:"
-    snapshot.put(f"accounts/{A}/kms-aliases-eu-west-1.json", {"Aliases": [
-        {"AliasName": "alias/a", "AliasArn": f"{place}alias/a", "TargetKeyId": "1234"},
-        {"AliasName": "alias/aws/s3", "AliasArn": f"{place}alias/aws/s3"}]})
+    snapshot.put(
+        f"accounts/{A}/kms-aliases-eu-west-1.json",
+        {
+            "Aliases": [
+                {"AliasName": "alias/a", "AliasArn": f"{place}alias/a", "TargetKeyId": "1234"},
+                {"AliasName": "alias/aws/s3", "AliasArn": f"{place}alias/aws/s3"},
+            ]
+        },
+    )
     assert load_organization(snapshot.path).kms_aliases == {f"{place}alias/a": f"{place}key/1234"}
 
 

@@ -1,7 +1,8 @@
 """SCPs and RCPs: which documents hang on each root, unit and account.
 
-    scps/TARGET.json        aws organizations list-policies-for-target --filter SERVICE_CONTROL_POLICY
-    rcps/TARGET.json        ... --filter RESOURCE_CONTROL_POLICY
+    scps/TARGET.json        aws organizations list-policies-for-target
+                                --filter SERVICE_CONTROL_POLICY
+    rcps/TARGET.json        the same, --filter RESOURCE_CONTROL_POLICY
     policies/POLICY.json    aws organizations describe-policy
 
 FullAWSAccess and RCPFullAWSAccess are known without a description. A target without its file and a
@@ -69,26 +70,33 @@ class Controls:
         self._descriptions = os.path.join(snapshot, DIRECTORY, "policies")
         self._documents: dict[str, PolicyDocument | None] = {}
         directory = os.path.join(snapshot, DIRECTORY, self._kind.directory)
-        self._files = {os.path.basename(path).removesuffix(".json"): path
-                       for path in json_files(directory)}
+        self._files = {
+            os.path.basename(path).removesuffix(".json"): path for path in json_files(directory)
+        }
         self._levels: dict[str, PolicySet] = {}
         self.is_held = bool(self._files)
 
     @property
     def is_disabled(self) -> bool:
         """The organization does not use this kind, so nothing hangs anywhere."""
-        return not self.is_held and self._tree.enabled is not None and (
-            self._kind.aws_type not in self._tree.enabled)
+        return (
+            not self.is_held
+            and self._tree.enabled is not None
+            and (self._kind.aws_type not in self._tree.enabled)
+        )
 
     def check_targets(self, accounts: frozenset[str]) -> None:
-        """Raises OrganizationError for a listing whose target nobody knows: it would be left out."""
+        """Raises OrganizationError for a listing whose target nobody knows: nothing reads it."""
         for target, path in self._files.items():
             if target not in self._tree.units and target not in accounts:
                 raise OrganizationError(
-                    f"`{path}` lists the {self._kind.word}s of `{target}`, which is no root, unit or "
-                    "account of this snapshot", path=path, name=target,
+                    f"`{path}` lists the {self._kind.word}s of `{target}`, which is no root, unit "
+                    "or account of this snapshot",
+                    path=path,
+                    name=target,
                     help="a listing is named after its target; add the target's own listing, or "
-                         "remove the file")
+                    "remove the file",
+                )
 
     def levels(self, account: str) -> tuple[PolicySet, ...] | None:
         """One set per level from the root to the account; None when the layer is not held."""
@@ -98,7 +106,9 @@ class Controls:
             return None
         targets = self._tree.targets.get(account)
         if targets is None:
-            gap = f"{self._kind.word}s above account `{account}` (its place in the tree is not known)"
+            gap = (
+                f"{self._kind.word}s above account `{account}` (its place in the tree is not known)"
+            )
             return (self._store.policy_set((), [gap]), self._level(account))
         return tuple(map(self._level, targets))
 
@@ -114,7 +124,8 @@ class Controls:
         file = read_file(path)
         if file.is_blank:
             return self._store.policy_set(
-                (), [f"{self._kind.word}s of `{target}` (`{path}` is empty)"])
+                (), [f"{self._kind.word}s of `{target}` (`{path}` is empty)"]
+            )
         command = f"aws organizations list-policies-for-target --filter {self._kind.aws_type}"
         listed = file.decode(_Policies, command)
         documents, gaps = [], []
@@ -123,8 +134,10 @@ class Controls:
             document = self._document(policy.id)
             if document is None:
                 named = f" ({policy.name})" if policy.name else ""
-                gaps.append(f"{self._kind.word} `{policy.id}`{named} of `{target}`: there is no "
-                            f"`{os.path.join(self._descriptions, policy.id)}.json`")
+                gaps.append(
+                    f"{self._kind.word} `{policy.id}`{named} of `{target}`: there is no "
+                    f"`{os.path.join(self._descriptions, policy.id)}.json`"
+                )
             else:
                 documents.append(document)
         if listed.next_token is not None:
@@ -134,8 +147,11 @@ class Controls:
     def _check_type(self, policy: _Attached, path: str) -> None:
         if policy.type and policy.type != self._kind.aws_type:
             raise OrganizationError(
-                f"`{path}` holds `{policy.id}`, a {policy.type}", path=path, name=policy.id,
-                help=f"list with `--filter {self._kind.aws_type}`")
+                f"`{path}` holds `{policy.id}`, a {policy.type}",
+                path=path,
+                name=policy.id,
+                help=f"list with `--filter {self._kind.aws_type}`",
+            )
 
     def _document(self, policy: str) -> PolicyDocument | None:
         if policy not in self._documents:
@@ -154,6 +170,9 @@ class Controls:
             self._check_type(described.policy_summary, path)
             if described.policy_summary.id != policy:
                 raise OrganizationError(
-                    f"`{path}` describes `{described.policy_summary.id}`", path=path, name=policy,
-                    help="a description is named after its policy")
+                    f"`{path}` describes `{described.policy_summary.id}`",
+                    path=path,
+                    name=policy,
+                    help="a description is named after its policy",
+                )
         return self._store.in_file(file, described.content, self._type, name="Policy.Content")

@@ -52,8 +52,8 @@ class _User(msgspec.Struct, rename="pascal"):
     user_name: str
     user_id: str = ""
     user_policy_list: list[_Inline] = []
-    group_list: list[str] = []
-    attached_managed_policies: list[_Attached] = []
+    group_list: list[str] | None = None
+    attached_managed_policies: list[_Attached] | None = None
     permissions_boundary: _Boundary | None = None
     tags: list[_Tag] | None = None
 
@@ -62,7 +62,7 @@ class _Group(msgspec.Struct, rename="pascal"):
     arn: str
     group_name: str
     group_policy_list: list[_Inline] = []
-    attached_managed_policies: list[_Attached] = []
+    attached_managed_policies: list[_Attached] | None = None
 
 
 class _Role(msgspec.Struct, rename="pascal"):
@@ -71,7 +71,7 @@ class _Role(msgspec.Struct, rename="pascal"):
     role_id: str = ""
     assume_role_policy_document: msgspec.Raw = _NOTHING
     role_policy_list: list[_Inline] = []
-    attached_managed_policies: list[_Attached] = []
+    attached_managed_policies: list[_Attached] | None = None
     permissions_boundary: _Boundary | None = None
     tags: list[_Tag] | None = None
 
@@ -140,16 +140,24 @@ class _Reader:
                 details.gaps.append(f"export of account `{self._account}` (`{file.path}` is empty)")
                 continue
             page = file.decode(_Page, COMMAND)
-            if (page.user_detail_list is UNSET and page.group_detail_list is UNSET
-                    and page.role_detail_list is UNSET and page.policies is UNSET):
+            if (
+                page.user_detail_list is UNSET
+                and page.group_detail_list is UNSET
+                and page.role_detail_list is UNSET
+                and page.policies is UNSET
+            ):
                 raise OrganizationError(
                     f"`{file.path}` holds no users, roles, groups or policies",
-                    path=file.path, name=self._account, help=f"write the output of `{COMMAND}` there")
+                    path=file.path,
+                    name=self._account,
+                    help=f"write the output of `{COMMAND}` there",
+                )
             pages.append((file, page))
         if pages and pages[-1][1].is_cut_off:
             self._cut_off = pages[-1][0].path
             details.gaps.append(
-                f"rest of the export of account `{self._account}` (`{self._cut_off}` is truncated)")
+                f"rest of the export of account `{self._account}` (`{self._cut_off}` is truncated)"
+            )
         for kind, name in (("user_detail_list", "users"), ("role_detail_list", "roles")):
             if pages and all(getattr(page, kind) is UNSET for _, page in pages):
                 details.gaps.append(f"{name} of account `{self._account}` (not in its export)")
@@ -174,8 +182,11 @@ class _Reader:
             ):
                 raise OrganizationError(
                     f"`{file.path}` and `{earlier[0].path}` hold different default versions of "
-                    f"`{policy.arn}`", path=file.path, name=policy.arn,
-                    help="the files are of different days; export the account again")
+                    f"`{policy.arn}`",
+                    path=file.path,
+                    name=policy.arn,
+                    help="the files are of different days; export the account again",
+                )
 
     def _add_group(self, file: SnapshotFile, group: _Group) -> None:
         self._claim(file, group.arn, "group/", group.group_name)
@@ -190,7 +201,9 @@ class _Reader:
         documents = [self._inline(file, user.arn, inline) for inline in user.user_policy_list]
         gaps: list[str] = []
         self._attach(user.attached_managed_policies, user.arn, "identity", documents, gaps)
-        for name in user.group_list:
+        if user.group_list is None:
+            gaps.append(f"groups of `{user.arn}` (not in its export)")
+        for name in user.group_list or ():
             group = self._groups.get(name)
             if group is None:
                 gaps.append(f"group `{name}` of `{user.arn}`{self._why()}")
@@ -198,8 +211,12 @@ class _Reader:
                 documents += group[0]
                 gaps += group[1]
         return Principal(
-            user.arn, user.user_id, self._store.policy_set(documents, gaps),
-            self._boundary(user.permissions_boundary, user.arn), _tags(user.tags))
+            user.arn,
+            user.user_id,
+            self._store.policy_set(documents, gaps),
+            self._boundary(user.permissions_boundary, user.arn),
+            _tags(user.tags),
+        )
 
     def _role(self, file: SnapshotFile, role: _Role) -> Principal:
         self._claim(file, role.arn, "role/", role.role_name)
@@ -207,8 +224,12 @@ class _Reader:
         gaps: list[str] = []
         self._attach(role.attached_managed_policies, role.arn, "identity", documents, gaps)
         return Principal(
-            role.arn, role.role_id, self._store.policy_set(documents, gaps),
-            self._boundary(role.permissions_boundary, role.arn), _tags(role.tags))
+            role.arn,
+            role.role_id,
+            self._store.policy_set(documents, gaps),
+            self._boundary(role.permissions_boundary, role.arn),
+            _tags(role.tags),
+        )
 
     def _trust(self, file: SnapshotFile, role: _Role) -> ResourcePolicy:
         raw = role.assume_role_policy_document
@@ -228,13 +249,22 @@ class _Reader:
             return None
         documents: list[PolicyDocument] = []
         gaps: list[str] = []
-        self._attach([_Attached(boundary.permissions_boundary_arn)], arn, "boundary", documents,
-                     gaps)
+        self._attach(
+            [_Attached(boundary.permissions_boundary_arn)], arn, "boundary", documents, gaps
+        )
         return self._store.policy_set(documents, gaps)
 
-    def _attach(self, attached: Iterable[_Attached], holder: str, policy_type: PolicyType,
-                documents: list[PolicyDocument], gaps: list[str]) -> None:
-        for policy in attached:
+    def _attach(
+        self,
+        attached: Iterable[_Attached] | None,
+        holder: str,
+        policy_type: PolicyType,
+        documents: list[PolicyDocument],
+        gaps: list[str],
+    ) -> None:
+        if attached is None:  # AWS prints an empty list; inline policies it leaves out
+            gaps.append(f"managed policies of `{holder}` (not in its export)")
+        for policy in attached or ():
             document = self._managed_document(policy.policy_arn, policy_type)
             if document is not None:
                 documents.append(document)
@@ -254,34 +284,54 @@ class _Reader:
             return self._managed(arn, policy_type)
         file, policy = found
         for version in policy.policy_version_list:
-            is_default = (version.version_id == policy.default_version_id
-                          if policy.default_version_id else version.is_default_version)
+            is_default = (
+                version.version_id == policy.default_version_id
+                if policy.default_version_id
+                else version.is_default_version
+            )
             if is_default and not _is_nothing(version.document):
                 document = self._store.in_file(
-                    file, version.document, policy_type,
-                    name=f"{_short(arn)}/{version.version_id}", date=version.create_date)
+                    file,
+                    version.document,
+                    policy_type,
+                    name=f"{_short(arn)}/{version.version_id}",
+                    date=version.create_date,
+                )
                 return self._store.shared(arn, document)
         return self._managed(arn, policy_type)
 
     def _claim(self, file: SnapshotFile, arn: str, kind: str, name: str) -> None:
         """Checks that `arn` is one of this account and that no other file has it."""
         fields = arn.split(":", 5)
-        if (len(fields) < 6 or fields[0] != "arn" or fields[2] != "iam"
-                or not fields[5].startswith(kind) or fields[5].rpartition("/")[2] != name):
+        if (
+            len(fields) < 6
+            or fields[0] != "arn"
+            or fields[2] != "iam"
+            or not fields[5].startswith(kind)
+            or fields[5].rpartition("/")[2] != name
+        ):
             raise OrganizationError(
                 f"`{file.path}` lists `{arn}`, which is no ARN of a {kind[:-1]} `{name}`",
-                path=file.path, name=arn, help=f"write the output of `{COMMAND}` there")
+                path=file.path,
+                name=arn,
+                help=f"write the output of `{COMMAND}` there",
+            )
         if fields[4] != self._account:
             raise OrganizationError(
                 f"`{file.path}` is in the directory of account `{self._account}` and lists `{arn}`",
-                path=file.path, name=arn,
-                help=f"move it to the directory of account `{fields[4]}`")
+                path=file.path,
+                name=arn,
+                help=f"move it to the directory of account `{fields[4]}`",
+            )
         earlier = self._seen.get(arn)
         if earlier is not None:
             where = "twice" if earlier == file.path else f"again; `{earlier}` has it, too"
             raise OrganizationError(
-                f"`{file.path}` lists `{arn}` {where}", path=file.path, name=arn,
-                help="remove files of an earlier export")
+                f"`{file.path}` lists `{arn}` {where}",
+                path=file.path,
+                name=arn,
+                help="remove files of an earlier export",
+            )
         self._seen[arn] = file.path
 
     def _why(self) -> str:

@@ -1,9 +1,9 @@
 """Policy documents of a snapshot: each text parsed once, each place with its own file and line.
 
-An export repeats itself: every account brings the AWS-managed policies again, and thousands of roles
-share a handful of trust policies. A text without findings is parsed once; the documents of its other
-places share its statements and differ in their source. What has findings is parsed again where it
-stands, because a finding names its place.
+An export repeats itself: every account brings the AWS-managed policies again, and thousands of
+roles share a handful of trust policies. A text without findings is parsed once; the documents of
+its other places share its statements and differ in their source. What has findings is parsed again
+where it stands, because a finding names its place.
 """
 
 from __future__ import annotations
@@ -25,12 +25,14 @@ from .files import SnapshotFile
 _FULL_ACCESS = {
     "scp": '{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"*","Resource":"*"}]}',
     "rcp": '{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":"*","Action":"*",'
-           '"Resource":"*"}]}',
+    '"Resource":"*"}]}',
     "vpce": '{"Version":"2008-10-17","Statement":[{"Effect":"Allow","Principal":"*","Action":"*",'
-            '"Resource":"*"}]}',
+    '"Resource":"*"}]}',
 }
 _FULL_ACCESS_NAMES = {
-    "scp": "<FullAWSAccess>", "rcp": "<RCPFullAWSAccess>", "vpce": "<default endpoint policy>",
+    "scp": "<FullAWSAccess>",
+    "rcp": "<RCPFullAWSAccess>",
+    "vpce": "<default endpoint policy>",
 }
 
 
@@ -44,8 +46,13 @@ class DocumentStore:
         self._sets: dict[tuple[tuple[int, ...], tuple[str, ...]], PolicySet] = {}
 
     def in_file(
-        self, file: SnapshotFile, raw: msgspec.Raw, policy_type: PolicyType, *,
-        name: str, date: str = "",
+        self,
+        file: SnapshotFile,
+        raw: msgspec.Raw,
+        policy_type: PolicyType,
+        *,
+        name: str,
+        date: str = "",
     ) -> PolicyDocument:
         """The document that stands in `file` as `raw`: an object, or a string that holds it.
 
@@ -55,14 +62,19 @@ class DocumentStore:
         place = f"{file.path}#{name}"
         if piece.text[:1] != b'"':
             return self._parse(
-                Source(file.path, decode(piece.text, place), date,
-                       line=piece.line, column=piece.column), policy_type)
+                Source(
+                    file.path, decode(piece.text, place), date, line=piece.line, column=piece.column
+                ),
+                policy_type,
+            )
         try:
             text = msgspec.json.decode(piece.text, type=str)
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise OrganizationError(
                 f"`{file.path}:{piece.line}:{piece.column}` is no JSON string: {error}",
-                path=file.path, name=name, help="write the file again",
+                path=file.path,
+                name=name,
+                help="write the file again",
             ) from None
         known = self._parsed.get((policy_type, text))
         if known is not None:
@@ -72,8 +84,9 @@ class DocumentStore:
             self._parsed[policy_type, text] = document
         return document
 
-    def in_text(self, text: str | bytes, policy_type: PolicyType, *, name: str,
-                date: str = "") -> PolicyDocument:
+    def in_text(
+        self, text: str | bytes, policy_type: PolicyType, *, name: str, date: str = ""
+    ) -> PolicyDocument:
         """The document in a text of its own, wrapped or URL-encoded as it may be."""
         return load_text(text, name=name, mode=self._mode, policy_type=policy_type, date=date)
 
@@ -82,13 +95,13 @@ class DocumentStore:
 
         Documents are compiled by identity, and every account exports the AWS-managed policies.
         """
-        return self._shared.setdefault(
-            (arn, document.policy_type, document.source.text), document)
+        return self._shared.setdefault((arn, document.policy_type, document.source.text), document)
 
     def full_access(self, policy_type: PolicyType) -> PolicyDocument:
         """FullAWSAccess, RCPFullAWSAccess or the policy an endpoint has by default (EVAL-19)."""
         return self._parse(
-            Source(_FULL_ACCESS_NAMES[policy_type], _FULL_ACCESS[policy_type]), policy_type)
+            Source(_FULL_ACCESS_NAMES[policy_type], _FULL_ACCESS[policy_type]), policy_type
+        )
 
     def policy_set(
         self, documents: Iterable[PolicyDocument], gaps: Iterable[str] = ()

@@ -51,9 +51,12 @@ def read_endpoints(
             else:
                 document = store.in_file(file, raw, "vpce", name=endpoint.vpc_endpoint_id)
             yield Endpoint(
-                endpoint.vpc_endpoint_id, store.policy_set([document]),
-                endpoint.owner_id or account, endpoint.vpc_id,
-                endpoint.vpc_endpoint_type == "Gateway")
+                endpoint.vpc_endpoint_id,
+                store.policy_set([document]),
+                endpoint.owner_id or account,
+                endpoint.vpc_id,
+                endpoint.vpc_endpoint_type == "Gateway",
+            )
 
 
 def read_aliases(files: Iterable[SnapshotFile], account: str) -> Iterator[tuple[str, str]]:
@@ -66,8 +69,11 @@ def read_aliases(files: Iterable[SnapshotFile], account: str) -> Iterator[tuple[
             if len(fields) < 6 or fields[4] != account or not fields[5].startswith("alias/"):
                 raise OrganizationError(
                     f"`{file.path}` lists `{alias.alias_arn}`, which is no alias of account "
-                    f"`{account}`", path=file.path, name=alias.alias_arn,
-                    help=f"write the output of `{ALIASES_COMMAND}` there")
+                    f"`{account}`",
+                    path=file.path,
+                    name=alias.alias_arn,
+                    help=f"write the output of `{ALIASES_COMMAND}` there",
+                )
             if alias.target_key_id:
                 place = alias.alias_arn[: -len(fields[5])]
                 yield alias.alias_arn, f"{place}key/{alias.target_key_id}"

@@ -65,7 +65,8 @@ class SnapshotFile:
         Raises PolicySyntaxError for what is not JSON, OrganizationError for JSON of another shape.
         """
         try:
-            return self._decode(kind, command)
+            decoded: T = self._decode(kind, command)
+            return decoded
         except msgspec.ValidationError as error:
             whole = self._decode(object, command)  # what is not JSON at all is told as that
             raise self._of_another_shape(str(error), whole, command) from None
@@ -78,7 +79,8 @@ class SnapshotFile:
         except RecursionError:
             raise LimitError(
                 f"`{self.path}` nests too deeply",
-                limit="recursion limit", allowed=sys.getrecursionlimit(),
+                limit="recursion limit",
+                allowed=sys.getrecursionlimit(),
                 help=f"it should hold what `{command}` prints; check for repeated brackets",
             ) from None
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
@@ -104,8 +106,7 @@ class SnapshotFile:
                 self._before = np.zeros(0, np.int64)
             else:
                 starts = (np.frombuffer(self.data, np.uint8) & 0xC0) != 0x80
-                counts = np.add.reduceat(
-                    starts, np.arange(0, len(starts), _BLOCK), dtype=np.int64)
+                counts = np.add.reduceat(starts, np.arange(0, len(starts), _BLOCK), dtype=np.int64)
                 self._before = np.concatenate(([0], np.cumsum(counts)))
         if not self._before.size:
             return offset
@@ -116,7 +117,8 @@ class SnapshotFile:
     def _no_json(self, reason: str, command: str) -> PolicySyntaxError | OrganizationError:
         if self.is_blank:
             return OrganizationError(
-                f"`{self.path}` is empty", path=self.path,
+                f"`{self.path}` is empty",
+                path=self.path,
                 help=f"run `{command}` again and look at what it says",
             )
         text = self.data.decode("utf-8", errors="replace")
@@ -128,7 +130,8 @@ class SnapshotFile:
             else:
                 return PolicySyntaxError([describe_json_error(Source(self.path, text))])
         return OrganizationError(
-            f"`{self.path}` is not JSON: {reason[:1].lower()}{reason[1:]}", path=self.path,
+            f"`{self.path}` is not JSON: {reason[:1].lower()}{reason[1:]}",
+            path=self.path,
             help=f"it should hold what `{command}` prints; the file may be cut off",
         )
 
@@ -141,7 +144,9 @@ class SnapshotFile:
         of = f" of `{name}`" if name else ""
         return OrganizationError(
             f"`{self.path}` is not what `{command}` prints: {what}{where}{of}",
-            path=self.path, name=name, help=f"write the output of `{command}` to this file",
+            path=self.path,
+            name=name,
+            help=f"write the output of `{command}` to this file",
         )
 
 
@@ -168,8 +173,10 @@ def read_file(path: str) -> SnapshotFile:
             size = os.fstat(stream.fileno()).st_size
             if size > MAX_FILE_BYTES:
                 raise LimitError(
-                    f"`{path}` is longer than {MAX_FILE_BYTES} bytes", limit="MAX_FILE_BYTES",
-                    allowed=MAX_FILE_BYTES, given=size,
+                    f"`{path}` is longer than {MAX_FILE_BYTES} bytes",
+                    limit="MAX_FILE_BYTES",
+                    allowed=MAX_FILE_BYTES,
+                    given=size,
                     help="split the export into pages with `--max-items`",
                 )
             return SnapshotFile(path, stream.read(MAX_FILE_BYTES + 1))
@@ -179,8 +186,9 @@ def read_file(path: str) -> SnapshotFile:
 
 def unreadable(path: str, error: OSError) -> OrganizationError:
     reason = (error.strerror or str(error)).lower()
-    return OrganizationError(f"cannot read `{path}`: {reason}", path=path,
-                             help="check the path and its permissions")
+    return OrganizationError(
+        f"cannot read `{path}`: {reason}", path=path, help="check the path and its permissions"
+    )
 
 
 def listing(directory: str) -> tuple[str, ...]:
@@ -195,15 +203,20 @@ def listing(directory: str) -> tuple[str, ...]:
     if len(names) > MAX_DIRECTORY_FILES:
         raise LimitError(
             f"`{directory}` holds more than {MAX_DIRECTORY_FILES} files",
-            limit="MAX_DIRECTORY_FILES", allowed=MAX_DIRECTORY_FILES, given=len(names),
+            limit="MAX_DIRECTORY_FILES",
+            allowed=MAX_DIRECTORY_FILES,
+            given=len(names),
         )
     return tuple(sorted(names, key=natural_key))
 
 
 def natural_key(name: str) -> tuple[list[tuple[int, int, str]], str]:
     """Sorts runs of digits by their value."""
-    parts = [(0, int(part), "") if part.isdecimal() and part.isascii() else (1, 0, part)
-             for part in _NUMBER.split(name) if part]
+    parts = [
+        (0, int(part), "") if part.isdecimal() and part.isascii() else (1, 0, part)
+        for part in _NUMBER.split(name)
+        if part
+    ]
     return parts, name
 
 

@@ -1,7 +1,7 @@
 """A snapshot directory -> `Organization` (docs/organization.md has the layout).
 
-What the snapshot should hold and does not becomes a gap where it is missed; a layer that it does not
-hold at all is named in `missing_layers`; what contradicts itself, or would be left out because
+What the snapshot should hold and does not becomes a gap where it is missed; a layer that it does
+not hold at all is named in `missing_layers`; what contradicts itself, or would be left out because
 nothing reads it, is an error.
 """
 
@@ -25,7 +25,7 @@ from .controls import Controls
 from .details import read_details
 from .documents import DocumentStore
 from .endpoints import read_aliases, read_endpoints
-from .files import SnapshotFile, listing, read_file
+from .files import listing, read_file
 from .managed import ManagedPolicies
 from .resources import ResourceDirectory, read_resources
 from .tree import DIRECTORY, Tree, read_tree
@@ -37,13 +37,24 @@ RESOURCES = "resources"
 AWS_MANAGED = "aws-managed"
 DETAILS, ENDPOINTS, ALIASES = "authorization-details", "endpoints", "kms-aliases"
 _TOP = frozenset({DIRECTORY, ACCOUNTS, RESOURCES, AWS_MANAGED})
-_TREE = frozenset({
-    "organization.json", "roots.json", "accounts.json", "units", "accounts", "scps", "rcps", "policies",
-})
+_TREE = frozenset(
+    {
+        "organization.json",
+        "roots.json",
+        "accounts.json",
+        "units",
+        "accounts",
+        "scps",
+        "rcps",
+        "policies",
+    }
+)
 
 
 def load_organization(
-    path: str | os.PathLike[str], *, missing_layers: MissingLayers = "leave-out",
+    path: str | os.PathLike[str],
+    *,
+    missing_layers: MissingLayers = "leave-out",
     mode: Mode = "lenient",
 ) -> Organization:
     """The snapshot in the directory `path`.
@@ -56,11 +67,15 @@ def load_organization(
     PolicySyntaxError for a document that is not JSON, PolicySemanticError (strict), LimitError.
     """
     if missing_layers not in ("leave-out", "unknown"):
-        raise RequestError(f"missing layers cannot be `{missing_layers}`", field="missing_layers",
-                           help="choose one of: leave-out, unknown")
+        raise RequestError(
+            f"missing layers cannot be `{missing_layers}`",
+            field="missing_layers",
+            help="choose one of: leave-out, unknown",
+        )
     if mode not in MODES:
-        raise RequestError(f"there is no mode `{mode}`", field="mode",
-                           help=f"choose one of: {', '.join(MODES)}")
+        raise RequestError(
+            f"there is no mode `{mode}`", field="mode", help=f"choose one of: {', '.join(MODES)}"
+        )
     return _Loader(os.fspath(path), mode).load(missing_layers == "unknown")
 
 
@@ -86,17 +101,21 @@ class _Loader:
     def load(self, is_missing_unknown: bool) -> Organization:
         if not os.path.isdir(self._path):
             raise OrganizationError(
-                f"`{self._path}` is no directory", path=self._path,
-                help="`iamtables init DIR` makes one, with the commands that fill it")
+                f"`{self._path}` is no directory",
+                path=self._path,
+                help="`iamtables init DIR` makes one, with the commands that fill it",
+            )
         _refuse_strangers(self._path, _TOP)
         _refuse_strangers(os.path.join(self._path, DIRECTORY), _TREE)
         tree = read_tree(self._path)
         contents = self._read_accounts()
         if not contents.gaps and (tree is None or not tree.accounts):
             raise OrganizationError(
-                f"`{self._path}` holds no accounts", path=self._path,
-                help=f"there should be directories like `{ACCOUNTS}/111122223333`; the scripts that "
-                     "`iamtables init DIR` writes fill them")
+                f"`{self._path}` holds no accounts",
+                path=self._path,
+                help=f"there should be directories like `{ACCOUNTS}/111122223333`; the scripts "
+                "that `iamtables init DIR` writes fill them",
+            )
         top = read_resources(os.path.join(self._path, RESOURCES), "", self._store)
         self._add_resources(contents, top)
         accounts = self._accounts(tree, contents)
@@ -118,8 +137,11 @@ class _Loader:
             place = os.path.join(directory, account)
             if not os.path.isdir(place) or len(account) != 12 or not account.isdecimal():
                 raise OrganizationError(
-                    f"`{place}` is no directory of an account", path=place, name=account,
-                    help="a directory is named after its account, twelve digits")
+                    f"`{place}` is no directory of an account",
+                    path=place,
+                    name=account,
+                    help="a directory is named after its account, twelve digits",
+                )
             self._read_account(account, place, contents)
         return contents
 
@@ -129,9 +151,12 @@ class _Loader:
             kind = next((k for k in files if name.startswith(k) and name.endswith(".json")), None)
             if kind is not None:
                 files[kind].append(os.path.join(place, name))
-        _refuse_strangers(place, {RESOURCES, *(os.path.basename(p) for f in files.values() for p in f)})
-        details = read_details(account, map(read_file, files[DETAILS]), self._store,
-                               self._managed.document)
+        _refuse_strangers(
+            place, {RESOURCES, *(os.path.basename(p) for f in files.values() for p in f)}
+        )
+        details = read_details(
+            account, map(read_file, files[DETAILS]), self._store, self._managed.document
+        )
         contents.principals += details.principals
         contents.policies += details.trust_policies
         contents.gaps[account] = tuple(details.gaps)
@@ -164,17 +189,19 @@ class _Loader:
         accounts = []
         for account in sorted(ids):
             gaps = contents.gaps.get(account, (f"export of account `{account}`",))
-            accounts.append(Account(
-                account,
-                is_management=account == known.management,
-                is_exported=not gaps,
-                scps=scps.levels(account),
-                rcps=rcps.levels(account),
-                org_id=known.org_id if account in known.accounts else "",
-                org_path=known.path(account),
-                gaps=gaps,
-                resource_services=contents.services.get(account, frozenset()),
-            ))
+            accounts.append(
+                Account(
+                    account,
+                    is_management=account == known.management,
+                    is_exported=not gaps,
+                    scps=scps.levels(account),
+                    rcps=rcps.levels(account),
+                    org_id=known.org_id if account in known.accounts else "",
+                    org_path=known.path(account),
+                    gaps=gaps,
+                    resource_services=contents.services.get(account, frozenset()),
+                )
+            )
         return tuple(accounts)
 
     def _missing(self, contents: _Contents) -> tuple[str, ...]:
@@ -189,8 +216,11 @@ def _refuse_strangers(directory: str, known: frozenset[str] | set[str]) -> None:
         path = os.path.join(directory, name)
         if name not in known and (name.endswith(".json") or os.path.isdir(path)):
             raise OrganizationError(
-                f"`{path}` has no place in a snapshot", path=path, name=name,
-                help=f"rename or remove it; here may be: {', '.join(sorted(known))}")
+                f"`{path}` has no place in a snapshot",
+                path=path,
+                name=name,
+                help=f"rename or remove it; here may be: {', '.join(sorted(known))}",
+            )
 
 
 def _refuse_twice(contents: _Contents) -> None:
@@ -199,16 +229,20 @@ def _refuse_twice(contents: _Contents) -> None:
     for policy in contents.policies:
         if policy.arn in owners:
             raise OrganizationError(
-                f"`{policy.arn}` has two policies in the snapshot", name=policy.arn,
+                f"`{policy.arn}` has two policies in the snapshot",
+                name=policy.arn,
                 path=policy.policy.documents[0].source.name if policy.policy.documents else "",
                 help="a role's trust policy is in its account's export; a resource belongs to the "
-                     "directory of one account")
+                "directory of one account",
+            )
         owners[policy.arn] = policy.account
     places: set[str] = set()
     for endpoint in contents.endpoints:
         if endpoint.id in places:
             raise OrganizationError(
-                f"endpoint `{endpoint.id}` is listed twice", name=endpoint.id,
+                f"endpoint `{endpoint.id}` is listed twice",
+                name=endpoint.id,
                 path=endpoint.policy.documents[0].source.name,
-                help="keep one listing of each region")
+                help="keep one listing of each region",
+            )
         places.add(endpoint.id)

@@ -23,8 +23,12 @@ class ManagedPolicies:
             name = unquote(os.path.basename(path).removesuffix(".json"))
             earlier = self._files.setdefault(name, path)
             if earlier != path:
-                raise OrganizationError(f"`{path}` and `{earlier}` are both `{name}`", path=path,
-                                        name=name, help="keep one of them")
+                raise OrganizationError(
+                    f"`{path}` and `{earlier}` are both `{name}`",
+                    path=path,
+                    name=name,
+                    help="keep one of them",
+                )
 
     def document(self, arn: str, policy_type: PolicyType) -> PolicyDocument | None:
         """The document of an AWS-managed policy; None for any other, or when there is no file."""
@@ -37,6 +41,7 @@ class ManagedPolicies:
         key = path, policy_type
         if key not in self._read:
             file = read_file(path)
-            self._read[key] = None if file.is_blank else self._store.in_text(
-                file.data, policy_type, name=path)
+            self._read[key] = (
+                None if file.is_blank else self._store.in_text(file.data, policy_type, name=path)
+            )
         return self._read[key]

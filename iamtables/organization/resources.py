@@ -3,9 +3,9 @@
     resources/s3/arn%3Aaws%3As3%3A%3A%3Alogs.json       percent-encoded ARN
     resources/index.json                                ARN -> file, where names are no help
 
-A file below `resources/SERVICE/` also says that the policies of this service were taken: one of its
-resources without a file has none. A file that says that there is no policy (`{}`, an empty `Policy`)
-is knowledge; an empty file is what a failed command leaves behind, and becomes a gap.
+A directory `resources/SERVICE/` also says that the policies of this service were taken: one of its
+resources without a file has none. A file that says that there is no policy (`{}`, an empty
+`Policy`) is knowledge; an empty file is what a failed command leaves behind, and becomes a gap.
 """
 
 from __future__ import annotations
@@ -67,10 +67,14 @@ def read_resources(directory: str, account: str, store: DocumentStore) -> Resour
         if earlier is not resource:
             raise OrganizationError(
                 f"`{resource.path}` and `{earlier.path}` are both the policy of `{resource.arn}`",
-                path=resource.path, name=resource.arn, help="keep one of them")
+                path=resource.path,
+                name=resource.arn,
+                help="keep one of them",
+            )
     return ResourceDirectory(
         tuple(ResourcePolicy(r.arn, _read(r, store), r.account, r.tags) for r in found.values()),
-        frozenset(services))
+        frozenset(services),
+    )
 
 
 def _resources(directory: str, services: list[str], account: str) -> Iterator[_Resource]:
@@ -89,8 +93,10 @@ def _resources(directory: str, services: list[str], account: str) -> Iterator[_R
             if service and arn.split(":", 3)[2] != service:
                 raise OrganizationError(
                     f"`{path}` is in the directory of `{service}` and named for `{arn}`",
-                    path=path, name=arn,
-                    help="a directory is named like the third field of its ARNs")
+                    path=path,
+                    name=arn,
+                    help="a directory is named like the third field of its ARNs",
+                )
             yield resource
 
 
@@ -99,16 +105,24 @@ def _indexed(index: str, directory: str, account: str) -> Iterator[_Resource]:
     for arn, value in entries.items():
         entry = _Entry(value) if isinstance(value, str) else value
         path = os.path.normpath(os.path.join(directory, entry.file))
-        if os.path.isabs(entry.file) or entry.file.startswith("~") or not path.startswith(
-            os.path.normpath(directory) + os.sep
+        if (
+            os.path.isabs(entry.file)
+            or entry.file.startswith("~")
+            or not path.startswith(os.path.normpath(directory) + os.sep)
         ):
             raise OrganizationError(
-                f"`{index}` names `{entry.file}`, which is outside `{directory}`", path=index,
-                name=arn, help="an index names files of its own directory")
+                f"`{index}` names `{entry.file}`, which is outside `{directory}`",
+                path=index,
+                name=arn,
+                help="an index names files of its own directory",
+            )
         if not os.path.isfile(path):
             raise OrganizationError(
                 f"`{index}` names `{entry.file}` for `{arn}`, and there is no such file",
-                path=index, name=arn, help="names are relative to the directory of the index")
+                path=index,
+                name=arn,
+                help="names are relative to the directory of the index",
+            )
         yield _checked(arn, path, entry.account or account)._replace(tags=entry.tags)
 
 
@@ -116,12 +130,18 @@ def _checked(arn: str, path: str, account: str) -> _Resource:
     fields = arn.split(":", 5)
     if len(fields) < 6 or fields[0] != "arn" or not fields[2] or not fields[5]:
         raise OrganizationError(
-            f"`{path}` is the policy of `{arn}`, which is no ARN", path=path, name=arn,
-            help="name the file after the resource's ARN, `:` as `%3A` and `/` as `%2F`")
+            f"`{path}` is the policy of `{arn}`, which is no ARN",
+            path=path,
+            name=arn,
+            help="name the file after the resource's ARN, `:` as `%3A` and `/` as `%2F`",
+        )
     if account and fields[4].isdigit() and fields[4] != account:
         raise OrganizationError(
             f"`{path}` is the policy of `{arn}`, which is not of account `{account}`",
-            path=path, name=arn, help=f"move it to the directory of account `{fields[4]}`")
+            path=path,
+            name=arn,
+            help=f"move it to the directory of account `{fields[4]}`",
+        )
     return _Resource(arn, path, account or (fields[4] if fields[4].isdigit() else ""))
 
 
@@ -149,8 +169,7 @@ def _read_list(resource: _Resource, policies: list[Any], store: DocumentStore) -
         if text is None:
             gaps.append(f"policy `{name}` of `{resource.arn}` (not in `{resource.path}`)")
         else:
-            documents.append(
-                store.in_text(text, "resource", name=f"{resource.path}#{name}"))
+            documents.append(store.in_text(text, "resource", name=f"{resource.path}#{name}"))
     return store.policy_set(documents, gaps)
 
 
@@ -176,5 +195,6 @@ def _says_none(value: object) -> bool:
         return True
     if wrapper in ("Attributes", "DomainStatus"):
         return isinstance(inner, dict) and (
-            not any(key in inner for key in WRAPPERS) or _says_none(inner))
+            not any(key in inner for key in WRAPPERS) or _says_none(inner)
+        )
     return _says_none(inner)

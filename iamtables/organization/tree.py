@@ -116,13 +116,13 @@ def read_tree(snapshot: str) -> Tree | None:
     parents = _Parents(roots)
     for parent, path in _listings(directory, "units"):
         units = read_file(path).decode(
-            _Units, f"{_ORGANIZATIONS} list-organizational-units-for-parent")
+            _Units, f"{_ORGANIZATIONS} list-organizational-units-for-parent"
+        )
         _refuse_cut_off(path, units.next_token)
         for unit in units.organizational_units:
             parents.add(unit.id, parent, path)
     for parent, path in _listings(directory, "accounts"):
-        listed = read_file(path).decode(
-            _Accounts, f"{_ORGANIZATIONS} list-accounts-for-parent")
+        listed = read_file(path).decode(_Accounts, f"{_ORGANIZATIONS} list-accounts-for-parent")
         _refuse_cut_off(path, listed.next_token)
         for account in listed.accounts:
             parents.add(_account_id(account.id, path), parent, path)
@@ -133,8 +133,12 @@ def read_tree(snapshot: str) -> Tree | None:
         _refuse_cut_off(flat, everyone.next_token)
         ids = [_account_id(account.id, flat) for account in everyone.accounts]
         for twice in {i for i in ids if ids.count(i) > 1} if len(set(ids)) < len(ids) else ():
-            raise OrganizationError(f"`{flat}` lists account `{twice}` twice", path=flat,
-                                    name=twice, help="keep one of them")
+            raise OrganizationError(
+                f"`{flat}` lists account `{twice}` twice",
+                path=flat,
+                name=twice,
+                help="keep one of them",
+            )
         tree.accounts.update(ids)
     for child in parents.files:
         if child in tree.accounts:
@@ -162,11 +166,18 @@ class _Parents:
             where = "twice" if earlier == path else f"as well as `{earlier}`"
             what = "account" if child.isdigit() else "unit"
             raise OrganizationError(
-                f"`{path}` lists {what} `{child}` {where}", path=path, name=child,
-                help="it has one parent; the listings may be of different days")
+                f"`{path}` lists {what} `{child}` {where}",
+                path=path,
+                name=child,
+                help="it has one parent; the listings may be of different days",
+            )
         if child in self._roots:
-            raise OrganizationError(f"`{path}` lists the root `{child}` below `{parent}`",
-                                    path=path, name=child, help="write the listing again")
+            raise OrganizationError(
+                f"`{path}` lists the root `{child}` below `{parent}`",
+                path=path,
+                name=child,
+                help="write the listing again",
+            )
         self._parents[child] = parent
         self.files[child] = path
 
@@ -182,21 +193,29 @@ class _Parents:
             if parent in chain[:-1]:
                 loop = " -> ".join(chain[chain.index(parent) :][:8][::-1])
                 raise OrganizationError(
-                    f"`{path}` makes the tree a loop: {loop}", path=path, name=parent,
-                    help="a unit cannot be below itself; write the listings of `units/` again")
+                    f"`{path}` makes the tree a loop: {loop}",
+                    path=path,
+                    name=parent,
+                    help="a unit cannot be below itself; write the listings of `units/` again",
+                )
             if len(chain) > MAX_LEVELS:
                 raise LimitError(
                     f"`{path}` lists `{child}` more than {MAX_LEVELS} levels below a root",
-                    limit="MAX_LEVELS", allowed=MAX_LEVELS,
-                    help="units nest five deep; write the listings of `units/` again")
+                    limit="MAX_LEVELS",
+                    allowed=MAX_LEVELS,
+                    help="units nest five deep; write the listings of `units/` again",
+                )
         return tuple(reversed(chain))
 
     @staticmethod
     def unknown_parent(parent: str, path: str) -> OrganizationError:
         return OrganizationError(
             f"`{path}` lists what is below `{parent}`, which is neither a root nor a unit that a "
-            "file of `units/` lists", path=path, name=parent,
-            help="add the listing of its parent, or remove the file")
+            "file of `units/` lists",
+            path=path,
+            name=parent,
+            help="add the listing of its parent, or remove the file",
+        )
 
 
 def _listings(directory: str, kind: str) -> Iterator[tuple[str, str]]:
@@ -207,8 +226,11 @@ def _listings(directory: str, kind: str) -> Iterator[tuple[str, str]]:
 
 def _describe(tree: Tree, path: str) -> None:
     if os.path.isfile(path):
-        described = read_file(path).decode(
-            _Description, f"{_ORGANIZATIONS} describe-organization").organization
+        described = (
+            read_file(path)
+            .decode(_Description, f"{_ORGANIZATIONS} describe-organization")
+            .organization
+        )
         tree.org_id = described.id
         tree.management = described.management_account_id or described.master_account_id
 
@@ -221,7 +243,8 @@ def _read_roots(tree: Tree, path: str) -> tuple[str, ...]:
     shown = [root.policy_types for root in listed.roots if root.policy_types is not None]
     if shown and len(shown) == len(listed.roots):
         tree.enabled = frozenset(
-            kind.type for kinds in shown for kind in kinds if kind.status == "ENABLED")
+            kind.type for kinds in shown for kind in kinds if kind.status == "ENABLED"
+        )
     for root in listed.roots:  # arn:aws:organizations::MANAGEMENT:root/o-.../r-...
         fields = root.arn.split(":", 5)
         names = fields[-1].split("/")
@@ -230,7 +253,10 @@ def _read_roots(tree: Tree, path: str) -> tuple[str, ...]:
                 if known and known != told:
                     raise OrganizationError(
                         f"`{path}` is of `{told}`, `{_DESCRIPTION}` beside it of `{known}`",
-                        path=path, name=root.id, help="take both of the same organization")
+                        path=path,
+                        name=root.id,
+                        help="take both of the same organization",
+                    )
             tree.management, tree.org_id = fields[4], names[1]
     return tuple(root.id for root in listed.roots)
 
@@ -238,12 +264,18 @@ def _read_roots(tree: Tree, path: str) -> tuple[str, ...]:
 def _account_id(text: str, path: str) -> str:
     if len(text) == 12 and text.isascii() and text.isdigit():
         return text
-    raise OrganizationError(f"`{path}` lists `{text}`, which is no account id", path=path,
-                            name=text, help="an account id has twelve digits")
+    raise OrganizationError(
+        f"`{path}` lists `{text}`, which is no account id",
+        path=path,
+        name=text,
+        help="an account id has twelve digits",
+    )
 
 
 def _refuse_cut_off(path: str, next_token: str | None) -> None:
     if next_token is not None:
         raise OrganizationError(
-            f"`{path}` is cut off: it names a `NextToken`", path=path,
-            help="run the command again without `--max-items` and `--no-paginate`")
+            f"`{path}` is cut off: it names a `NextToken`",
+            path=path,
+            help="run the command again without `--max-items` and `--no-paginate`",
+        )
