@@ -366,9 +366,7 @@ class OrganizationEstate:
             return (_OPEN_RESOURCE,)
         held = self._services[owner]
         if self._is_left_out("resource") or held is None or service in held:
-            return ()
-        if not self._counts_unknown:
-            return ()
+            return ()  # it has none
         gaps.append(f"the policy of `{resource}`")
         return (_OPEN_RESOURCE,)
 

@@ -24,8 +24,8 @@ from snapshots import (
     user,
 )
 
-from iamtables import load_organization
-from iamtables.organization.facts import facts_of, may_tag_session
+from iamtables import Organization, compile, load_organization
+from iamtables.compiler.session_tags import may_tag_session
 from iamtables.requester import requester
 from iamtables.runtime import UNKNOWN
 from iamtables.runtime.derived import AccountFacts, EndpointFacts, Facts, PrincipalFacts, derive
@@ -51,6 +51,11 @@ FACTS = Facts(
     resource_tags={QUEUE: {"env": "prod"}},
     resource_owners={BUCKET: B},
 )
+
+
+def facts_of(organization: Organization) -> Facts:
+    """What a table of the organization derives keys from."""
+    return compile(organization).planner.estate.facts
 
 
 def derived(principal=ANA, **request):
