@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from ..grammar import parse_policy
 from ..grammar.tree import PolicyDocument, PolicyType
@@ -22,6 +22,7 @@ from ..runtime.codes import (
     ACCOUNT_MANAGEMENT,
     Role,
 )
+from ..source import Source
 from .organization import Organization, PolicySet
 from .session_tags import may_tag_session
 
@@ -177,7 +178,10 @@ def _read_as(document: PolicyDocument, policy_type: PolicyType) -> PolicyDocumen
     before, after = source.text[: document.span.start], source.text[document.span.end :]
     inner = source.text[document.span.start : document.span.end]
     text = _NOT_A_BREAK.sub(" ", before) + inner + _NOT_A_BREAK.sub(" ", after)
-    return parse_policy(text, name=source.name, policy_type=policy_type, date=source.date)
+    return replace(
+        parse_policy(text, name=source.name, policy_type=policy_type, date=source.date),
+        source=Source(source.name, text, source.date, line=source.line, column=source.column),
+    )
 
 
 _NOT_A_BREAK = re.compile(r"[^\r\n]")

@@ -225,6 +225,8 @@ def _put_sources(arrays: Arrays, documents: Sequence[ir.Document]) -> None:
     texts = [document.source.text for document in documents]
     _put_texts(arrays, "source_name", [document.source.name for document in documents])
     _put_texts(arrays, "source_text", texts)
+    arrays["source_line"] = _words(document.source.line for document in documents)
+    arrays["source_column"] = _words(document.source.column for document in documents)
     _put_texts(arrays, "source_date", [document.source.date for document in documents])
     _put_texts(arrays, "source_version", [document.version for document in documents])
     _put_texts(arrays, "source_sha256",

@@ -112,8 +112,17 @@ class TableModel:
 
     @cached_property
     def source_texts(self) -> tuple[Source, ...]:
-        names = self.texts("source_name")
-        return tuple(map(Source, names, self.texts("source_text")))
+        arrays = self.arrays
+        return tuple(
+            Source(name, text, line=line, column=column)
+            for name, text, line, column in zip(
+                self.texts("source_name"),
+                self.texts("source_text"),
+                arrays["source_line"].tolist(),
+                arrays["source_column"].tolist(),
+                strict=True,
+            )
+        )
 
     @cached_property
     def sids(self) -> list[str]:

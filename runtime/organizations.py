@@ -318,20 +318,20 @@ class OrganizationEstate:
                 _lowered(keys_of_resource(self.facts, None, account or "")),
             )  # fmt: skip
         arn, named = resource_facts(resource)
-        governed = next(
-            (self._governed[a] for a in governing_arns(resource, self._aliases)
-             if a in self._governed), None,
-        )  # fmt: skip
-        owner = account or named
-        if not owner and governed is not None and self._governed_accounts[governed]:
-            owner = self._governed_accounts[governed]
-        if not owner:
-            owner = account  # empty: not known; None: the requester's
+        governed = [
+            self._governed[a]
+            for a in governing_arns(resource, self._aliases)
+            if a in self._governed
+        ]
+        owners = (account, named, *(self._governed_accounts[g] for g in governed))
+        owner = next(filter(None, owners), account)  # empty: not known; None: the requester's
         is_role = arn is not None and arn.is_role
         is_key = arn is not None and arn.is_key
-        if governed is not None:
-            class_id = int(self._model["governed_class"][governed])
-            speaks = (self._row(class_id, LEVEL_SIGNALS, Signal.DENY_RESOURCE, gaps),)
+        if governed:
+            classes = self._model["governed_class"][governed].tolist()
+            speaks = tuple(
+                self._row(c, LEVEL_SIGNALS, Signal.DENY_RESOURCE, gaps) for c in classes
+            )
         else:
             speaks = self._unlisted_policy(resource, owner, is_role or is_key, gaps)
         return ResourceSide(

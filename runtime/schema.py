@@ -89,6 +89,8 @@ RULES: dict[str, Rule] = {
     **{f"resource/{name}": rule for name, rule in _GLOB_RULES.items()},
     **{name: Rule("uint8") for name in TEXTS},
     **{f"{name}_start": Rule("uint32", offsets_into=name) for name in TEXTS},
+    "source_line": Rule("uint32"),
+    "source_column": Rule("uint32", like="source_line"),
     "key_kind": Rule("uint8", below=len(KeyKind)),
     "variable_key": Rule("uint32", below="key_kind", or_none=True),
     "variable_has_default": Rule("uint8", like="variable_key", below=2),
@@ -286,6 +288,8 @@ def _check_links(arrays: Arrays, path: str) -> None:
     counts["alias_id"] = counts["alias_key"] = len(arrays["alias_id_start"]) - 1
     sources = len(arrays["source_name_start"]) - 1
     counts |= {name: sources for name in TEXTS if name.startswith("source_")}
+    if len(arrays["source_line"]) != sources:
+        raise _fail(path, "source_line", "has the wrong length")
     for name, count in counts.items():
         if len(arrays[f"{name}_start"]) != count + 1:
             raise _fail(path, f"{name}_start", "has the wrong length")
