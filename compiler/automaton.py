@@ -3,11 +3,11 @@
 A pattern becomes one of four kinds (runtime/globs.pyx runs them):
 
 - exact: only its head;  prefix: its head and a `*`;
-- pieces: every wildcard may match every character. The rest is cut at the stars; `*?` is turned into
+- pieces: every wildcard may match every character. The rest is cut at the stars; `*?` becomes
   `?*` first (GLOB-4), so that a piece in the middle starts with a literal byte;
-- automaton: some wildcard must not match `:` (RES-4). The tokens become the states of an NFA that is
-  simulated bit-parallel, so its size is linear in the pattern. A DFA could be exponential: `*a` and k
-  times `?` needs 2^(k+1) states.
+- automaton: some wildcard must not match `:` (RES-4). The tokens become the states of an NFA that
+  is simulated bit-parallel, so its size is linear in the pattern. A DFA could be exponential: `*a`
+  and k times `?` needs 2^(k+1) states.
 """
 
 from __future__ import annotations

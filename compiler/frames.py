@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from ..grammar import parse_policy
 from ..grammar.tree import PolicyDocument, PolicyType
@@ -22,7 +22,9 @@ from ..runtime.codes import (
     ACCOUNT_MANAGEMENT,
     Role,
 )
+from ..source import Source
 from .organization import Organization, PolicySet
+from .session_tags import may_tag_session
 
 FrameKind = str
 """`identity`: identity policies of everyone, nothing else; `layers`: sets of policies that meet every
@@ -37,6 +39,9 @@ class AccountRow:
     rcps: tuple[int, ...]
     org_id: str
     org_path: str
+    gaps: tuple[str, ...]
+    services: str
+    """Services whose resource policies are held, or `*`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +53,8 @@ class PrincipalRow:
     """-1: none is set."""
     tags: str
     """JSON object, or empty when not known."""
+    has_session_tags: bool
+    """Its sessions may carry tags of their own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +81,8 @@ class Frame:
     principals: list[PrincipalRow] = field(default_factory=list)
     resource_policies: list[CarrierRow] = field(default_factory=list)
     endpoints: list[CarrierRow] = field(default_factory=list)
+    aliases: tuple[tuple[str, str], ...] = ()
+    """(ARN of a KMS alias, ARN of its key)"""
     interface_endpoints: set[int] = field(default_factory=set)
     missing_layers: tuple[str, ...] = ()
     missing_unknown: bool = False
@@ -93,7 +102,8 @@ class Frame:
         if self.kind == "identity":
             return ()
         keys = ("aws:AssumedRoot",)
-        return (*keys, "aws:SourceVpce") if self.endpoints else keys
+        counts_unknown = self.missing_unknown and "vpce" in self.missing_layers
+        return (*keys, "aws:SourceVpce") if self.endpoints or counts_unknown else keys
 
 
 class _Builder:
@@ -168,7 +178,10 @@ def _read_as(document: PolicyDocument, policy_type: PolicyType) -> PolicyDocumen
     before, after = source.text[: document.span.start], source.text[document.span.end :]
     inner = source.text[document.span.start : document.span.end]
     text = _NOT_A_BREAK.sub(" ", before) + inner + _NOT_A_BREAK.sub(" ", after)
-    return parse_policy(text, name=source.name, policy_type=policy_type, date=source.date)
+    return replace(
+        parse_policy(text, name=source.name, policy_type=policy_type, date=source.date),
+        source=Source(source.name, text, source.date, line=source.line, column=source.column),
+    )
 
 
 _NOT_A_BREAK = re.compile(r"[^\r\n]")
@@ -180,6 +193,7 @@ def organization_frame(organization: Organization) -> Frame:
     frame = builder.frame
     frame.missing_layers = organization.missing_layers
     frame.missing_unknown = organization.missing_unknown
+    frame.aliases = tuple(sorted(organization.kms_aliases.items()))
     for account in organization.accounts:
         flags = ACCOUNT_MANAGEMENT if account.is_management else 0
         flags |= ACCOUNT_EXPORTED if account.is_exported else 0
@@ -193,8 +207,12 @@ def organization_frame(organization: Organization) -> Frame:
                 tuple(map(builder.set_class, account.rcps or ())),
                 account.org_id,
                 account.org_path,
+                account.gaps,
+                "*" if account.resource_services is None
+                else " ".join(sorted(account.resource_services)),
             )
         )
+    trusts = {policy.arn: policy.policy for policy in organization.resource_policies}
     for principal in organization.principals:
         boundary = -1 if principal.boundary is None else builder.set_class(principal.boundary)
         frame.principals.append(
@@ -204,6 +222,7 @@ def organization_frame(organization: Organization) -> Frame:
                 builder.set_class(principal.identity),
                 boundary,
                 _tags(principal.tags),
+                principal.arn not in trusts or may_tag_session(trusts[principal.arn]),
             )
         )
     for carrier in organization.resource_policies:

@@ -1,8 +1,8 @@
 """The intermediate representation: statements over interned patterns, sets, keys and predicates.
 
 Everything is frozen and hash-consed: equal patterns, equal sets and equal predicates exist once per
-program and are named by their index. Spans live on the statements, so nothing that is shared forgets
-where it was written. `compiler.render.emit_ir` prints the stable text form that tests compare.
+program and are named by their index. Spans live on the statements, so nothing shared forgets where
+it was written. `compiler.render.emit_ir` prints the stable text form that tests compare.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from ..source import Source, Span
 class Glyph:
     """One element of a compiled pattern: a code point, a wildcard, or a variable.
 
-    Compared by identity: lowering makes each glyph of a program once, and patterns are hashed often.
+    Compared by identity: lowering makes each glyph once a program, and patterns are hashed often.
     """
 
     token: Token
@@ -73,8 +73,8 @@ class PatternSet:
 class Key:
     """A condition key as a policy spells it.
 
-    Keys compare without case (COND-4), but where a context holds several that differ only in case the
-    exactly spelled one counts (COND-5), so two spellings stay two keys here.
+    Keys compare without case (COND-4), but where a context holds several that differ only in case
+    the exactly spelled one counts (COND-5), so two spellings stay two keys here.
     """
 
     name: str

@@ -181,17 +181,18 @@ class _Lowering:
         self, number: int, document: PolicyDocument, node: StatementNode
     ) -> ir.Statement:
         faulty = document.is_faulty or bool(node.faults)
-        action_set, action_entries = -1, ()
+        action_set = resource_set = -1
+        action_entries: tuple[ir.Entry, ...] = ()
+        resource_entries: tuple[ir.Entry, ...] = ()
+        predicate_entries: tuple[ir.Entry, ...] = ()
         if node.action is not None and "action" not in node.faults:
             action_set, action_entries = self._actions(node.action)
-        resource_set, resource_entries = -1, ()
         if "resource" not in node.faults and not document.is_faulty:
             if node.resource is not None:
                 resource_set, resource_entries = self._resources(node.resource, document)
             else:  # the resource the policy is attached to (GRAM-40, RES-11)
                 everything = self._resource_pattern("*", document)
                 resource_set = self.resource_sets.id(ir.PatternSet(False, (everything,)))
-        predicate_entries: tuple[ir.Entry, ...] = ()
         if not document.is_faulty:
             predicate_entries = tuple(
                 ir.Entry(self._predicate(entry, document), entry.span)

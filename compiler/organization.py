@@ -1,15 +1,15 @@
 """Who has which policies: an organization as the compiler takes it, built in code or loaded.
 
-Absent and unknown are told apart here too. A layer that is not set (`None`, an empty tuple) does not
-apply. A `PolicySet` with gaps lacks a document that should be there: its statements count, and beside
-them the layer may allow or deny anything, so answers that hang on it are undetermined and name the
-gap. `iamtables.organization` loads one from a directory.
+Absent and unknown are told apart here too. A layer that is not set (`None`, an empty tuple) does
+not apply. A `PolicySet` with gaps lacks a document that should be there: its statements count, and
+beside them the layer may allow or deny anything, so answers that hang on it are undetermined and
+name the gap. `iamtables.organization` loads one from a directory.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from ..grammar.tree import PolicyDocument
 
@@ -52,6 +52,10 @@ class Account:
     scps, rcps  : one PolicySet per level, from the organization root to the account; None: the
                   snapshot does not hold the layer (EVAL-17, EVAL-18)
     org_id      : `o-...`, org_path `o-.../r-.../ou-.../`; empty when not known
+    gaps        : why principals that are not listed may exist all the same, one noun phrase each;
+                  never empty when `is_exported` is False and the snapshot was loaded
+    resource_services : services whose resource policies the snapshot holds (`s3`, `kms`): one of
+                  their resources without a policy has none; None: of every service
     """
 
     id: str
@@ -61,6 +65,8 @@ class Account:
     rcps: tuple[PolicySet, ...] | None = None
     org_id: str = ""
     org_path: str = ""
+    gaps: tuple[str, ...] = ()
+    resource_services: frozenset[str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +105,7 @@ class Organization:
 
     missing_layers  : policy types of LAYERS that the snapshot does not hold at all
     missing_unknown : they count as unknown; otherwise they are left out, and answers name them
+    kms_aliases     : ARN of an alias -> ARN of its key (for `runtime.governing`)
     """
 
     accounts: tuple[Account, ...] = ()
@@ -107,3 +114,4 @@ class Organization:
     endpoints: tuple[Endpoint, ...] = ()
     missing_layers: tuple[str, ...] = ("session",)
     missing_unknown: bool = False
+    kms_aliases: Mapping[str, str] = field(default_factory=dict)

@@ -1,10 +1,10 @@
 """Passes IR to IR. Each is exact: it changes no answer, for known and for unknown requests.
 
 - `drop_subsumed_patterns`: in a set, a pattern that another of the set contains says nothing new.
-- `fold_constant_predicates`: a predicate that is true or false for every value of its key goes away,
-  or makes its statement dead.
-- `mark_dead_statements`: a statement that can match no request is flagged; it stays for explanations
-  and for the author, to whom it is a finding.
+- `fold_constant_predicates`: a predicate that is true or false for every value of its key goes
+  away, or makes its statement dead.
+- `mark_dead_statements`: a statement that can match no request is flagged; it stays for
+  explanations and for the author, to whom it is a finding.
 """
 
 from __future__ import annotations

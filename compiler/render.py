@@ -125,7 +125,7 @@ def _statement_line(i: int, statement: ir.Statement, program: ir.Program) -> str
 
 
 def render_glyphs(glyphs: ir.Glyphs, keys: Sequence[ir.Key]) -> str:
-    """A pattern with the reach of its wildcards: `*` and `?` match anything, `[*]` and `[?]` no colon."""
+    """A pattern with the reach of its wildcards: `*`, `?` match anything, `[*]`, `[?]` no colon."""
     return "".join(_glyph_text(glyph, keys) for glyph in glyphs)
 
 
@@ -170,7 +170,8 @@ def _table_lines(table: Table) -> Iterator[str]:
     for prefix, text in (("action/", "action_text"), ("resource/", "resource_text")):
         yield f"trie {prefix[:-1]}"
         yield from _trie_lines(table.model, prefix, table.model.texts(text))
-    for name in sorted(t for t in table.model.texts("action_text") if "*" not in t and "?" not in t):
+    texts = table.model.texts("action_text")
+    for name in sorted(t for t in texts if "*" not in t and "?" not in t):
         yield from _cell_lines(name, table.planner.cell(name.encode(), 0))
 
 

@@ -194,6 +194,8 @@ def _put_frame(arrays: Arrays, frame: Frame, statements: Sequence[ir.Statement])
     _put_texts(arrays, "account_id", [a.id for a in accounts])
     _put_texts(arrays, "account_org_id", [a.org_id for a in accounts])
     _put_texts(arrays, "account_org_path", [a.org_path for a in accounts])
+    _put_texts(arrays, "account_gap", ["\n".join(a.gaps) for a in accounts])
+    _put_texts(arrays, "account_services", [a.services for a in accounts])
     _put_rows(arrays, "account_scp_start", "account_scp", [a.scps for a in accounts])
     _put_rows(arrays, "account_rcp_start", "account_rcp", [a.rcps for a in accounts])
     principals = frame.principals
@@ -201,9 +203,12 @@ def _put_frame(arrays: Arrays, frame: Frame, statements: Sequence[ir.Statement])
     arrays["principal_boundary"] = _words(
         NO_ID if p.boundary < 0 else p.boundary for p in principals
     )
+    arrays["principal_has_session_tags"] = _bytes(p.has_session_tags for p in principals)
     _put_texts(arrays, "principal_arn", [p.arn for p in principals])
     _put_texts(arrays, "principal_unique_id", [p.unique_id for p in principals])
     _put_texts(arrays, "principal_tags", [p.tags for p in principals])
+    _put_texts(arrays, "alias_id", [alias for alias, _ in frame.aliases])
+    _put_texts(arrays, "alias_key", [key for _, key in frame.aliases])
     _put_carriers(arrays, "governed", frame.resource_policies)
     _put_texts(arrays, "governed_tags", [c.tags for c in frame.resource_policies])
     _put_carriers(arrays, "endpoint", frame.endpoints)
@@ -220,6 +225,8 @@ def _put_sources(arrays: Arrays, documents: Sequence[ir.Document]) -> None:
     texts = [document.source.text for document in documents]
     _put_texts(arrays, "source_name", [document.source.name for document in documents])
     _put_texts(arrays, "source_text", texts)
+    arrays["source_line"] = _words(document.source.line for document in documents)
+    arrays["source_column"] = _words(document.source.column for document in documents)
     _put_texts(arrays, "source_date", [document.source.date for document in documents])
     _put_texts(arrays, "source_version", [document.version for document in documents])
     _put_texts(arrays, "source_sha256",

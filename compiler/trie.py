@@ -1,8 +1,9 @@
 """Prefix tries over literal heads, laid out as the flat arrays that `runtime.globs` walks.
 
 The trie is path-compressed: an edge carries all bytes up to the next branch or to the end of some
-pattern's head. Nodes are numbered breadth first, so the children of a node are consecutive and every
-child has a higher number than its parent (which is how a loaded table is known to be free of loops).
+pattern's head. Nodes are numbered breadth first, so the children of a node are consecutive and
+every child has a higher number than its parent (which is how a loaded table is known to be free of
+loops).
 """
 
 from __future__ import annotations
@@ -113,8 +114,12 @@ def _piece_arrays(programs: Sequence[Program]) -> Arrays:
 
 
 def _automaton_arrays(programs: Sequence[Program]) -> Arrays:
-    ids, word_count, mask_start, symbols, symbol_start = [], [], [0], [], [0]
+    ids: list[int] = []
+    word_count: list[int] = []
     masks: list[int] = []
+    mask_start = [0]
+    symbols: list[int] = []
+    symbol_start = [0]
     for program in programs:
         automaton = program.automaton
         if program.kind != END_AUTOMATON or automaton is None:

@@ -1,6 +1,6 @@
 """Deciding: tables times columns of requests. Imports numpy only; knows no policy text.
 
-`open_table` maps a compiled file; `Table.check` answers one request, `Table.decide` columns of them.
+`open_table` maps a compiled file; `Table.check` answers one request, `Table.decide` columns.
 """
 
 from .codes import DecisionCode, Effect, Layer, RowError, State

@@ -1,8 +1,8 @@
 """Arrow data as columns: strings, dictionaries and lists are read where they lie.
 
 The buffers may come from any producer, so nothing is believed: lengths are checked here, before a
-kernel gets a pointer; offsets are checked row by row where a text is read, there and here. Layouts
-that are converted first are validated by pyarrow. This is the only module of the runtime that
+kernel gets a pointer; codes and offsets are checked row by row where they are read, there and here.
+Layouts that are converted first are validated by pyarrow. This is the only module of the runtime that
 imports pyarrow, and it is imported when an Arrow thing is given.
 """
 
@@ -17,8 +17,18 @@ from numpy.typing import NDArray
 
 from ..errors import ColumnError
 from .column import BoundColumn
-from .columns import PER_SECOND, CodedColumn, Column, Intern, TypedColumn, Value, from_objects
-from .values import decode_text
+from .columns import (
+    CodedColumn,
+    Column,
+    Intern,
+    TypedColumn,
+    Value,
+    code_out_of_range,
+    codes_of,
+    from_objects,
+    packed,
+)
+from .values import PER_SECOND, decode_text
 
 UInt8Array = NDArray[np.uint8]
 
@@ -76,7 +86,7 @@ class ArrowTexts(Column):
 
 
 class ArrowCodes(Column):
-    """Codes into a dictionary of texts; the codes of rows that are not null were checked."""
+    """Codes into a dictionary of texts; those of nulls may be anything."""
 
     __slots__ = ("_at", "_codes", "_texts", "_validity", "length")
 
@@ -92,15 +102,22 @@ class ArrowCodes(Column):
     def bind(self, n: int, intern: Intern) -> BoundColumn:
         t = self._texts
         return BoundColumn.codes(
-            self._codes, t.data, t.offsets, t.validity, t.at, self._validity, self._at
+            self._codes, t.data, t.offsets, t.validity, t.at, self._validity, self._at, False
         )
 
     def value(self, row: int) -> Value:
         if not is_set(self._validity, self._at + row):
             return None
-        return self._texts.text(int(self._codes[row]))
+        code = int(self._codes[row])
+        if not 0 <= code < len(self._texts.offsets) - 1:
+            raise code_out_of_range(self._texts.name, row)
+        return self._texts.text(code)
 
     def check(self) -> None:
+        is_bad = (self._codes < 0) | (self._codes >= len(self._texts.offsets) - 1)
+        for row in np.flatnonzero(is_bad):
+            if is_set(self._validity, self._at + int(row)):
+                raise code_out_of_range(self._texts.name, int(row))
         self._texts.check()
 
 
@@ -187,23 +204,45 @@ def table_columns(requests: Any) -> list[tuple[str, object]]:
 
 
 def _combined(given: Any) -> Any:
-    """One pyarrow array."""
+    """One pyarrow array. Several chunks are copied into one, and so validated in full."""
     if isinstance(given, pa.Array):
         return given
     if hasattr(given, "__arrow_c_array__"):
         return pa.array(given)
-    chunks = given if isinstance(given, pa.ChunkedArray) else pa.chunked_array(given)
-    if chunks.num_chunks == 1:
-        return chunks.chunk(0)
-    kind = chunks.type
+    chunked = given if isinstance(given, pa.ChunkedArray) else pa.chunked_array(given)
+    kind = chunked.type
+    if chunked.num_chunks == 0:
+        return pa.nulls(0, kind)
+    if chunked.num_chunks == 1:
+        return chunked.chunk(0)
+    chunked.validate(full=True)
+    chunks = chunked.chunks
     if pa.types.is_dictionary(kind):
-        # Chunks may have dictionaries of their own, whose union needs wider codes.
-        chunks = chunks.cast(pa.dictionary(pa.int32(), kind.value_type))
-    elif pa.types.is_string(kind):
-        # Together they may hold more bytes than 32-bit offsets can tell apart.
-        chunks = chunks.cast(pa.large_string())
-    array = chunks.combine_chunks()
-    return pa.concat_arrays(array.chunks) if isinstance(array, pa.ChunkedArray) else array
+        return _one_dictionary(chunks)
+    # Together they may hold more bytes than 32-bit offsets can tell apart.
+    if pa.types.is_string(kind):
+        chunks = [chunk.cast(pa.large_string()) for chunk in chunks]
+    elif _is_list_of_text(kind):
+        chunks = [chunk.cast(pa.large_list(pa.large_string())) for chunk in chunks]
+    return pa.concat_arrays(chunks)
+
+
+def _one_dictionary(chunks: list[Any]) -> Any:
+    """Valid chunks as one array; each may have a dictionary of its own, with nulls in it.
+
+    Arrow's own unification takes neither nulls nor views.
+    """
+    if not _is_text(chunks[0].type.value_type):
+        return pa.concat_arrays([chunk.dictionary_decode() for chunk in chunks])
+    texts = [chunk.dictionary.cast(pa.large_string()) for chunk in chunks]
+    union = pa.concat_arrays(texts).dictionary_encode()
+    indices = []
+    at = 0
+    for chunk in chunks:
+        size = len(chunk.dictionary)
+        indices.append(union.indices.slice(at, size).take(chunk.indices))
+        at += size
+    return pa.DictionaryArray.from_arrays(pa.concat_arrays(indices), union.dictionary)
 
 
 def _column(array: Any, name: str) -> Column:
@@ -217,19 +256,17 @@ def _column(array: Any, name: str) -> Column:
     if _is_text(kind):
         return ArrowTexts(_texts(array, name))
     if pa.types.is_null(kind):
-        return CodedColumn(np.full(len(array), -1, dtype=np.int32), [], [])
+        return CodedColumn(np.full(len(array), -1, dtype=np.int32), packed([]), [])
     if pa.types.is_boolean(kind):
         codes = array.cast(pa.int32()).fill_null(-1).to_numpy(zero_copy_only=False)
-        return CodedColumn(np.ascontiguousarray(codes), [b"false", b"true"], [False, True])
+        texts = packed([b"false", b"true"])
+        return CodedColumn(np.ascontiguousarray(codes), texts, [False, True])
     if pa.types.is_integer(kind) and kind != pa.uint64():
         return _typed(array.cast(pa.int64()), 0)
     if pa.types.is_timestamp(kind):
         return _typed(array.cast(pa.int64()), PER_SECOND[kind.unit])
-    if pa.types.is_list(kind) or pa.types.is_large_list(kind):
-        inner = kind.value_type
-        if not (pa.types.is_string(inner) or pa.types.is_large_string(inner)):
-            if not (_is_text(inner) or pa.types.is_dictionary(inner)):
-                return _objects(array, name)
+    if _is_list_of_text(kind):
+        if kind.value_type not in (pa.string(), pa.large_string()):
             array = _cast(array, pa.large_list(pa.large_string()))
         return _lists(array, name)
     if pa.types.is_struct(kind) or pa.types.is_map(kind) or pa.types.is_union(kind):
@@ -242,9 +279,17 @@ def _column(array: Any, name: str) -> Column:
 
 
 def _is_text(kind: Any) -> bool:
-    return bool(
-        pa.types.is_string(kind) or pa.types.is_large_string(kind) or kind == pa.string_view()
-    )
+    return kind in (pa.string(), pa.large_string(), pa.string_view())
+
+
+def _is_list_of_text(kind: Any) -> bool:
+    """A list that is read in place, or that Arrow can make one of; others are read as objects."""
+    if not (pa.types.is_list(kind) or pa.types.is_large_list(kind)):
+        return False
+    inner = kind.value_type
+    if pa.types.is_dictionary(inner):
+        return inner.value_type in (pa.string(), pa.large_string())
+    return _is_text(inner)
 
 
 def _cast(array: Any, kind: Any) -> Any:
@@ -275,19 +320,9 @@ def _dictionary(array: Any, name: str) -> Column:
         values = _cast(values, pa.large_string())
     indices = array.indices
     validity, at = _bitmap(indices, name)
-    return ArrowCodes(_codes(indices, len(values), name), _texts(values, name), validity, at)
-
-
-def _codes(indices: Any, count: int, name: str) -> NDArray[np.int32]:
-    """Codes of the rows, all below `count`; those of nulls may be anything in Arrow, 0 here."""
     dtype = np.dtype(str(indices.type))
     codes = _values(indices.buffers()[1], dtype, indices.offset, len(indices), name)
-    if len(codes) and (int(codes.min()) < 0 or int(codes.max()) >= count):
-        is_bad = (codes < 0) | (codes >= count)
-        if np.any(is_bad & indices.is_valid().to_numpy(zero_copy_only=False)):
-            raise ColumnError(f"a code of column `{name}` is out of range", column=name)
-        codes = np.where(is_bad, 0, codes)
-    return np.ascontiguousarray(codes, dtype=np.int32)
+    return ArrowCodes(codes_of(codes), _texts(values, name), validity, at)
 
 
 def _texts(array: Any, name: str) -> Texts:

@@ -23,9 +23,11 @@ cdef struct ColumnData:
     uint32_t constant
     Strings strings             # STRINGS: the rows; CODES: the dictionary; LISTS: the elements
     size_t row_offset           # first row in `strings` (STRINGS) or in the list offsets
-    const int32_t* codes        # CODES: -1 absent, -2 unknown, else below dictionary_count
+    const int32_t* codes        # CODES: below dictionary_count
+    int32_t lowest_code         # -2 where code -1 is absent and -2 unknown, 0 where neither may be
+    uint32_t code_span          # how many codes there are from the lowest on
     size_t dictionary_count
-    uint32_t* remap             # code -> value id, NO_ID until first needed
+    uint32_t* remap             # code -> value id or NO_ID yet; [-1] is absent, [-2] unknown
     const uint8_t* validity     # CODES and LISTS: bitmap of the rows or NULL
     size_t validity_offset
     const int32_t* list32       # LISTS: offsets of the rows into the elements
@@ -45,17 +47,26 @@ cdef enum:
 cdef int column_text(Strings* s, size_t row, const uint8_t** text, size_t* length) noexcept nogil
 cdef uint32_t column_intern(ColumnData* c, InternTable* table, size_t row) noexcept nogil
 
+cdef inline bint bit_is_set(const uint8_t* bitmap, size_t at) noexcept nogil:
+    return (bitmap[at >> 3] >> (at & 7)) & 1
+
+cdef inline bint is_code(const ColumnData* c, int32_t code) noexcept nogil:
+    return <uint32_t>code - <uint32_t>c.lowest_code < c.code_span
+
 # The value id of a row; NO_ID when offsets or codes do not fit their data, or memory is short. The
 # usual case, a dictionary value seen before, is inlined into the kernels.
 cdef inline uint32_t column_value(ColumnData* c, InternTable* table, size_t row) noexcept nogil:
-    cdef size_t code
-    if c.kind == COLUMN_CODES:
-        code = <uint32_t>c.codes[row]
-        if (code < c.dictionary_count and c.remap[code] != NO_ID and c.unknown == NULL
-                and (c.validity == NULL
-                     or (c.validity[(c.validity_offset + row) >> 3]
-                         >> ((c.validity_offset + row) & 7)) & 1)):
-            return c.remap[code]
+    cdef int32_t code, is_there = 1
+    cdef uint32_t id
+    if c.kind == COLUMN_CODES and c.unknown == NULL:
+        code = c.codes[row]
+        if c.validity != NULL:
+            is_there = bit_is_set(c.validity, c.validity_offset + row)
+        # Whether a row is null is nothing a branch predictor could know: its code becomes -1.
+        if is_code(c, code) | (is_there == 0):
+            id = c.remap[code | (is_there - 1)]
+            if id != NO_ID:
+                return id
     elif c.kind == COLUMN_CONSTANT and c.unknown == NULL:
         return c.constant
     return column_intern(c, table, row)

@@ -10,7 +10,7 @@ is reported (`column_text` returns -1).
 
 import numpy as np
 
-from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
+from libc.stdint cimport INT32_MAX, int32_t, int64_t, uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free, malloc, realloc
 from libc.string cimport memcpy, memset
 
@@ -18,10 +18,7 @@ cdef enum:
     TEXT_OK = 0
     TEXT_NULL = 1
     TEXT_BAD = -1
-
-
-cdef inline bint bit_is_set(const uint8_t* bitmap, size_t at) noexcept nogil:
-    return (bitmap[at >> 3] >> (at & 7)) & 1
+    NO_TEXT_CODES = 2       # -1 and -2 have slots before those of the dictionary
 
 
 cdef int column_text(Strings* s, size_t row, const uint8_t** text, size_t* length) noexcept nogil:
@@ -100,9 +97,7 @@ cdef uint32_t column_intern(ColumnData* c, InternTable* table, size_t row) noexc
         if c.validity != NULL and not bit_is_set(c.validity, c.validity_offset + row):
             return ABSENT_ID
         code = c.codes[row]
-        if code < 0:
-            return ABSENT_ID if code == -1 else UNKNOWN_ID if code == -2 else NO_ID
-        if <size_t>code >= c.dictionary_count:
+        if not is_code(c, code):
             return NO_ID
         id = c.remap[code]
         if id == NO_ID:
@@ -131,7 +126,8 @@ cdef class BoundColumn:
         self._keep = ()
 
     def __dealloc__(self):
-        free(self.c.remap)
+        if self.c.remap != NULL:
+            free(self.c.remap - NO_TEXT_CODES)
         free(self.c.truth)
         free(self.c.scratch)
 
@@ -172,10 +168,11 @@ cdef class BoundColumn:
 
     @staticmethod
     def codes(codes, data, offsets, dictionary_validity=None, size_t dictionary_validity_offset=0,
-              validity=None, size_t validity_offset=0):
-        """codes int32[n] into a dictionary of texts; -1 is a null, -2 unknown."""
+              validity=None, size_t validity_offset=0, bint has_signs=True):
+        """codes int32[n] into a dictionary of texts; with `has_signs` -1 is a null, -2 unknown."""
         cdef BoundColumn column = BoundColumn.__new__(BoundColumn)
         cdef size_t count = len(offsets) - 1
+        cdef uint32_t* slots
         column.length = len(codes)
         column.c.kind = COLUMN_CODES
         column.c.codes = <const int32_t*>address_of(codes)
@@ -184,10 +181,16 @@ cdef class BoundColumn:
         column._keep = (codes, validity)
         column._set_strings(data, offsets, dictionary_validity, dictionary_validity_offset)
         column.c.dictionary_count = count
-        column.c.remap = <uint32_t*>malloc((count + 1) * sizeof(uint32_t))
-        if column.c.remap == NULL:
+        column.c.lowest_code = -NO_TEXT_CODES if has_signs else 0
+        column.c.code_span = (<uint32_t>min(count, <size_t>INT32_MAX + 1)
+                              - <uint32_t>column.c.lowest_code)
+        slots = <uint32_t*>malloc((NO_TEXT_CODES + count) * sizeof(uint32_t))
+        if slots == NULL:
             raise MemoryError
-        memset(column.c.remap, 0xFF, (count + 1) * sizeof(uint32_t))
+        column.c.remap = slots + NO_TEXT_CODES
+        column.c.remap[-1] = ABSENT_ID
+        column.c.remap[-2] = UNKNOWN_ID
+        memset(column.c.remap, 0xFF, count * sizeof(uint32_t))
         return column
 
     @staticmethod

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence, Sized
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,7 +39,7 @@ Value = object
 class DictionaryColumn:
     """Integer codes with their dictionary.
 
-    codes  : int32[n], index into `values`; -1 is null (absent; for the resource: unknown), -2 unknown
+    codes  : int32[n], index into `values`; -1 null (absent; for the resource: unknown), -2 unknown
     values : texts, or lists of texts (which make a context key multivalued)
     """
 
@@ -89,29 +89,51 @@ class UnreadColumn(Column):
         self.length = len(rows) if is_column and getattr(rows, "ndim", 1) else None
 
 
+class Packed(NamedTuple):
+    """Encoded values end to end; value i is data[offsets[i] : offsets[i + 1]]."""
+
+    data: NDArray[np.uint8]
+    offsets: NDArray[np.int64]
+
+
+def packed(encoded: Sequence[bytes]) -> Packed:
+    return _packed(b"".join(encoded), encoded)
+
+
+def _packed(data: bytes, values: Sequence[str] | Sequence[bytes]) -> Packed:
+    offsets = np.zeros(len(values) + 1, dtype=np.int64)
+    np.cumsum(np.fromiter(map(len, values), np.int64, len(values)), out=offsets[1:])
+    return Packed(np.frombuffer(data, dtype=np.uint8), offsets)
+
+
 @dataclass(slots=True)
 class CodedColumn(Column):
-    """Codes into encoded values."""
+    """Codes into encoded values; -1 is a null, -2 unknown. They are checked where they are read."""
 
     codes: NDArray[np.int32]
-    encoded: list[bytes]
+    encoded: Packed
     originals: Sequence[Value]
+    name: str = ""
+    """Needed only where the codes come from a caller."""
 
     @property
     def length(self) -> int:  # type: ignore[override]
         return len(self.codes)
 
     def bind(self, n: int, intern: Intern) -> BoundColumn:
-        data = np.frombuffer(b"".join(self.encoded), dtype=np.uint8)
-        offsets = np.zeros(len(self.encoded) + 1, dtype=np.int64)
-        np.cumsum([len(e) for e in self.encoded], out=offsets[1:])
-        return BoundColumn.codes(self.codes, data, offsets)
+        return BoundColumn.codes(self.codes, *self.encoded)
 
     def value(self, row: int) -> Value:
         code = int(self.codes[row])
-        if code == -2:
-            return UNKNOWN
-        return None if code < 0 else self.originals[code]
+        if code in (-1, -2):
+            return None if code == -1 else UNKNOWN
+        if not 0 <= code < len(self.originals):
+            raise code_out_of_range(self.name, row)
+        return self.originals[code]
+
+    def check(self) -> None:
+        for row in np.flatnonzero((self.codes < -2) | (self.codes >= len(self.originals))):
+            raise code_out_of_range(self.name, int(row))
 
 
 @dataclass(slots=True)
@@ -137,7 +159,7 @@ class TypedColumn(Column):
         if self.valid is not None:
             coded[~self.valid] = -1
         originals = [self._text(int(v)) for v in distinct]
-        return CodedColumn(coded, [encode_text(t) for t in originals], originals)
+        return CodedColumn(coded, packed([encode_text(t) for t in originals]), originals)
 
     def _text(self, value: int) -> str:
         return instant_text(value, self.per_second) if self.per_second else str(value)
@@ -198,8 +220,16 @@ def _from_codes(codes: NDArray[Any], values: Sequence[Any], name: str) -> Column
         raise ColumnError(f"codes of column `{name}` are not integers", column=name)
     if isinstance(values, str | bytes) or not hasattr(values, "__len__"):
         raise ColumnError(f"the dictionary of column `{name}` is no list of values", column=name)
-    if len(codes) and (int(codes.max()) >= len(values) or int(codes.min()) < -2):
-        raise ColumnError(f"a code of column `{name}` is out of range", column=name)
+    return CodedColumn(codes_of(codes), _packed_values(values, name), values, name)
+
+
+def _packed_values(values: Sequence[Any], name: str) -> Packed:
+    try:
+        text = "".join(values)
+    except TypeError:  # not all of them are texts
+        text = "\u0080"
+    if text.isascii():  # one byte a character: nothing has to be encoded one by one
+        return _packed(text.encode(), values)
     encoded = []
     for value in values:
         data = encode_value(value, name)
@@ -210,7 +240,19 @@ def _from_codes(codes: NDArray[Any], values: Sequence[Any], name: str) -> Column
                 help="use code -1 for a null and -2 for an unknown value",
             )
         encoded.append(data)
-    return CodedColumn(np.ascontiguousarray(codes, dtype=np.int32), encoded, values)
+    return packed(encoded)
+
+
+def codes_of(codes: NDArray[Any]) -> NDArray[np.int32]:
+    """int32[n], contiguous; an integer that does not fit becomes -3, which no dictionary has."""
+    narrow = np.ascontiguousarray(codes, dtype=np.int32)
+    if not np.can_cast(codes.dtype, np.int32):
+        narrow[narrow != codes] = -3
+    return narrow
+
+
+def code_out_of_range(name: str, row: int) -> ColumnError:
+    return ColumnError(f"a code of column `{name}` is out of range in row {row}", column=name)
 
 
 def _from_numpy(given: NDArray[Any], name: str) -> Column:
@@ -223,7 +265,7 @@ def _from_numpy(given: NDArray[Any], name: str) -> Column:
         return _masked(_from_numpy(given.data, name), np.ma.getmaskarray(given))
     kind = given.dtype.kind
     if kind == "b":
-        return CodedColumn(given.astype(np.int32), [b"false", b"true"], [False, True])
+        return CodedColumn(given.astype(np.int32), packed([b"false", b"true"]), [False, True])
     if kind in "iu" and (kind == "i" or given.dtype.itemsize < 8):
         return TypedColumn(np.ascontiguousarray(given, dtype=np.int64), None, 0)
     if kind == "M":
@@ -258,7 +300,7 @@ def _from_times(given: NDArray[Any], name: str) -> TypedColumn:
         if not fits:
             raise ColumnError(f"column `{name}` holds a time that is out of range", column=name)
         given = exact
-    values = np.where(valid, given, np.datetime64(0, unit)).astype(np.int64)
+    values = np.where(valid, given.astype(np.int64), 0)
     return TypedColumn(values, None if valid.all() else valid, PER_SECOND[unit])
 
 
@@ -282,7 +324,7 @@ def from_objects(given: Sequence[Any], name: str) -> Column:
             encoded.append(encode_text(token) if isinstance(token, str) else encode_list(token))
             originals.append(value)
         codes[row] = code
-    return CodedColumn(codes, encoded, originals)
+    return CodedColumn(codes, packed(encoded), originals)
 
 
 def unknown_mask(given: object, n: int, name: str) -> NDArray[np.uint8] | None:

@@ -69,7 +69,7 @@ class VariableTable:
         self.key_ids = key_ids
         self.defaults = defaults
 
-    def resolve(self, variable: int, values: Mapping[int, Value]) -> str | None | _Unknown:
+    def resolve(self, variable: int, values: Mapping[int, Value]) -> str | _Unknown | None:
         """Text of a variable: its value, its default, or None when null (VAR-5 to VAR-8)."""
         key_id = self.key_ids[variable]
         value = values[key_id] if key_id >= 0 else None
@@ -81,7 +81,7 @@ class VariableTable:
 
     def substitute(
         self, glyphs: Sequence[Glyph], values: Mapping[int, Value]
-    ) -> list[Glyph] | None | _Unknown:
+    ) -> list[Glyph] | _Unknown | None:
         """Glyphs with variables replaced by literal text (VAR-9); None when one is null."""
         out: list[Glyph] = []
         is_null = False
@@ -266,7 +266,7 @@ def _arn_pattern(glyphs: list[Glyph]) -> list[Glyph] | None:
 
 
 def _less(r: object, p: object) -> bool:
-    return r < p  # type: ignore[operator]
+    return bool(r < p)  # type: ignore[operator]
 
 
 _ORDER: dict[str, Callable[[object, object], bool]] = {

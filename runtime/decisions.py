@@ -45,7 +45,7 @@ class Decision:
                while undetermined
     """
 
-    __slots__ = ("_request", "_statement", "_table", "decision", "layer")
+    __slots__ = ("_deciders", "_request", "_statement", "_table", "decision", "layer")
 
     def __init__(
         self,
@@ -54,16 +54,25 @@ class Decision:
         statement: int,
         request: Request,
         layer: Layer = Layer.IDENTITY,
+        deciders: Callable[[], tuple[Layer, ...]] | None = None,
     ) -> None:
         self._table = table
         self._statement = statement
         self._request = request
         self.decision = decision
         self.layer = Layer.NONE if decision == DecisionCode.UNDETERMINED else layer
+        self._deciders = deciders
 
     @property
     def is_allowed(self) -> bool:
         return self.decision == DecisionCode.ALLOW
+
+    @property
+    def deciders(self) -> tuple[Layer, ...]:
+        """All layers that decided, in the order of EVAL-1; none while undetermined."""
+        if self._deciders is not None:
+            return self._deciders()
+        return () if self.layer is Layer.NONE else (self.layer,)
 
     @property
     def statement(self) -> StatementInfo | None:

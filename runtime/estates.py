@@ -11,12 +11,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
+from ..errors import LimitError
 from .codes import Role
 from .conditions import Value
 from .model import TableModel
 from .requesters import WITH_IDENTITY, Arn, Requester, RequesterKind, split_arn
 from .signals import LEVEL_SIGNALS, MAX_SCP_LEVELS, NO_SIGNAL, Signal
-from ..errors import LimitError
 
 
 class Row(NamedTuple):
@@ -43,16 +43,20 @@ class RequesterSide:
 
     given   : signals that hold without a policy, because the layer is not set
     gaps    : what of its policies is not known, in words
-    derived : values of context keys that follow from the requester, by lower-case key (CTX-3)
+    derived : values of context keys that follow from the requester, by lower-case key (CTX-3);
+              `prefix/*` stands for the keys of that prefix that are not named
     """
 
     requester: Requester
     bundle: Bundle
     given: frozenset[int]
     scp_levels: int
-    has_boundary: bool = False
+    has_boundary: bool | None = False
+    """None: not known (PRIN-12)."""
     is_under_rcps: bool = True
     is_under_endpoints: bool = True
+    rcps: Bundle = ()
+    """RCPs of its account, for resources that are assumed to be in it (EVAL-3)."""
     gaps: tuple[str, ...] = ()
     derived: Mapping[str, Value] = field(default_factory=dict)
 
@@ -134,6 +138,13 @@ def given_without(kind: RequesterKind, has_boundary: bool, has_session: bool) ->
     return frozenset(given)
 
 
+def derived_value(derived: Mapping[str, Value], name: str) -> Value:
+    """Value of a key, in lower case; a family of keys answers for those it does not name."""
+    if name in derived:
+        return derived[name]
+    return derived.get(f"{name.partition('/')[0]}/*")
+
+
 def resource_facts(resource: str) -> tuple[Arn | None, str | None]:
     """The ARN of a resource, and the account it names (EVAL-3)."""
     arn = split_arn(resource)
@@ -203,7 +214,7 @@ class LayersEstate:
         speaks = trust if is_role else plain
         return ResourceSide(
             True,
-            account or named,
+            account or named or account,
             "" if arn is None else arn.partition,
             arn is not None and arn.is_key,
             is_role,

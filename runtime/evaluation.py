@@ -93,6 +93,7 @@ class Allows(NamedTuple):
 
 ROW_LENGTH = 1 << len(Allows._fields)
 
+Paths = tuple[Layer, ...]
 Missing = tuple[Layer, ...]
 
 
@@ -103,23 +104,32 @@ def outcome(
 
     is_boundary_bypassed : option `trust_boundary="bypass"`
     """
-    granted, blocked = grant(asker, stage, allows, is_boundary_bypassed=is_boundary_bypassed)
-    if granted is None and stage.is_otherwise_allowed:
-        granted, blocked = Layer.OTHER, ()  # EVAL-45
+    paths, blocked = paths_and_gates(
+        asker, stage, allows, is_boundary_bypassed=is_boundary_bypassed
+    )
+    if blocked:
+        return DecisionCode.IMPLICIT_DENY, min(blocked)
+    return DecisionCode.ALLOW, paths[0]
+
+
+def paths_and_gates(
+    asker: Asker, stage: Stage, allows: Allows, *, is_boundary_bypassed: bool
+) -> tuple[Paths, Missing]:
+    """The paths that grant, the identity path first; and the layers that block, if any do."""
+    paths, blocked = grant(asker, stage, allows, is_boundary_bypassed=is_boundary_bypassed)
+    if not paths and stage.is_otherwise_allowed:
+        paths, blocked = (Layer.OTHER,), ()  # EVAL-45
     if not allows.scp:
         blocked += (Layer.SCP,)  # EVAL-17
     if not allows.vpce:
         blocked += (Layer.VPCE,)  # EVAL-19
-    if blocked:
-        return DecisionCode.IMPLICIT_DENY, min(blocked)
-    assert granted is not None
-    return DecisionCode.ALLOW, granted
+    return paths, blocked
 
 
 def grant(
     asker: Asker, stage: Stage, allows: Allows, *, is_boundary_bypassed: bool
-) -> tuple[Layer | None, Missing]:
-    """The path that grants; or None and the gates that miss their Allow (EVAL-70)."""
+) -> tuple[Paths, Missing]:
+    """The paths that grant (EVAL-71); or none, and the gates that miss their Allow (EVAL-70)."""
     if asker is Asker.PRINCIPAL:
         if stage.is_same_account:
             return _of_same_account(stage, allows, is_boundary_bypassed)
@@ -130,7 +140,7 @@ def grant(
         is_named = allows.direct or allows.wildcard
     else:  # EVAL-58
         is_named = allows.wildcard
-    return (Layer.RESOURCE, ()) if is_named else (None, (Layer.RESOURCE,))
+    return ((Layer.RESOURCE,), ()) if is_named else ((), (Layer.RESOURCE,))
 
 
 def _shut(allows: Allows) -> Missing:
@@ -145,40 +155,43 @@ def _shut(allows: Allows) -> Missing:
 
 def _of_same_account(
     stage: Stage, allows: Allows, is_boundary_bypassed: bool
-) -> tuple[Layer | None, Missing]:
+) -> tuple[Paths, Missing]:
     shut = _shut(allows)
+    paths: Paths = ()
     if not shut and (not stage.needs_policy or allows.account):  # EVAL-20, EVAL-40, EVAL-42
-        return Layer.IDENTITY, ()
+        paths += (Layer.IDENTITY,)
     is_direct = allows.direct or allows.wildcard  # EVAL-22, EVAL-23
-    if is_direct and (allows.boundary or not stage.is_trust or is_boundary_bypassed):
-        return Layer.RESOURCE, ()
+    if is_direct:
+        is_direct = allows.boundary or not stage.is_trust or is_boundary_bypassed
     is_by_origin = allows.role or allows.feduser  # EVAL-24, EVAL-25
-    if is_by_origin and allows.boundary and allows.session:
-        return Layer.RESOURCE, ()
+    if is_direct or (is_by_origin and allows.boundary and allows.session):
+        paths += (Layer.RESOURCE,)
+    if paths:
+        return paths, ()
     if stage.needs_policy and not allows.names_requester:
-        return None, (Layer.RESOURCE,)
-    return None, shut or (Layer.RESOURCE,)
+        return (), (Layer.RESOURCE,)
+    return (), shut or (Layer.RESOURCE,)
 
 
-def _across_accounts(stage: Stage, allows: Allows) -> tuple[Layer | None, Missing]:
+def _across_accounts(stage: Stage, allows: Allows) -> tuple[Paths, Missing]:
     """EVAL-30 to EVAL-33: both sides have to allow."""
     shut = _shut(allows)
     if not allows.names_requester or not stage.is_same_partition:  # EVAL-5
         shut += (Layer.RESOURCE,)
-    return (None, shut) if shut else (Layer.IDENTITY, ())
+    return ((), shut) if shut else ((Layer.IDENTITY, Layer.RESOURCE), ())
 
 
-def _of_root(stage: Stage, allows: Allows) -> tuple[Layer | None, Missing]:
+def _of_root(stage: Stage, allows: Allows) -> tuple[Paths, Missing]:
     if stage.is_assumed_root and not allows.session:  # EVAL-52
-        return None, (Layer.SESSION,)
+        return (), (Layer.SESSION,)
     if stage.is_trust:  # EVAL-51
-        return None, (Layer.SERVICE,)
+        return (), (Layer.SERVICE,)
     if stage.is_same_account and not stage.needs_policy:  # EVAL-50
-        return Layer.ROOT, ()
+        return (Layer.ROOT,), ()
     is_reachable = stage.is_same_account or stage.is_same_partition  # EVAL-5
     if is_reachable and (allows.direct or allows.account or allows.wildcard):  # EVAL-32, EVAL-51
-        return Layer.RESOURCE, ()
-    return None, (Layer.RESOURCE,)
+        return (Layer.RESOURCE,), ()
+    return (), (Layer.RESOURCE,)
 
 
 def truth_row(

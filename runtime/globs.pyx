@@ -306,37 +306,68 @@ cdef enum:
     TOKEN_STAR_BUT_COLON = 4
 
 
+cdef bint tokens_match(const uint8_t* kinds, const uint32_t* points, size_t m,
+                       const uint32_t* text, size_t n, uint32_t* reach, uint32_t* following
+                       ) noexcept nogil:
+    """Rows of reachable text positions, one row a token; only low..high of a row may be reached.
+
+    reach, following : n + 1 words each, of one width with the text so that the loops vectorise
+    """
+    cdef size_t low = 0, high = 0, t, i
+    cdef uint32_t point, open
+    reach[0] = 1
+    for t in range(m):
+        if kinds[t] >= TOKEN_STAR:
+            while low <= high and not reach[low]:
+                low += 1
+            if low > high:
+                return False
+            if kinds[t] == TOKEN_STAR:
+                for i in range(low, n + 1):
+                    reach[i] = 1
+            else:
+                for i in range(high + 1, n + 1):
+                    reach[i] = 0
+                open = 0
+                for i in range(low, n):
+                    open = (open | reach[i]) & (text[i] != COLON)
+                    reach[i + 1] |= open
+            high = n
+            continue
+        if high == n:
+            if low == n:
+                return False
+            high = n - 1
+        if kinds[t] == TOKEN_POINT:
+            point = points[t]
+            for i in range(low, high + 1):
+                following[i + 1] = reach[i] & (text[i] == point)
+        elif kinds[t] == TOKEN_ANY:
+            for i in range(low, high + 1):
+                following[i + 1] = reach[i]
+        else:
+            for i in range(low, high + 1):
+                following[i + 1] = reach[i] & (text[i] != COLON)
+        low += 1
+        high += 1
+        reach, following = following, reach
+        if low == high and not reach[low]:
+            return False
+    return high == n and reach[n] != 0
+
+
 def match_tokens(const uint8_t[::1] kinds, const uint32_t[::1] points, str text):
     """Whole-string match of a token sequence that exists only for one request.
 
     kinds, points : TOKEN_* codes and, for TOKEN_POINT, the code point. Used where a policy variable
-    has been replaced by its value. O(tokens x text) by rows of reachable positions, no backtracking.
+    has been replaced by its value. O(tokens x text) at worst, no backtracking.
     """
-    cdef size_t n = len(text), m = kinds.shape[0], t, i
-    reach_array = np.zeros(n + 1, dtype=np.uint8)
-    cdef uint8_t[::1] reach = reach_array
-    cdef uint8_t kind, open, before, here
-    cdef uint32_t point
-    points_array = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), dtype="<u4")
-    cdef const uint32_t[::1] chars = points_array
-    reach[0] = 1
-    for t in range(m):
-        kind = kinds[t]
-        if kind >= TOKEN_STAR:
-            open = reach[0]
-            for i in range(n):
-                if kind == TOKEN_STAR_BUT_COLON and chars[i] == COLON:
-                    open = 0
-                open |= reach[i + 1]
-                reach[i + 1] = open
-        else:
-            point = points[t]
-            before = reach[0]
-            reach[0] = 0
-            for i in range(n):
-                here = reach[i + 1]
-                reach[i + 1] = before and (
-                    chars[i] == point if kind == TOKEN_POINT
-                    else kind == TOKEN_ANY or chars[i] != COLON)
-                before = here
-    return bool(reach[n])
+    cdef size_t n = len(text), m = kinds.shape[0]
+    cdef const uint32_t[::1] chars = np.frombuffer(
+        text.encode("utf-32-le", "surrogatepass") or bytes(4), dtype="<u4")
+    cdef uint32_t[:, ::1] rows = np.empty((2, n + 1), dtype=np.uint32)
+    if points.shape[0] != kinds.shape[0]:
+        raise ValueError("one point per token")
+    if m == 0:
+        return n == 0
+    return bool(tokens_match(&kinds[0], &points[0], m, &chars[0], n, &rows[0, 0], &rows[1, 0]))

@@ -5,8 +5,8 @@ from __future__ import annotations
 from .codes import KeyKind
 
 _MULTI = """
-aws:PrincipalOrgPaths aws:PrincipalServiceNamesList aws:VpceOrgPaths aws:ResourceOrgPaths aws:TagKeys
-aws:CalledVia aws:SourceOrgPaths
+aws:PrincipalOrgPaths aws:PrincipalServiceNamesList aws:VpceOrgPaths aws:ResourceOrgPaths
+aws:TagKeys aws:CalledVia aws:SourceOrgPaths
 """
 
 _SINGLE = """

@@ -103,7 +103,7 @@ cdef enum:
     IS_TRUE = 2
     IS_EITHER = 3
 
-    REQUESTER_WIDTH = 5             # words per requester
+    REQUESTER_WIDTH = 6             # words per requester
     SIDE_WIDTH = 6                  # words per resource side
 
 cdef extern from *:
@@ -185,6 +185,10 @@ cdef class LayeredEngine(Engine):
     # derived keys: key number, and which side they follow from
     cdef tuple derived
     cdef Words requester_key, side_key, endpoint_key
+    # what the last row came to, for checks of one request
+    cdef Signals last_signals
+    cdef Facts last_facts
+    cdef bint last_is_service
 
     def __init__(self, planner, GlobSet globs, facts, layers):
         """layers: layered_plan.LayerFacts, whose arrays are borrowed."""
@@ -335,6 +339,7 @@ cdef class LayeredEngine(Engine):
                 self.requesters.data[at + 2] = found.flags
                 self.requesters.data[at + 3] = found.account
                 self.requesters.data[at + 4] = found.partition
+                self.requesters.data[at + 5] = self._bundle(found.rcps)
                 given = found.given
                 scp = found.scp
                 values = found.derived
@@ -836,6 +841,7 @@ cdef class LayeredEngine(Engine):
         cdef uint64_t scp
         cdef bint is_known
         statement[0] = -1
+        self.last_is_service = False
         action = column_value(actions, &self.action_table, i)
         if action == NO_ID:
             self.failed = True
@@ -864,6 +870,7 @@ cdef class LayeredEngine(Engine):
         flags = asking[2]
         if (what & ACTION_CALLER and flags & REQUESTER_CALLER) or (
                 what & ACTION_TOKEN and flags & REQUESTER_TOKEN):  # EVAL-11, EVAL-12
+            self.last_is_service = True
             return ALLOW | LAYER_SERVICE << 2
         side = self._side(resources, owners, row, i)
         if side == NO_ID:
@@ -907,6 +914,9 @@ cdef class LayeredEngine(Engine):
         if flags & REQUESTER_UNDER_RCPS and not what & ACTION_NO_RCP:
             if self._gather_bundle(&signals, action, asked[2], requester, resources, row, keys, i):
                 return NO_ID
+            if asked[4] == ACCOUNT_OF_REQUESTER and self._gather_bundle(
+                    &signals, action, asking[5], requester, resources, row, keys, i):
+                return NO_ID
         if self._gather_bundle(&signals, action, value, requester, resources, row, keys, i):
             return NO_ID
 
@@ -949,6 +959,9 @@ cdef class LayeredEngine(Engine):
                 if self._fill_assumed(value):
                     return NO_ID
             facts.assumed = self.assumed.data[value]
+        self.last_signals.must = signals.must
+        self.last_signals.may = signals.may
+        self.last_facts = facts
         value = self._outcome(&signals, &facts, scp, statement)
         return NO_ID if self.failed else value
 
@@ -1050,6 +1063,20 @@ cdef class LayeredEngine(Engine):
             self.clear()  # what was being learnt is half there
             self._raise()
         return errors
+
+    def last_row(self):
+        """(must, may, facts) of the row decided last; None where no policy was asked.
+
+        facts : asker, then same account, same partition, needs policy, trust and assumed root with
+        bit 0 for "may be false" and bit 1 for "may be true", then is root, is bucket policy, has
+        policy
+        """
+        cdef Facts* f = &self.last_facts
+        if self.last_is_service:
+            return None
+        return self.last_signals.must, self.last_signals.may, (
+            f.asker, f.same, f.partition, f.must, f.trust, f.assumed, bool(f.is_root),
+            bool(f.is_bucket_policy), bool(f.has_policy))
 
     def name_id(self, bytes text):
         """Id of a principal, an issuer, an account or a type."""

@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import RequestError
-from .codes import NO_ID, PrincipalKind
+from .codes import NO_ID, Layer, PrincipalKind
 from .conditions import UNKNOWN, Value
-from .estates import Bundle, Estate, LayersEstate, RequesterSide
-from .evaluation import asker_of, truth_row
+from .decisions import Request
+from .estates import Bundle, Estate, LayersEstate, RequesterSide, derived_value
+from .evaluation import Asker, asker_of, truth_row
 from .model import TableModel
 from .plan import SET_ANY, SET_UNREADABLE, Planner, is_action
 from .principals import Asked, Levels, PrincipalElement, is_unique_id, levels_of
 from .requesters import RequesterKind, read_requester
 from .signals import Signal
 from .values import decode_text, encode_list, encode_text
+from .verdicts import Facts, Rules, judge
 
 UInt8Array = NDArray[np.uint8]
 UInt32Array = NDArray[np.uint32]
@@ -49,6 +51,7 @@ ACCOUNT_OF_REQUESTER = 0xFFFFFFFF
 ACCOUNT_UNKNOWN = 0xFFFFFFFE
 
 IS_FALSE, IS_TRUE = 1, 2
+_CLAIMS = {1: (False,), 2: (True,), 3: (False, True)}
 
 _ACTIONS = {
     "sts:assumerole": ACTION_TRUST,  # EVAL-40
@@ -93,6 +96,7 @@ class AskingRequester(NamedTuple):
 
     side: RequesterSide
     rows: Bundle
+    rcps: Bundle
     asker: int
     flags: int
     account: int
@@ -128,6 +132,10 @@ class LayeredPlanner(Planner):
         self.requester_keys = _numbers(self.estate.derived_from_requester, lowered)
         self.resource_keys = _numbers(self.estate.derived_from_resource, lowered)
         self.endpoint_keys = _numbers(self.estate.derived_from_endpoint, lowered)
+        self.rules = Rules(
+            model.options.trust_boundary == "bypass",
+            model.options.missing_required_policy == "account",
+        )
         self.layer_facts = self._build_layer_facts()
 
     # --- asked by the engine
@@ -162,6 +170,7 @@ class LayeredPlanner(Planner):
         return AskingRequester(
             side,
             side.bundle,
+            side.rcps,
             int(asker_of(kind)),
             flags,
             0 if requester.account is None else self._code(requester.account),
@@ -169,7 +178,7 @@ class LayeredPlanner(Planner):
             sum(1 << signal for signal in side.given),
             ((1 << side.scp_levels) - 1) << Signal.SCP,
             [
-                _derived(side.derived.get(self.model.keys[k].name.lower()))
+                self._derived(side.derived, k)
                 for k in self.requester_keys
             ],
         )
@@ -203,14 +212,14 @@ class LayeredPlanner(Planner):
         return AskedResource(
             side.plain, side.trust, side.rcps, flags, owner,
             self._code(side.partition) if side.partition else 0,
-            [_derived(side.derived.get(self.model.keys[k].name.lower()))
+            [self._derived(side.derived, k)
              for k in self.resource_keys],
         )  # fmt: skip
 
     def endpoint(self, value: Value) -> tuple[Bundle, Sequence[object]]:
         side = self.estate.endpoint_side(value)
         return side.bundle, [
-            _derived(side.derived.get(self.model.keys[k].name.lower())) for k in self.endpoint_keys
+            self._derived(side.derived, k) for k in self.endpoint_keys
         ]
 
     def action_facts(self, text: bytes | None) -> tuple[int, UInt8Array | None]:
@@ -236,6 +245,11 @@ class LayeredPlanner(Planner):
         whole_chain = self.model.options.notprincipal == "chain"
         return levels_of(self._elements[element], asked, whole_chain)
 
+    def principal_of(self, statement: int) -> int | None:
+        """Id of a statement's principal element; None where its policy type has none."""
+        element = int(self.model["statement_principal"][statement])
+        return None if element == NO_ID else element
+
     def assumed_root(self, value: Value) -> int:
         """EVAL-52: is the root user one of AssumeRoot? IS_FALSE, IS_TRUE or both."""
         if value is UNKNOWN:
@@ -243,10 +257,32 @@ class LayeredPlanner(Planner):
         return IS_TRUE if isinstance(value, str) and value.lower() == "true" else IS_FALSE
 
     def truth_row(self, asker: int, stage: int) -> UInt8Array:
-        is_bypassed = self.model.options.trust_boundary == "bypass"
-        return truth_row(asker, stage, is_boundary_bypassed=is_bypassed)
+        return truth_row(asker, stage, is_boundary_bypassed=self.rules.is_boundary_bypassed)
+
+    def deciders(self, row: tuple[int, int, Sequence[int]] | None, request: Request
+                 ) -> tuple[Layer, ...]:  # fmt: skip
+        """All layers behind a decision; `row` is what LayeredEngine.last_row said of it."""
+        if row is None:
+            return (Layer.SERVICE,)
+        must, may, (asker, *claims, is_root, is_bucket_policy, has_policy) = row
+        side = self.requester_side(
+            request.principal or "", request.issuer_arn, request.principal_account,
+            request.principal_type, request.is_management_account,
+        )  # fmt: skip
+        facts = Facts(
+            Asker(asker), *(_CLAIMS[claim] for claim in claims), bool(is_root),
+            bool(is_bucket_policy), bool(has_policy), request.also_allowed, side.scp_levels,
+        )  # fmt: skip
+        return judge(must, may, facts, self.rules).deciders
 
     # --- construction
+
+    def _derived(self, derived: Mapping[str, Value], key: int) -> object:
+        """A derived value as the kernel interns it: bytes, None (absent) or UNKNOWN."""
+        value = derived_value(derived, self.model.keys[key].name.lower())
+        if isinstance(value, str):
+            return encode_text(value)
+        return encode_list(value) if isinstance(value, tuple) else value
 
     def _code(self, text: str) -> int:
         """A number for an account or a partition; 0 is none."""
@@ -282,8 +318,8 @@ class LayeredPlanner(Planner):
             key_principal_arn=self.key_number("aws:PrincipalArn"),
             key_assumed_root=self.key_number("aws:AssumedRoot"),
             key_endpoint=self.key_number("aws:SourceVpce"),
-            assumes_account=model.options.missing_required_policy == "account",
-            has_endpoints=len(model["endpoint_class"]) > 0
+            assumes_account=self.rules.is_account_assumed,
+            has_endpoints=model.frame["kind"] == "organization"
             and self.key_number("aws:SourceVpce") != NO_ID,
         )
 
@@ -329,16 +365,6 @@ def _numbers(names: Sequence[str], lowered: dict[str, list[int]]) -> tuple[int, 
         if any(key == n or (n.endswith("*") and key.startswith(n[:-1])) for n in names):
             found += numbers
     return tuple(found)
-
-
-def _derived(value: Value) -> object:
-    """A derived value as the kernel interns it: bytes, None (absent) or UNKNOWN."""
-    if value is None or value is UNKNOWN:
-        return value
-    if isinstance(value, str):
-        return encode_text(value)
-    assert isinstance(value, tuple)
-    return encode_list(value)
 
 
 def _text(data: bytes | None) -> str | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,7 +18,7 @@ from .decisions import Decision, Request
 from .engine import Engine
 from .globs import GlobSet
 from .layered import LayeredEngine
-from .session import ASKING, Outputs, Session, collect, request_fault
+from .session import ASKING, DEFAULT_BUDGET, Outputs, Session, collect, request_fault
 from .values import encode_text
 
 if TYPE_CHECKING:
@@ -31,8 +32,8 @@ _NULL = ScalarColumn(None, None)
 class LayeredSession(Session):
     """Decides over all layers. A context manager, not safe to share between threads."""
 
-    def __init__(self, table: Table, **options: int) -> None:
-        super().__init__(table, **options)
+    def __init__(self, table: Table, *, budget_bytes: int = DEFAULT_BUDGET) -> None:
+        super().__init__(table, budget_bytes=budget_bytes)
         planner: LayeredPlanner = table.planner  # type: ignore[assignment]
         self._planner = planner
         self._derivable = frozenset(
@@ -135,7 +136,7 @@ class LayeredSession(Session):
             raise request_fault(RowError(int(one.error[0])), request)
         return Decision(
             self._table, DecisionCode(int(one.decision[0])), int(one.statement[0]), request,
-            Layer(int(one.layer[0])),
+            Layer(int(one.layer[0])), partial(self._planner.deciders, engine.last_row(), request),
         )  # fmt: skip
 
     def _one_key_each(

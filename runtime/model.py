@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
+from itertools import pairwise
 from typing import Any
 
 from numpy.typing import NDArray
@@ -75,7 +76,7 @@ class TableModel:
     def texts(self, name: str) -> list[str]:
         data = self.arrays[name].tobytes()
         starts = self.arrays[f"{name}_start"].tolist()
-        return [decode_text(data[a:b]) for a, b in zip(starts, starts[1:], strict=False)]
+        return [decode_text(data[a:b]) for a, b in pairwise(starts)]
 
     @cached_property
     def keys(self) -> tuple[KeyInfo, ...]:
@@ -111,8 +112,17 @@ class TableModel:
 
     @cached_property
     def source_texts(self) -> tuple[Source, ...]:
-        names = self.texts("source_name")
-        return tuple(map(Source, names, self.texts("source_text")))
+        arrays = self.arrays
+        return tuple(
+            Source(name, text, line=line, column=column)
+            for name, text, line, column in zip(
+                self.texts("source_name"),
+                self.texts("source_text"),
+                arrays["source_line"].tolist(),
+                arrays["source_column"].tolist(),
+                strict=True,
+            )
+        )
 
     @cached_property
     def sids(self) -> list[str]:

@@ -2,8 +2,8 @@
 
 A cell answers (action, principal class): a constant decision, or a list of the statements that the
 resource and the conditions still decide. Lists are reduced, exactly and for both readings of
-unknowns: an entry is absorbed only by one that matches at least as surely whatever the request. Denies
-stay even where no Allow is left, because an explicit and an implicit denial differ.
+unknowns: an entry is absorbed only by one that matches at least as surely whatever the request.
+Denies stay even where no Allow is left, because an explicit and an implicit denial differ.
 """
 
 from __future__ import annotations
@@ -303,8 +303,9 @@ def _flat(rows: Sequence[Sequence[int]]) -> UInt32Array:
 def reduce_entries(entries: Sequence[Entry]) -> list[Entry]:
     """Entries no other entry absorbs, in order.
 
-    A absorbs B when A's resource set is everything or B's own, A's conditions are among B's, and A is
-    only possible (`is_unknown`) if B is: then A matches at least as surely as B on every request.
+    A absorbs B when A's resource set is everything or B's own, A's conditions are among B's, and A
+    is only possible (`is_unknown`) if B is: then A matches at least as surely as B, whatever the
+    request.
     """
     present: dict[tuple[int, bool, tuple[int, ...]], int] = {}
     for position, entry in enumerate(entries):

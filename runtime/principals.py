@@ -61,7 +61,7 @@ class Asked(NamedTuple):
     """What a principal element looks at: the requester, and two keys of the context."""
 
     requester: Requester
-    has_boundary: bool
+    has_boundary: bool | None
     user_id: Value
     """`aws:userid` (PRIN-10)."""
     principal_arn: Value
@@ -84,7 +84,10 @@ def levels_of(element: PrincipalElement, asked: Asked, whole_chain: bool) -> Lev
     else:
         found = _any(element.entries, asked, bool(element.flags & PRINCIPAL_GATEWAY))
         excepted = Levels(int(found.must != 0), int(found.may != 0))
-    return Levels(0 if excepted.may else WILDCARD, 0 if excepted.must else WILDCARD)
+    must, may = 0 if excepted.may else WILDCARD, 0 if excepted.must else WILDCARD
+    if element.flags & PRINCIPAL_SHIELDED and asked.has_boundary is None:
+        may = WILDCARD
+    return Levels(must, may)
 
 
 def _any(

@@ -74,7 +74,8 @@ _GLOB_RULES = {
 TEXTS = (
     "action_text", "resource_text", "key_name", "variable_default", "source_name", "source_text",
     "source_date", "source_version", "source_sha256", "statement_sid", "principal_entry_text",
-    "class_gap", "account_id", "account_org_id", "account_org_path", "principal_arn",
+    "class_gap", "account_id", "account_org_id", "account_org_path", "account_gap",
+    "account_services", "alias_id", "alias_key", "principal_arn",
     "principal_unique_id", "principal_tags", "governed_id", "governed_account", "governed_tags",
     "endpoint_id", "endpoint_account", "endpoint_vpc",
 )  # fmt: skip
@@ -88,6 +89,8 @@ RULES: dict[str, Rule] = {
     **{f"resource/{name}": rule for name, rule in _GLOB_RULES.items()},
     **{name: Rule("uint8") for name in TEXTS},
     **{f"{name}_start": Rule("uint32", offsets_into=name) for name in TEXTS},
+    "source_line": Rule("uint32"),
+    "source_column": Rule("uint32", like="source_line"),
     "key_kind": Rule("uint8", below=len(KeyKind)),
     "variable_key": Rule("uint32", below="key_kind", or_none=True),
     "variable_has_default": Rule("uint8", like="variable_key", below=2),
@@ -153,6 +156,7 @@ RULES: dict[str, Rule] = {
     "account_rcp": Rule("uint32", below=_CLASS),
     "principal_identity": Rule("uint32", below=_CLASS),
     "principal_boundary": Rule("uint32", like="principal_identity", below=_CLASS, or_none=True),
+    "principal_has_session_tags": Rule("uint8", like="principal_identity", below=2),
     "governed_class": Rule("uint32", below=_CLASS),
     "endpoint_class": Rule("uint32", below=_CLASS),
 }
@@ -281,8 +285,11 @@ def _check_links(arrays: Arrays, path: str) -> None:
         counts |= {
             name: len(arrays[of]) for name in TEXTS if name.startswith(prefix) and name not in counts
         }
+    counts["alias_id"] = counts["alias_key"] = len(arrays["alias_id_start"]) - 1
     sources = len(arrays["source_name_start"]) - 1
     counts |= {name: sources for name in TEXTS if name.startswith("source_")}
+    if len(arrays["source_line"]) != sources:
+        raise _fail(path, "source_line", "has the wrong length")
     for name, count in counts.items():
         if len(arrays[f"{name}_start"]) != count + 1:
             raise _fail(path, f"{name}_start", "has the wrong length")
@@ -311,7 +318,7 @@ def _check_glyphs(arrays: Arrays, path: str) -> None:
         raise _fail(path, "resource_sequence", "names a glyph sequence that does not exist")
     if _highest(value) >= len(start) - 1:
         raise _fail(path, "predicate_value", "names a glyph sequence that does not exist")
-    value_count = np.diff(arrays["predicate_value_start"].astype(np.int64))
+    value_count = _counts(arrays["predicate_value_start"])
     base = arrays["predicate_base"].repeat(value_count)
     for bases, strange, what in (
         (VARIABLE_BASES, is_variable, "a variable"),
@@ -339,10 +346,16 @@ def _check_spans(arrays: Arrays, path: str) -> None:
         ("resource_entry_span", "resource_entry_start", 1),
         ("predicate_entry_span", "predicate_entry_start", 1),
     ):
-        repeats = count if starts is None else np.diff(arrays[starts].astype(np.int64))
+        repeats = count if starts is None else _counts(arrays[starts])
         spans = arrays[name].reshape(-1, 2)
         if np.any(spans[:, 0] > spans[:, 1]) or np.any(spans[:, 1] > limits.repeat(repeats)):
             raise _fail(path, name, "holds a span outside of its source")
+
+
+def _counts(starts: Array) -> NDArray[np.int64]:
+    """How many items each row has, of rows stored end to end."""
+    wide = starts.astype(np.int64)
+    return wide[1:] - wide[:-1]
 
 
 def _highest(values: Array) -> int:

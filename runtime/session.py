@@ -160,11 +160,12 @@ class Session:
         for name in columns:
             if name not in _NOT_KEYS:
                 lowered.setdefault(name.lower(), []).append(name)
-        for names in lowered.values():
-            if len(names) > 1:
+        for spellings in lowered.values():
+            if len(spellings) > 1:
+                given = ", ".join(f"`{name}`" for name in spellings)
                 raise ColumnError(
-                    f"key `{names[0]}` is given twice: {', '.join(f'`{n}`' for n in names)}",
-                    column=names[0],
+                    f"key `{spellings[0]}` is given twice: {given}",
+                    column=spellings[0],
                     help="keys compare without case (COND-4); give one column",
                 )
         chosen: list[Column | None] = []
@@ -199,7 +200,7 @@ class Session:
         start: int,
         stop: int,
     ) -> int:
-        bound: tuple[Any, ...] | None = None
+        bound: tuple[BoundColumn, BoundColumn, BoundColumn, list[BoundColumn]] | None = None
         errors = 0
         while start < stop:
             if engine.used_bytes() > self._budget:
@@ -271,11 +272,12 @@ class Session:
         if isinstance(column, TypedColumn):
             tests = planner.tests_of_key(number)
             if tests is not None:
-                arrays = [typed_truth(planner.predicate_of(t), column) for t in tests]
-                if all(array is not None for array in arrays):
+                truths = [typed_truth(planner.predicate_of(t), column) for t in tests]
+                arrays = [truth for truth in truths if truth is not None]
+                if len(arrays) == len(tests):
                     if mask is not None:
                         for array in arrays:
-                            array[mask != 0] = 2  # type: ignore[index]
+                            array[mask != 0] = 2
                     return BoundColumn.truth(n, arrays)
         bound = column.bind(n, lambda data: engine.key_id(number, data))
         if mask is not None:

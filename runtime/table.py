@@ -18,7 +18,7 @@ from .codes import FORMAT_NAME, FORMAT_VERSION
 from .decisions import Decision, Decisions, Request
 from .model import SourceInfo, StatementInfo, TableModel
 from .plan import Planner
-from .session import Session
+from .session import DEFAULT_BUDGET, Session
 from .values import encode_text
 
 if TYPE_CHECKING:
@@ -87,13 +87,16 @@ class Table:
     def sources(self) -> tuple[SourceInfo, ...]:
         return self.model.sources
 
-    def session(self, **options: int) -> Session:
-        """Caches that live across batches: `with table.session() as s: s.decide(...)`."""
+    def session(self, *, budget_bytes: int = DEFAULT_BUDGET) -> Session:
+        """Caches that live across batches: `with table.session() as s: s.decide(...)`.
+
+        budget_bytes : memory of the caches of one engine; a batch may pass it by one chunk
+        """
         if self.is_layered:
             from .layered_session import LayeredSession
 
-            return LayeredSession(self, **options)
-        return Session(self, **options)
+            return LayeredSession(self, budget_bytes=budget_bytes)
+        return Session(self, budget_bytes=budget_bytes)
 
     def check(
         self,
@@ -170,8 +173,8 @@ class Table:
         The others are as in `check`, scalars or columns; an Arrow table may hold them by name. A
         null `resource_account` is what the ARN says.
 
-        Columns are numpy arrays, lists, pandas Series, `DictionaryColumn`, or anything with the Arrow
-        PyCapsule interface. Raises ColumnError when columns do not fit together.
+        Columns are numpy arrays, lists, pandas Series, `DictionaryColumn`, or anything with the
+        Arrow PyCapsule interface. Raises ColumnError when columns do not fit together.
         """
         with self.session() as session:
             return session.decide(

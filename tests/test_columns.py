@@ -482,7 +482,7 @@ def test_integers_compare_exactly(numbers: iamtables.Table) -> None:
         for operator in _NUMERIC:
             test = tests[operator.removeprefix("Numeric")]
             expected = [int(test(Fraction(v), Fraction(operand))) for v in _INTEGERS]
-            assert answers[f"{operator} {operand}"] == expected, (operator, operand)
+            assert answers[f"{operator} {operand[:40]}"] == expected, (operator, operand)
 
 
 @pytest.mark.parametrize("text", [o for o in _OPERANDS if len(o) < 60 and "99999" not in o])

@@ -6,10 +6,10 @@ import re
 from pathlib import Path
 
 import pytest
-from iamtables.grammar import parse_policy
-from iamtables.grammar.findings import CATALOGUE, MAX_DIAGNOSTICS
 
 from iamtables.errors import PolicyError
+from iamtables.grammar import parse_policy
+from iamtables.grammar.findings import CATALOGUE, MAX_DIAGNOSTICS
 
 PAGE = Path(__file__).parent.parent / "docs" / "diagnostics.md"
 _SECTION = re.compile(r"^### (IT\d{3}) (\w+)\n\n(.*?)(?=^##|\Z)", re.MULTILINE | re.DOTALL)

@@ -8,6 +8,8 @@ import time
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+from iamtables.errors import LimitError, PolicySyntaxError
 from iamtables.grammar.json_errors import _Problem, _scan
 from iamtables.grammar.json_syntax import (
     MAX_DEPTH,
@@ -18,8 +20,6 @@ from iamtables.grammar.json_syntax import (
 )
 from iamtables.grammar.parser import MAX_CHARACTERS, parse_policy
 from iamtables.grammar.tree import Text
-
-from iamtables.errors import LimitError, PolicySyntaxError
 from iamtables.source import Source
 
 POLICY = """{

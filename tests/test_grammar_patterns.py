@@ -8,6 +8,7 @@ from itertools import pairwise
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from iamtables.grammar import parse_pattern, split_arn
 from iamtables.grammar.tree import Question, Run, Star, Variable
 

@@ -9,9 +9,9 @@ import sys
 from urllib.parse import quote
 
 import pytest
-from iamtables.grammar import MAX_CHARACTERS, load_policy
 
 from iamtables.errors import LimitError, PolicySemanticError, PolicySyntaxError, SourceError
+from iamtables.grammar import MAX_CHARACTERS, load_policy
 
 POLICY = {
     "Version": "2012-10-17",

@@ -9,11 +9,6 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from iamtables.grammar import parse_policy
-from iamtables.grammar.findings import MAX_DIAGNOSTICS
-from iamtables.grammar.structure import MAX_STATEMENTS
-from iamtables.grammar.tree import Text
-from iamtables.grammar.vocabulary import BASES, OPERATORS, POLICY_TYPES
 from moto.iam.aws_managed_policies import aws_managed_policies_data
 
 from iamtables.errors import (
@@ -23,6 +18,11 @@ from iamtables.errors import (
     PolicySemanticError,
     RequestError,
 )
+from iamtables.grammar import parse_policy
+from iamtables.grammar.findings import MAX_DIAGNOSTICS
+from iamtables.grammar.structure import MAX_STATEMENTS
+from iamtables.grammar.tree import Text
+from iamtables.grammar.vocabulary import BASES, OPERATORS, POLICY_TYPES
 
 ROOT = Path(__file__).parent.parent
 ALLOW = {"Effect": "Allow", "Action": "s3:Get*", "Resource": "*"}

@@ -5,7 +5,6 @@ import json
 from pathlib import Path
 
 import pytest
-from iamtables.runtime.codes import DecisionCode
 
 from iamtables import reference
 from iamtables.errors import RequestError
@@ -17,6 +16,7 @@ from iamtables.requester import (
     frames,
     requester,
 )
+from iamtables.runtime.codes import DecisionCode
 
 ALLOW, IMPLICIT_DENY = DecisionCode.ALLOW, DecisionCode.IMPLICIT_DENY
 EXPLICIT_DENY, UNDETERMINED = DecisionCode.EXPLICIT_DENY, DecisionCode.UNDETERMINED

@@ -44,6 +44,12 @@ def is_resource_match(pattern: str, text: str, *, spans: bool) -> bool:
     stay inside a field, save a `*` that ends its field (where fields end anywhere but after the
     fifth colon); those of the sixth field go anywhere.
     """
+    return _reach(_with_reach(pattern, spans), text)
+
+
+@cache
+def _with_reach(pattern: str, spans: bool) -> tuple[tuple[str, bool], ...]:
+    """The characters of a pattern, each with whether it may go beyond its field."""
     fields = pattern.split(":", 5)
     if len(fields) < 6 and not fields[-1].endswith("*"):
         fields += ["*"] * (6 - len(fields))
@@ -56,24 +62,28 @@ def is_resource_match(pattern: str, text: str, *, spans: bool) -> bool:
             tokens.append((char, free))
         if not is_last:
             tokens.append((":", True))
-    return _reach(tuple(tokens), text)
+    return tuple(tokens)
 
 
 def _reach(tokens: tuple[tuple[str, bool], ...], text: str) -> bool:
-    @cache
-    def match(at: int, start: int) -> bool:
-        if at == len(tokens):
-            return start == len(text)
-        char, free = tokens[at]
-        rest = start < len(text)
-        if char == "*":
-            return match(at + 1, start) or (
-                rest and (free or text[start] != ":") and match(at, start + 1))
-        if char == "?":
-            return rest and (free or text[start] != ":") and match(at + 1, start + 1)
-        return rest and text[start] == char and match(at + 1, start + 1)
-
-    return match(0, 0)
+    """Whether the tokens, taken one by one, can end where the text does."""
+    ends = {0}
+    for char, free in tokens:
+        nearest, ends = ends, set()
+        for start in nearest:
+            here = start
+            if char == "*":
+                ends.add(here)
+                while here < len(text) and (free or text[here] != ":"):
+                    here += 1
+                    ends.add(here)
+            elif here < len(text) and (
+                (free or text[here] != ":") if char == "?" else text[here] == char
+            ):
+                ends.add(here + 1)
+        if not ends:
+            return False
+    return len(text) in ends
 
 
 def compiled(statements: list[dict[str, Any]], **options: str) -> iamtables.Table:

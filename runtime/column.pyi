@@ -1,0 +1,69 @@
+"""Columns as the kernels see them: one struct, read lazily, row by row.
+
+The constructors take buffers as they are. `runtime.columns` answers for lengths, dtypes and
+contiguity; offsets and codes are checked row by row, when they are read. Arrays are borrowed and
+kept alive by the column. A validity bitmap has one bit per row, least significant first, and an
+offset in bits.
+"""
+
+from collections.abc import Sequence
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+_Bytes: TypeAlias = NDArray[np.uint8]
+_Offsets: TypeAlias = NDArray[np.int32] | NDArray[np.int64]
+
+class BoundColumn:
+    """A column bound to one session: borrowed buffers, and ids of that session's interners."""
+
+    @property
+    def length(self) -> int:
+        """Rows of the column."""
+
+    def set_unknown(self, mask: _Bytes) -> None:
+        """mask: uint8[n], non-zero where the value is unknown."""
+
+    @staticmethod
+    def constant(length: int, value_id: int) -> BoundColumn:
+        """The same value in every row; `value_id` comes from the engine (0 absent, 1 unknown)."""
+
+    @staticmethod
+    def strings(
+        length: int,
+        data: _Bytes | None,
+        offsets: _Offsets,
+        validity: _Bytes | None = None,
+        validity_offset: int = 0,
+    ) -> BoundColumn:
+        """data uint8[], offsets int32/int64[length + 1], validity bitmap uint8[] or None."""
+
+    @staticmethod
+    def codes(
+        codes: NDArray[np.int32],
+        data: _Bytes | None,
+        offsets: _Offsets,
+        dictionary_validity: _Bytes | None = None,
+        dictionary_validity_offset: int = 0,
+        validity: _Bytes | None = None,
+        validity_offset: int = 0,
+    ) -> BoundColumn:
+        """codes int32[n] into a dictionary of texts; -1 is a null, -2 unknown."""
+
+    @staticmethod
+    def lists(
+        length: int,
+        list_offsets: _Offsets,
+        data: _Bytes | None,
+        offsets: _Offsets,
+        validity: _Bytes | None = None,
+        validity_offset: int = 0,
+        element_validity: _Bytes | None = None,
+        element_validity_offset: int = 0,
+    ) -> BoundColumn:
+        """list_offsets int32/int64[length + 1] into elements given as strings."""
+
+    @staticmethod
+    def truth(length: int, arrays: Sequence[_Bytes]) -> BoundColumn:
+        """arrays: one uint8[length] of State codes per predicate of the key, by slot."""
