@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from ..options import Options
-from ..runtime.codes import Effect, KeyKind, Layer, SetOperator, Token
+from ..runtime.codes import Effect, KeyKind, Layer, PrincipalKind, SetOperator, Token
 from ..source import Source, Span
 
 
@@ -97,6 +97,17 @@ class Predicate:
 
 
 @dataclass(frozen=True, slots=True)
+class PrincipalElement:
+    """A `Principal` or `NotPrincipal`. `flags` are the PRINCIPAL_ flags of runtime/codes.py.
+
+    entries : alternatives; those that match nobody are left out
+    """
+
+    flags: int
+    entries: tuple[tuple[PrincipalKind, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Entry:
     """Where one action, resource or predicate of a statement was written; id -1: a void entry."""
 
@@ -115,12 +126,15 @@ class Statement:
     sid: str
     action_set: int
     resource_set: int
+    principal: int
+    """Id of its principal element; -1 where its policy type has none."""
     predicate_ids: tuple[int, ...]
     flags: int
     span: Span
     effect_span: Span
     action_span: Span
     resource_span: Span
+    principal_span: Span
     action_entries: tuple[Entry, ...]
     resource_entries: tuple[Entry, ...]
     predicate_entries: tuple[Entry, ...]
@@ -147,4 +161,5 @@ class Program:
     action_sets: tuple[PatternSet, ...]
     resource_sets: tuple[PatternSet, ...]
     predicates: tuple[Predicate, ...]
+    principals: tuple[PrincipalElement, ...]
     statements: tuple[Statement, ...]

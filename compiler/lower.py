@@ -6,7 +6,8 @@ matches more than *unknown*, or never, as the options say (docs/design/three-val
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import re
+from collections.abc import Collection, Iterable
 from typing import Generic, TypeVar
 
 from ..grammar import parse_pattern
@@ -15,6 +16,7 @@ from ..grammar.tree import (
     ConditionEntry,
     PatternToken,
     PolicyDocument,
+    PrincipalElement,
     Question,
     ResourceElement,
     Run,
@@ -28,9 +30,14 @@ from ..runtime.codes import (
     FLAG_NEVER,
     FLAG_UNKNOWN,
     GLOB_BASES,
+    PRINCIPAL_GATEWAY,
+    PRINCIPAL_NEGATED,
+    PRINCIPAL_SHIELDED,
+    PRINCIPAL_UNREADABLE,
     VARIABLE_BASES,
     Effect,
     Layer,
+    PrincipalKind,
     SetOperator,
     Token,
 )
@@ -56,6 +63,19 @@ _SET_OPERATORS = {
     "ForAnyValue": SetOperator.FOR_ANY_VALUE,
 }
 
+_PRINCIPAL_KINDS = {
+    "AWS": PrincipalKind.AWS,
+    "Service": PrincipalKind.SERVICE,
+    "Federated": PrincipalKind.FEDERATED,
+    "CanonicalUser": PrincipalKind.CANONICAL_USER,
+}
+
+_EVERYBODY = ((PrincipalKind.AWS, "*"),)
+
+_HAVE_PRINCIPALS = ("resource", "trust", "rcp", "vpce")
+
+_UNIQUE_ID = re.compile(r"(?:AIDA|AROA)[A-Z0-9]+")
+
 _ANY = ir.Glyph(Token.ANY)
 _ANY_BUT_COLON = ir.Glyph(Token.ANY_BUT_COLON)
 _STAR = ir.Glyph(Token.STAR)
@@ -80,9 +100,22 @@ class Interned(Generic[T]):
         return tuple(self._ids)
 
 
-def lower_documents(documents: Iterable[PolicyDocument], options: Options) -> ir.Program:
-    """All statements of all documents over shared patterns, in document order."""
-    return _Lowering(options).run(documents)
+def lower_documents(
+    documents: Iterable[PolicyDocument],
+    options: Options,
+    *,
+    keys: Iterable[str] = (),
+    interface_endpoints: Collection[int] = (),
+) -> ir.Program:
+    """All statements of all documents over shared patterns, in document order.
+
+    keys                : context keys that are asked for whatever the documents say
+    interface_endpoints : numbers of documents that are policies of endpoints which are no gateways
+    """
+    lowering = _Lowering(options, interface_endpoints)
+    for name in keys:
+        lowering.key(name)
+    return lowering.run(documents)
 
 
 def fold_action(text: str) -> str:
@@ -91,14 +124,16 @@ def fold_action(text: str) -> str:
 
 
 class _Lowering:
-    def __init__(self, options: Options) -> None:
+    def __init__(self, options: Options, interface_endpoints: Collection[int] = ()) -> None:
         self.options = options
+        self._interface_endpoints = interface_endpoints
         self.keys: Interned[ir.Key] = Interned()
         self.action_patterns: Interned[ir.ActionPattern] = Interned()
         self.resource_patterns: Interned[ir.ResourcePattern] = Interned()
         self.action_sets: Interned[ir.PatternSet] = Interned()
         self.resource_sets: Interned[ir.PatternSet] = Interned()
         self.predicates: Interned[ir.Predicate] = Interned()
+        self.principals: Interned[ir.PrincipalElement] = Interned()
         self._points: dict[str, ir.Glyph] = {}
         self._variables: dict[ir.Variable, ir.Glyph] = {}
         self._action_ids: dict[str, int] = {}
@@ -124,6 +159,7 @@ class _Lowering:
             self.action_sets.items(),
             self.resource_sets.items(),
             self.predicates.items(),
+            self.principals.items(),
             tuple(statements),
         )
 
@@ -133,9 +169,12 @@ class _Lowering:
     def _unreadable_document(self, number: int, document: PolicyDocument) -> ir.Statement:
         """A document whose `Statement` could not be read may say anything."""
         span = document.span
+        principal = -1
+        if document.policy_type in _HAVE_PRINCIPALS:
+            principal = self.principals.id(ir.PrincipalElement(PRINCIPAL_UNREADABLE, ()))
         return ir.Statement(
-            number, 0, _LAYERS[document.policy_type], Effect.UNREADABLE, "", -1, -1, (),
-            self._fault_flags(), span, span, span, span, (), (), (),
+            number, 0, _LAYERS[document.policy_type], Effect.UNREADABLE, "", -1, -1, principal, (),
+            self._fault_flags(), span, span, span, span, span, (), (), (),
         )  # fmt: skip
 
     def _statement(
@@ -148,8 +187,12 @@ class _Lowering:
         predicate_entries: tuple[ir.Entry, ...] = ()
         if node.action is not None and "action" not in node.faults:
             action_set, action_entries = self._actions(node.action)
-        if node.resource is not None and "resource" not in node.faults and not document.is_faulty:
-            resource_set, resource_entries = self._resources(node.resource, document)
+        if "resource" not in node.faults and not document.is_faulty:
+            if node.resource is not None:
+                resource_set, resource_entries = self._resources(node.resource, document)
+            else:  # the resource the policy is attached to (GRAM-40, RES-11)
+                everything = self._resource_pattern("*", document)
+                resource_set = self.resource_sets.id(ir.PatternSet(False, (everything,)))
         if not document.is_faulty:
             predicate_entries = tuple(
                 ir.Entry(self._predicate(entry, document), entry.span)
@@ -167,16 +210,56 @@ class _Lowering:
             sid=node.sid.value if node.sid else "",
             action_set=action_set,
             resource_set=resource_set,
+            principal=self._principal(number, document, node, effect),
             predicate_ids=tuple(dict.fromkeys(e.id for e in predicate_entries)),
             flags=self._fault_flags() if faulty else 0,
             span=node.span,
             effect_span=node.effect_span or node.span,
             action_span=node.action.span if node.action else node.span,
             resource_span=node.resource.span if node.resource else node.span,
+            principal_span=node.principal.span if node.principal else node.span,
             action_entries=action_entries,
             resource_entries=resource_entries,
             predicate_entries=predicate_entries,
         )
+
+    # --- principals
+
+    def _principal(
+        self, number: int, document: PolicyDocument, node: StatementNode, effect: Effect
+    ) -> int:
+        """Id of the principal element; -1 where the policy type asks for none."""
+        policy_type = document.policy_type
+        if policy_type not in _HAVE_PRINCIPALS:
+            return -1
+        if "principal" in node.faults:
+            return self.principals.id(ir.PrincipalElement(PRINCIPAL_UNREADABLE, ()))
+        element = node.principal
+        flags = 0
+        if policy_type == "vpce" and number not in self._interface_endpoints:
+            flags |= PRINCIPAL_GATEWAY
+        if element is None:  # a fault of the statement, not of the element
+            return self.principals.id(ir.PrincipalElement(flags, _EVERYBODY))
+        if element.negated:
+            flags |= PRINCIPAL_NEGATED
+            if effect is Effect.DENY and policy_type in ("resource", "vpce"):
+                flags |= PRINCIPAL_SHIELDED
+        return self.principals.id(ir.PrincipalElement(flags, self._principal_entries(element)))
+
+    def _principal_entries(self, element: PrincipalElement) -> tuple[tuple[PrincipalKind, str], ...]:
+        entries = []
+        for entry in element.entries:
+            if entry.is_void:
+                continue
+            text = entry.text.value
+            entries.append((_PRINCIPAL_KINDS[entry.kind], text))
+            if entry.kind != "AWS":
+                continue
+            if _UNIQUE_ID.fullmatch(text):  # what PRIN-10 and PRIN-4 look at
+                self.key("aws:userid")
+            elif ":role/" in text:
+                self.key("aws:PrincipalArn")
+        return tuple(dict.fromkeys(entries))
 
     # --- actions
 
@@ -273,12 +356,12 @@ class _Lowering:
         )
         if base == "Null":  # a set prefix is accepted and ignored (COND-48)
             predicate = ir.Predicate(
-                SetOperator.PLAIN, base, False, self._key(entry.key.value), values
+                SetOperator.PLAIN, base, False, self.key(entry.key.value), values
             )
         else:
             predicate = ir.Predicate(
                 _SET_OPERATORS[entry.set_operator], base, entry.if_exists,
-                self._key(entry.key.value), values,
+                self.key(entry.key.value), values,
             )  # fmt: skip
         return self.predicates.id(predicate)
 
@@ -308,12 +391,12 @@ class _Lowering:
         return glyph
 
     def _variable(self, token: VariableToken) -> ir.Glyph:
-        key_id = self._key(token.name) if ":" in token.name else -1  # VAR-11
+        key_id = self.key(token.name) if ":" in token.name else -1  # VAR-11
         variable = ir.Variable(key_id, token.default)
         glyph = self._variables.get(variable)
         if glyph is None:
             glyph = self._variables[variable] = ir.Glyph(Token.VARIABLE, 0, variable)
         return glyph
 
-    def _key(self, name: str) -> int:
+    def key(self, name: str) -> int:
         return self.keys.id(ir.Key(name, key_kind(name)))

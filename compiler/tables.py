@@ -15,6 +15,7 @@ from ..runtime.values import encode_text
 from ..source import Span
 from . import ir
 from .automaton import Element
+from .frames import CarrierRow, Frame
 from .trie import compile_patterns
 
 Arrays = dict[str, NDArray[Any]]
@@ -23,8 +24,8 @@ _TOKENS = {"*": (Token.STAR, 0), "?": (Token.ANY, 0)}
 _VARIABLE_SUPERSET = (Token.STAR, 0)
 
 
-def build_model(program: ir.Program) -> TableModel:
-    """All arrays of a program."""
+def build_model(program: ir.Program, frame: Frame) -> TableModel:
+    """All arrays of a program and of where its documents stand."""
     arrays: Arrays = {}
     glyphs = _GlyphStore()
     _put_globs(arrays, "action/", [_action_elements(p) for p in program.action_patterns])
@@ -43,9 +44,9 @@ def build_model(program: ir.Program) -> TableModel:
     glyphs.put(arrays)
     _put_statements(arrays, program.statements)
     _put_sources(arrays, program.documents)
-    arrays["class_start"] = _words((0, len(program.statements)))
-    arrays["class_statement"] = _words(range(len(program.statements)))
-    return TableModel(arrays, {"options": program.options.to_mapping()})
+    _put_principals(arrays, program.principals)
+    _put_frame(arrays, frame, program.statements)
+    return TableModel(arrays, {"options": program.options.to_mapping(), "frame": frame.meta})
 
 
 def _bytes(values: Iterable[int]) -> NDArray[np.uint8]:
@@ -145,13 +146,16 @@ def _put_statements(arrays: Arrays, statements: Sequence[ir.Statement]) -> None:
     arrays["statement_resource_set"] = _words(
         NO_ID if s.resource_set < 0 else s.resource_set for s in statements
     )
+    arrays["statement_principal"] = _words(
+        NO_ID if s.principal < 0 else s.principal for s in statements
+    )
     _put_rows(arrays, "statement_predicate_start", "statement_predicate",
               [s.predicate_ids for s in statements])  # fmt: skip
     _put_texts(arrays, "statement_sid", [s.sid for s in statements])
     arrays["statement_span"] = _spans(
         span
         for s in statements
-        for span in (s.span, s.effect_span, s.action_span, s.resource_span)
+        for span in (s.span, s.effect_span, s.action_span, s.resource_span, s.principal_span)
     )
     for name in ("action", "resource", "predicate"):
         rows: list[tuple[ir.Entry, ...]] = [getattr(s, f"{name}_entries") for s in statements]
@@ -164,10 +168,65 @@ def _spans(spans: Iterable[Span]) -> NDArray[np.uint32]:
     return _words(offset for span in spans for offset in (span.start, span.end))
 
 
+def _put_principals(arrays: Arrays, elements: Sequence[ir.PrincipalElement]) -> None:
+    entries = [entry for element in elements for entry in element.entries]
+    offsets = np.zeros(len(elements) + 1, dtype=np.uint32)
+    np.cumsum([len(element.entries) for element in elements], out=offsets[1:])
+    arrays["principal_element_flags"] = _bytes(element.flags for element in elements)
+    arrays["principal_entry_start"] = offsets
+    arrays["principal_entry_kind"] = _bytes(kind for kind, _ in entries)
+    _put_texts(arrays, "principal_entry_text", [text for _, text in entries])
+
+
+def _put_frame(arrays: Arrays, frame: Frame, statements: Sequence[ir.Statement]) -> None:
+    """Classes of statements, and who carries them (compiler/frames.py)."""
+    of_document: list[list[int]] = [[] for _ in frame.documents]
+    for number, statement in enumerate(statements):
+        of_document[statement.document].append(number)
+    _put_rows(arrays, "class_start", "class_statement",
+              [[s for d in documents for s in of_document[d]] for documents, _ in frame.classes])
+    arrays["class_is_open"] = _bytes(bool(gaps) for _, gaps in frame.classes)
+    _put_texts(arrays, "class_gap", ["\n".join(gaps) for _, gaps in frame.classes])
+    arrays["place_role"] = _bytes(role for role, _ in frame.places)
+    arrays["place_class"] = _words(class_id for _, class_id in frame.places)
+    accounts = frame.accounts
+    arrays["account_flags"] = _bytes(a.flags for a in accounts)
+    _put_texts(arrays, "account_id", [a.id for a in accounts])
+    _put_texts(arrays, "account_org_id", [a.org_id for a in accounts])
+    _put_texts(arrays, "account_org_path", [a.org_path for a in accounts])
+    _put_texts(arrays, "account_gap", ["\n".join(a.gaps) for a in accounts])
+    _put_texts(arrays, "account_services", [a.services for a in accounts])
+    _put_rows(arrays, "account_scp_start", "account_scp", [a.scps for a in accounts])
+    _put_rows(arrays, "account_rcp_start", "account_rcp", [a.rcps for a in accounts])
+    principals = frame.principals
+    arrays["principal_identity"] = _words(p.identity for p in principals)
+    arrays["principal_boundary"] = _words(
+        NO_ID if p.boundary < 0 else p.boundary for p in principals
+    )
+    arrays["principal_has_session_tags"] = _bytes(p.has_session_tags for p in principals)
+    _put_texts(arrays, "principal_arn", [p.arn for p in principals])
+    _put_texts(arrays, "principal_unique_id", [p.unique_id for p in principals])
+    _put_texts(arrays, "principal_tags", [p.tags for p in principals])
+    _put_texts(arrays, "alias_id", [alias for alias, _ in frame.aliases])
+    _put_texts(arrays, "alias_key", [key for _, key in frame.aliases])
+    _put_carriers(arrays, "governed", frame.resource_policies)
+    _put_texts(arrays, "governed_tags", [c.tags for c in frame.resource_policies])
+    _put_carriers(arrays, "endpoint", frame.endpoints)
+    _put_texts(arrays, "endpoint_vpc", [c.place for c in frame.endpoints])
+
+
+def _put_carriers(arrays: Arrays, name: str, carriers: Sequence[CarrierRow]) -> None:
+    arrays[f"{name}_class"] = _words(c.class_id for c in carriers)
+    _put_texts(arrays, f"{name}_id", [c.id for c in carriers])
+    _put_texts(arrays, f"{name}_account", [c.account for c in carriers])
+
+
 def _put_sources(arrays: Arrays, documents: Sequence[ir.Document]) -> None:
     texts = [document.source.text for document in documents]
     _put_texts(arrays, "source_name", [document.source.name for document in documents])
     _put_texts(arrays, "source_text", texts)
+    arrays["source_line"] = _words(document.source.line for document in documents)
+    arrays["source_column"] = _words(document.source.column for document in documents)
     _put_texts(arrays, "source_date", [document.source.date for document in documents])
     _put_texts(arrays, "source_version", [document.version for document in documents])
     _put_texts(arrays, "source_sha256",

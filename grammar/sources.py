@@ -9,6 +9,7 @@ gets a source of its own, the decoded text, named after the place: `file.json#Po
 from __future__ import annotations
 
 import glob
+import json
 import os
 import re
 import sys
@@ -28,7 +29,7 @@ STANDARD_INPUT = "-"
 MAX_WRAPPERS = 8
 """Wrappers around one document; AWS tools use two or three."""
 
-_WRAPPERS = (
+WRAPPERS = (
     "PolicyVersion",
     "PolicyDocument",
     "Document",
@@ -39,6 +40,11 @@ _WRAPPERS = (
     "ResourcePolicy",
     "policyText",
     "Attributes",
+    "PolicyInJson",
+    "DomainStatus",
+    "AccessPolicies",
+    "policy",
+    "document",
 )
 """Members under which the output of AWS tools holds a policy, the likeliest first."""
 _DATES = ("CreateDate", "UpdateDate")
@@ -167,9 +173,20 @@ def _read(name: str, text: str, date: str) -> _Found:
     if _URL_ENCODED.match(text):
         name = name if "#" in name else f"{name}#decoded"
         text = decode(unquote_to_bytes(text.strip()), name)
+    if text.startswith('{\\"'):  # API Gateway escapes the text once more
+        text = _unescaped(text)
     source = Source(name, text, date)
-    json = parse_json(source)
-    return _Found(source, json, json.root, "")
+    parsed = parse_json(source)
+    return _Found(source, parsed, parsed.root, "")
+
+
+def _unescaped(text: str) -> str:
+    try:
+        inner = json.loads(f'"{text}"')
+    except ValueError:
+        return text
+    assert isinstance(inner, str)
+    return inner
 
 
 def _unwrap(found: _Found) -> _Found:
@@ -181,7 +198,7 @@ def _unwrap(found: _Found) -> _Found:
             continue
         if not isinstance(value, JsonObject) or "Statement" in value.members:
             return found
-        wrapped = [name for name in _WRAPPERS if name in value.members]
+        wrapped = [name for name in WRAPPERS if name in value.members]
         if not wrapped:
             return found
         name = wrapped[0]

@@ -17,6 +17,15 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .compiler import compile as compile
+    from .compiler import compile_layers
+    from .compiler.organization import (
+        Account,
+        Endpoint,
+        Organization,
+        PolicySet,
+        Principal,
+        ResourcePolicy,
+    )
     from .errors import (
         ArtefactError,
         ColumnError,
@@ -24,20 +33,24 @@ if TYPE_CHECKING:
         IamtablesError,
         LimitError,
         Location,
+        OrganizationError,
         PolicyError,
         PolicySemanticError,
         PolicySyntaxError,
         RequestError,
         SourceError,
     )
+    from .evaluation import evaluate
     from .grammar import PolicyDocument, load_policy, parse_policy
     from .options import Options
+    from .organization import load_organization
     from .runtime import (
         Decision,
         DecisionCode,
         Decisions,
         DictionaryColumn,
         Explanation,
+        Layer,
         Session,
         Table,
         open_table,
@@ -47,10 +60,20 @@ __version__ = "0.1.0"
 
 _HOME = {
     "compile": ".compiler",
+    "compile_layers": ".compiler",
+    "evaluate": ".evaluation",
+    "Layer": ".runtime",
+    "Account": ".compiler.organization",
+    "Endpoint": ".compiler.organization",
+    "Organization": ".compiler.organization",
+    "PolicySet": ".compiler.organization",
+    "Principal": ".compiler.organization",
+    "ResourcePolicy": ".compiler.organization",
     "PolicyDocument": ".grammar",
     "load_policy": ".grammar",
     "parse_policy": ".grammar",
     "Options": ".options",
+    "load_organization": ".organization",
     "Decision": ".runtime",
     "DecisionCode": ".runtime",
     "Decisions": ".runtime",
@@ -65,6 +88,7 @@ _HOME = {
     "IamtablesError": ".errors",
     "LimitError": ".errors",
     "Location": ".errors",
+    "OrganizationError": ".errors",
     "PolicyError": ".errors",
     "PolicySemanticError": ".errors",
     "PolicySyntaxError": ".errors",
@@ -73,6 +97,7 @@ _HOME = {
 }
 
 __all__ = [
+    "Account",
     "ArtefactError",
     "ColumnError",
     "Decision",
@@ -80,20 +105,30 @@ __all__ = [
     "Decisions",
     "Diagnostic",
     "DictionaryColumn",
+    "Endpoint",
     "Explanation",
     "IamtablesError",
+    "Layer",
     "LimitError",
     "Location",
     "Options",
+    "Organization",
+    "OrganizationError",
     "PolicyDocument",
     "PolicyError",
     "PolicySemanticError",
+    "PolicySet",
     "PolicySyntaxError",
+    "Principal",
     "RequestError",
+    "ResourcePolicy",
     "Session",
     "SourceError",
     "Table",
     "compile",
+    "compile_layers",
+    "evaluate",
+    "load_organization",
     "load_policy",
     "open_table",
     "parse_policy",

@@ -174,3 +174,14 @@ class ArtefactError(IamtablesError):
         super().__init__(message, help=help)
         self.path = path
         self.part = part
+
+
+class OrganizationError(SourceError):
+    """A snapshot of an organization contradicts itself or cannot be read. `path` names the file
+    or directory, `name` what it is about there (an account, a principal, a policy)."""
+
+    code = "IT070"
+
+    def __init__(self, message: str, *, path: str, name: str = "", help: str = "") -> None:
+        super().__init__(message, path=path, help=help)
+        self.name = name

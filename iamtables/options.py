@@ -27,6 +27,12 @@ class Options:
     """COND-12: is `""` a null data set for `Null` and the set operators?"""
     multivalued_plain: Literal["never", "any"] = "never"
     """COND-26: a plain operator on a multivalued key never matches, or matches if any does."""
+    notprincipal: Literal["any", "chain"] = "any"
+    """PRIN-11: any entry excepts the requester, or only its whole chain (account, role, session)."""
+    trust_boundary: Literal["limit", "bypass"] = "limit"
+    """EVAL-40: a boundary limits whom a trust policy names, or is bypassed as elsewhere."""
+    missing_required_policy: Literal["deny", "account"] = "deny"
+    """EVAL-44: a trust or key policy that is not given denies, or counts as one for the account."""
 
     @classmethod
     def from_mapping(cls, values: dict[str, str]) -> Options:
@@ -53,4 +59,7 @@ _CHOICES: dict[str, tuple[str, ...]] = {
     "null_notresource": ("match", "nomatch"),
     "null_empty_string": ("null", "value"),
     "multivalued_plain": ("never", "any"),
+    "notprincipal": ("any", "chain"),
+    "trust_boundary": ("limit", "bypass"),
+    "missing_required_policy": ("deny", "account"),
 }

@@ -18,14 +18,21 @@ class Span(NamedTuple):
 
 
 class Source:
-    """One text with a name (and the date its wrapper gave), able to say where an offset lies."""
+    """One text with a name (and the date its wrapper gave), able to say where an offset lies.
 
-    __slots__ = ("_starts", "date", "name", "text")
+    The text may be a piece of the file `name`: it begins there at `line` and `column`.
+    """
 
-    def __init__(self, name: str, text: str, date: str = "") -> None:
+    __slots__ = ("_starts", "column", "date", "line", "name", "text")
+
+    def __init__(
+        self, name: str, text: str, date: str = "", *, line: int = 1, column: int = 1
+    ) -> None:
         self.name = name
         self.text = text
         self.date = date
+        self.line = line
+        self.column = column
         self._starts: list[int] | None = None
 
     def locate(self, span: Span) -> Location:
@@ -46,4 +53,7 @@ class Source:
         if len(row) > _ROW_LIMIT:
             cut = max(0, column - 1 - 40)
             row, row_column = row[cut : cut + _ROW_LIMIT], column - cut
-        return Location(self.name, line, column, length, row, row_column)
+        if line == 1 and self.column > 1:  # what stands before the piece on its line is not here
+            row_column = row_column or column
+            column += self.column - 1
+        return Location(self.name, line + self.line - 1, column, length, row, row_column)

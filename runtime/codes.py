@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import IntEnum
 
 FORMAT_NAME = "iamtables"
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 
 
 class DecisionCode(IntEnum):
@@ -43,6 +43,37 @@ class Layer(IntEnum):
     IDENTITY = 5
     BOUNDARY = 6
     SESSION = 7
+    ROOT = 8
+    """The root user of the account may what no policy denies (EVAL-50); no policy type."""
+    SERVICE = 9
+    """Operations that no policy governs (EVAL-11, EVAL-12), and what root never may (EVAL-51)."""
+    OTHER = 10
+    """The caller said that other means allow it (EVAL-45)."""
+
+
+class Role(IntEnum):
+    """Where a table that is no organization's holds a set of policies."""
+
+    IDENTITY = 0
+    BOUNDARY = 1
+    SESSION = 2
+    RESOURCE = 3
+    """The policy of a resource that is no role."""
+    TRUST = 4
+    """The same document read as the trust policy of a role."""
+    SCP = 5
+    """One level, in order from the root of the organization."""
+    RCP = 6
+    VPCE = 7
+
+
+class PrincipalKind(IntEnum):
+    """Keys of a `Principal` map (GRAM-30)."""
+
+    AWS = 0
+    SERVICE = 1
+    FEDERATED = 2
+    CANONICAL_USER = 3
 
 
 class RowError(IntEnum):
@@ -53,6 +84,8 @@ class RowError(IntEnum):
     """Not `service:Name` (ACT-8)."""
     RESOURCE = 2
     """Neither `*` nor an ARN with five colons (RES-12)."""
+    PRINCIPAL = 3
+    """Not given, or none that can make a request (PRIN-2)."""
 
 
 class Token(IntEnum):
@@ -138,6 +171,23 @@ FLAG_UNKNOWN = 1
 """Some part could not be understood: the statement never matches more than UNKNOWN."""
 FLAG_NEVER = 2
 """The statement can match no request; kept for explanations only."""
+
+# Flags of a principal element.
+PRINCIPAL_NEGATED = 1
+"""`NotPrincipal`."""
+PRINCIPAL_SHIELDED = 2
+"""A `NotPrincipal` of a Deny that hits whoever has a boundary (PRIN-12)."""
+PRINCIPAL_GATEWAY = 4
+"""Account entries mean the root user alone (EVAL-61)."""
+PRINCIPAL_UNREADABLE = 8
+"""The element could not be understood."""
+
+# Account flags.
+ACCOUNT_MANAGEMENT = 1
+ACCOUNT_EXPORTED = 2
+"""Its users and roles are in the snapshot."""
+ACCOUNT_HAS_SCPS = 4
+ACCOUNT_HAS_RCPS = 8
 
 # What a row of a resource class says of a resource set.
 CELL_YES = 1

@@ -19,31 +19,60 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One question. `resource` None is an unknown resource; `unknown` names keys or `prefix/*`."""
+    """One question. `resource` None is an unknown resource; `unknown` names keys or `prefix/*`.
+
+    The fields from `issuer_arn` on are read where more than identity policies are in play.
+    """
 
     principal: str | None
     action: str
     resource: str | None
     context: Mapping[str, object]
     unknown: tuple[str, ...] = ()
+    issuer_arn: str | None = None
+    principal_account: str | None = None
+    principal_type: str | None = None
+    resource_account: str | None = None
+    is_management_account: bool = False
+    also_allowed: bool = False
 
 
 class Decision:
-    """Answer to one request."""
+    """Answer to one request.
 
-    __slots__ = ("_request", "_statement", "_table", "decision")
+    decision : DecisionCode
+    layer    : the layer that decided: the one that denies or grants, or whose Allow is missing; NONE
+               while undetermined
+    """
+
+    __slots__ = ("_deciders", "_request", "_statement", "_table", "decision", "layer")
 
     def __init__(
-        self, table: Table, decision: DecisionCode, statement: int, request: Request
+        self,
+        table: Table,
+        decision: DecisionCode,
+        statement: int,
+        request: Request,
+        layer: Layer = Layer.IDENTITY,
+        deciders: Callable[[], tuple[Layer, ...]] | None = None,
     ) -> None:
         self._table = table
         self._statement = statement
         self._request = request
         self.decision = decision
+        self.layer = Layer.NONE if decision == DecisionCode.UNDETERMINED else layer
+        self._deciders = deciders
 
     @property
     def is_allowed(self) -> bool:
         return self.decision == DecisionCode.ALLOW
+
+    @property
+    def deciders(self) -> tuple[Layer, ...]:
+        """All layers that decided, in the order of EVAL-1; none while undetermined."""
+        if self._deciders is not None:
+            return self._deciders()
+        return () if self.layer is Layer.NONE else (self.layer,)
 
     @property
     def statement(self) -> StatementInfo | None:
@@ -87,6 +116,7 @@ class Decisions:
         error_count: int,
         not_supplied: tuple[str, ...],
         request: Callable[[int], Request],
+        layer: NDArray[np.uint8] | None = None,
     ) -> None:
         self._table = table
         self.decision = decision
@@ -95,16 +125,18 @@ class Decisions:
         self.error_count = error_count
         self.not_supplied = not_supplied
         self._request = request
+        self._layer = layer
 
     def __len__(self) -> int:
         return len(self.decision)
 
     @property
     def layer(self) -> NDArray[np.uint8]:
-        """All decisions come from the identity layer, the only one a table holds so far."""
-        layer = np.full(len(self), int(Layer.IDENTITY), dtype=np.uint8)
-        layer[self.error != 0] = int(Layer.NONE)
-        return layer
+        """uint8[n]: the layer that decided each row; NONE while undetermined."""
+        if self._layer is None:  # identity policies alone
+            self._layer = np.full(len(self), int(Layer.IDENTITY), dtype=np.uint8)
+            self._layer[self.decision == DecisionCode.UNDETERMINED] = int(Layer.NONE)
+        return self._layer
 
     def request(self, row: int) -> Request:
         """The request of a row, as the table saw it."""

@@ -10,8 +10,6 @@ An engine belongs to one thread. Its caches grow with what it has seen and are d
 when they pass a budget; the tables it reads are immutable and shared.
 """
 
-import cython
-
 from libc.stdint cimport int32_t, uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free, malloc, realloc
 from libc.string cimport memset
@@ -41,24 +39,6 @@ from .intern cimport (
 )
 from .words cimport Words, words_reserve
 
-cdef enum:
-    NO = 0
-    YES = 1
-    UNKNOWN = 2
-    UNSEEN = 255            # truth byte not computed yet
-
-    IMPLICIT_DENY = 0
-    ALLOW = 1
-    EXPLICIT_DENY = 2
-    UNDETERMINED = 3
-
-
-    ENTRY_UNKNOWN = 0x10000 # entry word: test count | this flag
-    BLOCK = 1024
-
-    ERROR_ACTION = 1
-    ERROR_RESOURCE = 2
-
 cdef extern from *:
     """
     #if defined(__GNUC__) || defined(__clang__)
@@ -67,20 +47,9 @@ cdef extern from *:
     #define IAMT_PREFETCH(address) ((void)(address))
     #endif
     #define IAMT_CONSTANT 0x80000000u
-    #define IAMT_SET_ANY 0xFFFFFFFFu
-    #define IAMT_SET_UNREADABLE 0xFFFFFFFEu
     """
     void prefetch "IAMT_PREFETCH" (const void* address) noexcept nogil
     const uint32_t CELL_CONSTANT "IAMT_CONSTANT"       # cell: constant | error << 8 | decision
-    const uint32_t SET_ANY "IAMT_SET_ANY"              # entry: matches every resource
-    const uint32_t SET_UNREADABLE "IAMT_SET_UNREADABLE"
-
-
-cdef struct Truth:
-    # One byte per (value id, predicate slot), value-major; UNSEEN until computed.
-    uint8_t* bytes
-    size_t rows
-    size_t slots
 
 
 cdef int truth_reserve(Truth* truth, size_t row) noexcept nogil:
@@ -98,39 +67,12 @@ cdef int truth_reserve(Truth* truth, size_t row) noexcept nogil:
     return 0
 
 
-@cython.final
 cdef class Engine:
     """Caches and kernels over one table's arrays.
 
     `planner` answers the slow questions (runtime/plan.py): `cell(action, class)`,
     `predicate(test, value)`, `dependent(test, values)`.
     """
-
-    cdef object planner
-    cdef ResourceClasses resources
-    cdef tuple keep
-    cdef size_t class_count, key_count, dependent_count
-    cdef const uint32_t* set_dependent          # dependent test that verifies a set, or NO_ID
-    # tests: unary ones first come from `test_key`/`test_slot`, dependent ones have test_dependent
-    cdef const uint32_t* test_key
-    cdef const uint32_t* test_slot
-    cdef const uint32_t* test_dependent         # NO_ID for a unary test
-    cdef const uint32_t* dependent_start        # columns a dependent test reads: key ids,
-    cdef const uint32_t* dependent_key          # or NO_ID for the resource
-    # caches
-    cdef InternTable action_table
-    cdef InternTable* key_tables
-    cdef Truth* truth
-    cdef InternTable* memo_tables
-    cdef Truth* memo_truth
-    cdef uint32_t* cells                        # [action id][class]
-    cdef int32_t* cell_statement
-    cdef size_t cell_rows
-    cdef Words pool                             # statement lists
-    cdef Words memo_scratch
-    cdef dict lists                             # list words -> pool offset (hash-consing)
-    cdef object error
-    cdef bint failed
 
     def __cinit__(self):
         self.failed = False
@@ -529,11 +471,15 @@ cdef class Engine:
         finally:
             free(columns)
         if self.failed:
-            if self.error is not None:
-                raised, self.error = self.error, None
-                raise raised
-            raise MemoryError("out of memory, or a column's offsets do not fit its data")
+            self._raise()
         return errors
+
+    cdef int _raise(self) except -1:
+        """What went wrong in a loop that runs without the GIL."""
+        if self.error is not None:
+            raised, self.error = self.error, None
+            raise raised
+        raise MemoryError("out of memory, or a column's offsets do not fit its data")
 
     def action_id(self, bytes text):
         return self._interned(&self.action_table, text)
@@ -555,6 +501,9 @@ cdef class Engine:
 
     def used_bytes(self):
         """Memory of the growing caches, in bytes."""
+        return self._used()
+
+    cdef size_t _used(self) noexcept nogil:
         cdef size_t k
         cdef size_t total = intern_bytes(&self.action_table) + self.resources.used()
         for k in range(self.key_count):

@@ -7,13 +7,14 @@ forgets nothing. It asks the same sets and predicates as the engine, one stateme
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 from ..errors import Location, RequestError, render_location
-from .codes import FLAG_NEVER, FLAG_UNKNOWN, NO_ID, DecisionCode, State
+from .codes import FLAG_NEVER, FLAG_UNKNOWN, NO_ID, DecisionCode, Layer, State
 from .conditions import UNKNOWN, Predicate, Value
 from .decisions import Request
+from .estates import derived_value
 from .model import StatementInfo
 from .plan import is_action
 from .values import decode_value, encode_value
@@ -29,12 +30,12 @@ _NAMES: dict[State, StateName] = {State.NO: "no", State.YES: "yes", State.UNKNOW
 class Miss:
     """An element that does not match, or cannot be known to."""
 
-    element: Literal["action", "resource", "condition", "statement"]
+    element: Literal["principal", "action", "resource", "condition", "statement"]
     location: Location
     text: str
     state: StateName
     needs: tuple[str, ...] = ()
-    """What would settle an unknown one: context keys, `resource`, `statement`."""
+    """What would settle an unknown one: context keys, `resource`, `principal`, `statement`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,21 +48,37 @@ class StatementTrace:
     misses: tuple[Miss, ...]
     matched: Location | None = None
     """Where the action entry that matched was written."""
+    layer: Layer = Layer.IDENTITY
+    """The layer in which it was asked."""
 
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """A decision with its grounds. `traces` holds the statements whose action matches or could."""
+    """A decision with its grounds. `traces` holds the statements whose action matches or could.
+
+    layer   : the layer that decided; NONE while undetermined
+    deciders : all layers that decided (EVAL-1): of an implicit denial those whose Allow is missing
+    gaps    : what belongs to the layers and is not in the snapshot
+    missing_layers : policy types that the snapshot does not hold at all
+    """
 
     decision: DecisionCode
     request: Request
     traces: tuple[StatementTrace, ...]
     reason: tuple[str, ...]
     statement_count: int
+    layer: Layer = Layer.IDENTITY
+    deciders: tuple[Layer, ...] = ()
+    gaps: tuple[str, ...] = ()
+    missing_layers: tuple[str, ...] = ()
+    has_layers: bool = False
+    """More than identity policies were asked."""
 
     @property
     def deciding(self) -> tuple[StatementTrace, ...]:
-        return tuple(t for t in self.traces if t.is_deciding)
+        """Each once, also where several levels of a layer hold it."""
+        found = {(t.statement.id, t.layer): t for t in self.traces if t.is_deciding}
+        return tuple(found.values())
 
     def render(self, verbose: bool = False) -> str:
         """Text for a terminal. verbose: the near misses too when the request is allowed."""
@@ -76,19 +93,27 @@ def explain(table: Table, request: Request) -> Explanation:
 
     Raises RequestError for a malformed action or resource.
     """
-    _check(request)
-    asked = _Asked(table, request)
+    if table.is_layered:
+        from .layered_explain import explain_layers
+
+        return explain_layers(table, request)
+    check_request(request)
+    asked = Asked(table, request)
     candidates = set(table.planner.candidates(request.action, 0))
     traces = [asked.trace(s) for s in range(len(table.statements)) if s in candidates]
     decision = _decide(traces)
     traces = [_mark(trace, decision) for trace in traces]
     reason: tuple[str, ...] = ()
     if decision is DecisionCode.UNDETERMINED:
-        reason = tuple(dict.fromkeys(_reasons(traces)))
-    return Explanation(decision, request, tuple(traces), reason, len(table.statements))
+        reason = tuple(dict.fromkeys(reasons_of(traces)))
+    layer = Layer.NONE if decision is DecisionCode.UNDETERMINED else Layer.IDENTITY
+    deciders = () if layer is Layer.NONE else (layer,)
+    return Explanation(
+        decision, request, tuple(traces), reason, len(table.statements), layer, deciders
+    )
 
 
-def _check(request: Request) -> None:
+def check_request(request: Request) -> None:
     if not is_action(request.action):
         raise RequestError(f"`{request.action}` is not an action", field="action",
                            help="write `service:Name`, for example `s3:GetObject`")  # fmt: skip
@@ -120,17 +145,17 @@ def _mark(trace: StatementTrace, decision: DecisionCode) -> StatementTrace:
         DecisionCode.IMPLICIT_DENY: False,
         DecisionCode.UNDETERMINED: trace.state == "unknown",
     }[decision]
-    return StatementTrace(trace.statement, trace.state, deciding, trace.misses, trace.matched)
+    return replace(trace, is_deciding=deciding)
 
 
-def _reasons(traces: list[StatementTrace]) -> Iterator[str]:
+def reasons_of(traces: list[StatementTrace]) -> Iterator[str]:
     for trace in traces:
         if trace.state == "unknown":
             for miss in trace.misses:
                 yield from miss.needs
 
 
-class _Asked:
+class Asked:
     """One request, its context decoded as predicates see it."""
 
     def __init__(self, table: Table, request: Request) -> None:
@@ -155,6 +180,22 @@ class _Asked:
             return UNKNOWN
         data = encode_value(value, name)
         return None if data is None else decode_value(data, kind, name)
+
+    def derive(self, values: Mapping[str, Value]) -> None:
+        """Values of keys, by lower-case name, where the request gives none (CTX-3)."""
+        given = {name.lower() for name in self._request.context}
+        for number, key in enumerate(self._model.keys):
+            name = key.name.lower()
+            is_derived = name in values or f"{name.partition('/')[0]}/*" in values
+            if is_derived and name not in given and self._values[number] is not UNKNOWN:
+                self._values[number] = derived_value(values, name)
+
+    def value_of(self, name: str) -> Value:
+        """Value of a key spelled exactly so; None where the table does not ask for it."""
+        for number, key in enumerate(self._model.keys):
+            if key.name == name:
+                return self._values[number]
+        return None
 
     def trace(self, statement: int) -> StatementTrace:
         model = self._model
@@ -258,41 +299,73 @@ def _listed(names: tuple[str, ...]) -> str:
     return ", ".join(f"`{name}`" for name in names)
 
 
-_HEADLINES = {
-    DecisionCode.ALLOW: "ALLOW",
-    DecisionCode.EXPLICIT_DENY: "EXPLICIT_DENY",
-    DecisionCode.IMPLICIT_DENY: "IMPLICIT_DENY: no statement allows it",
-    DecisionCode.UNDETERMINED: "UNDETERMINED",
+_LAYER_NAMES = {
+    Layer.SCP: "the service control policies",
+    Layer.RCP: "the resource control policies",
+    Layer.VPCE: "the endpoint policy",
+    Layer.RESOURCE: "the resource's policy",
+    Layer.IDENTITY: "the identity policies",
+    Layer.BOUNDARY: "the permissions boundary",
+    Layer.SESSION: "the session policies",
+    Layer.ROOT: "the root user's own rights",
+    Layer.SERVICE: "the service itself",
+    Layer.OTHER: "other means",
 }
+_KINDS = {"resource", "statement", "principal"}
+"""Reasons that are words of ours; others with a colon and no space are names of keys."""
+
+
+def _headline(explanation: Explanation) -> str:
+    decision, layer = explanation.decision, explanation.layer
+    name = decision.name
+    if decision is DecisionCode.UNDETERMINED:
+        listed = ", ".join(
+            f"`{r}`" if r not in _KINDS and " " not in r else r for r in explanation.reason
+        )
+        return f"{name}: it depends on {listed}" if listed else name
+    if decision is DecisionCode.IMPLICIT_DENY:
+        if not explanation.has_layers:
+            return f"{name}: no statement allows it"
+        missing = " and ".join(_LAYER_NAMES[layer] for layer in explanation.deciders)
+        return f"{name}: it takes an Allow in {missing}"
+    if layer is Layer.IDENTITY and not explanation.has_layers:
+        return name
+    return f"{name} by {_LAYER_NAMES[layer]}"
 
 
 def _render(explanation: Explanation, verbose: bool) -> Iterator[str]:
-    headline = _HEADLINES[explanation.decision]
-    if explanation.reason:
-        headline += ": it depends on " + ", ".join(
-            r if r in ("resource", "statement") else f"`{r}`" for r in explanation.reason
-        )
-    yield headline
+    yield _headline(explanation)
     for trace in explanation.deciding:
         yield ""
-        yield _title(trace)
+        yield _title(trace, explanation.has_layers)
         location = trace.matched or trace.statement.location
         yield render_location(location, "the action matches here")
         for miss in trace.misses:
             yield render_location(miss.location, miss.text)
     near = [t for t in explanation.traces if not t.is_deciding]
+    if explanation.has_layers and explanation.decision == DecisionCode.IMPLICIT_DENY and not verbose:
+        near = [t for t in near if t.layer in explanation.deciders]
     if near and (verbose or explanation.decision != DecisionCode.ALLOW):
         yield ""
         yield "near misses (the action matches):"
         for trace in near:
             yield ""
-            yield _title(trace)
+            yield _title(trace, explanation.has_layers)
             for miss in trace.misses:
                 yield render_location(miss.location, miss.text)
-    if not explanation.traces:
+    if not explanation.traces and explanation.layer is not Layer.SERVICE:
         count, action = explanation.statement_count, explanation.request.action
         yield f"none of the {count} statements names `{action}`"
+    if explanation.gaps:
+        yield ""
+        yield "not in the snapshot: " + "; ".join(explanation.gaps)
+    if explanation.missing_layers:
+        yield ""
+        yield "left out, since the snapshot holds none: " + ", ".join(
+            f"{layer} policies" for layer in explanation.missing_layers
+        )
 
 
-def _title(trace: StatementTrace) -> str:
-    return f"{trace.statement.effect} {trace.statement.label}"
+def _title(trace: StatementTrace, has_layers: bool) -> str:
+    where = f" in {_LAYER_NAMES[trace.layer]}" if has_layers else ""
+    return f"{trace.statement.effect} {trace.statement.label}{where}"

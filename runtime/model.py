@@ -66,6 +66,8 @@ class TableModel:
         self.arrays = arrays
         self.meta = meta
         self.options = Options.from_mapping(dict(meta["options"]))
+        self.frame: Mapping[str, Any] = meta["frame"]
+        """`kind`: identity, layers or organization; `missing_layers`, `missing_unknown`."""
         self.glyphs = lru_cache(maxsize=None)(self._glyphs)
 
     def __getitem__(self, name: str) -> NDArray[Any]:
@@ -110,8 +112,17 @@ class TableModel:
 
     @cached_property
     def source_texts(self) -> tuple[Source, ...]:
-        names = self.texts("source_name")
-        return tuple(map(Source, names, self.texts("source_text")))
+        arrays = self.arrays
+        return tuple(
+            Source(name, text, line=line, column=column)
+            for name, text, line, column in zip(
+                self.texts("source_name"),
+                self.texts("source_text"),
+                arrays["source_line"].tolist(),
+                arrays["source_column"].tolist(),
+                strict=True,
+            )
+        )
 
     @cached_property
     def sids(self) -> list[str]:
@@ -134,8 +145,8 @@ class TableModel:
         )
 
     def part_span(self, statement: int, part: int) -> Span:
-        """Span of a statement (part 0) or of its effect (1), action (2), resource (3)."""
-        start, stop = self.arrays["statement_span"][statement * 8 + part * 2 :][:2].tolist()
+        """Span of a statement (part 0), its effect (1), action (2), resource (3), principal (4)."""
+        start, stop = self.arrays["statement_span"][statement * 10 + part * 2 :][:2].tolist()
         return Span(start, stop)
 
     def locate(self, statement: int, span: Span) -> Location:

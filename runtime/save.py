@@ -56,6 +56,7 @@ def metadata_of(model: TableModel) -> dict[str, str]:
         "format": FORMAT_NAME,
         "format_version": str(FORMAT_VERSION),
         "options": json.dumps(model.options.to_mapping(), sort_keys=True),
+        "frame": json.dumps(dict(model.frame), sort_keys=True),
     }
 
 

@@ -23,6 +23,8 @@ from .codes import (
     Effect,
     KeyKind,
     Layer,
+    PrincipalKind,
+    Role,
     SetOperator,
     Token,
 )
@@ -71,17 +73,24 @@ _GLOB_RULES = {
 
 TEXTS = (
     "action_text", "resource_text", "key_name", "variable_default", "source_name", "source_text",
-    "source_date", "source_version", "source_sha256", "statement_sid",
+    "source_date", "source_version", "source_sha256", "statement_sid", "principal_entry_text",
+    "class_gap", "account_id", "account_org_id", "account_org_path", "account_gap",
+    "account_services", "alias_id", "alias_key", "principal_arn",
+    "principal_unique_id", "principal_tags", "governed_id", "governed_account", "governed_tags",
+    "endpoint_id", "endpoint_account", "endpoint_vpc",
 )  # fmt: skip
 """Lists of texts: `NAME` holds the UTF-8 bytes, `NAME_start` the offsets."""
 
 _STATEMENT = "statement_effect"
+_CLASS = "class_is_open"
 
 RULES: dict[str, Rule] = {
     **{f"action/{name}": rule for name, rule in _GLOB_RULES.items()},
     **{f"resource/{name}": rule for name, rule in _GLOB_RULES.items()},
     **{name: Rule("uint8") for name in TEXTS},
     **{f"{name}_start": Rule("uint32", offsets_into=name) for name in TEXTS},
+    "source_line": Rule("uint32"),
+    "source_column": Rule("uint32", like="source_line"),
     "key_kind": Rule("uint8", below=len(KeyKind)),
     "variable_key": Rule("uint32", below="key_kind", or_none=True),
     "variable_has_default": Rule("uint8", like="variable_key", below=2),
@@ -117,7 +126,9 @@ RULES: dict[str, Rule] = {
     "statement_predicate_start": Rule("uint32", like=_STATEMENT, plus=1,
                                       offsets_into="statement_predicate"),
     "statement_predicate": Rule("uint32", below="predicate_key"),
-    "statement_span": Rule("uint32", like=_STATEMENT, times=8),
+    "statement_principal": Rule("uint32", like=_STATEMENT, below="principal_element_flags",
+                                or_none=True),
+    "statement_span": Rule("uint32", like=_STATEMENT, times=10),
     "action_entry_start": Rule("uint32", like=_STATEMENT, plus=1, offsets_into="action_entry_id"),
     "action_entry_id": Rule("uint32", below="action/automaton", or_none=True),
     "action_entry_span": Rule("uint32", like="action_entry_id", times=2),
@@ -129,8 +140,25 @@ RULES: dict[str, Rule] = {
                                   offsets_into="predicate_entry_id"),
     "predicate_entry_id": Rule("uint32", below="predicate_key"),
     "predicate_entry_span": Rule("uint32", like="predicate_entry_id", times=2),
-    "class_start": Rule("uint32", offsets_into="class_statement"),
+    "class_is_open": Rule("uint8", below=2),
+    "class_start": Rule("uint32", like=_CLASS, plus=1, offsets_into="class_statement"),
     "class_statement": Rule("uint32", below=_STATEMENT),
+    "principal_element_flags": Rule("uint8", below=16),
+    "principal_entry_start": Rule("uint32", like="principal_element_flags", plus=1,
+                                  offsets_into="principal_entry_kind"),
+    "principal_entry_kind": Rule("uint8", below=len(PrincipalKind)),
+    "place_role": Rule("uint8", below=len(Role)),
+    "place_class": Rule("uint32", like="place_role", below=_CLASS),
+    "account_flags": Rule("uint8", below=16),
+    "account_scp_start": Rule("uint32", like="account_flags", plus=1, offsets_into="account_scp"),
+    "account_scp": Rule("uint32", below=_CLASS),
+    "account_rcp_start": Rule("uint32", like="account_flags", plus=1, offsets_into="account_rcp"),
+    "account_rcp": Rule("uint32", below=_CLASS),
+    "principal_identity": Rule("uint32", below=_CLASS),
+    "principal_boundary": Rule("uint32", like="principal_identity", below=_CLASS, or_none=True),
+    "principal_has_session_tags": Rule("uint8", like="principal_identity", below=2),
+    "governed_class": Rule("uint32", below=_CLASS),
+    "endpoint_class": Rule("uint32", below=_CLASS),
 }
 
 _MASK_ROWS = 5
@@ -247,17 +275,29 @@ def _check_links(arrays: Arrays, path: str) -> None:
         "action_text": len(arrays["action/automaton"]),
         "resource_text": len(arrays["resource/automaton"]),
         "statement_sid": len(arrays["statement_effect"]),
+        "principal_entry_text": len(arrays["principal_entry_kind"]),
+        "class_gap": len(arrays["class_is_open"]),
     }
+    for prefix, of in (
+        ("account_", "account_flags"), ("principal_", "principal_identity"),
+        ("governed_", "governed_class"), ("endpoint_", "endpoint_class"),
+    ):  # fmt: skip
+        counts |= {
+            name: len(arrays[of]) for name in TEXTS if name.startswith(prefix) and name not in counts
+        }
+    counts["alias_id"] = counts["alias_key"] = len(arrays["alias_id_start"]) - 1
     sources = len(arrays["source_name_start"]) - 1
     counts |= {name: sources for name in TEXTS if name.startswith("source_")}
+    if len(arrays["source_line"]) != sources:
+        raise _fail(path, "source_line", "has the wrong length")
     for name, count in counts.items():
         if len(arrays[f"{name}_start"]) != count + 1:
             raise _fail(path, f"{name}_start", "has the wrong length")
     documents = arrays["statement_document"]
     if len(documents) and int(documents.max()) >= sources:
         raise _fail(path, "statement_document", "names a source that does not exist")
-    if len(arrays["class_start"]) < 2:
-        raise _fail(path, "class_start", "has no principal class")
+    if len(arrays["class_is_open"]) == 0:
+        raise _fail(path, "class_is_open", "has no class of statements")
     if len(arrays["resource_set_negated"]) >= _MAX_SETS or np.any(
         np.diff(arrays["statement_predicate_start"].astype(np.int64)) > _MAX_TESTS
     ):
@@ -301,7 +341,7 @@ def _check_spans(arrays: Arrays, path: str) -> None:
         points[filled] = np.add.reduceat(is_point, start[:-1][filled], dtype=np.int64)
     limits = points[arrays["statement_document"]]
     for name, starts, count in (
-        ("statement_span", None, 4),
+        ("statement_span", None, 5),
         ("action_entry_span", "action_entry_start", 1),
         ("resource_entry_span", "resource_entry_start", 1),
         ("predicate_entry_span", "predicate_entry_start", 1),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,7 +39,13 @@ CHUNK_ROWS = 1 << 18
 DEFAULT_BUDGET = 1 << 30
 """Bytes of caches per engine, above which what was learnt from data is dropped and learnt anew."""
 
-_NOT_KEYS = ("principal", "action", "resource")
+ASKING = (
+    "principal", "issuer_arn", "principal_account", "principal_type", "resource_account",
+    "is_management_account", "also_allowed",
+)  # fmt: skip
+"""Columns that say who asks and whose the resource is."""
+
+_NOT_KEYS = frozenset({*ASKING, "action", "resource"})
 
 
 class Session:
@@ -53,6 +59,8 @@ class Session:
         self._budget = budget_bytes
         self._engines: list[Engine] = []
         self._one = _OneRow()
+        self._derivable: frozenset[int] = frozenset()
+        """Numbers of keys whose values follow from who asks, or whose the resource is."""
 
     def __enter__(self) -> Session:
         return self
@@ -93,18 +101,18 @@ class Session:
         missing: str = "absent",
         out: NDArray[np.uint8] | None = None,
         threads: int = 1,
+        **asking: object,
     ) -> Decisions:
         """One decision per row; see `Table.decide`."""
         asked = {key.name.lower() for key in self._table.model.keys}
-        columns = _collect(requests, principal, action, resource, context, asked)
+        named = {"principal": principal, "action": action, "resource": resource, **asking}
+        columns = self._collect(requests, named, context, asked)
         n = common_length(columns)
         if missing not in ("absent", "unknown", "error"):
             raise ColumnError(f"`missing` cannot be `{missing}`",
                               help="choose absent, unknown or error")  # fmt: skip
         keys, masks, not_supplied = self._keys(columns, _unknowns(unknown, asked), n, missing)
-        decision = _output(out, n)
-        statement = np.empty(n, dtype=np.int32)
-        error = np.zeros(n, dtype=np.uint8)
+        outputs = self._outputs(_output(out, n), n)
         bounds = _shares(n, max(1, threads))
         jobs = [
             (number, start, stop) for number, (start, stop) in enumerate(bounds) if stop > start
@@ -112,8 +120,7 @@ class Session:
 
         def run(job: tuple[int, int, int]) -> int:
             number, start, stop = job
-            return self._run(self._engine(number), columns, keys, masks, n,
-                             decision, statement, error, start, stop)  # fmt: skip
+            return self._run(self._engine(number), columns, keys, masks, n, outputs, start, stop)
 
         if len(jobs) <= 1:
             errors = sum(map(run, jobs))
@@ -124,11 +131,29 @@ class Session:
                 errors = sum(pool.map(run, jobs))
         request = _RowReader(self._table, columns, keys, masks)
         return Decisions(
-            self._table, decision, statement, error, errors, not_supplied, request.request
-        )
+            self._table, outputs.decision, outputs.statement, outputs.error, errors, not_supplied,
+            request.request, outputs.layer,
+        )  # fmt: skip
+
+    def _outputs(self, decision: NDArray[np.uint8], n: int) -> Outputs:
+        return Outputs(decision, np.empty(n, dtype=np.int32), np.zeros(n, dtype=np.uint8), None)
+
+    def _collect(
+        self,
+        requests: object,
+        named: Mapping[str, object],
+        context: Mapping[str, object] | None,
+        asked: set[str],
+    ) -> dict[str, Column]:
+        """Columns by name. Who asks is not read: identity policies are everyone's."""
+        return collect(requests, named, context, asked | {"principal"})
 
     def _keys(
-        self, columns: dict[str, Column], unknown: Mapping[str, object], n: int, missing: str
+        self,
+        columns: dict[str, Column],
+        unknown: Mapping[str, object],
+        n: int,
+        missing: str,
     ) -> tuple[list[Column | None], list[NDArray[np.uint8] | None], tuple[str, ...]]:
         """Column and unknown mask of every key the table asks for, in key order."""
         lowered: dict[str, list[str]] = {}
@@ -146,11 +171,11 @@ class Session:
         chosen: list[Column | None] = []
         masks: list[NDArray[np.uint8] | None] = []
         not_supplied: list[str] = []
-        for key in self._table.model.keys:
+        for number, key in enumerate(self._table.model.keys):
             names = lowered.get(key.name.lower())
             mask = _mask_of(unknown, key.name, n)
             column = columns[names[0]] if names else None
-            if column is None and mask is None:
+            if column is None and mask is None and number not in self._derivable:
                 not_supplied.append(key.name)
                 if missing == "unknown":
                     mask = np.ones(n, dtype=np.uint8)
@@ -171,9 +196,7 @@ class Session:
         keys: list[Column | None],
         masks: list[NDArray[np.uint8] | None],
         n: int,
-        decision: NDArray[np.uint8],
-        statement: NDArray[np.int32],
-        error: NDArray[np.uint8],
+        outputs: Outputs,
         start: int,
         stop: int,
     ) -> int:
@@ -187,13 +210,20 @@ class Session:
                 bound = self._bind(engine, columns, keys, masks, n)
             end = min(stop, start + CHUNK_ROWS)
             try:
-                errors += engine.decide(*bound, decision, statement, error, start, end)
+                errors += self._decide_chunk(engine, bound, outputs, start, end)
             except MemoryError:
                 for column in columns.values():
                     column.check()
                 raise
             start = end
         return errors
+
+    def _decide_chunk(
+        self, engine: Engine, bound: tuple[Any, ...], outputs: Outputs, start: int, stop: int
+    ) -> int:
+        return engine.decide(
+            *bound, outputs.decision, outputs.statement, outputs.error, start, stop
+        )
 
     def _bind(
         self,
@@ -202,10 +232,22 @@ class Session:
         keys: list[Column | None],
         masks: list[NDArray[np.uint8] | None],
         n: int,
-    ) -> tuple[BoundColumn, BoundColumn, BoundColumn, list[BoundColumn]]:
-        classes = BoundColumn.constant(n, 0)
-        action = columns["action"].bind(n, engine.action_id)
-        resource = columns["resource"].bind(n, engine.resource_id)
+    ) -> tuple[Any, ...]:
+        """The arguments of the engine, as far as they are columns."""
+        return (
+            BoundColumn.constant(n, 0),
+            columns["action"].bind(n, engine.action_id),
+            columns["resource"].bind(n, engine.resource_id),
+            self._bind_keys(engine, keys, masks, n),
+        )
+
+    def _bind_keys(
+        self,
+        engine: Engine,
+        keys: list[Column | None],
+        masks: list[NDArray[np.uint8] | None],
+        n: int,
+    ) -> list[BoundColumn]:
         bound = []
         for number, (column, mask) in enumerate(zip(keys, masks, strict=True)):
             if column is None:
@@ -216,7 +258,7 @@ class Session:
             else:
                 one = self._bind_key(engine, number, column, n, mask)
             bound.append(one)
-        return classes, action, resource, bound
+        return bound
 
     def _bind_key(
         self,
@@ -252,34 +294,13 @@ class Session:
         principal: str | None = None,
         context: Mapping[str, object] | None = None,
         unknown: Iterable[str] = (),
+        **asking: Any,
     ) -> Decision:
         """Decide one request; see `Table.check`."""
         engine = self._engine(0)
         if engine.used_bytes() > self._budget:
             engine.clear()
-        one = self._one
-        keys = self._table.model.keys
-        context = context or {}
-        if keys and (context or unknown):
-            folded = _folded(context) if context else {}
-            names = tuple(unknown)
-            key_columns = []
-            for number, key in enumerate(keys):
-                id = 0
-                if names and _is_unknown(names, key.name):
-                    id = UNKNOWN_ID
-                elif folded:
-                    value = context[key.name] if key.name in context else (
-                        folded.get(key.name.lower())
-                    )
-                    if value is UNKNOWN:
-                        id = UNKNOWN_ID
-                    elif value is not None:
-                        data = encode_value(value, key.name)
-                        id = 0 if data is None else engine.key_id(number, data)
-                key_columns.append(BoundColumn.constant(1, id))
-        else:
-            key_columns = [one.absent] * len(keys)
+        request = Request(principal, action, resource, context or {}, tuple(unknown), **asking)
         try:
             action_id = engine.action_id(encode_text(action))
             resource_id = UNKNOWN_ID if resource is None else (
@@ -287,12 +308,18 @@ class Session:
             )
         except (AttributeError, TypeError):
             raise RequestError("action and resource must be text", field="action") from None
+        return self._check_one(engine, action_id, resource_id, request)
+
+    def _check_one(
+        self, engine: Engine, action_id: int, resource_id: int, request: Request
+    ) -> Decision:
+        one = self._one
         one.error[0] = 0
         engine.decide(
             one.absent,
             BoundColumn.constant(1, action_id),
             BoundColumn.constant(1, resource_id),
-            key_columns,
+            self._key_constants(engine, request),
             one.decision,
             one.statement,
             one.error,
@@ -300,11 +327,43 @@ class Session:
             1,
         )
         if one.error[0]:
-            raise _request_fault(RowError(int(one.error[0])), action, resource)
-        request = Request(principal, action, resource, context, tuple(unknown))
+            raise request_fault(RowError(int(one.error[0])), request)
         return Decision(
             self._table, DecisionCode(int(one.decision[0])), int(one.statement[0]), request
         )
+
+    def _key_constants(self, engine: Engine, request: Request) -> list[BoundColumn]:
+        """Every key of the table as a column of one row."""
+        keys = self._table.model.keys
+        context, names = request.context, request.unknown
+        if not keys or not (context or names):
+            return [self._one.absent] * len(keys)
+        folded = _folded(context) if context else {}
+        columns = []
+        for number, key in enumerate(keys):
+            id = 0
+            if names and _is_unknown(names, key.name):
+                id = UNKNOWN_ID
+            elif folded:
+                value = context[key.name] if key.name in context else (
+                    folded.get(key.name.lower())
+                )
+                if value is UNKNOWN:
+                    id = UNKNOWN_ID
+                elif value is not None:
+                    data = encode_value(value, key.name)
+                    id = 0 if data is None else engine.key_id(number, data)
+            columns.append(BoundColumn.constant(1, id))
+        return columns
+
+
+class Outputs(NamedTuple):
+    """Arrays that a batch fills: uint8[n], int32[n], uint8[n], and uint8[n] or None."""
+
+    decision: NDArray[np.uint8]
+    statement: NDArray[np.int32]
+    error: NDArray[np.uint8]
+    layer: NDArray[np.uint8] | None
 
 
 class _OneRow:
@@ -315,6 +374,7 @@ class _OneRow:
         self.decision = np.zeros(1, dtype=np.uint8)
         self.statement = np.zeros(1, dtype=np.int32)
         self.error = np.zeros(1, dtype=np.uint8)
+        self.layer = np.zeros(1, dtype=np.uint8)
 
 
 class _RowReader:
@@ -333,9 +393,16 @@ class _RowReader:
         self._masks = masks
 
     def request(self, row: int) -> Request:
+        def value_of(name: str) -> object:
+            column = self._columns.get(name)
+            return None if column is None or isinstance(column, UnreadColumn) else column.value(row)
+
         def text(name: str) -> str | None:
-            value = self._columns[name].value(row)
+            value = value_of(name)
             return value if isinstance(value, str) else None
+
+        def is_set(name: str) -> bool:
+            return value_of(name) is True
 
         context: dict[str, object] = {}
         unknown = []
@@ -346,19 +413,22 @@ class _RowReader:
             elif value is not None:
                 context[key.name] = value
         return Request(
-            text("principal"), text("action") or "", text("resource"), context, tuple(unknown)
-        )
+            text("principal"), text("action") or "", text("resource"), context, tuple(unknown),
+            text("issuer_arn"), text("principal_account"), text("principal_type"),
+            text("resource_account"), is_set("is_management_account"), is_set("also_allowed"),
+        )  # fmt: skip
 
 
-def _request_fault(error: RowError, action: str, resource: str | None) -> RequestError:
+def request_fault(error: RowError, request: Request) -> RequestError:
+    """Why a request of one row got no decision."""
     if error is RowError.ACTION:
         return RequestError(
-            f"`{action}` is not an action",
+            f"`{request.action}` is not an action",
             field="action",
             help="write `service:Name`, for example `s3:GetObject`",
         )
     return RequestError(
-        f"`{resource}` is not a resource",
+        f"`{request.resource}` is not a resource",
         field="resource",
         help="give an ARN (`arn:partition:service:region:account:resource`) or `*`",
     )
@@ -390,18 +460,15 @@ def _mask_of(
     return np.bitwise_or.reduce(given) if len(given) > 1 else given[0]
 
 
-def _collect(
+def collect(
     requests: object,
-    principal: object,
-    action: object,
-    resource: object,
+    named: Mapping[str, object],
     context: Mapping[str, object] | None,
     asked: set[str],
 ) -> dict[str, Column]:
-    """Columns by name. What no key of `asked` (lower case) names is not read, only counted."""
+    """Columns by name. What `asked` (lower case) does not name is not read, only counted."""
     pairs = [] if requests is None else table_columns(requests)
-    named = (("principal", principal), ("action", action), ("resource", resource))
-    pairs += [(name, value) for name, value in named if value is not None]
+    pairs += [(name, value) for name, value in named.items() if value is not None]
     if not isinstance(context, Mapping | None):
         raise ColumnError("`context` is no mapping of keys to columns",
                           help="give a dict: key -> column")  # fmt: skip
@@ -416,7 +483,7 @@ def _collect(
                           help="give `action`, and `resource` unless it is unknown")  # fmt: skip
     columns = {
         name: make_column(value, name)
-        if name in _NOT_KEYS or name.lower() in asked
+        if name in ("action", "resource") or name.lower() in asked
         else UnreadColumn(value)
         for name, value in given.items()
     }

@@ -55,7 +55,21 @@ class Table:
     @cached_property
     def planner(self) -> Planner:
         """Answers to what kernels ask once per distinct thing."""
+        if self.is_layered:
+            from .layered_plan import LayeredPlanner
+
+            return LayeredPlanner(self.model)
         return Planner(self.model)
+
+    @property
+    def is_layered(self) -> bool:
+        """Does it hold more than identity policies of everyone?"""
+        return bool(self.model.frame["kind"] != "identity")
+
+    @property
+    def missing_layers(self) -> tuple[str, ...]:
+        """Policy types that the snapshot behind the table does not hold at all."""
+        return tuple(self.model.frame["missing_layers"])
 
     @property
     def keys(self) -> tuple[str, ...]:
@@ -78,6 +92,10 @@ class Table:
 
         budget_bytes : memory of the caches of one engine; a batch may pass it by one chunk
         """
+        if self.is_layered:
+            from .layered_session import LayeredSession
+
+            return LayeredSession(self, budget_bytes=budget_bytes)
         return Session(self, budget_bytes=budget_bytes)
 
     def check(
@@ -88,6 +106,12 @@ class Table:
         principal: str | None = None,
         context: Mapping[str, object] | None = None,
         unknown: Iterable[str] = (),
+        issuer_arn: str | None = None,
+        principal_account: str | None = None,
+        principal_type: str | None = None,
+        resource_account: str | None = None,
+        is_management_account: bool = False,
+        also_allowed: bool = False,
     ) -> Decision:
         """Decide one request.
 
@@ -96,14 +120,25 @@ class Table:
                    (absent); keys compare without case
         unknown  : keys, or `prefix/*`, whose value is not known
 
-        Raises RequestError for a malformed action or resource (ACT-8, RES-12).
+        The rest matters where more than identity policies are in play:
+
+        issuer_arn        : the role, with its path, or the IAM user behind a session (CT-2)
+        principal_account, principal_type : override what the principal says of itself (PRIN-2)
+        resource_account  : owner of the resource, where its ARN does not tell (EVAL-3)
+        is_management_account : the principal is of the organization's management account (EVAL-6)
+        also_allowed      : means that are out of scope allow it: a grant, an ACL ... (EVAL-45)
+
+        Raises RequestError for a malformed action or resource (ACT-8, RES-12), and for a principal
+        that can make no request (PRIN-2).
         """
         session = getattr(self._local, "session", None)
         if session is None:
-            session = self._local.session = Session(self, budget_bytes=64 << 20)
-        return session.check(
+            session = self._local.session = self.session(budget_bytes=64 << 20)
+        return session.check(  # type: ignore[no-any-return]
             action=action, resource=resource, principal=principal, context=context,
-            unknown=unknown,
+            unknown=unknown, issuer_arn=issuer_arn, principal_account=principal_account,
+            principal_type=principal_type, resource_account=resource_account,
+            is_management_account=is_management_account, also_allowed=also_allowed,
         )  # fmt: skip
 
     def decide(
@@ -118,6 +153,12 @@ class Table:
         missing: str = "absent",
         out: NDArray[np.uint8] | None = None,
         threads: int = 1,
+        issuer_arn: object = None,
+        principal_account: object = None,
+        principal_type: object = None,
+        resource_account: object = None,
+        is_management_account: object = None,
+        also_allowed: object = None,
     ) -> Decisions:
         """Decide columns of requests, one decision byte per row.
 
@@ -129,13 +170,19 @@ class Table:
         out      : uint8[n] to fill instead of a new array
         threads  : chunks of rows decided side by side
 
+        The others are as in `check`, scalars or columns; an Arrow table may hold them by name. A
+        null `resource_account` is what the ARN says.
+
         Columns are numpy arrays, lists, pandas Series, `DictionaryColumn`, or anything with the
         Arrow PyCapsule interface. Raises ColumnError when columns do not fit together.
         """
-        with Session(self) as session:
+        with self.session() as session:
             return session.decide(
                 requests, principal=principal, action=action, resource=resource, context=context,
-                unknown=unknown, missing=missing, out=out, threads=threads,
+                unknown=unknown, missing=missing, out=out, threads=threads, issuer_arn=issuer_arn,
+                principal_account=principal_account, principal_type=principal_type,
+                resource_account=resource_account, is_management_account=is_management_account,
+                also_allowed=also_allowed,
             )  # fmt: skip
 
     def explain(self, decisions: Decisions, row: int) -> Explanation:
@@ -150,11 +197,24 @@ class Table:
         principal: str | None = None,
         context: Mapping[str, object] | None = None,
         unknown: Iterable[str] = (),
+        issuer_arn: str | None = None,
+        principal_account: str | None = None,
+        principal_type: str | None = None,
+        resource_account: str | None = None,
+        is_management_account: bool = False,
+        also_allowed: bool = False,
     ) -> Explanation:
         """Why one request is decided as it is; arguments as in `check`."""
         from .explain import explain
 
-        return explain(self, Request(principal, action, resource, context or {}, tuple(unknown)))
+        return explain(
+            self,
+            Request(
+                principal, action, resource, context or {}, tuple(unknown), issuer_arn,
+                principal_account, principal_type, resource_account, is_management_account,
+                also_allowed,
+            ),
+        )  # fmt: skip
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the table as one memory-mappable file."""
@@ -250,9 +310,20 @@ def open_table(path: str | os.PathLike[str], *, verify: bool = True) -> Table:
         options = json.loads(metadata["options"])
         if not isinstance(options, dict):
             raise TypeError
-        return Table(TableModel(arrays, {"options": options}))
+        return Table(TableModel(arrays, {"options": options, "frame": _frame(metadata["frame"])}))
     except (KeyError, ValueError, TypeError, AttributeError, RecursionError, RequestError):
         raise ArtefactError(
-            "the options of the table cannot be read", path=str(path), part="options",
+            "the options or the frame of the table cannot be read", path=str(path), part="options",
             help="compile the policies again",
         ) from None  # fmt: skip
+
+
+def _frame(text: str) -> dict[str, Any]:
+    frame = json.loads(text)
+    if frame["kind"] not in ("identity", "layers", "organization"):
+        raise ValueError
+    if not isinstance(frame["missing_unknown"], bool) or not all(
+        isinstance(layer, str) for layer in frame["missing_layers"]
+    ):
+        raise TypeError
+    return dict(frame)

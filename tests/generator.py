@@ -160,7 +160,7 @@ _SERVICES = ("s3", "ec2", "a", "s3x")
 _VERSIONS = ("2012-10-17",) * 7 + ("2008-10-17",) * 2 + (None,)
 
 
-class _Maker:
+class Maker:
     """One world in the making: the random source, the alphabet and the pools."""
 
     def __init__(self, seed: int) -> None:
@@ -655,7 +655,7 @@ def is_resource(text: str | None) -> bool:
 
 def make_world(seed: int, requests: int = 64) -> World:
     """The world of a seed. The same seed and count give the same world."""
-    return _Maker(seed).world(requests)
+    return Maker(seed).world(requests)
 
 
 def completions(world: World, request: Request, rng: Random, count: int) -> Iterator[Request]:

@@ -204,7 +204,7 @@ def verdict(case: Case) -> str | None:
 
 # --- cutting a case down ----------------------------------------------------------------------
 
-def _smaller_trees(node: Any) -> Iterator[Any]:
+def smaller_trees(node: Any) -> Iterator[Any]:
     """The tree with one part taken away, large parts first."""
     if node is None or isinstance(node, Raw | bool):
         return
@@ -220,7 +220,7 @@ def _smaller_trees(node: Any) -> Iterator[Any]:
         yield node[0]
     for at, child in enumerate(node):
         below = child[1] if isinstance(node, Obj) else child
-        for smaller in _smaller_trees(below):
+        for smaller in smaller_trees(below):
             made = (child[0], smaller) if isinstance(node, Obj) else smaller
             yield type(node)([*node[:at], made, *node[at + 1:]])
 
@@ -232,15 +232,15 @@ def _smaller_requests(request: Request) -> Iterator[Request]:
         rest = {k: v for k, v in request.context.items() if k != key}
         yield replace(request, context=rest)
         if isinstance(value, str | list):
-            for smaller in _smaller_trees(value):
+            for smaller in smaller_trees(value):
                 if isinstance(smaller, str) == isinstance(value, str):
                     yield replace(request, context={**request.context, key: smaller})
-    for smaller in _smaller_trees(request.action):
+    for smaller in smaller_trees(request.action):
         yield replace(request, action=smaller)
     if request.resource is None or request.resource != "*":
         yield replace(request, resource="*")
     if request.resource is not None:
-        for smaller in _smaller_trees(request.resource):
+        for smaller in smaller_trees(request.resource):
             yield replace(request, resource=smaller)
 
 
@@ -251,7 +251,7 @@ def _smaller_cases(case: Case) -> Iterator[Case]:
     for name in case.options:
         yield replace(case, options={k: v for k, v in case.options.items() if k != name})
     for at, policy in enumerate(case.policies):
-        for smaller in _smaller_trees(policy):
+        for smaller in smaller_trees(policy):
             yield replace(case, policies=(*case.policies[:at], smaller, *case.policies[at + 1:]))
     for request in _smaller_requests(case.request):
         yield replace(case, request=request)

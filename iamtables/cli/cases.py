@@ -4,15 +4,14 @@ The policies of a case are kept as raw text, so that what `json.loads` would los
 twice, the digits of a number) reaches the parser, and so that policies which repeat from case to
 case are compiled once: the texts are the cache's key.
 
-The tables decide the identity layer; `requester.frames` says what that amounts to. Cases with
-other layers, with options only the reference has, or with context keys that differ in case only
-(COND-5) go to the reference evaluator.
+The tables decide every layer. Cases whose context keys differ in case only (COND-5) go to the
+reference evaluator.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, cast, get_args
 
 import msgspec
@@ -20,16 +19,23 @@ import msgspec
 from ..errors import IamtablesError
 from ..options import Options
 from ..request_values import context_value
-from ..requester import Result, conclude, frames
-from ..runtime.codes import KeyKind
+from ..runtime.codes import DecisionCode, KeyKind
 from ..runtime.keys import key_kind
 
 if TYPE_CHECKING:
+    from ..grammar.tree import PolicyDocument, PolicyType
     from ..runtime import Session
 
 Engine = Literal["auto", "tables", "reference"]
+Result = Literal["Allowed", "ImplicitlyDenied", "ExplicitlyDenied", "Undetermined"]
 
-_TABLE_OPTIONS = frozenset(field.name for field in fields(Options))
+_RESULTS: dict[DecisionCode, Result] = {
+    DecisionCode.ALLOW: "Allowed",
+    DecisionCode.IMPLICIT_DENY: "ImplicitlyDenied",
+    DecisionCode.EXPLICIT_DENY: "ExplicitlyDenied",
+    DecisionCode.UNDETERMINED: "Undetermined",
+}
+
 _CACHE_SIZE = 2048
 _NULL = msgspec.Raw(b"null")
 
@@ -44,10 +50,18 @@ class _Policies(msgspec.Struct):
     vpce: list[msgspec.Raw] | None = None
     endpoint: list[msgspec.Raw] | None = None
 
-    def has_other_layers(self) -> bool:
-        return self.has_resource_policy() or bool(
-            self.boundary or self.session or self.scps or self.rcps or self.vpce or self.endpoint
-        )
+    @property
+    def key(self) -> tuple[Any, ...]:
+        """What makes two sets of policies the same: their texts."""
+
+        def texts(documents: list[msgspec.Raw] | None) -> tuple[bytes, ...]:
+            return tuple(map(bytes, documents or ()))
+
+        return (
+            texts(self.identity), texts(self.boundary), texts(self.session), bytes(self.resource),
+            tuple(map(texts, self.scps or ())), tuple(map(texts, self.rcps or ())),
+            texts(self.vpce or self.endpoint),
+        )  # fmt: skip
 
     def has_resource_policy(self) -> bool:
         return bytes(self.resource) != b"null"
@@ -142,37 +156,34 @@ class CaseRunner:
         context = context_of(case.request.context or {})
         if self._engine == "reference" or (self._engine == "auto" and _needs_reference(case)):
             return self._by_reference(case, context)
-        if case.policies.has_other_layers():
-            raise CaseError("the tables decide identity policies only, and this case has others",
-                            help="use --engine auto or reference")
         return self._by_tables(case, context)
 
     def _by_tables(self, case: Case, context: dict[str, str | list[str] | None]) -> Answer:
         request = case.request
         _check_kinds(context)
-        assumed_root = _assumed_root(context, request.unknown)
-        possible = frames(
-            principal=request.principal, principal_type=request.principal_type,
-            action=request.action, resource=request.resource,
-            resource_account=request.resource_account,
-            principal_account=request.principal_account, has_assumed_root=assumed_root,
-        )
         decision = self._session(case).check(
-            action=request.action, resource=request.resource, principal=request.principal,
-            context=context, unknown=request.unknown,
+            action=request.action,
+            resource=request.resource,
+            principal=request.principal,
+            context=context,
+            unknown=request.unknown,
+            issuer_arn=request.issuer_arn,
+            principal_account=request.principal_account,
+            principal_type=request.principal_type,
+            resource_account=request.resource_account or None,
+            is_management_account=request.principal_is_management_account,
         )
-        outcome = conclude(possible, decision.decision)
-        return Answer(outcome.result, outcome.deciders, "tables")
+        deciders = tuple(layer.name.lower() for layer in decision.deciders)
+        return Answer(_RESULTS[decision.decision], deciders, "tables")
 
     def _session(self, case: Case) -> Session:
-        texts = tuple(bytes(document) for document in case.policies.identity or ())
-        key = (texts, *sorted(case.options.items()))
+        key = (case.policies.key, *sorted(case.options.items()))
         found = self._sessions.get(key)
         if found is None:
             if len(self._sessions) >= _CACHE_SIZE:
                 self._sessions.clear()
             try:
-                found = _compiled(texts, case.options)
+                found = _compiled(case.policies, case.options)
             except IamtablesError as error:
                 found = error
             self._sessions[key] = found
@@ -220,11 +231,7 @@ class CaseRunner:
 
 def _needs_reference(case: Case) -> bool:
     context = case.request.context or {}
-    return (
-        case.policies.has_other_layers()
-        or not _TABLE_OPTIONS.issuperset(case.options)
-        or len({key.lower() for key in context}) < len(context)
-    )
+    return len({key.lower() for key in context}) < len(context)
 
 
 def _check_kinds(context: dict[str, str | list[str] | None]) -> None:
@@ -234,24 +241,31 @@ def _check_kinds(context: dict[str, str | list[str] | None]) -> None:
             raise CaseError(f"`{key}` has one value, not {len(value)}")
 
 
-def _assumed_root(context: dict[str, str | list[str] | None], unknown: list[str]) -> bool | None:
-    if any(name.lower() == "aws:assumedroot" for name in unknown):
-        return None
-    value = next((v for k, v in context.items() if k.lower() == "aws:assumedroot"), None)
-    if isinstance(value, list):
-        value = value[0] if len(value) == 1 else None
-    return value is not None and value.lower() == "true"
-
-
-def _compiled(texts: tuple[bytes, ...], options: dict[str, str]) -> Session:
-    from ..compiler import compile as compile_policies
+def _compiled(policies: _Policies, options: dict[str, str]) -> Session:
+    from ..compiler import compile_layers
     from ..grammar import parse_policy
 
-    documents = [
-        parse_policy(text, name=f"identity[{index}]") for index, text in enumerate(texts)
-    ]
-    chosen = Options.from_mapping({"invalid_statement": "never"} | options)
-    return compile_policies(documents, options=chosen).session()
+    def parsed(
+        texts: list[msgspec.Raw] | None, policy_type: PolicyType, name: str
+    ) -> list[PolicyDocument]:
+        return [
+            parse_policy(bytes(text), name=f"{name}[{index}]", policy_type=policy_type)
+            for index, text in enumerate(texts or ())
+        ]
+
+    resource = None
+    if policies.has_resource_policy():
+        resource = parse_policy(bytes(policies.resource), name="resource", policy_type="resource")
+    return compile_layers(
+        identity=parsed(policies.identity, "identity", "identity"),
+        resource=resource,
+        boundary=parsed(policies.boundary, "boundary", "boundary"),
+        session=parsed(policies.session, "session", "session"),
+        scps=[parsed(level, "scp", f"scps[{n}]") for n, level in enumerate(policies.scps or ())],
+        rcps=[parsed(level, "rcp", f"rcps[{n}]") for n, level in enumerate(policies.rcps or ())],
+        endpoint=parsed(policies.vpce or policies.endpoint, "vpce", "endpoint"),
+        options=Options.from_mapping({"invalid_statement": "never"} | options),
+    ).session()
 
 
 def _lower_first(text: str) -> str:

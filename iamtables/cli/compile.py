@@ -4,20 +4,33 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from typing import TYPE_CHECKING
+
 import click
 
-from .inputs import compilation_options, load_documents, parse_options
+from .inputs import (
+    compilation_options,
+    load_documents,
+    load_organization_table,
+    organization_options,
+    parse_options,
+)
+
+if TYPE_CHECKING:
+    from ..runtime import Table
 
 
 @click.command("compile", short_help="Compile policies to a decision table.")
-@click.argument("policies", nargs=-1, required=True, metavar="POLICY...")
+@click.argument("policies", nargs=-1, metavar="[POLICY]...")
 @click.option("--output", "-o", metavar="FILE.iamt", help="Where to write the table.")
 @click.option("--emit", type=click.Choice(["tree", "ir", "tables"]),
               help="Print a stage as text: the syntax tree, the intermediate form, the tables.")
+@organization_options
 @compilation_options
 def command(policies: tuple[str, ...], output: str | None, emit: str | None,
-            options: tuple[str, ...], strict: bool) -> None:
-    """Compile identity policies to one decision table.
+            organization: str | None, missing_layers: str, options: tuple[str, ...],
+            strict: bool) -> None:
+    """Compile identity policies, or an organization with all its layers, to one decision table.
 
     The table is a file that `check`, `audit` and `inspect` take in place of policies, that other
     processes map into memory, and whose bytes are the same for the same input.
@@ -26,6 +39,14 @@ def command(policies: tuple[str, ...], output: str | None, emit: str | None,
     """
     if output is None and emit is None:
         raise click.UsageError("nothing to do: give --output FILE.iamt or --emit STAGE")
+    if (organization is None) == (not policies):
+        raise click.UsageError("give policies, or --org")
+    if organization is not None:
+        if emit in ("tree", "ir"):
+            raise click.UsageError(f"--emit {emit} takes policies; of an organization, `tables`")
+        table = load_organization_table(organization, missing_layers, options, is_strict=strict)
+        _finish(table, output, emit)
+        return
     chosen = parse_options(options)
     documents = load_documents(policies, is_strict=strict)
     if emit == "tree":
@@ -44,7 +65,10 @@ def command(policies: tuple[str, ...], output: str | None, emit: str | None,
             return
     from ..compiler import compile as compile_policies
 
-    table = compile_policies(documents, options=chosen)
+    _finish(compile_policies(documents, options=chosen), output, emit)
+
+
+def _finish(table: Table, output: str | None, emit: str | None) -> None:
     if emit == "tables":
         from ..compiler.render import emit_tables
 

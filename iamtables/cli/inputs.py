@@ -11,7 +11,7 @@ import click
 from .exits import printable
 
 if TYPE_CHECKING:
-    from ..grammar.tree import PolicyDocument
+    from ..grammar.tree import PolicyDocument, PolicyType
     from ..options import Options
     from ..runtime import Table
 
@@ -69,8 +69,33 @@ def parse_context(pairs: Iterable[str], option: str = "--context") -> dict[str, 
     return context
 
 
-def load_documents(policies: Sequence[str], *, is_strict: bool, has_notes: bool = False
-                   ) -> list[PolicyDocument]:
+def organization_options(command: Command) -> Command:
+    """Adds `--org` and `--missing-layers`."""
+    for decorate in (
+        click.option("--missing-layers", type=click.Choice(["leave-out", "unknown"]),
+                     default="leave-out", show_default=True,
+                     help="What a policy type counts as that the snapshot does not hold at all."),
+        click.option("--org", "organization", metavar="DIR",
+                     help="An organization: a directory as `iamtables init` lays it out."),
+    ):
+        command = decorate(command)
+    return command
+
+
+def load_organization_table(directory: str, missing_layers: str, options: Sequence[str], *,
+                            is_strict: bool) -> Table:
+    """A table of an organization directory; what was gone past in its documents is told on stderr."""
+    from ..compiler import compile as compile_policies
+    from ..organization import load_organization
+
+    chosen = parse_options(options)
+    organization = load_organization(
+        directory, missing_layers=missing_layers, mode="strict" if is_strict else "lenient")
+    return compile_policies(organization, options=chosen)
+
+
+def load_documents(policies: Sequence[str], *, is_strict: bool, has_notes: bool = False,
+                   policy_type: PolicyType = "identity") -> list[PolicyDocument]:
     """Documents of files, directories, globs or `-`; what was gone past is told on stderr.
 
     has_notes : tell notes, too, which are about style and change nothing
@@ -80,7 +105,7 @@ def load_documents(policies: Sequence[str], *, is_strict: bool, has_notes: bool 
     mode: Any = "strict" if is_strict else "lenient"
     documents: list[PolicyDocument] = []
     for policy in policies:
-        for document in load_policy(policy, mode=mode):
+        for document in load_policy(policy, mode=mode, policy_type=policy_type):
             documents.append(document)
             for diagnostic in document.diagnostics:
                 if has_notes or diagnostic.severity != "note":

@@ -17,6 +17,7 @@ VERBS = {
     "test": "Run policy unit tests, or answer cases in bulk.",
     "compile": "Compile policies to a decision table, or show a stage of it.",
     "inspect": "Show what a compiled table holds.",
+    "init": "Make a directory for a snapshot of an organization.",
     "demo": "Audit a generated log under the Bedrock managed policies.",
 }
 

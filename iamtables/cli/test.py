@@ -24,8 +24,8 @@ _FLUSH_EVERY = 512
               help='Print {"id", "result", "deciders"} for every case and judge nothing.')
 @click.option("--engine", type=click.Choice(["auto", "tables", "reference"]), default="auto",
               show_default=True,
-              help="What decides: the tables where only identity policies are given and the "
-                   "reference evaluator elsewhere (auto), or one of them.")
+              help="What decides: the tables (auto: but for context keys that differ in case "
+                   "only), or the reference evaluator.")
 @click.option("--verbose", "-v", is_flag=True, help="List the cases that passed, too.")
 def command(files: tuple[str, ...], emit: bool, engine: str, verbose: bool) -> None:
     """Decide cases, one JSON object per line (docs/spec/semantics.md, section 8).

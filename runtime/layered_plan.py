@@ -1,0 +1,371 @@
+"""What the layered engine asks once per distinct thing: requesters, resources, actions, principals."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import RequestError
+from .codes import NO_ID, Layer, PrincipalKind
+from .conditions import UNKNOWN, Value
+from .decisions import Request
+from .estates import Bundle, Estate, LayersEstate, RequesterSide, derived_value
+from .evaluation import Asker, asker_of, truth_row
+from .model import TableModel
+from .plan import SET_ANY, SET_UNREADABLE, Planner, is_action
+from .principals import Asked, Levels, PrincipalElement, is_unique_id, levels_of
+from .requesters import RequesterKind, read_requester
+from .signals import Signal
+from .values import decode_text, encode_list, encode_text
+from .verdicts import Facts, Rules, judge
+
+UInt8Array = NDArray[np.uint8]
+UInt32Array = NDArray[np.uint32]
+
+SET_NEVER = 0xFFFFFFFD
+
+ACTION_TRUST = 1
+ACTION_FEDERATED = 2
+ACTION_KMS = 4
+ACTION_BUCKET_POLICY = 8
+ACTION_NO_RCP = 16
+ACTION_CALLER = 32
+ACTION_TOKEN = 64
+ACTION_ERROR = 0x8000
+
+REQUESTER_ROOT = 1
+REQUESTER_CALLER = 2
+REQUESTER_TOKEN = 4
+REQUESTER_UNDER_RCPS = 8
+REQUESTER_UNDER_ENDPOINTS = 16
+
+RESOURCE_KNOWN = 1
+RESOURCE_KEY = 2
+RESOURCE_ROLE = 4
+RESOURCE_HAS_POLICY = 8
+
+ACCOUNT_OF_REQUESTER = 0xFFFFFFFF
+ACCOUNT_UNKNOWN = 0xFFFFFFFE
+
+IS_FALSE, IS_TRUE = 1, 2
+_CLAIMS = {1: (False,), 2: (True,), 3: (False, True)}
+
+_ACTIONS = {
+    "sts:assumerole": ACTION_TRUST,  # EVAL-40
+    "sts:tagsession": ACTION_TRUST,
+    "sts:setsourceidentity": ACTION_TRUST,
+    "sts:setcontext": ACTION_TRUST,
+    "sts:assumerolewithsaml": ACTION_FEDERATED,  # EVAL-41
+    "sts:assumerolewithwebidentity": ACTION_FEDERATED,
+    "s3:getbucketpolicy": ACTION_BUCKET_POLICY,  # EVAL-16
+    "s3:putbucketpolicy": ACTION_BUCKET_POLICY,
+    "s3:deletebucketpolicy": ACTION_BUCKET_POLICY,
+    "kms:retiregrant": ACTION_KMS | ACTION_NO_RCP,  # EVAL-8
+    "sts:getcalleridentity": ACTION_CALLER,  # EVAL-11
+    "sts:getsessiontoken": ACTION_TOKEN,  # EVAL-12
+}
+
+
+class LayerFacts(NamedTuple):
+    """Arrays derived from a table for the layered kernels; shared by its engines."""
+
+    class_start: UInt32Array
+    class_statement: UInt32Array
+    statement_effect: UInt8Array
+    statement_flags: UInt8Array
+    statement_action: UInt32Array
+    statement_resource: UInt32Array
+    statement_principal: UInt32Array
+    statement_test_start: UInt32Array
+    statement_test: UInt32Array
+    element_reads: UInt8Array
+    action_set_count: int
+    key_user_id: int
+    key_principal_arn: int
+    key_assumed_root: int
+    key_endpoint: int
+    assumes_account: bool
+    has_endpoints: bool
+
+
+class AskingRequester(NamedTuple):
+    """A requester as the kernel stores it; `account` and `partition` are codes, 0 for none."""
+
+    side: RequesterSide
+    rows: Bundle
+    rcps: Bundle
+    asker: int
+    flags: int
+    account: int
+    partition: int
+    given: int
+    scp: int
+    derived: Sequence[object]
+
+
+class AskedResource(NamedTuple):
+    plain: Bundle
+    trust: Bundle
+    rcps: Bundle
+    flags: int
+    account: int
+    partition: int
+    derived: Sequence[object]
+
+
+class LayeredPlanner(Planner):
+    """Answers over a table with several layers. Safe between threads."""
+
+    def __init__(self, model: TableModel) -> None:
+        super().__init__(model)
+        self.estate = _estate_of(model)
+        self._codes: dict[str, int] = {}
+        self._elements = _principal_elements(model)
+        self._key_number = {key.name: number for number, key in reversed(
+            list(enumerate(model.keys)))}  # fmt: skip
+        lowered: dict[str, list[int]] = {}
+        for number, key in enumerate(model.keys):
+            lowered.setdefault(key.name.lower(), []).append(number)
+        self.requester_keys = _numbers(self.estate.derived_from_requester, lowered)
+        self.resource_keys = _numbers(self.estate.derived_from_resource, lowered)
+        self.endpoint_keys = _numbers(self.estate.derived_from_endpoint, lowered)
+        self.rules = Rules(
+            model.options.trust_boundary == "bypass",
+            model.options.missing_required_policy == "account",
+        )
+        self.layer_facts = self._build_layer_facts()
+
+    # --- asked by the engine
+
+    def requester(
+        self,
+        principal: bytes | None,
+        issuer: bytes | None,
+        account: bytes | None,
+        principal_type: bytes | None,
+        is_management: bool,
+    ) -> AskingRequester | None:
+        """None for a principal that is not given, or can make no request."""
+        if principal is None:
+            return None
+        try:
+            side = self.requester_side(
+                decode_text(principal), _text(issuer), _text(account), _text(principal_type),
+                is_management,
+            )  # fmt: skip
+        except RequestError:
+            return None
+        requester = side.requester
+        kind = requester.kind
+        flags = REQUESTER_ROOT if kind is RequesterKind.ROOT else 0
+        if kind not in (RequesterKind.ANONYMOUS, RequesterKind.PROVIDER):
+            flags |= REQUESTER_CALLER
+        if kind in (RequesterKind.USER, RequesterKind.ROOT):
+            flags |= REQUESTER_TOKEN
+        flags |= REQUESTER_UNDER_RCPS if side.is_under_rcps else 0
+        flags |= REQUESTER_UNDER_ENDPOINTS if side.is_under_endpoints else 0
+        return AskingRequester(
+            side,
+            side.bundle,
+            side.rcps,
+            int(asker_of(kind)),
+            flags,
+            0 if requester.account is None else self._code(requester.account),
+            0 if requester.arn is None else self._code(requester.arn.partition),
+            sum(1 << signal for signal in side.given),
+            ((1 << side.scp_levels) - 1) << Signal.SCP,
+            [
+                self._derived(side.derived, k)
+                for k in self.requester_keys
+            ],
+        )
+
+    def requester_side(
+        self,
+        principal: str,
+        issuer: str | None,
+        account: str | None,
+        principal_type: str | None,
+        is_management: bool,
+    ) -> RequesterSide:
+        """Raises RequestError for a principal that can make no request (PRIN-2)."""
+        requester = read_requester(
+            principal, principal_type=principal_type, principal_account=account, issuer_arn=issuer
+        )
+        return self.estate.requester_side(requester, is_management)
+
+    def side(
+        self, resource: bytes | None, account: bytes | None, is_account_unknown: bool
+    ) -> AskedResource:
+        given = "" if is_account_unknown else _text(account)
+        side = self.estate.resource_side(_text(resource), given)
+        flags = RESOURCE_KNOWN if side.is_known else 0
+        flags |= RESOURCE_KEY if side.is_key else 0
+        flags |= RESOURCE_ROLE if side.is_role else 0
+        flags |= RESOURCE_HAS_POLICY if side.has_policy else 0
+        owner = ACCOUNT_OF_REQUESTER if side.account is None else (
+            self._code(side.account) if side.account else ACCOUNT_UNKNOWN
+        )
+        return AskedResource(
+            side.plain, side.trust, side.rcps, flags, owner,
+            self._code(side.partition) if side.partition else 0,
+            [self._derived(side.derived, k)
+             for k in self.resource_keys],
+        )  # fmt: skip
+
+    def endpoint(self, value: Value) -> tuple[Bundle, Sequence[object]]:
+        side = self.estate.endpoint_side(value)
+        return side.bundle, [
+            self._derived(side.derived, k) for k in self.endpoint_keys
+        ]
+
+    def action_facts(self, text: bytes | None) -> tuple[int, UInt8Array | None]:
+        """ACTION_ flags, and the state of every action set."""
+        action = None if text is None else decode_text(text)
+        if action is None or not is_action(action):
+            return ACTION_ERROR, None
+        folded = "".join(c.lower() if c.isascii() else c for c in action)
+        flags = _ACTIONS.get(folded, 0)
+        if folded.startswith("kms:"):
+            flags |= ACTION_KMS
+        return flags, self.action_set_states(action).astype(np.uint8)
+
+    def levels(
+        self, element: int, asking: AskingRequester, user_id: Value, principal_arn: Value
+    ) -> int:
+        """Levels at which a principal element matches: must | may << 8."""
+        asked = Asked(asking.side.requester, asking.side.has_boundary, user_id, principal_arn)
+        found = self.levels_of(element, asked)
+        return found.must | found.may << 8
+
+    def levels_of(self, element: int, asked: Asked) -> Levels:
+        whole_chain = self.model.options.notprincipal == "chain"
+        return levels_of(self._elements[element], asked, whole_chain)
+
+    def principal_of(self, statement: int) -> int | None:
+        """Id of a statement's principal element; None where its policy type has none."""
+        element = int(self.model["statement_principal"][statement])
+        return None if element == NO_ID else element
+
+    def assumed_root(self, value: Value) -> int:
+        """EVAL-52: is the root user one of AssumeRoot? IS_FALSE, IS_TRUE or both."""
+        if value is UNKNOWN:
+            return IS_FALSE | IS_TRUE
+        return IS_TRUE if isinstance(value, str) and value.lower() == "true" else IS_FALSE
+
+    def truth_row(self, asker: int, stage: int) -> UInt8Array:
+        return truth_row(asker, stage, is_boundary_bypassed=self.rules.is_boundary_bypassed)
+
+    def deciders(self, row: tuple[int, int, Sequence[int]] | None, request: Request
+                 ) -> tuple[Layer, ...]:  # fmt: skip
+        """All layers behind a decision; `row` is what LayeredEngine.last_row said of it."""
+        if row is None:
+            return (Layer.SERVICE,)
+        must, may, (asker, *claims, is_root, is_bucket_policy, has_policy) = row
+        side = self.requester_side(
+            request.principal or "", request.issuer_arn, request.principal_account,
+            request.principal_type, request.is_management_account,
+        )  # fmt: skip
+        facts = Facts(
+            Asker(asker), *(_CLAIMS[claim] for claim in claims), bool(is_root),
+            bool(is_bucket_policy), bool(has_policy), request.also_allowed, side.scp_levels,
+        )  # fmt: skip
+        return judge(must, may, facts, self.rules).deciders
+
+    # --- construction
+
+    def _derived(self, derived: Mapping[str, Value], key: int) -> object:
+        """A derived value as the kernel interns it: bytes, None (absent) or UNKNOWN."""
+        value = derived_value(derived, self.model.keys[key].name.lower())
+        if isinstance(value, str):
+            return encode_text(value)
+        return encode_list(value) if isinstance(value, tuple) else value
+
+    def _code(self, text: str) -> int:
+        """A number for an account or a partition; 0 is none."""
+        return self._codes.setdefault(text, len(self._codes) + 1)
+
+    def key_number(self, name: str) -> int:
+        return self._key_number.get(name, NO_ID)
+
+    def _build_layer_facts(self) -> LayerFacts:
+        model = self.model
+        constant = np.arange(len(model["resource_set_negated"]) + 1, dtype=np.uint32)
+        constant[-1] = SET_UNREADABLE
+        for s in range(len(constant) - 1):
+            state = self.sets.constant_state(s)
+            if state is not None:
+                constant[s] = SET_ANY if state.name == "YES" else SET_NEVER
+        resource = model["statement_resource_set"].astype(np.int64)
+        resource[resource == NO_ID] = len(constant) - 1
+        reads = [self._reads(element) for element in self._elements]
+        return LayerFacts(
+            class_start=model["class_start"],
+            class_statement=model["class_statement"],
+            statement_effect=model["statement_effect"],
+            statement_flags=model["statement_flags"],
+            statement_action=self._statement_action_set.astype(np.uint32),
+            statement_resource=np.ascontiguousarray(constant[resource]),
+            statement_principal=model["statement_principal"],
+            statement_test_start=model["statement_predicate_start"],
+            statement_test=model["statement_predicate"],
+            element_reads=np.array(reads, dtype=np.uint8),
+            action_set_count=len(model["action_set_negated"]),
+            key_user_id=self.key_number("aws:userid"),
+            key_principal_arn=self.key_number("aws:PrincipalArn"),
+            key_assumed_root=self.key_number("aws:AssumedRoot"),
+            key_endpoint=self.key_number("aws:SourceVpce"),
+            assumes_account=self.rules.is_account_assumed,
+            has_endpoints=model.frame["kind"] == "organization"
+            and self.key_number("aws:SourceVpce") != NO_ID,
+        )
+
+
+    def _reads(self, element: PrincipalElement) -> int:
+        """Bit 0: it looks at `aws:userid` (PRIN-10); bit 1: at `aws:PrincipalArn` (PRIN-4)."""
+        texts = [text for kind, text in element.entries if kind is PrincipalKind.AWS]
+        reads = 0
+        if self.key_number("aws:userid") != NO_ID and any(map(is_unique_id, texts)):
+            reads |= 1
+        if self.key_number("aws:PrincipalArn") != NO_ID and any(":role/" in t for t in texts):
+            reads |= 2
+        return reads
+
+
+def _estate_of(model: TableModel) -> Estate:
+    if model.frame["kind"] == "organization":
+        from .organizations import OrganizationEstate
+
+        return OrganizationEstate(model)
+    return LayersEstate(model)
+
+
+def _principal_elements(model: TableModel) -> list[PrincipalElement]:
+    starts = model["principal_entry_start"].tolist()
+    kinds = model["principal_entry_kind"].tolist()
+    texts = model.texts("principal_entry_text")
+    return [
+        PrincipalElement(
+            flags,
+            tuple((PrincipalKind(kinds[e]), texts[e]) for e in range(start, stop)),
+        )
+        for flags, start, stop in zip(
+            model["principal_element_flags"].tolist(), starts, starts[1:], strict=False
+        )
+    ]
+
+
+def _numbers(names: Sequence[str], lowered: dict[str, list[int]]) -> tuple[int, ...]:
+    """Numbers of the keys that a side derives; a name that ends in `*` is a family."""
+    found: list[int] = []
+    for key, numbers in lowered.items():
+        if any(key == n or (n.endswith("*") and key.startswith(n[:-1])) for n in names):
+            found += numbers
+    return tuple(found)
+
+
+def _text(data: bytes | None) -> str | None:
+    return None if data is None else decode_text(data)

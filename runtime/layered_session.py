@@ -1,0 +1,191 @@
+"""Sessions over tables with several policy layers: who asks and whose the resource is are columns."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import RequestError
+from .codes import DecisionCode, Layer, RowError
+from .column import BoundColumn
+from .columns import UNKNOWN_ID, Column, ScalarColumn
+from .conditions import UNKNOWN
+from .decisions import Decision, Request
+from .engine import Engine
+from .globs import GlobSet
+from .layered import LayeredEngine
+from .session import ASKING, DEFAULT_BUDGET, Outputs, Session, collect, request_fault
+from .values import encode_text
+
+if TYPE_CHECKING:
+    from .layered_plan import LayeredPlanner
+    from .table import Table
+
+_WHO = ("principal", "issuer_arn", "principal_account", "principal_type")
+_NULL = ScalarColumn(None, None)
+
+
+class LayeredSession(Session):
+    """Decides over all layers. A context manager, not safe to share between threads."""
+
+    def __init__(self, table: Table, *, budget_bytes: int = DEFAULT_BUDGET) -> None:
+        super().__init__(table, budget_bytes=budget_bytes)
+        planner: LayeredPlanner = table.planner  # type: ignore[assignment]
+        self._planner = planner
+        self._derivable = frozenset(
+            (*planner.requester_keys, *planner.resource_keys, *planner.endpoint_keys)
+        )
+
+    def _engine(self, number: int) -> Engine:
+        while len(self._engines) <= number:
+            planner = self._planner
+            globs = GlobSet(self._table.model.arrays, "resource/")
+            engine = LayeredEngine(planner, globs, planner.facts, planner.layer_facts)
+            engine.derive(planner.requester_keys, planner.resource_keys, planner.endpoint_keys)
+            self._engines.append(engine)
+        return self._engines[number]
+
+    # --- columns
+
+    def _collect(
+        self,
+        requests: object,
+        named: Mapping[str, object],
+        context: Mapping[str, object] | None,
+        asked: set[str],
+    ) -> dict[str, Column]:
+        return collect(requests, named, context, asked.union(ASKING))
+
+    def _outputs(self, decision: NDArray[np.uint8], n: int) -> Outputs:
+        return Outputs(
+            decision,
+            np.empty(n, dtype=np.int32),
+            np.zeros(n, dtype=np.uint8),
+            np.zeros(n, dtype=np.uint8),
+        )
+
+    def _bind(
+        self,
+        engine: Engine,
+        columns: dict[str, Column],
+        keys: list[Column | None],
+        masks: list[NDArray[np.uint8] | None],
+        n: int,
+    ) -> tuple[Any, ...]:
+        assert isinstance(engine, LayeredEngine)
+        is_derived = np.array(
+            [
+                k in self._derivable and keys[k] is None and masks[k] is None
+                for k in range(len(keys))
+            ],
+            dtype=np.uint8,
+        )
+        return (
+            [columns.get(name, _NULL).bind(n, engine.name_id) for name in _WHO],
+            _flags(columns.get("is_management_account"), n),
+            columns["action"].bind(n, engine.action_id),
+            columns["resource"].bind(n, engine.resource_id),
+            columns.get("resource_account", _NULL).bind(n, engine.name_id),
+            _flags(columns.get("also_allowed"), n),
+            self._bind_keys(engine, keys, masks, n),
+            is_derived,
+        )
+
+    def _decide_chunk(
+        self, engine: Engine, bound: tuple[Any, ...], outputs: Outputs, start: int, stop: int
+    ) -> int:
+        assert isinstance(engine, LayeredEngine)
+        return engine.decide_layers(
+            *bound, outputs.decision, outputs.layer, outputs.statement, outputs.error, start, stop
+        )
+
+    # --- one request
+
+    def _check_one(
+        self, engine: Engine, action_id: int, resource_id: int, request: Request
+    ) -> Decision:
+        assert isinstance(engine, LayeredEngine)
+        who = [_name(engine, getattr(request, name), name) for name in _WHO]
+        owner = _name(engine, request.resource_account, "resource_account")
+        keys, is_derived = self._one_key_each(engine, request)
+        one = self._one
+        one.error[0] = 0
+        engine.decide_layers(
+            who,
+            np.array([request.is_management_account], dtype=np.uint8),
+            BoundColumn.constant(1, action_id),
+            BoundColumn.constant(1, resource_id),
+            owner,
+            np.array([request.also_allowed], dtype=np.uint8),
+            keys,
+            is_derived,
+            one.decision,
+            one.layer,
+            one.statement,
+            one.error,
+            0,
+            1,
+        )
+        if one.error[0] == RowError.PRINCIPAL:
+            raise self._principal_fault(request)
+        if one.error[0]:
+            raise request_fault(RowError(int(one.error[0])), request)
+        return Decision(
+            self._table, DecisionCode(int(one.decision[0])), int(one.statement[0]), request,
+            Layer(int(one.layer[0])), partial(self._planner.deciders, engine.last_row(), request),
+        )  # fmt: skip
+
+    def _one_key_each(
+        self, engine: Engine, request: Request
+    ) -> tuple[list[BoundColumn], NDArray[np.uint8]]:
+        keys = self._key_constants(engine, request)
+        is_derived = np.zeros(len(keys), dtype=np.uint8)
+        given = {name.lower() for name in request.context}
+        for number in self._derivable:
+            name = self._table.model.keys[number].name.lower()
+            is_named = any(
+                name.startswith(u[:-1].lower()) if u.endswith("*") else name == u.lower()
+                for u in request.unknown
+            )
+            if name not in given and not is_named:
+                is_derived[number] = 1
+                keys[number] = BoundColumn.constant(1, 0)
+        return keys, is_derived
+
+    def _principal_fault(self, request: Request) -> RequestError:
+        if request.principal is None:
+            return RequestError(
+                "who asks is not given", field="principal",
+                help="with more than identity policies in play, name the principal",
+            )  # fmt: skip
+        try:
+            self._planner.requester_side(
+                request.principal, request.issuer_arn, request.principal_account,
+                request.principal_type, request.is_management_account,
+            )  # fmt: skip
+        except RequestError as error:
+            return error
+        return RequestError(f"`{request.principal}` cannot ask", field="principal")
+
+
+def _name(engine: LayeredEngine, text: object, field: str) -> BoundColumn:
+    if text is None:
+        return BoundColumn.constant(1, 0)
+    if text is UNKNOWN:
+        return BoundColumn.constant(1, UNKNOWN_ID)
+    if not isinstance(text, str):
+        raise RequestError(f"`{field}` must be text", field=field)
+    return BoundColumn.constant(1, engine.name_id(encode_text(text)))
+
+
+def _flags(column: Column | None, n: int) -> NDArray[np.uint8] | None:
+    """uint8[n] of a column of booleans; None when no row is set. Nulls are not set."""
+    if column is None:
+        return None
+    if column.length is None:
+        return np.ones(n, dtype=np.uint8) if column.value(0) is True else None
+    return np.array([column.value(row) is True for row in range(n)], dtype=np.uint8)

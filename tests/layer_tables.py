@@ -1,0 +1,123 @@
+"""The layered tables as the tests ask them: the one place that knows their API."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from judging import encoded
+from layer_generator import POLICY_TYPES, LayerRequest
+
+import iamtables
+from iamtables import DecisionCode, compiler
+from iamtables.runtime.codes import Layer
+
+HAS_TABLES = hasattr(compiler, "compile_layers")
+NAMES = tuple(code.name for code in sorted(DecisionCode))
+LAYERS = {int(layer): layer.name.lower() for layer in Layer}
+
+
+class Answer(NamedTuple):
+    """What a table says about one request."""
+
+    decision: str
+    layer: str
+    """A decider of EVAL-1, or `none`."""
+    statement: tuple[str, int] | None
+    """Document name and index of the deciding statement."""
+    reason: tuple[str, ...]
+    error: int = 0
+    """Of a row of `decide`: not 0 if the request may not be asked."""
+
+
+def parsed(policies: dict[str, Any], is_trust: bool) -> dict[str, Any]:
+    """Arguments of `compile_layers` for these policies, given as JSON texts; an empty list of
+    boundaries, session or endpoint policies is none (VEC-1)."""
+
+    def document(text: str, layer: str, name: str) -> Any:
+        policy_type: Any = "trust" if layer == "resource" and is_trust else POLICY_TYPES[layer]
+        return iamtables.parse_policy(text, name=name, mode="lenient", policy_type=policy_type)
+
+    def documents(layer: str) -> list[Any]:
+        return [document(t, layer, f"{layer}.{i}") for i, t in enumerate(policies.get(layer) or [])]
+
+    def levels(layer: str) -> list[list[Any]]:
+        return [[document(t, layer, f"{layer}.{level}.{i}") for i, t in enumerate(texts)]
+                for level, texts in enumerate(policies.get(layer) or [])]
+
+    resource = policies.get("resource")
+    return {
+        "identity": documents("identity"), "boundary": documents("boundary") or None,
+        "session": documents("session") or None, "endpoint": documents("vpce") or None,
+        "scps": levels("scps"), "rcps": levels("rcps"),
+        "resource": None if resource is None else document(resource, "resource", "resource"),
+    }  # fmt: skip
+
+
+def compile_policies(policies: dict[str, Any], options: dict[str, str], is_trust: bool) -> Any:
+    """A table of these policies, given as JSON texts."""
+    return compiler.compile_layers(
+        **parsed(policies, is_trust), options=iamtables.Options.from_mapping(options))
+
+
+def reopened(table: Any) -> Any:
+    """The table after a round trip through a file."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "t.iamt"
+        table.save(path)
+        return iamtables.open_table(path)
+
+
+def _statement(info: Any) -> tuple[str, int] | None:
+    return None if info is None else (info.policy, info.index)
+
+
+def check(table: Any, request: LayerRequest, **more: Any) -> Answer:
+    """One request. Raises RequestError for one that may not be asked."""
+    decision = table.check(
+        principal=request.principal, action=request.action, resource=request.resource,
+        context=dict(request.context), unknown=tuple(sorted(request.unknown)),
+        issuer_arn=request.issuer_arn, principal_account=request.principal_account,
+        principal_type=request.principal_type, resource_account=request.resource_account,
+        is_management_account=request.is_management_account, **more)
+    return Answer(decision.decision.name, decision.layer.name.lower(),
+                  _statement(decision.statement), tuple(decision.reason))
+
+
+_TEXTS = ("principal", "action", "resource", "issuer_arn", "principal_account", "principal_type",
+          "resource_account")
+
+
+def columns(requests: Sequence[LayerRequest], keys: Sequence[str], *,
+            dictionary: bool = False) -> dict[str, Any]:
+    """Arguments of `decide` for these requests; `dictionary` encodes every column of text."""
+    texts: dict[str, Any] = {name: [getattr(r, name) for r in requests] for name in _TEXTS}
+    context: dict[str, Any] = {key: [r.context.get(key) for r in requests] for key in keys}
+    unknown = {key: np.array([key in r.unknown for r in requests], bool) for key in keys}
+    managing = np.array([r.is_management_account for r in requests], bool)
+    if dictionary:
+        texts = {name: encoded(column) for name, column in texts.items()}
+        context = {key: encoded(column, unknown[key]) for key, column in context.items()}
+        unknown = {}
+    return {**texts, "is_management_account": managing, "context": context,
+            "unknown": {key: mask for key, mask in unknown.items() if mask.any()}}
+
+
+def decide(table: Any, requests: Sequence[LayerRequest], keys: Sequence[str], *,
+           dictionary: bool = False, threads: int = 1, **more: Any) -> list[Answer]:
+    """A batch; reasons are asked for where the row is undetermined."""
+    out = table.decide(**columns(requests, keys, dictionary=dictionary), threads=threads, **more)
+    places = [_statement(info) for info in table.statements]
+    answers = []
+    for row, (code, layer, statement, error) in enumerate(zip(
+        out.decision.tolist(), out.layer.tolist(), out.statement.tolist(), out.error.tolist(),
+        strict=True,
+    )):  # fmt: skip
+        is_open = code == DecisionCode.UNDETERMINED and not error
+        answers.append(Answer(
+            NAMES[code], LAYERS[layer], places[statement] if statement >= 0 else None,
+            tuple(out.reason(row)) if is_open else (), error))
+    return answers
