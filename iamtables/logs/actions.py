@@ -84,6 +84,12 @@ def _names() -> dict[str, dict[str, Any]]:
     return lowered
 
 
+@cache
+def _paths() -> dict[str, str]:
+    operations = load_table("apigateway.json")["operations"]
+    return {name.lower(): call.partition(" ")[2] for name, call in operations.items()}
+
+
 def label_of(event_source: str) -> str:
     """`s3` for `s3.amazonaws.com`; several labels are kept (`streams.dynamodb`)."""
     return _SUFFIX.sub("", event_source.lower())
@@ -211,6 +217,10 @@ class ActionTable:
         heads = self._more_behind.get(action)
         return heads is not None and any(
             arn is not None and arn.split(":", 5)[-1].startswith(tuple(heads)) for arn in arns)
+
+    def path_of(self, event_name: str) -> str | None:
+        """The path of an API Gateway operation, for its resource; None for other names."""
+        return _paths().get(event_name.lower())
 
     def steps(
         self, plan: Plan, parameters: Parameters, has_passed: bool

@@ -27,8 +27,8 @@ _FREE_MAPS = frozenset({"parameters", "arguments", "defaultarguments", "hyperpar
                         "properties", "connectionproperties", "options", "inputs", "value",
                         "values"})
 _FREE_ENDS = ("labels", "attributes")
-_RESOURCE_ENDS = ("arn", "arns", "arnlist", "id", "ids", "identifier", "identifiers", "name",
-                  "names", "resource", "resources", "role", "roles")
+_RESOURCE_ENDS = ("arn", "arns", "arnlist", "id", "ids", "idlist", "identifier", "identifiers",
+                  "name", "names", "resource", "resources", "role", "roles")
 _TRANSPARENT = frozenset({"items", "item", "member"})
 _TYPE = re.compile(r"([A-Za-z0-9_-]+)[/:]")
 

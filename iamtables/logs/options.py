@@ -15,6 +15,8 @@ class LogOptions:
     """Take `service:EventName` at its word when the catalogue does not list it."""
     deduplicate: bool = True
     """Leave out a record whose eventID was already read for the same recipientAccountId."""
+    learn_names: bool = True
+    """Take the path of an IAM name from other records of the log that give the ARN (`names`)."""
     batch_records: int = 20_000
     """A batch is handed out when it has at least this many records."""
     max_document_bytes: int = 512 * _MIB

@@ -22,11 +22,12 @@ from ..errors import SourceError
 from .actions import Plan
 from .batch import Batch, KeyPlan, Rows, build
 from .calls import Call, CallMapper
-from .classes import RecordClass, Requester
+from .classes import Outcome, RecordClass, Requester
 from .containers import find_files, read_file
 from .context import CALLER_KEYS, Caller, CallerKey
 from .duplicates import SeenIds
 from .inflate import FileFailed, FileSkipped
+from .names import Names, Resolver
 from .options import LogOptions
 from .outcome import is_denial, strip_opaque
 from .principals import principal_of
@@ -41,6 +42,7 @@ from .records import (
 from .request_keys import RequestKey, all_request_keys, request_key
 from .statistics import Statistics
 from .tables import CallerTable, CallTable
+from .templates import Where, partition_of
 
 _TIME_KEYS = {"aws:currenttime": "aws:CurrentTime", "aws:epochtime": "aws:EpochTime",
               "aws:multifactorauthage": "aws:MultiFactorAuthAge"}
@@ -107,7 +109,7 @@ class LogReader:
 
     def __init__(
         self, paths: Sequence[str | Path], options: LogOptions, keys: Sequence[str] | None,
-        catalogue: Catalogue,
+        catalogue: Catalogue, resolver: Resolver | None = None,
     ) -> None:
         self._given = [str(path) for path in paths]
         self._files = find_files(paths)
@@ -118,6 +120,7 @@ class LogReader:
         self.keys: tuple[str, ...] = tuple(plan.name for plan in self._keys.plans)
         """The asked keys that records tell something about: the columns of `batch.context`."""
         self._mapper = CallMapper(catalogue, options, tuple(self._keys.request))
+        self._names = Names(resolver, learns=options.learn_names)
         self._seen = SeenIds(options.max_remembered_ids)
         self._plans: dict[tuple[str | None, ...], _PlanRow] = {}
         self._times: dict[str | None, int] = {}
@@ -190,7 +193,8 @@ class LogReader:
         statistics = self.statistics
         if self.options.deduplicate:
             rows = self._without_duplicates(rows)
-        batch = build(rows, pending.files, self._callers, self._calls, self._keys.plans)
+        batch = build(rows, pending.files, self._callers, self._calls, self._keys.plans,
+                      self._names)
         statistics.requests += batch.requests
         for number, count in enumerate(np.bincount(batch.record_class).tolist()):
             if count:
@@ -284,6 +288,8 @@ class LogReader:
                 call_key = (
                     plan.number, error, message, parameters,
                     bytes(record.resources) if plan.wants_resources else b"",
+                    (record.awsRegion, record.recipientAccountId) if plan.wants_resources
+                    else None,
                     own_user[caller] if plan.plan.is_about_self else None,
                 )
                 call = call_rows.get(call_key)
@@ -340,9 +346,9 @@ class LogReader:
                 return _ALL_PARAMETERS, ()
             needles += (f'"{name}"'.encode() for condition in plan.rule.get("when", ())
                         for name in condition["has"])
-        if any(step.tail for step in plan.steps):
+        if any(step.tail for step in plan.steps) or self._has_resource_types(plan):
             return _ALL_PARAMETERS, ()
-        if self._has_resource_types(plan) or plan.passes_role:
+        if plan.passes_role:
             needles.append(b"arn:")
         if plan.passes_role:
             if self._keys.want_parameters_of("iam"):
@@ -377,16 +383,23 @@ class LogReader:
             additional.SignatureVersion if additional is not None else None,
         )
         row = self._caller_rows[key] = self._callers.add(caller, record.recipientAccountId)
+        if caller.principal.arn is not None:
+            self._names.learn(caller.principal.arn)
         return row
 
     def _add_call(self, key: tuple[object, ...], plan: _PlanRow, record: Record) -> int:
-        _, error, message, parameters, resources, own_user = key
+        _, error, message, parameters, resources, _, own_user = key
         assert record.eventName is not None and record.eventSource is not None
         mapped = self._mapper.map(Call(
             plan.plan, record.eventName, error, message,  # type: ignore[arg-type]
-            parameters, resources, own_user, record.recipientAccountId,  # type: ignore[arg-type]
+            parameters, resources, own_user,  # type: ignore[arg-type]
+            Where(partition_of(record.awsRegion), record.awsRegion, record.recipientAccountId),
         ))
         row = self._calls.add(record.eventSource, record.eventName, record.errorCode, mapped)
+        if mapped.outcome.outcome == Outcome.PASSED:
+            for member in mapped.members:
+                if member.action.startswith("iam:Create") and member.resource is not None:
+                    self._names.learn(member.resource)
         self._call_rows[key] = row
         return row
 
@@ -426,14 +439,17 @@ def read_logs(
     options: LogOptions | None = None,
     keys: Sequence[str] | None = None,
     catalogue: Catalogue | None = None,
+    resolver: Resolver | None = None,
 ) -> LogReader:
     """A reader over CloudTrail files, directories (recursive) and globs.
 
     keys : the context keys to extract, as the policies name them; None for all that records tell
            (families such as `aws:RequestTag/...` only by name). Keys that records never tell are
            left out of `batch.context`: they are unknown.
+    resolver : full ARNs of roles, users and groups by account and name, from an inventory
     Raises SourceError here for paths that do not exist, and at the end of the iteration when no
     file was a log. Single files that cannot be read are counted in `reader.statistics`.
     """
     given = [paths] if isinstance(paths, str | Path) else list(paths)
-    return LogReader(given, options or LogOptions(), keys, catalogue or load_catalogue())
+    return LogReader(given, options or LogOptions(), keys, catalogue or load_catalogue(),
+                     resolver)
