@@ -113,6 +113,11 @@ class ActionTable:
         self._express_suffix: str = table["express_bucket_suffix"]
         self._more_behind: dict[str, list[str]] = table["more_behind"]
 
+    def prefix_of(self, source: str) -> str:
+        """The service prefix behind an event source (section 3.1)."""
+        label = label_of(source)
+        return self._sources.get(label) or label.partition(".")[0]
+
     def plan(
         self, source: str, name: str, event_type: str | None, category: str | None
     ) -> Plan:
@@ -120,8 +125,7 @@ class ActionTable:
             return Plan(RecordClass.NOT_A_CALL, _NOT_CALL_CATEGORIES[category])
         if event_type in _NOT_CALLS:
             return Plan(RecordClass.NOT_A_CALL, _NOT_CALLS[event_type])
-        label = label_of(source)
-        prefix = self._sources.get(label) or label.partition(".")[0]
+        prefix = self.prefix_of(source)
         listed = self._not_a_call.get(prefix, ())
         if "*" in listed or name in listed:
             return Plan(RecordClass.NOT_A_CALL, "console sign-in")

@@ -10,19 +10,15 @@ either way.
 
 from __future__ import annotations
 
-import glob
-import os
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from itertools import chain
-from pathlib import Path
 from typing import TypeVar
 
 import msgspec
 from msgspec import Raw
 
-from ..errors import SourceError
 from .inflate import PIECE_BYTES, FileFailed, FileSkipped, inflated
 from .options import LogOptions
 from .records import (
@@ -37,7 +33,9 @@ from .records import (
     StringDecoder,
     describe,
 )
+from .rows import is_csv, read_csv, read_parquet
 from .salvage import repair, salvage_records
+from .sources import LogFile
 
 _R = TypeVar("_R")
 _MAX_WRAPPERS = 5
@@ -46,7 +44,6 @@ _CHUNK_RECORDS = 50_000
 _NOT_A_RECORD = "not a CloudTrail record"
 _STAMPED = re.compile(rb"[^{]{4,80}?[ \t](\{.*)", re.DOTALL)
 _MAGIC = {
-    b"PAR1": "Parquet",
     b"\x28\xb5\x2f\xfd": "zstd data",
     b"PK\x03\x04": "a zip archive",
     b"BZh": "bzip2 data",
@@ -54,53 +51,18 @@ _MAGIC = {
 }
 
 
-def find_files(paths: Sequence[str | Path]) -> list[Path]:
-    """Files named by paths, directories (recursive) and globs; each once, in a defined order.
-
-    Raises SourceError for a path that does not exist, a glob without matches, an empty directory.
-    """
-    found: dict[Path, None] = {}
-    for given in paths:
-        path = Path(given)
-        if path.is_dir():
-            inside = _walk(path)
-            if not inside:
-                raise SourceError(
-                    f"directory `{given}` holds no file", path=str(given),
-                    help="give a directory with CloudTrail files (`.json.gz`), a file or a glob")
-            found.update(dict.fromkeys(inside))
-        elif path.exists():
-            found[path] = None
-        elif glob.has_magic(str(given)):
-            matched = [Path(name) for name in sorted(glob.glob(str(given), recursive=True))]
-            files = [file for match in matched
-                     for file in (_walk(match) if match.is_dir() else [match])]
-            if not files:
-                raise SourceError(f"no file matches `{given}`", path=str(given),
-                                  help="quote the pattern; `**` descends into directories")
-            found.update(dict.fromkeys(files))
-        else:
-            raise SourceError(f"`{given}` does not exist", path=str(given),
-                              help="give a CloudTrail file, a directory of such files, or a glob")
-    return list(found)
-
-
-def _walk(directory: Path) -> list[Path]:
-    files: list[Path] = []
-    for folder, folders, names in os.walk(directory):
-        folders.sort()
-        files += (Path(folder) / name for name in sorted(names))
-    return files
-
-
-def read_file(path: Path, options: LogOptions, bad: Counter[str]) -> Iterator[list[Record]]:
+def read_file(file: LogFile, options: LogOptions, bad: Counter[str]) -> Iterator[list[Record]]:
     """Lists of decoded records; `bad` counts those left out.
 
     Raises FileSkipped before the first list, FileFailed at any time.
     """
-    pieces = inflated(path, options)
+    pieces = inflated(file, options)
     head = _head(pieces)
-    if _is_lines(head):
+    if head[:4] == b"PAR1":
+        yield from read_parquet(file, options, bad)
+    elif is_csv(file, head):
+        yield from read_csv(head, pieces, options, bad)
+    elif _is_lines(head):
         yield from _read_lines(head, pieces, options, bad)
     else:
         yield from _read_document(head, pieces, options, bad)

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..catalogue import Catalogue, load_catalogue
 from ..errors import SourceError
@@ -23,7 +24,7 @@ from .actions import Plan
 from .batch import Batch, KeyPlan, Rows, build
 from .calls import Call, CallMapper
 from .classes import Outcome, RecordClass, Requester
-from .containers import find_files, read_file
+from .containers import read_file
 from .context import CALLER_KEYS, Caller, CallerKey
 from .duplicates import SeenIds
 from .inflate import FileFailed, FileSkipped
@@ -40,6 +41,7 @@ from .records import (
     seconds,
 )
 from .request_keys import RequestKey, all_request_keys, request_key
+from .sources import find_files, is_delivered_before
 from .statistics import Statistics
 from .tables import CallerTable, CallTable
 from .templates import Where, partition_of
@@ -112,7 +114,7 @@ class LogReader:
         catalogue: Catalogue, resolver: Resolver | None = None,
     ) -> None:
         self._given = [str(path) for path in paths]
-        self._files = find_files(paths)
+        self._files = find_files(paths, options.endpoint)
         self.options = options
         self.catalogue = catalogue
         self.statistics = Statistics(files_found=len(self._files))
@@ -140,10 +142,13 @@ class LogReader:
 
     def _iterate(self) -> Iterator[Batch]:
         pending = _Pending()
-        for path in self._files:
-            name = str(path)
+        for file in self._files:
+            name = file.name
+            if is_delivered_before(name, self.options.since):
+                self.statistics.files_outside += 1
+                continue
             bad: Counter[str] = Counter()
-            lists = read_file(path, self.options, bad)
+            lists = read_file(file, self.options, bad)
             while True:
                 is_collecting = gc.isenabled()
                 gc.disable()
@@ -174,7 +179,8 @@ class LogReader:
         if len(pending.call):
             yield self._finish(pending)
         self.statistics.check()
-        if not self.statistics.files_read and not self.statistics.records:
+        statistics = self.statistics
+        if not (statistics.files_read or statistics.files_outside or statistics.records):
             self._refuse()
 
     def _refuse(self) -> None:
@@ -189,7 +195,7 @@ class LogReader:
             help="give CloudTrail files: `.json.gz` as delivered, JSON, or one record per line")
 
     def _finish(self, pending: _Pending) -> Batch:
-        rows = pending.rows()
+        rows = self._within(pending.rows())
         statistics = self.statistics
         if self.options.deduplicate:
             rows = self._without_duplicates(rows)
@@ -216,6 +222,27 @@ class LogReader:
         for pair, count in zip(distinct.tolist(), counts.tolist(), strict=True):
             reason = str(batch.record_reason.values[pair // len(RecordClass)])
             self.statistics.reasons[RecordClass(pair % len(RecordClass)), reason] += count
+
+    def _within(self, rows: Rows) -> Rows:
+        """Leave out records of other times, accounts and services than were asked for."""
+        options = self.options
+        keep = np.ones(len(rows.call), dtype=bool)
+        if options.since is not None:
+            keep &= rows.time >= options.since
+        if options.until is not None:
+            keep &= (rows.time >= 0) & (rows.time < options.until)
+        if options.accounts:
+            keep &= _is_in(self._callers.codes.take("account", rows.caller),
+                           [str(name) in options.accounts
+                            for name in self._callers.accounts.values])
+        if options.services:
+            keep &= _is_in(self._calls.codes.take("source", rows.call),
+                           [self._mapper.actions.prefix_of(str(name)) in options.services
+                            for name in self._calls.sources.values])
+        if keep.all():
+            return rows
+        self.statistics.outside += int(len(keep) - np.count_nonzero(keep))
+        return rows.keep(keep)
 
     def _without_duplicates(self, rows: Rows) -> Rows:
         """Leave out records seen before by account and event ID; only GUIDs prove anything."""
@@ -402,6 +429,13 @@ class LogReader:
                     self._names.learn(member.resource)
         self._call_rows[key] = row
         return row
+
+
+def _is_in(codes: NDArray[np.int32], wanted: list[bool]) -> NDArray[np.bool_]:
+    """Which rows have a wanted value; a row without a value has none."""
+    table = np.array([*wanted, False], dtype=bool)
+    found: NDArray[np.bool_] = table[np.where(codes < 0, len(wanted), codes)]
+    return found
 
 
 class _Pending:
