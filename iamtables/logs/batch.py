@@ -17,6 +17,7 @@ from .classes import NAMED, RecordClass
 from .columns import ABSENT, UNKNOWN, Coded, Dictionary, Int32Array
 from .names import Names
 from .tables import CallerTable, CallTable
+from .texts import Texts
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +44,7 @@ class Batch:
     record_reason: Coded
     is_complete: NDArray[np.bool_]
     """False: the call may need actions that are not among its requests, so it cannot be ALLOW."""
-    event_id: list[str]
+    event_id: Texts
     time: NDArray[np.int64]
     """Unix seconds; -1 when the record has no readable time."""
     event_source: Coded
@@ -94,12 +95,12 @@ class Rows:
     call: Int32Array
     caller: Int32Array
     time: NDArray[np.int64]
-    event_id: list[str]
+    event_id: Texts
     file: Int32Array
 
     def keep(self, mask: NDArray[np.bool_]) -> Rows:
         return Rows(self.call[mask], self.caller[mask], self.time[mask],
-                    [self.event_id[i] for i in np.flatnonzero(mask).tolist()], self.file[mask])
+                    self.event_id.take(mask), self.file[mask])
 
 
 @dataclass(frozen=True, slots=True)

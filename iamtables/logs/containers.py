@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import chain
 from typing import TypeVar
 
@@ -51,9 +51,16 @@ _MAGIC = {
 }
 
 
-def read_file(file: LogFile, options: LogOptions, bad: Counter[str]) -> Iterator[list[Record]]:
+TakeBlock = Callable[[bytes, bool], bool]
+"""(text, is it lines) -> did the compiled extractor take all of it? Else it is decoded here."""
+
+
+def read_file(
+    file: LogFile, options: LogOptions, bad: Counter[str], take: TakeBlock | None = None
+) -> Iterator[list[Record]]:
     """Lists of decoded records; `bad` counts those left out.
 
+    take : is offered documents and blocks of lines first; what it takes gives an empty list
     Raises FileSkipped before the first list, FileFailed at any time.
     """
     pieces = inflated(file, options)
@@ -63,9 +70,9 @@ def read_file(file: LogFile, options: LogOptions, bad: Counter[str]) -> Iterator
     elif is_csv(file, head):
         yield from read_csv(head, pieces, options, bad)
     elif _is_lines(head):
-        yield from _read_lines(head, pieces, options, bad)
+        yield from _read_lines(head, pieces, options, bad, take)
     else:
-        yield from _read_document(head, pieces, options, bad)
+        yield from _read_document(head, pieces, options, bad, take)
 
 
 def _head(pieces: Iterator[bytes]) -> bytes:
@@ -108,7 +115,8 @@ def _is_lines(head: bytes) -> bool:
 
 
 def _read_document(
-    head: bytes, pieces: Iterator[bytes], options: LogOptions, bad: Counter[str]
+    head: bytes, pieces: Iterator[bytes], options: LogOptions, bad: Counter[str],
+    take: TakeBlock | None,
 ) -> Iterator[list[Record]]:
     parts: list[bytes] = []
     size = 0
@@ -122,6 +130,9 @@ def _read_document(
             )
     data = b"".join(parts) if len(parts) > 1 else head
     parts.clear()
+    if take is not None and take(data, False):
+        yield []
+        return
     try:
         records = DeliveryDecoder.decode(data).Records
     except DECODE_ERRORS:
@@ -148,7 +159,7 @@ def _read_document(
         salvage = salvage_records(data)
         if not salvage.items:
             raise FileFailed(describe(error)) from error
-        yield from _chunks(_decode_items(salvage.items, bad, options))
+        yield from _chunks(decode_items(salvage.items, bad, options))
         if not salvage.is_whole:
             raise FileFailed(describe(error)) from error
         return
@@ -175,7 +186,8 @@ def _raw_list(data: bytes | Raw) -> list[Raw]:
 
 
 def _read_lines(
-    head: bytes, pieces: Iterator[bytes], options: LogOptions, bad: Counter[str]
+    head: bytes, pieces: Iterator[bytes], options: LogOptions, bad: Counter[str],
+    take: TakeBlock | None,
 ) -> Iterator[list[Record]]:
     """Newline-delimited JSON. A file whose first lines hold no record at all is skipped."""
     local: Counter[str] = Counter()
@@ -193,9 +205,13 @@ def _read_lines(
                         "(max_document_bytes)"
                     )
                 continue
+            if take is not None and take(block, True):
+                recognised = True
+                yield []
+                continue
             lines = [line for line in block.split(b"\n") if line and not line.isspace()]
             line_count += len(lines)
-            records = _decode_lines(lines, local, options)
+            records = decode_lines(lines, local, options)
             if records:
                 recognised = True
                 yield records
@@ -221,7 +237,7 @@ def _with_end(head: bytes, pieces: Iterator[bytes]) -> Iterator[bytes]:
         raise failed
 
 
-def _decode_lines(lines: list[bytes], bad: Counter[str], options: LogOptions) -> list[Record]:
+def decode_lines(lines: list[bytes], bad: Counter[str], options: LogOptions) -> list[Record]:
     records: list[Record] = []
     limit = options.max_record_bytes
     for line in lines:
@@ -229,7 +245,7 @@ def _decode_lines(lines: list[bytes], bad: Counter[str], options: LogOptions) ->
             stamped = _STAMPED.fullmatch(line.strip())
             line = stamped.group(1) if stamped is not None else line
         try:
-            envelope = _decode(EnvelopeDecoder, line)
+            envelope = decode_repaired(EnvelopeDecoder, line)
         except DECODE_ERRORS as error:
             bad[describe(error)] += 1
             continue
@@ -252,7 +268,7 @@ def _unwrap_all(
 ) -> Iterator[Record]:
     for raw in raws:
         try:
-            unwrapped = _unwrap(_decode(EnvelopeDecoder, raw), bad, options, depth + 1)
+            unwrapped = _unwrap(decode_repaired(EnvelopeDecoder, raw), bad, options, depth + 1)
         except DECODE_ERRORS as error:
             bad[describe(error)] += 1
             continue
@@ -294,10 +310,10 @@ def _records_list(
         raws = RawListDecoder.decode(raw)
     except DECODE_ERRORS:
         return None
-    return _decode_items(raws, bad, options)
+    return decode_items(raws, bad, options)
 
 
-def _decode_items(
+def decode_items(
     raws: Sequence[bytes | Raw], bad: Counter[str], options: LogOptions
 ) -> list[Record]:
     records: list[Record] = []
@@ -305,7 +321,7 @@ def _decode_items(
         try:
             if len(item) > options.max_record_bytes:
                 raise BadRecord("longer than max_record_bytes")
-            records.append(_decode(RecordDecoder, item))
+            records.append(decode_repaired(RecordDecoder, item))
         except BadRecord as error:
             bad[str(error)] += 1
         except DECODE_ERRORS as error:
@@ -324,14 +340,14 @@ def _unwrap_inner(
         except DECODE_ERRORS:
             return None
     try:
-        envelope = _decode(EnvelopeDecoder, content)
+        envelope = decode_repaired(EnvelopeDecoder, content)
     except DECODE_ERRORS as error:
         bad[describe(error)] += 1
         return []
     return _unwrap(envelope, bad, options, depth + 1)
 
 
-def _decode(decoder: msgspec.json.Decoder[_R], data: bytes | Raw) -> _R:
+def decode_repaired(decoder: msgspec.json.Decoder[_R], data: bytes | Raw) -> _R:
     """Decode one record or wrapper; escapes that are no characters are replaced."""
     try:
         return decoder.decode(data)
