@@ -18,8 +18,9 @@ principal, action and statement, in bounded memory (`MAX_GROUPS`).
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import numpy as np
@@ -30,6 +31,7 @@ from .logs.classes import Outcome, RecordClass, Requester
 from .logs.columns import UNKNOWN, Coded, packed
 from .reality import Reality, RealityCheck
 from .runtime.codes import DecisionCode
+from .runtime.values import encode_text
 
 if TYPE_CHECKING:
     from .runtime import Decisions, Session, Table
@@ -139,6 +141,22 @@ class Summary:
     """Where log and policies disagree; None for tables of requests."""
     not_supplied: tuple[str, ...] = ()
     """Context keys that the policies ask for and no record supplies."""
+
+
+def needs_request(table: Table) -> Callable[[str], bool]:
+    """Tells of an action whether these policies ask for more than action and principal.
+
+    Where they do not, the cell of the action is one decision for every resource and context.
+    """
+    planner = table.planner
+    class_ids = range(planner.facts.class_count)
+
+    @cache
+    def needs(action: str) -> bool:
+        text = encode_text(action)
+        return any(planner.cell(text, class_id)[2] is not None for class_id in class_ids)
+
+    return needs
 
 
 def glob_matches(pattern: str, text: str) -> bool:

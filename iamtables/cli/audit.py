@@ -55,6 +55,7 @@ def command(logs: tuple[str, ...], policies: tuple[str, ...], principals: tuple[
 
     Exit codes: 0 done (whatever was decided), 3 unusable input.
     """
+    from ..audit import needs_request
     from ..logs import LogOptions
     from ..results import output_kind
     from .auditing import open_input, run_audit
@@ -72,7 +73,9 @@ def command(logs: tuple[str, ...], policies: tuple[str, ...], principals: tuple[
         since=parse_time(since, "--since"), until=parse_time(until, "--until"),
         accounts=frozenset(accounts), services=frozenset(name.lower() for name in services),
         endpoint=endpoint, unlisted_actions=unlisted_actions)
-    source = open_input(logs, table.keys, chosen)
+    # rows that are written show the resource also where no policy asks for it
+    source = open_input(logs, table.keys, chosen,
+                        needs_request(table) if output is None else None)
     run = run_audit(table, source, principals=principals, assume=assumed,
                     missing=missing, output=output, output_kind=kind)
     if form == "json":

@@ -58,7 +58,8 @@ class Run:
 
 
 def open_input(paths: Sequence[str], keys: Sequence[str],
-               options: LogOptions | None = None) -> Input:
+               options: LogOptions | None = None,
+               needs: Callable[[str], bool] | None = None) -> Input:
     """Tell logs from tables of requests and open them. Raises SourceError for a path of neither."""
     from ..logs.sources import is_stored
     from ..request_tables import table_kind
@@ -76,7 +77,8 @@ def open_input(paths: Sequence[str], keys: Sequence[str],
         return Input(tuple(paths), None, tuple(tables), tuple(keys))
     from ..logs import read_logs
 
-    return Input(tuple(paths), read_logs(list(paths), options, list(keys)))
+    return Input(tuple(paths), read_logs(
+        list(paths), options, list(keys), needs=needs))
 
 
 def run_audit(table: Table, source: Input, *, principals: Sequence[str] = (),

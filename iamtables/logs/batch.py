@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 import numpy as np
 from numpy.typing import NDArray
 
-from .classes import NAMED, RecordClass
+from .classes import NAMED, NOT_NEEDED, RecordClass
 from .columns import ABSENT, UNKNOWN, Coded, Dictionary, Int32Array
 from .names import Names
 from .tables import CallerTable, CallTable
@@ -34,7 +34,7 @@ class Batch:
     """User, role or root ARN; service name for services; code -1 when it is not known."""
     resource_state: Coded
     """How the resource is known: given, param, message, star, self, template, named, pattern,
-    unknown (`classes`)."""
+    not needed, unknown (`classes`)."""
     resource_pattern: Coded
     """What a resource that is known in part can be; code -1 for all others."""
     context: dict[str, Coded]
@@ -141,7 +141,7 @@ def build(
     _resolve(callers.codes.take("pattern", caller), principal, callers.patterns,
              callers.principals, names)
     is_known = np.ones(record_count, dtype=bool)
-    is_known[group[resource < 0]] = False
+    is_known[group[(resource < 0) & (state != calls.states.code(NOT_NEEDED))]] = False
     record_class, reason = _classes(rows, callers, calls, is_known, principal)
     context: dict[str, Coded] = {}
     for key in keys:

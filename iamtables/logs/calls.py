@@ -24,6 +24,7 @@ from .classes import (
     GIVEN,
     MESSAGE,
     NOT_KNOWN,
+    NOT_NEEDED,
     PARAMETER,
     PATTERN,
     SELF,
@@ -84,6 +85,8 @@ class Call(msgspec.Struct, frozen=True, gc=False):
     own_user: str | None
     """ARN of the calling IAM user, for calls about oneself."""
     where: Where
+    needs_resources: bool = True
+    """False: no policy asks for the resources or the context of its actions."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +107,7 @@ class CallMapper:
     ) -> None:
         self.actions = ActionTable(catalogue, options.unlisted_actions)
         self.keys = keys
+        self._no_keys: tuple[KeyValue, ...] = (NOT_SHOWN,) * len(keys)
         self._catalogue = catalogue
         self._forms = ResourceForms(catalogue)
         self._templates = TemplateBuilder()
@@ -146,7 +150,8 @@ class CallMapper:
                 reason = None  # the service itself named the pair it checked
         members = _distinct(members)
         is_complete = reason is None
-        if not all([member.resource is not None for member in members]):
+        if not all([member.resource is not None or member.state == NOT_NEEDED
+                    for member in members]):
             known = any(member.resource is not None for member in members)
             in_part = all(member.resource or member.pattern for member in members)
             which = "a further resource" if known else "the resource"
@@ -179,6 +184,8 @@ class CallMapper:
             return [Member(step.action, None, NOT_KNOWN)]
         if not prepared.has_types:
             return [Member(step.action, "*", STAR)]
+        if not call.needs_resources:
+            return [Member(step.action, None, NOT_NEEDED)]
         if call.plan.are_resources_unknown:
             return self._batch(call, step, prepared, parameters)
         if call.plan.service == "apigateway" and isinstance(parameters, dict):
@@ -302,6 +309,8 @@ class CallMapper:
         self, call: Call, action: str, members: list[Member], parameters: dict[str, Any]
     ) -> list[Member]:
         """What a creation tags is the thing it makes, not what that is made from or put into."""
+        if not call.needs_resources:
+            return [Member(action, None, NOT_NEEDED)]
         if call.plan.service == "ec2":
             kinds = tagged_types(parameters, call.where)
             return [Member(action, None, PATTERN, kind) for kind in kinds] or [
@@ -347,6 +356,9 @@ class CallMapper:
             return tuple(members)
         complete = []
         for member in members:
+            if member.state == NOT_NEEDED:
+                complete.append(Member(member.action, None, member.state, None, self._no_keys))
+                continue
             asked = Asked(
                 member.action, member.resource, call.event_name, call.plan.service, parameters,
                 has_passed, call.where.account, member.pattern,

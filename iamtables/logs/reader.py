@@ -11,7 +11,7 @@ from __future__ import annotations
 import gc
 from array import array
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -77,6 +77,8 @@ class _PlanRow:
     needles: tuple[bytes, ...]
     """With _SOME_PARAMETERS: they matter when one of these is in them."""
     wants_resources: bool
+    needs_resources: bool
+    """Does a policy ask for more of its calls than the action?"""
 
 
 class _Keys:
@@ -125,12 +127,14 @@ class LogReader:
     def __init__(
         self, paths: Sequence[str | Path], options: LogOptions, keys: Sequence[str] | None,
         catalogue: Catalogue, resolver: Resolver | None = None,
+        needs: Callable[[str], bool] | None = None,
     ) -> None:
         self._given = [str(path) for path in paths]
         self._files = find_files(paths, options.endpoint)
         self.options = options
         self.catalogue = catalogue
         self.statistics = Statistics(files_found=len(self._files))
+        self._needs = needs
         self._keys = _Keys(keys, catalogue)
         self.keys: tuple[str, ...] = tuple(plan.name for plan in self._keys.plans)
         """The asked keys that records tell something about: the columns of `batch.context`."""
@@ -401,8 +405,10 @@ class LogReader:
         if len(self._plans) > 100_000:
             self._plans.clear()
             self._call_rows.clear()  # its keys carry plan numbers
-        mode, needles = self._parameters_for(plan)
-        row = _PlanRow(len(self._plans), plan, mode, needles, self._has_resource_types(plan))
+        is_needed = self._is_needed(plan)
+        mode, needles = self._parameters_for(plan, is_needed)
+        row = _PlanRow(len(self._plans), plan, mode, needles,
+                       is_needed and self._has_resource_types(plan), is_needed)
         self._plans[source, name, record.eventType, record.eventCategory] = row
         return row
 
@@ -415,11 +421,20 @@ class LogReader:
             (action := self.catalogue.action(step.action)) is not None and action.resource_types
             for step in plan.steps)
 
-    def _parameters_for(self, plan: Plan) -> tuple[int, tuple[bytes, ...]]:
+    def _is_needed(self, plan: Plan) -> bool:
+        """Can a policy ask for the resource or the context of a call of this plan?"""
+        if self._needs is None or plan.rule is not None or not plan.steps:
+            return True
+        actions = [step.action for step in plan.steps]
+        if plan.tagging_action is not None:
+            actions.append(plan.tagging_action)
+        return any(map(self._needs, actions))
+
+    def _parameters_for(self, plan: Plan, is_needed: bool) -> tuple[int, tuple[bytes, ...]]:
         """How much of the parameters can make a difference to calls of this plan."""
         if plan.verdict is not None:
             return _NO_PARAMETERS, ()
-        if self._keys.want_parameters_of(plan.service):
+        if is_needed and self._keys.want_parameters_of(plan.service):
             return _ALL_PARAMETERS, ()
         needles: list[bytes] = []
         if plan.rule is not None:
@@ -427,7 +442,8 @@ class LogReader:
                 return _ALL_PARAMETERS, ()
             needles += (f'"{name}"'.encode() for condition in plan.rule.get("when", ())
                         for name in condition["has"])
-        if any(step.tail for step in plan.steps) or self._has_resource_types(plan):
+        if is_needed and (
+                any(step.tail for step in plan.steps) or self._has_resource_types(plan)):
             return _ALL_PARAMETERS, ()
         if plan.passes_role:
             needles.append(b"arn:")
@@ -435,9 +451,9 @@ class LogReader:
             if self._keys.want_parameters_of("iam"):
                 return _ALL_PARAMETERS, ()
             needles += (b"ole", b"rofile")
-        if plan.tagging_action is not None or plan.may_tag or self._keys.tags:
+        if plan.tagging_action is not None or plan.may_tag or (is_needed and self._keys.tags):
             needles.append(b"ag")
-        if plan.is_about_self:
+        if is_needed and plan.is_about_self:
             needles.append(b"serName")
         if plan.service in ("s3", "s3express"):
             needles.append(b"--x-s3")
@@ -478,6 +494,7 @@ class LogReader:
             bytes(record.resources) if plan.wants_resources else b"",
             self._callers.own_user[caller] if is_about_self else None,
             Where(partition_of(record.awsRegion), record.awsRegion, record.recipientAccountId),
+            plan.needs_resources,
         ))
         row = self._calls.add(record.eventSource, record.eventName, record.errorCode, mapped)
         if mapped.outcome.outcome == Outcome.PASSED:
@@ -573,16 +590,19 @@ def read_logs(
     keys: Sequence[str] | None = None,
     catalogue: Catalogue | None = None,
     resolver: Resolver | None = None,
+    needs: Callable[[str], bool] | None = None,
 ) -> LogReader:
     """A reader over CloudTrail files, directories (recursive) and globs.
 
     keys : the context keys to extract, as the policies name them; None for all that records tell
            (families such as `aws:RequestTag/...` only by name). Keys that records never tell are
            left out of `batch.context`: they are unknown.
+    needs : does anything but the action decide about it? Resources and keys of other actions are
+           not built, and such calls are mapped without. None: all are built
     resolver : full ARNs of roles, users and groups by account and name, from an inventory
     Raises SourceError here for paths that do not exist, and at the end of the iteration when no
     file was a log. Single files that cannot be read are counted in `reader.statistics`.
     """
     given = [paths] if isinstance(paths, str | Path) else list(paths)
     return LogReader(given, options or LogOptions(), keys, catalogue or load_catalogue(),
-                     resolver)
+                     resolver, needs)
