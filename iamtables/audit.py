@@ -18,8 +18,9 @@ principal, action and statement, in bounded memory (`MAX_GROUPS`).
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import numpy as np
@@ -27,8 +28,10 @@ from numpy.typing import NDArray
 
 from .errors import ColumnError
 from .logs.classes import Outcome, RecordClass, Requester
-from .logs.columns import UNKNOWN, Coded
+from .logs.columns import UNKNOWN, Coded, packed
+from .reality import Reality, RealityCheck
 from .runtime.codes import DecisionCode
+from .runtime.values import encode_text
 
 if TYPE_CHECKING:
     from .runtime import Decisions, Session, Table
@@ -38,6 +41,10 @@ MAX_GROUPS = 200_000
 OTHERS = "(others)"
 FURTHER_ACTIONS = "further actions"
 """What an allowed record depends on when the call may need actions that the record hides."""
+
+MAX_DAYS = 20_000
+_DAY_S = 86_400
+_NO_DAY = -1
 
 DECISIONS = tuple(code.name for code in DecisionCode)
 _RANK = np.zeros(len(DecisionCode), dtype=np.int64)
@@ -125,10 +132,31 @@ class Summary:
     """(principal, action, statement id, decision, records), most frequent first."""
     depends_on: list[tuple[tuple[str, ...], int]] = field(default_factory=list)
     """What would settle undetermined records, with the number of records."""
+    services: dict[str, list[int]] = field(default_factory=dict)
+    days: dict[str, list[int]] = field(default_factory=dict)
+    """Records by decision code, per day (UTC) in order; `-` for records without a time."""
     agreement: dict[str, dict[str, int]] = field(default_factory=dict)
     """Recorded outcome -> decision -> records."""
+    reality: Reality | None = None
+    """Where log and policies disagree; None for tables of requests."""
     not_supplied: tuple[str, ...] = ()
     """Context keys that the policies ask for and no record supplies."""
+
+
+def needs_request(table: Table) -> Callable[[str], bool]:
+    """Tells of an action whether these policies ask for more than action and principal.
+
+    Where they do not, the cell of the action is one decision for every resource and context.
+    """
+    planner = table.planner
+    class_ids = range(planner.facts.class_count)
+
+    @cache
+    def needs(action: str) -> bool:
+        text = encode_text(action)
+        return any(planner.cell(text, class_id)[2] is not None for class_id in class_ids)
+
+    return needs
 
 
 def glob_matches(pattern: str, text: str) -> bool:
@@ -283,23 +311,6 @@ def _numbered(column: Any, rows: NDArray[np.int32]) -> NDArray[Any]:
                      for value in column.take(rows).to_pylist()], dtype=np.int64)
 
 
-def packed(columns: Sequence[NDArray[Any]]) -> NDArray[np.int64]:
-    """One number per row, equal exactly where all columns are equal. Columns hold integers."""
-    key = np.zeros(len(columns[0]), dtype=np.int64)
-    size = 1
-    for column in columns:
-        if not len(column):
-            break
-        low = int(column.min())
-        span = int(column.max()) - low + 1
-        if size * span >= 1 << 62:  # would not fit: number the distinct keys so far
-            _, key = np.unique(key, return_inverse=True)
-            size = int(key.max()) + 1
-        key = key * span + (column.astype(np.int64) - low)
-        size *= span
-    return key
-
-
 def _strongest_members(group: NDArray[np.int32], decision: NDArray[np.uint8]
                        ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """(records, place of the deciding request of each): the first of the strongest decision."""
@@ -348,6 +359,9 @@ class _Counts:
         self.groups: Counter[tuple[str, str, int, int]] = Counter()
         self.depends_on: Counter[tuple[str, ...]] = Counter()
         self.agreement = np.zeros((len(Outcome), len(DecisionCode)), dtype=np.int64)
+        self.days: dict[int, NDArray[np.int64]] = {}
+        self.reality = RealityCheck()
+        self.is_log = False
         self.not_supplied: tuple[str, ...] = ()
 
     def add(self, batch: Batch, decision: NDArray[np.uint8], statement: NDArray[np.int32],
@@ -360,11 +374,13 @@ class _Counts:
         self.not_carrying += np.bincount(batch.identity[is_other], minlength=len(Requester))
         self._add_reasons(batch)
         self.depends_on.update(depends_on.values())
+        self.reality.add(batch, decision, statement, row)
         decided = np.flatnonzero(decision != UNDECIDED)
         if not len(decided):
             return
         code = decision[decided].astype(np.int64)
         np.add.at(self.agreement, (batch.outcome[decided], code), 1)
+        self._add_days(batch, decided, code)
         at = row[decided]
         principal, action = batch.principal.codes[at], batch.action.codes[at]
         names, verbs = batch.principal.values, batch.action.values
@@ -383,6 +399,19 @@ class _Counts:
                 group = (OTHERS, OTHERS, -1, d)
             self.groups[group] += count
 
+    def _add_days(self, batch: Batch, decided: NDArray[np.int64], code: NDArray[np.int64]) -> None:
+        times = getattr(batch, "time", None)
+        if times is None:
+            return
+        self.is_log = True
+        days = np.where(times[decided] < 0, _NO_DAY, times[decided] // _DAY_S)
+        pairs, counts = np.unique(days * len(DecisionCode) + code, return_counts=True)
+        for pair, count in zip(pairs.tolist(), counts.tolist(), strict=True):
+            day, decision = divmod(pair, len(DecisionCode))
+            if day not in self.days and len(self.days) >= MAX_DAYS:
+                day = _NO_DAY
+            _bump(self.days, day, decision, count)
+
     def _add_reasons(self, batch: Batch) -> None:
         codes, values = batch.record_reason.codes, batch.record_reason.values
         told = codes >= 0
@@ -392,7 +421,10 @@ class _Counts:
                                          return_counts=True)
             for kind, code, count in zip(kinds[first].tolist(), reasons[first].tolist(),
                                          counts.tolist(), strict=True):
-                self.reasons[kind, str(values[code])] += count
+                reason = (kind, str(values[code]))
+                if reason not in self.reasons and len(self.reasons) >= MAX_GROUPS:
+                    reason = (kind, OTHERS)
+                self.reasons[reason] += count
 
     def summary(self) -> Summary:
         by_decision = sum(self.statements.values(), np.zeros(len(DecisionCode), dtype=np.int64))
@@ -410,6 +442,9 @@ class _Counts:
             principals=_busiest(self.principals),
             actions=_busiest(self.actions),
             statements=_busiest(self.statements),
+            services=_busiest(_by_service(self.actions)),
+            days={_day_name(day): self.days[day].tolist() for day in sorted(self.days)},
+            reality=self.reality.reality() if self.is_log else None,
             groups=[(who, what, statement, DECISIONS[code], count)
                     for (who, what, statement, code), count in _ranked(self.groups)],
             depends_on=_ranked(self.depends_on),
@@ -428,6 +463,20 @@ def _bump(totals: dict[Any, NDArray[np.int64]], name: Any, decision: int, count:
             name = OTHERS if isinstance(name, str) else -1
         counts = totals.setdefault(name, np.zeros(len(DecisionCode), dtype=np.int64))
     counts[decision] += count
+
+
+def _by_service(actions: dict[str, NDArray[np.int64]]) -> dict[str, NDArray[np.int64]]:
+    totals: dict[str, NDArray[np.int64]] = {}
+    for action, counts in actions.items():
+        name = action.partition(":")[0]
+        totals[name] = totals.get(name, 0) + counts
+    return totals
+
+
+def _day_name(day: int) -> str:
+    if day == _NO_DAY:
+        return "-"
+    return str(np.datetime64(day, "D"))
 
 
 def _ranked(counter: Counter[Any]) -> list[tuple[Any, int]]:

@@ -85,7 +85,7 @@ def results_table(results: BatchResults, statements: Sequence[StatementInfo]) ->
     is_log = hasattr(batch, "event_id")
     if is_log:
         columns |= {
-            "event_id": pa.array(batch.event_id, pa.string()),
+            "event_id": batch.event_id.to_arrow(),
             "time": pa.array(np.asarray(batch.time), pa.timestamp("s", tz="UTC")),
             "account": _coded(batch.account),
             "region": _coded(batch.region),
