@@ -18,11 +18,14 @@ from .audit import DECISIONS, OUTCOMES, REQUESTERS, UNDECIDED, BatchResults
 from .errors import SourceError
 from .logs.classes import Outcome, RecordClass, Requester
 from .logs.columns import ABSENT, Coded
+from .runtime.codes import Layer
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
     from .runtime import StatementInfo
+
+_LAYERS = tuple(layer.name.lower() for layer in Layer)
 
 SUFFIXES = (".parquet", ".ndjson", ".jsonl", ".csv")
 
@@ -104,6 +107,8 @@ def results_table(results: BatchResults, statements: Sequence[StatementInfo]) ->
         "resource": _of_row(batch.resource, _any_row(results)),
         "decision": _repeated(np.where(decided, results.decision.astype(np.int32), ABSENT),
                               DECISIONS),
+        "layer": _repeated(np.where(results.layer == 0, ABSENT, results.layer.astype(np.int32)),
+                           _LAYERS),
         "statement": _repeated(results.statement, _Labels(statements)),
         "depends_on": _depends_on(results),
     }

@@ -84,6 +84,8 @@ def print_breakdowns(console: Console, run: Run, top: int, *, has_principals: bo
         section(console, "by action", _breakdown(summary.actions, top))
         if len(summary.services) > 1:
             section(console, "by service", _breakdown(summary.services, top))
+    if summary.layers:
+        section(console, "by layer that decided", _breakdown(summary.layers, top))
     section(console, "by statement", _breakdown({
         label_of(run.table, statement): counts for statement, counts in summary.statements.items()
     }, top))
@@ -97,7 +99,15 @@ def print_head(console: Console, run: Run) -> None:
     names = (printable(Path(source.name).name) for source in run.table.sources)
     policies = ", ".join(names) or "no policy"
     whom = " or ".join(f"`{printable(p)}`" for p in run.principals) or "every principal"
-    console.print(Text.assemble((policies, "bold"), f" as identity policies of {whom}"))
+    if run.table.is_layered:
+        count = len(run.table.sources)
+        title = f"{count:,} polic{'y' if count == 1 else 'ies'} of an organization"
+        console.print(Text.assemble((title, "bold"), f", {whom}"))
+        if summary.missing_layers:
+            left_out = ", ".join(f"{layer} policies" for layer in summary.missing_layers)
+            console.print(f"[dim]left out, since the snapshot holds none: {left_out}[/]")
+    else:
+        console.print(Text.assemble((policies, "bold"), f" as identity policies of {whom}"))
     is_log = run.input.reader is not None
     what = "record" if is_log else "row"
     console.print(
@@ -257,6 +267,8 @@ def summary_as_json(run: Run) -> str:
         "by_principal": _named(summary.principals.items()),
         "by_action": _named(summary.actions.items()),
         "by_service": _named(summary.services.items()),
+        "by_layer": _named(summary.layers.items()),
+        "missing_layers": list(summary.missing_layers),
         "by_day": _named(summary.days.items()),
         "by_statement": [
             {"id": statement if statement >= 0 else None, "name": labels[statement],
