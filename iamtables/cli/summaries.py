@@ -86,9 +86,13 @@ def print_breakdowns(console: Console, run: Run, top: int, *, has_principals: bo
             section(console, "by service", _breakdown(summary.services, top))
     if summary.layers:
         section(console, "by layer that decided", _breakdown(summary.layers, top))
-    section(console, "by statement", _breakdown({
-        label_of(run.table, statement): counts for statement, counts in summary.statements.items()
-    }, top))
+    by_label: dict[str, list[int]] = {}
+    for statement, counts in summary.statements.items():
+        # two files of one name may hold statements of one name
+        label = label_of(run.table, statement)
+        by_label[label] = [a + b for a, b in zip(counts, by_label.get(label, [0] * len(counts)),
+                                                 strict=True)]
+    section(console, "by statement", _breakdown(by_label, top))
 
 
 def print_head(console: Console, run: Run) -> None:
