@@ -1,7 +1,8 @@
 """Build of the Cython kernels; everything declarative is in pyproject.toml.
 
-The folder `runtime/` installs as `iamtables.runtime`. Cython resolves a relative cimport by
-package path, so the `.pxd` files are mirrored below `build/` under that path first.
+The folder `runtime/` installs as `iamtables.runtime`; the extractor lies in `iamtables/logs/`.
+Cython resolves a relative cimport by package path, so the `.pxd` files are mirrored below `build/`
+under that path first.
 IAMTABLES_CHECKED=1 builds the kernels with bounds checks on (the same tests must pass).
 """
 
@@ -32,12 +33,10 @@ def mirror_declarations() -> str:
 def extensions() -> list[Extension]:
     flags = ["-O3", "-g0"] if os.name == "posix" else []
     return [
-        Extension(
-            f"iamtables.runtime.{source.stem}",
-            [f"runtime/{source.name}"],
-            extra_compile_args=flags,
-        )
-        for source in sorted((HERE / "runtime").glob("*.pyx"))
+        Extension(f"iamtables.{package}.{source.stem}", [f"{folder}/{source.name}"],
+                  extra_compile_args=flags)
+        for package, folder in (("runtime", "runtime"), ("logs", "iamtables/logs"))
+        for source in sorted((HERE / folder).glob("*.pyx"))
     ]
 
 

@@ -8,8 +8,9 @@
 A batch holds requests (rows) and records; one record may need several requests. The decision of
 a record is the strongest of its members, in the order explicit deny, implicit deny, undetermined,
 allow: the call needs all of them, so one definite denial denies it. The deciding statement is that
-of the first member with the decision. Only records whose requester carries identity policies and is
-selected are decided; the others are counted by what they are, so that all counts add up.
+of the first member with the decision. Under identity policies only records whose requester carries
+them are decided, in an organization all whose requester is known; and of these the selected ones. The
+others are counted by what they are, so that all counts add up.
 
 Batches are decided in one session and then forgotten. What stays are counts per distinct
 principal, action and statement, in bounded memory (`MAX_GROUPS`).
@@ -18,17 +19,21 @@ principal, action and statement, in bounded memory (`MAX_GROUPS`).
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from .asking import DECIDABLE, RESOURCE_ACCOUNT, asking_columns
 from .errors import ColumnError
 from .logs.classes import Outcome, RecordClass, Requester
-from .logs.columns import UNKNOWN, Coded
-from .runtime.codes import DecisionCode
+from .logs.columns import UNKNOWN, Coded, packed
+from .reality import Reality, RealityCheck
+from .runtime.codes import DecisionCode, Layer
+from .runtime.values import encode_text
 
 if TYPE_CHECKING:
     from .runtime import Decisions, Session, Table
@@ -38,6 +43,10 @@ MAX_GROUPS = 200_000
 OTHERS = "(others)"
 FURTHER_ACTIONS = "further actions"
 """What an allowed record depends on when the call may need actions that the record hides."""
+
+MAX_DAYS = 20_000
+_DAY_S = 86_400
+_NO_DAY = -1
 
 DECISIONS = tuple(code.name for code in DecisionCode)
 _RANK = np.zeros(len(DecisionCode), dtype=np.int64)
@@ -93,6 +102,7 @@ class BatchResults:
     row       : int32 per record, the deciding request, -1 for none
     depends_on: for each undetermined record, what would settle it
     request_statement : int32 per request, the statement that decides it
+    layer     : uint8 per record, the layer that decided it (runtime.codes.Layer)
     """
 
     batch: Batch
@@ -101,6 +111,7 @@ class BatchResults:
     row: NDArray[np.int32]
     depends_on: Mapping[int, tuple[str, ...]]
     request_statement: NDArray[np.int32]
+    layer: NDArray[np.uint8]
 
 
 @dataclass(slots=True)
@@ -125,10 +136,44 @@ class Summary:
     """(principal, action, statement id, decision, records), most frequent first."""
     depends_on: list[tuple[tuple[str, ...], int]] = field(default_factory=list)
     """What would settle undetermined records, with the number of records."""
+    services: dict[str, list[int]] = field(default_factory=dict)
+    layers: dict[str, list[int]] = field(default_factory=dict)
+    """Records by decision code, per layer that decided; `-` while undetermined."""
+    missing_layers: tuple[str, ...] = ()
+    """Policy types that the snapshot of the organization does not hold at all."""
+    days: dict[str, list[int]] = field(default_factory=dict)
+    """Records by decision code, per day (UTC) in order; `-` for records without a time."""
     agreement: dict[str, dict[str, int]] = field(default_factory=dict)
     """Recorded outcome -> decision -> records."""
+    reality: Reality | None = None
+    """Where log and policies disagree; None for tables of requests."""
     not_supplied: tuple[str, ...] = ()
     """Context keys that the policies ask for and no record supplies."""
+
+
+def needs_request(table: Table) -> Callable[[str], bool]:
+    """Tells of an action whether these policies ask for more than action and principal.
+
+    Where they do not, the cell of the action is one decision for every resource and context.
+    """
+    if table.is_layered:  # whose the resource is matters to every action
+        return lambda action: True
+    planner = table.planner
+    class_ids = range(planner.facts.class_count)
+
+    @cache
+    def needs(action: str) -> bool:
+        text = encode_text(action)
+        return any(planner.cell(text, class_id)[2] is not None for class_id in class_ids)
+
+    return needs
+
+
+def keys_of(table: Table) -> tuple[str, ...]:
+    """The context keys worth reading from a log for a table."""
+    if table.is_layered and RESOURCE_ACCOUNT not in table.keys:
+        return (*table.keys, RESOURCE_ACCOUNT)
+    return table.keys
 
 
 def glob_matches(pattern: str, text: str) -> bool:
@@ -165,7 +210,10 @@ class Audit:
         self._selected: dict[str, bool] = {}
         self._missing = missing
         self._assume = {key.lower(): value for key, value in (assume or {}).items()}
-        self._counts = _Counts()
+        self._counts = _Counts(table)
+        kinds = DECIDABLE if table.is_layered else {Requester.ROLE_OR_USER}
+        self._decidable = np.array([kind in kinds for kind in Requester])
+        self._asking: dict[str, Coded] = {}
         # reasons by codes, valid while the batches bring the same dictionaries
         self._reasons: dict[tuple[int, ...], tuple[str, ...]] = {}
         self._dictionaries: list[Any] = []
@@ -177,9 +225,10 @@ class Audit:
         row = np.full(batch.records, -1, dtype=np.int32)
         depends_on: dict[int, tuple[str, ...]] = {}
         by_request = np.full(batch.requests, -1, dtype=np.int32)
+        layer = np.zeros(batch.records, dtype=np.uint8)
 
         is_call = batch.record_class <= RecordClass.PARTIAL
-        carries = is_call & (batch.identity == Requester.ROLE_OR_USER)
+        carries = is_call & self._decidable[batch.identity]
         selected = self._is_selected(batch, carries)
         rows = np.flatnonzero(selected[batch.group]).astype(np.int32)
         if len(rows):
@@ -189,13 +238,15 @@ class Audit:
             row[records] = rows[places]
             decision[records] = decisions.decision[places]
             statement[records] = decisions.statement[places]
+            layer[records] = decisions.layer[places]
             depends_on = self._depends_on(batch, decisions, rows, records, places)
             is_open = (decision == DecisionCode.ALLOW) & ~batch.is_complete
             decision[is_open] = DecisionCode.UNDETERMINED
+            layer[is_open] = Layer.NONE
             depends_on |= dict.fromkeys(np.flatnonzero(is_open).tolist(), (FURTHER_ACTIONS,))
         self._counts.add(batch, decision, statement, row, is_call & ~carries,
-                         carries & ~selected, depends_on)
-        return BatchResults(batch, decision, statement, row, depends_on, by_request)
+                         carries & ~selected, depends_on, layer)
+        return BatchResults(batch, decision, statement, row, depends_on, by_request, layer)
 
     def summary(self) -> Summary:
         """What all batches so far add up to."""
@@ -221,6 +272,10 @@ class Audit:
     def _decide(self, batch: Batch, rows: NDArray[np.int32]) -> Decisions:
         supplied = {key.lower(): column for key, column in batch.context.items()}
         context: dict[str, Any] = {}
+        self._asking = {"principal": _take(batch.principal, rows)}
+        if self._table.is_layered:
+            self._asking = asking_columns(batch, rows)
+            supplied.pop(RESOURCE_ACCOUNT.lower(), None)  # follows from `resource_account`
         for key in self._table.keys:
             column = supplied.get(key.lower())
             value = self._assume.get(key.lower())
@@ -232,8 +287,8 @@ class Audit:
                 context[key] = taken if value is None else _fill_unknown(taken, value)
         try:
             decisions = self._session.decide(
-                principal=_take(batch.principal, rows), action=_take(batch.action, rows),
-                resource=_take(batch.resource, rows), context=context, missing=self._missing,
+                action=_take(batch.action, rows), resource=_take(batch.resource, rows),
+                context=context, missing=self._missing, **self._asking,
             )
         except ColumnError as error:
             if self._missing == "error":
@@ -259,6 +314,9 @@ class Audit:
         if not is_known or len(self._reasons) > MAX_GROUPS:
             self._reasons, self._dictionaries = {}, dictionaries
         codes = [_numbered(column, rows[asked]) for column in columns]
+        if self._table.is_layered:  # the columns of who asks are made anew for each batch
+            self._reasons = {}
+            codes += [column.codes[asked].astype(np.int64) for column in self._asking.values()]
         _, first, inverse = np.unique(packed(codes), return_index=True, return_inverse=True)
         reasons = []
         for at, key in zip(first.tolist(), zip(*(c[first].tolist() for c in codes), strict=True),
@@ -281,23 +339,6 @@ def _numbered(column: Any, rows: NDArray[np.int32]) -> NDArray[Any]:
     numbers: dict[str, int] = {}
     return np.array([numbers.setdefault(repr(value), len(numbers))
                      for value in column.take(rows).to_pylist()], dtype=np.int64)
-
-
-def packed(columns: Sequence[NDArray[Any]]) -> NDArray[np.int64]:
-    """One number per row, equal exactly where all columns are equal. Columns hold integers."""
-    key = np.zeros(len(columns[0]), dtype=np.int64)
-    size = 1
-    for column in columns:
-        if not len(column):
-            break
-        low = int(column.min())
-        span = int(column.max()) - low + 1
-        if size * span >= 1 << 62:  # would not fit: number the distinct keys so far
-            _, key = np.unique(key, return_inverse=True)
-            size = int(key.max()) + 1
-        key = key * span + (column.astype(np.int64) - low)
-        size *= span
-    return key
 
 
 def _strongest_members(group: NDArray[np.int32], decision: NDArray[np.uint8]
@@ -337,7 +378,10 @@ def _fill_unknown(column: Any, value: str | list[str]) -> Any:
 class _Counts:
     """Running totals over batches."""
 
-    def __init__(self) -> None:
+    def __init__(self, table: Table) -> None:
+        self.missing_layers = table.missing_layers
+        self.is_layered = table.is_layered
+        self.layers = np.zeros((len(Layer), len(DecisionCode)), dtype=np.int64)
         self.records = self.requests = self.not_selected = 0
         self.classes = np.zeros(len(RecordClass), dtype=np.int64)
         self.reasons: Counter[tuple[int, str]] = Counter()
@@ -348,11 +392,14 @@ class _Counts:
         self.groups: Counter[tuple[str, str, int, int]] = Counter()
         self.depends_on: Counter[tuple[str, ...]] = Counter()
         self.agreement = np.zeros((len(Outcome), len(DecisionCode)), dtype=np.int64)
+        self.days: dict[int, NDArray[np.int64]] = {}
+        self.reality = RealityCheck()
+        self.is_log = False
         self.not_supplied: tuple[str, ...] = ()
 
     def add(self, batch: Batch, decision: NDArray[np.uint8], statement: NDArray[np.int32],
             row: NDArray[np.int32], is_other: NDArray[np.bool_], is_unwanted: NDArray[np.bool_],
-            depends_on: Mapping[int, tuple[str, ...]]) -> None:
+            depends_on: Mapping[int, tuple[str, ...]], layer: NDArray[np.uint8]) -> None:
         self.records += batch.records
         self.requests += batch.requests
         self.not_selected += int(is_unwanted.sum())
@@ -360,11 +407,14 @@ class _Counts:
         self.not_carrying += np.bincount(batch.identity[is_other], minlength=len(Requester))
         self._add_reasons(batch)
         self.depends_on.update(depends_on.values())
+        self.reality.add(batch, decision, statement, row)
         decided = np.flatnonzero(decision != UNDECIDED)
         if not len(decided):
             return
         code = decision[decided].astype(np.int64)
         np.add.at(self.agreement, (batch.outcome[decided], code), 1)
+        np.add.at(self.layers, (layer[decided], code), 1)
+        self._add_days(batch, decided, code)
         at = row[decided]
         principal, action = batch.principal.codes[at], batch.action.codes[at]
         names, verbs = batch.principal.values, batch.action.values
@@ -383,6 +433,19 @@ class _Counts:
                 group = (OTHERS, OTHERS, -1, d)
             self.groups[group] += count
 
+    def _add_days(self, batch: Batch, decided: NDArray[np.int64], code: NDArray[np.int64]) -> None:
+        times = getattr(batch, "time", None)
+        if times is None:
+            return
+        self.is_log = True
+        days = np.where(times[decided] < 0, _NO_DAY, times[decided] // _DAY_S)
+        pairs, counts = np.unique(days * len(DecisionCode) + code, return_counts=True)
+        for pair, count in zip(pairs.tolist(), counts.tolist(), strict=True):
+            day, decision = divmod(pair, len(DecisionCode))
+            if day not in self.days and len(self.days) >= MAX_DAYS:
+                day = _NO_DAY
+            _bump(self.days, day, decision, count)
+
     def _add_reasons(self, batch: Batch) -> None:
         codes, values = batch.record_reason.codes, batch.record_reason.values
         told = codes >= 0
@@ -392,7 +455,10 @@ class _Counts:
                                          return_counts=True)
             for kind, code, count in zip(kinds[first].tolist(), reasons[first].tolist(),
                                          counts.tolist(), strict=True):
-                self.reasons[kind, str(values[code])] += count
+                reason = (kind, str(values[code]))
+                if reason not in self.reasons and len(self.reasons) >= MAX_GROUPS:
+                    reason = (kind, OTHERS)
+                self.reasons[reason] += count
 
     def summary(self) -> Summary:
         by_decision = sum(self.statements.values(), np.zeros(len(DecisionCode), dtype=np.int64))
@@ -410,6 +476,14 @@ class _Counts:
             principals=_busiest(self.principals),
             actions=_busiest(self.actions),
             statements=_busiest(self.statements),
+            services=_busiest(_by_service(self.actions)),
+            layers={
+                "-" if layer is Layer.NONE else layer.name.lower(): self.layers[layer].tolist()
+                for layer in Layer if self.is_layered and self.layers[layer].any()
+            },
+            missing_layers=self.missing_layers,
+            days={_day_name(day): self.days[day].tolist() for day in sorted(self.days)},
+            reality=self.reality.reality() if self.is_log else None,
             groups=[(who, what, statement, DECISIONS[code], count)
                     for (who, what, statement, code), count in _ranked(self.groups)],
             depends_on=_ranked(self.depends_on),
@@ -428,6 +502,20 @@ def _bump(totals: dict[Any, NDArray[np.int64]], name: Any, decision: int, count:
             name = OTHERS if isinstance(name, str) else -1
         counts = totals.setdefault(name, np.zeros(len(DecisionCode), dtype=np.int64))
     counts[decision] += count
+
+
+def _by_service(actions: dict[str, NDArray[np.int64]]) -> dict[str, NDArray[np.int64]]:
+    totals: dict[str, NDArray[np.int64]] = {}
+    for action, counts in actions.items():
+        name = action.partition(":")[0]
+        totals[name] = totals.get(name, 0) + counts
+    return totals
+
+
+def _day_name(day: int) -> str:
+    if day == _NO_DAY:
+        return "-"
+    return str(np.datetime64(day, "D"))
 
 
 def _ranked(counter: Counter[Any]) -> list[tuple[Any, int]]:

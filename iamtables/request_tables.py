@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 
 from .errors import RequestError, SourceError
 from .logs.columns import ABSENT, Coded
+from .logs.rows import is_event_table
 from .request_values import context_value
 
 if TYPE_CHECKING:
@@ -89,7 +90,8 @@ class _ArrowKey:
 
 
 def table_kind(path: str | Path) -> str | None:
-    """`parquet`, `csv` or `ndjson` for a table of requests; None for anything else.
+    """`parquet`, `csv` or `ndjson` for a table of requests; None for anything else, also for
+    tables of CloudTrail events.
 
     Raises SourceError for a Parquet or CSV file without the column `action`.
     """
@@ -100,6 +102,8 @@ def table_kind(path: str | Path) -> str | None:
     if kind == "ndjson":
         return kind if _first_line_is_request(Path(path)) else None
     columns = _parquet_columns(path) if kind == "parquet" else _csv_columns(path)
+    if "action" not in columns and is_event_table(columns):
+        return None
     if "action" not in columns:
         raise SourceError(
             f"`{path}` has no column `action`", path=str(path),

@@ -18,11 +18,14 @@ from .audit import DECISIONS, OUTCOMES, REQUESTERS, UNDECIDED, BatchResults
 from .errors import SourceError
 from .logs.classes import Outcome, RecordClass, Requester
 from .logs.columns import ABSENT, Coded
+from .runtime.codes import Layer
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
     from .runtime import StatementInfo
+
+_LAYERS = tuple(layer.name.lower() for layer in Layer)
 
 SUFFIXES = (".parquet", ".ndjson", ".jsonl", ".csv")
 
@@ -45,9 +48,11 @@ def output_kind(path: str | Path) -> str:
 
 
 def statement_label(statement: StatementInfo) -> str:
-    """`AmazonBedrockFullAccess:BedrockAll`, the policy's file name and the Sid (or the number)."""
+    """`AmazonBedrockFullAccess:BedrockAll`, the policy's file name and the Sid (or the number); with
+    the line, `authorization-details:BedrockAll@120`, in a file that holds many policies."""
     policy = Path(statement.policy).name.removesuffix(".json") or statement.policy
-    return f"{policy}:{statement.sid or f'#{statement.index + 1}'}"
+    label = f"{policy}:{statement.sid or f'#{statement.index + 1}'}"
+    return f"{label}@{statement.location.line}" if statement.is_in_collection else label
 
 
 def _repeated(codes: Any, values: Sequence[Any]) -> pa.DictionaryArray:
@@ -85,7 +90,7 @@ def results_table(results: BatchResults, statements: Sequence[StatementInfo]) ->
     is_log = hasattr(batch, "event_id")
     if is_log:
         columns |= {
-            "event_id": pa.array(batch.event_id, pa.string()),
+            "event_id": batch.event_id.to_arrow(),
             "time": pa.array(np.asarray(batch.time), pa.timestamp("s", tz="UTC")),
             "account": _coded(batch.account),
             "region": _coded(batch.region),
@@ -104,6 +109,8 @@ def results_table(results: BatchResults, statements: Sequence[StatementInfo]) ->
         "resource": _of_row(batch.resource, _any_row(results)),
         "decision": _repeated(np.where(decided, results.decision.astype(np.int32), ABSENT),
                               DECISIONS),
+        "layer": _repeated(np.where(results.layer == 0, ABSENT, results.layer.astype(np.int32)),
+                           _LAYERS),
         "statement": _repeated(results.statement, _Labels(statements)),
         "depends_on": _depends_on(results),
     }

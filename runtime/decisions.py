@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .codes import DecisionCode, Layer
+from .codes import DecisionCode, Layer, RowError
 from .model import StatementInfo
 
 if TYPE_CHECKING:
@@ -21,7 +21,9 @@ if TYPE_CHECKING:
 class Request:
     """One question. `resource` None is an unknown resource; `unknown` names keys or `prefix/*`.
 
-    The fields from `issuer_arn` on are read where more than identity policies are in play.
+    The fields from `issuer_arn` on are read where more than identity policies are in play. An empty
+    `resource_account` is one that is not known; None is what the ARN says, else the requester's
+    (EVAL-3).
     """
 
     principal: str | None
@@ -149,6 +151,8 @@ class Decisions:
 
     def reason(self, row: int) -> tuple[str, ...]:
         """What would settle an UNDETERMINED row: key names, `resource`, `statement`."""
+        if self.error[row] == RowError.PRINCIPAL:
+            return ("principal",)
         if self.decision[row] != DecisionCode.UNDETERMINED or self.error[row]:
             return ()
         return self.explain(row).reason

@@ -200,8 +200,9 @@ class LayeredPlanner(Planner):
     def side(
         self, resource: bytes | None, account: bytes | None, is_account_unknown: bool
     ) -> AskedResource:
-        given = "" if is_account_unknown else _text(account)
-        side = self.estate.resource_side(_text(resource), given)
+        text = _text(resource)
+        given = "" if is_account_unknown and text != "*" else _text(account)  # EVAL-3
+        side = self.estate.resource_side(text, given)
         flags = RESOURCE_KNOWN if side.is_known else 0
         flags |= RESOURCE_KEY if side.is_key else 0
         flags |= RESOURCE_ROLE if side.is_role else 0

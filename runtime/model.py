@@ -46,6 +46,8 @@ class StatementInfo:
     sid: str
     effect: str
     location: Location
+    is_in_collection: bool = False
+    """Its policy is one of several in a file, so that the file's name does not tell which."""
 
     @property
     def label(self) -> str:
@@ -135,6 +137,7 @@ class TableModel:
     @lru_cache(maxsize=4096)  # noqa: B019 - a model lives as long as its table
     def statement(self, statement: int) -> StatementInfo:
         document = int(self.arrays["statement_document"][statement])
+        source = self.source_texts[document]
         return StatementInfo(
             id=statement,
             policy=self.sources[document].name,
@@ -142,6 +145,7 @@ class TableModel:
             sid=self.sids[statement],
             effect=_EFFECT_NAMES[Effect(int(self.arrays["statement_effect"][statement]))],
             location=self.locate(statement, self.part_span(statement, 0)),
+            is_in_collection=source.line > 1 or source.column > 1,
         )
 
     def part_span(self, statement: int, part: int) -> Span:

@@ -332,8 +332,11 @@ class OrganizationEstate:
             speaks = tuple(
                 self._row(c, LEVEL_SIGNALS, Signal.DENY_RESOURCE, gaps) for c in classes
             )
+            trust = speaks
         else:
-            speaks = self._unlisted_policy(resource, owner, is_role or is_key, gaps)
+            trust = self._unlisted_policy(resource, owner, is_role or is_key, gaps)
+            # A trust policy can only speak for assuming the role.
+            speaks = () if is_role else trust
         return ResourceSide(
             True,
             owner,
@@ -341,8 +344,8 @@ class OrganizationEstate:
             is_key,
             is_role,
             speaks,
-            speaks,
-            bool(speaks),
+            trust,
+            bool(trust),
             self._rcps(owner, gaps) if owner is not None else (),
             tuple(gaps),
             _lowered(keys_of_resource(self.facts, resource, owner or "")),

@@ -399,6 +399,8 @@ class _RowReader:
 
         def text(name: str) -> str | None:
             value = value_of(name)
+            if value is UNKNOWN and name == "resource_account":
+                return ""  # not known, and not assumed either
             return value if isinstance(value, str) else None
 
         def is_set(name: str) -> bool:

@@ -124,7 +124,8 @@ class Table:
 
         issuer_arn        : the role, with its path, or the IAM user behind a session (CT-2)
         principal_account, principal_type : override what the principal says of itself (PRIN-2)
-        resource_account  : owner of the resource, where its ARN does not tell (EVAL-3)
+        resource_account  : owner of the resource, where its ARN does not tell (EVAL-3); empty when
+                            it is not known, None when it may be taken for the requester's
         is_management_account : the principal is of the organization's management account (EVAL-6)
         also_allowed      : means that are out of scope allow it: a grant, an ACL ... (EVAL-45)
 

@@ -106,7 +106,7 @@ def test_a_file_without_records_is_a_log_all_the_same(tmp_path: Path) -> None:
     (gzip.compress(b""), "empty file"),
     (b"a,b,c\n1,2,3\n", "not JSON"),
     (b"plain text", "not JSON"),
-    (b"PAR1....", "Parquet: a format this reader does not take"),
+    (b"PK\x05\x06....", "not JSON"),
     (b"PK\x03\x04....", "a zip archive: a format this reader does not take"),
     (b'{"logFiles": [], "digestEndTime": "x"}', "a CloudTrail digest file"),
     (b'{"configurationItems": []}', "an AWS Config file"),
@@ -311,6 +311,27 @@ def test_a_gzip_bomb_costs_one_file(tmp_path: Path) -> None:
     reader, _ = read(write(tmp_path / "good.json", ONE), path, max_document_bytes=1_000_000)
     assert reader.statistics.records == 1
     assert "max_document_bytes" in reader.statistics.failed[0][1]
+
+
+def test_a_file_that_inflates_out_of_proportion_is_a_counted_failure(tmp_path: Path) -> None:
+    line = json.dumps(record("iam", "ListUsers", eventID=event_id(1))).encode() + b"\n"
+    path = tmp_path / "bomb.json.gz"
+    path.write_bytes(gzip.compress(line + line + b" " * (80 << 20) + b"\n" + line))
+    reader, batches = read(path, max_inflation=20)
+    assert sum(batch.records for batch in batches) == 1  # what came before is used
+    assert "max_inflation" in reader.statistics.failed[0][1]
+    reader, _ = read(path, max_inflation=2000)
+    assert reader.statistics.failed == []
+    assert (reader.statistics.records, reader.statistics.duplicates) == (3, 2)
+
+
+def test_a_file_that_changes_while_it_is_read_is_a_counted_failure(tmp_path: Path) -> None:
+    path = tmp_path / "log.ndjson"
+    path.write_text(lines(*(record("iam", "ListUsers", eventID=event_id(n)) for n in range(50))))
+    reader = read_logs([path], LogOptions(batch_records=10), keys=[])
+    path.write_text(lines(*(record("iam", "ListRoles", eventID=event_id(n)) for n in range(60))))
+    assert sum(batch.records for batch in reader) == 60
+    assert reader.statistics.failed == [(str(path), "changed while it was read")]
 
 
 @pytest.mark.parametrize(("limit", "failed"), [(100, 1), (100_000, 0)])

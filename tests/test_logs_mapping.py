@@ -6,9 +6,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from log_records import ACCOUNT, ROLE, ROLE_IDENTITY, SERVICE_IDENTITY, USER, read_one, record
+from log_records import (
+    ACCOUNT,
+    ROLE,
+    ROLE_IDENTITY,
+    SERVICE_IDENTITY,
+    USER,
+    read_one,
+    record,
+    write,
+)
 
-from iamtables.logs import LogOptions, RecordClass, Requester
+from iamtables.logs import LogOptions, RecordClass, Requester, read_logs
 
 MAPPED, PARTIAL, NO_ACTION, NOT_A_CALL, UNMAPPED = RecordClass
 
@@ -266,23 +275,174 @@ def test_an_arn_among_the_parameters_that_fits_is_the_resource(
     assert seen.record_class == MAPPED
 
 
-@pytest.mark.parametrize(("service", "name", "parameters"), [
-    ("iam", "AttachRolePolicy", {"roleName": "r", "policyArn": "arn:aws:iam::aws:policy/P"}),
-    ("iam", "GetRole", {"roleName": "worker"}),
-    ("rds", "DescribeDBInstances", {"filters": [
-        {"name": "x", "values": [f"arn:aws:rds:eu-west-1:{ACCOUNT}:db:d"]}]}),
-    ("s3", "PutBucketPolicy", {"bucketPolicy": {"policy": "arn:aws:s3:::data"}}),
-    ("s3", "PutBucketPolicy", {"bucketPolicy": {"Statement": [{"Resource": "arn:aws:s3:::data"}]}}),
-    ("secretsmanager", "GetSecretValue", {"secretId": "db"}),
-    ("iam", "GetRole", None),
+R = f"eu-west-1:{ACCOUNT}"
+
+
+@pytest.mark.parametrize(("service", "name", "parameters", "pattern"), [
+    ("iam", "AttachRolePolicy", {"roleName": "r", "policyArn": "arn:aws:iam::aws:policy/P"},
+     f"arn:aws:iam::{ACCOUNT}:role/*r"),
+    ("iam", "GetRole", {"roleName": "worker"}, f"arn:aws:iam::{ACCOUNT}:role/*worker"),
+    ("iam", "GetRole", {"roleName": "***"}, f"arn:aws:iam::{ACCOUNT}:role/*"),
+    ("iam", "CreateAccessKey", {"userName": "ann"}, f"arn:aws:iam::{ACCOUNT}:user/*ann"),
+    ("s3", "PutBucketPolicy", {"bucketPolicy": {"policy": "arn:aws:s3:::data"}}, "arn:aws:s3:::*"),
+    ("s3", "PutBucketPolicy", {"bucketPolicy": {"Statement": [{"Resource": "arn:aws:s3:::data"}]}},
+     "arn:aws:s3:::*"),
+    ("secretsmanager", "GetSecretValue", {"secretId": "db"},
+     f"arn:aws:secretsmanager:{R}:secret:db-??????"),
+    ("kms", "DescribeKey", {"keyId": "alias/app"}, f"arn:aws:kms:{R}:key/*"),
+    ("ec2", "CreateVpc", {"cidrBlock": "10.0.0.0/16"}, f"arn:aws:ec2:{R}:vpc/*"),
+    ("ec2", "DeleteVpc", {"vpcId": "subnet-1"}, f"arn:aws:ec2:{R}:vpc/*"),
+    ("lambda", "DeleteFunction20150331", {"functionName": "f", "qualifier": "3"},
+     f"arn:aws:lambda:{R}:function:f*"),
+    ("lambda", "DeleteFunction20150331", {"functionName": "f:live"},
+     f"arn:aws:lambda:{R}:function:f*"),
+    ("rds", "DeleteDBSnapshot", {"dBSnapshotIdentifier": "Nightly"},
+     f"arn:aws:rds:{R}:snapshot:*"),
+    ("logs", "DeleteLogGroup", {"logGroupName": "/app"}, f"arn:aws:logs:{R}:log-group:/app*"),
+    ("ssm", "GetDocument", {"name": "AWS-RunShellScript"},
+     "arn:aws:ssm:eu-west-1:*:document/AWS-RunShellScript"),
+    ("iam", "GetRole", None, f"arn:aws:iam::{ACCOUNT}:role/*"),
 ])
-def test_names_and_other_arns_are_never_made_into_a_resource(
-    tmp_path: Path, service: str, name: str, parameters: Any
+def test_what_is_known_in_part_is_a_pattern_and_never_a_resource(
+    tmp_path: Path, service: str, name: str, parameters: Any, pattern: str
 ) -> None:
     seen = read_one(tmp_path, record(service, name, requestParameters=parameters))
     assert seen.resources == [None]
-    assert seen.requests[0][2] == "unknown"
+    assert seen.requests[0][2] == "pattern"
+    assert seen.batch.resource_pattern.to_list() == [pattern]
+    assert (seen.record_class, seen.reason) == (PARTIAL, "the resource is known in part")
+
+
+def test_the_alias_of_an_access_point_stands_for_another_resource(tmp_path: Path) -> None:
+    seen = read_one(tmp_path, record("s3", "GetBucketAcl", requestParameters={
+        "bucketName": "point-abc-s3alias"}))
+    assert seen.requests == [("s3:GetBucketAcl", None, "unknown")]
+    assert seen.batch.resource_pattern.to_list() == [None]
+
+
+def test_other_arns_of_a_call_with_optional_types_leave_nothing_known(tmp_path: Path) -> None:
+    seen = read_one(tmp_path, record("rds", "DescribeDBInstances", requestParameters={
+        "filters": [{"name": "x", "values": [f"arn:aws:rds:{R}:db:d"]}]}))
+    assert seen.requests == [("rds:DescribeDBInstances", None, "unknown")]
+    assert seen.batch.resource_pattern.to_list() == [None]
     assert (seen.record_class, seen.reason) == (PARTIAL, "the resource is not recorded")
+
+
+@pytest.mark.parametrize(("service", "name", "parameters", "resources"), [
+    ("ec2", "StopInstances", {"instancesSet": {"items": [
+        {"instanceId": "i-1"}, {"instanceId": "i-2"}]}},
+     [f"arn:aws:ec2:{R}:instance/i-1", f"arn:aws:ec2:{R}:instance/i-2"]),
+    ("ec2", "DeleteNatGateway", {"DeleteNatGatewayRequest": {"NatGatewayId": "nat-1"}},
+     [f"arn:aws:ec2:{R}:natgateway/nat-1"]),
+    ("ec2", "DeleteFlowLogs", {"DeleteFlowLogsRequest": {
+        "FlowLogId": {"tag": 1, "content": "fl-1"}}}, [f"arn:aws:ec2:{R}:vpc-flow-log/fl-1"]),
+    ("ec2", "DeregisterImage", {"imageId": "ami-1"}, ["arn:aws:ec2:eu-west-1::image/ami-1"]),
+    ("rds", "DeleteDBSnapshot", {"dBSnapshotIdentifier": "s"}, [f"arn:aws:rds:{R}:snapshot:s"]),
+    ("rds", "CopyDBSnapshot", {"sourceDBSnapshotIdentifier": f"arn:aws:rds:{R}:snapshot:a",
+                               "targetDBSnapshotIdentifier": "b"},
+     [f"arn:aws:rds:{R}:snapshot:a", f"arn:aws:rds:{R}:snapshot:b"]),
+    ("ssm", "GetParameter", {"name": "/a/b"}, [f"arn:aws:ssm:{R}:parameter/a/b"]),
+    ("ssm", "GetParameter", {"name": "plain:3"}, [f"arn:aws:ssm:{R}:parameter/plain"]),
+    ("ssm", "ListTagsForResource", {"resourceType": "Document", "resourceId": "Own"},
+     [f"arn:aws:ssm:{R}:document/Own"]),
+    ("ssm", "UpdateInstanceInformation", {"instanceId": "mi-1"},
+     [f"arn:aws:ssm:{R}:managed-instance/mi-1"]),
+    ("sqs", "SendMessage",
+     {"queueUrl": "https://sqs.eu-west-1.amazonaws.com/444455556666/jobs"},
+     ["arn:aws:sqs:eu-west-1:444455556666:jobs"]),
+    ("lambda", "GetFunction20150331v2", {"functionName": "444455556666:function:f"},
+     ["arn:aws:lambda:eu-west-1:444455556666:function:f"]),
+    ("dynamodb", "BatchGetItem", {"requestItems": {"a": {}, "b": {}}},
+     [f"arn:aws:dynamodb:{R}:table/a", f"arn:aws:dynamodb:{R}:table/b"]),
+    ("s3", "GetObject", {"bucketName": "b", "key": "a/*"}, ["arn:aws:s3:::b/a/*"]),
+    ("eks", "DescribeCluster", {"name": "c"}, [f"arn:aws:eks:{R}:cluster/c"]),
+    ("route53", "GetHostedZone", {"id": "/hostedzone/Z1"}, ["arn:aws:route53:::hostedzone/Z1"]),
+    ("events", "DeleteRule", {"name": "r"}, [f"arn:aws:events:{R}:rule/r"]),
+    ("events", "DeleteRule", {"name": "r", "eventBusName": "bus"},
+     [f"arn:aws:events:{R}:rule/bus/r"]),
+    ("iam", "CreateUser", {"userName": "ann", "path": "/dev/"},
+     [f"arn:aws:iam::{ACCOUNT}:user/dev/ann"]),
+    ("iam", "CreateUser", {"userName": "ann"}, [f"arn:aws:iam::{ACCOUNT}:user/ann"]),
+    ("cloudwatch", "DeleteAlarms", {"alarmNames": ["High CPU"]},
+     [f"arn:aws:cloudwatch:{R}:alarm:High CPU"]),
+    ("apigateway", "GetStage", {"restApiId": "x", "stageName": "prod"},
+     ["arn:aws:apigateway:eu-west-1::/restapis/x/stages/prod"]),
+])
+def test_templates_are_filled_with_names(
+    tmp_path: Path, service: str, name: str, parameters: Any, resources: list[str]
+) -> None:
+    seen = read_one(tmp_path, record(service, name, requestParameters=parameters))
+    assert sorted(map(str, seen.resources)) == sorted(resources)
+    assert {state for _, _, state in seen.requests} <= {"template", "param"}
+    assert seen.record_class == MAPPED
+
+
+@pytest.mark.parametrize(("region", "partition"), [
+    ("cn-north-1", "aws-cn"), ("us-gov-west-1", "aws-us-gov"), ("us-isob-east-1", "aws-iso-b")])
+def test_the_partition_of_a_built_arn_is_that_of_the_region(
+    tmp_path: Path, region: str, partition: str
+) -> None:
+    seen = read_one(tmp_path, record("ec2", "DeleteVpc", awsRegion=region,
+                                     requestParameters={"vpcId": "vpc-1"}))
+    assert seen.resources == [f"arn:{partition}:ec2:{region}:{ACCOUNT}:vpc/vpc-1"]
+
+
+def test_without_the_receiving_account_an_arn_stays_a_pattern(tmp_path: Path) -> None:
+    seen = read_one(tmp_path, record("ec2", "DeleteVpc", recipientAccountId=...,
+                                     requestParameters={"vpcId": "vpc-1"}))
+    assert seen.batch.resource_pattern.to_list() == ["arn:aws:ec2:eu-west-1:*:vpc/vpc-1"]
+    assert seen.record_class == PARTIAL
+
+
+def test_a_creation_tags_the_thing_it_makes(tmp_path: Path) -> None:
+    tags = {"items": [{"resourceType": "subnet", "tags": [{"key": "a", "value": "b"}]}]}
+    seen = read_one(tmp_path, record("ec2", "CreateSubnet", requestParameters={
+        "vpcId": "vpc-1", "tagSpecificationSet": tags}))
+    patterns = seen.batch.resource_pattern.to_list()
+    tagged = [patterns[i] for i, action in enumerate(seen.actions) if action == "ec2:CreateTags"]
+    assert tagged == [f"arn:aws:ec2:{R}:subnet/*"]
+    seen = read_one(tmp_path, record("rds", "CreateDBSnapshot", requestParameters={
+        "dBInstanceIdentifier": "d", "dBSnapshotIdentifier": "s",
+        "tags": [{"key": "a", "value": "b"}]}))
+    assert ("rds:AddTagsToResource", None, "unknown") in seen.requests
+
+
+def test_names_come_from_other_records_until_these_disagree(tmp_path: Path) -> None:
+    made = [
+        record("iam", "GetRole", requestParameters={"roleName": "worker"}, eventID="1" * 36),
+        record("s3", "ListBuckets", userIdentity=ROLE_IDENTITY, eventID="2" * 36),
+    ]
+    batch = next(iter(read_logs([write(tmp_path / "a.json", *made)], keys=[])))
+    assert batch.resource.value(0) == ROLE
+    assert batch.resource_state.value(0) == "named"
+    assert batch.record_class[0] == MAPPED
+    other = record("iam", "CreateRole", eventID="3" * 36,
+                   requestParameters={"roleName": "worker", "path": "/elsewhere/"})
+    batch = next(iter(read_logs([write(tmp_path / "b.json", *made, other)], keys=[])))
+    assert batch.resource.value(0) is None
+    assert batch.record_class[0] == PARTIAL
+    options = LogOptions(learn_names=False)
+    batch = next(iter(read_logs([tmp_path / "a.json"], options, keys=[])))
+    assert batch.resource_pattern.value(0) == f"arn:aws:iam::{ACCOUNT}:role/*worker"
+
+
+def test_an_inventory_gives_paths_of_roles_of_sessions_and_of_resources(tmp_path: Path) -> None:
+    session = {**ROLE_IDENTITY, "sessionContext": {"sessionIssuer": {}}}
+    made = record("iam", "GetRole", userIdentity=session, requestParameters={"roleName": "worker"})
+    asked = []
+
+    def resolver(kind: str, account: str, name: str) -> str | None:
+        asked.append((kind, account, name))
+        return ROLE if (kind, account, name) == ("role", ACCOUNT, "worker") else None
+
+    path = write(tmp_path / "a.json", made)
+    batch = next(iter(read_logs([path], keys=[], resolver=resolver)))
+    assert (batch.principal.value(0), batch.resource.value(0)) == (ROLE, ROLE)
+    assert batch.record_class[0] == MAPPED
+    assert asked
+    batch = next(iter(read_logs([path], keys=[], resolver=lambda *_: None)))
+    assert (batch.principal.value(0), batch.resource.value(0)) == (None, None)
+    assert batch.record_class[0] == PARTIAL
 
 
 ENDPOINT = f"arn:aws:sagemaker:eu-west-1:{ACCOUNT}:endpoint/e"
@@ -378,7 +538,8 @@ def test_a_required_type_that_is_missing_is_an_unknown_member(tmp_path: Path) ->
     vpc = f"arn:aws:ec2:eu-west-1:{ACCOUNT}:vpc/vpc-1"
     seen = read_one(tmp_path, record("ec2", "AssociateDhcpOptions", resources=[{"ARN": vpc}]))
     assert seen.resources == [vpc, None]
-    assert (seen.record_class, seen.reason) == (PARTIAL, "a further resource is not recorded")
+    assert seen.batch.resource_pattern.value(1) == f"arn:aws:ec2:{R}:dhcp-options/*"
+    assert (seen.record_class, seen.reason) == (PARTIAL, "a further resource is known in part")
 
 
 def test_batches_of_keys_have_unknown_resources(tmp_path: Path) -> None:
@@ -628,7 +789,7 @@ def test_a_message_about_another_action_adds_that_request(tmp_path: Path) -> Non
         "ec2", "RunInstances", requestParameters=None, errorCode="Client.UnauthorizedOperation",
         errorMessage=refusal("iam:PassRole", ROLE, "")))
     assert seen.requests == [("iam:PassRole", ROLE, "message"),
-                             ("ec2:RunInstances", None, "unknown")]
+                             *[("ec2:RunInstances", None, "pattern")] * 5]
     assert seen.record_class == PARTIAL
 
 
@@ -646,7 +807,9 @@ def test_an_opaque_denial_says_nothing_but_failed(tmp_path: Path) -> None:
         errorCode="Client.UnauthorizedOperation",
         errorMessage="You are not authorized to perform this operation. "
         "Encoded authorization failure message: YRSia3Jn2Eru9Rq67"))
-    assert (seen.resources, seen.outcome, seen.kind, seen.explicit) == ([None], 2, None, 0)
+    # the parameters name the resource; who denied the call stays unknown
+    assert seen.resources == [f"arn:aws:ec2:{R}:instance/i-1"]
+    assert (seen.outcome, seen.kind, seen.explicit) == (2, None, 0)
 
 
 def test_a_denial_whose_message_is_about_no_policy(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ import click
 from ..audit import Audit, Batch, BatchResults, Missing, Summary
 
 if TYPE_CHECKING:
-    from ..logs import LogReader
+    from ..logs import LogOptions, LogReader
     from ..runtime import Table
 
 _PROGRESS_EVERY_S = 0.1
@@ -57,13 +57,16 @@ class Run:
     failed_files: Sequence[tuple[str, str]] = ()
 
 
-def open_input(paths: Sequence[str], keys: Sequence[str]) -> Input:
+def open_input(paths: Sequence[str], keys: Sequence[str],
+               options: LogOptions | None = None,
+               needs: Callable[[str], bool] | None = None) -> Input:
     """Tell logs from tables of requests and open them. Raises SourceError for a path of neither."""
+    from ..logs.sources import is_stored
     from ..request_tables import table_kind
 
     expanded: list[str] = []
     for path in paths:
-        is_pattern = not Path(path).exists() and glob.has_magic(path)
+        is_pattern = (not is_stored(path) and not Path(path).exists() and glob.has_magic(path))
         expanded += sorted(glob.glob(path, recursive=True)) if is_pattern else [path]
     tables = [path for path in expanded if table_kind(path) is not None]
     if tables and len(tables) < len(expanded):
@@ -74,7 +77,8 @@ def open_input(paths: Sequence[str], keys: Sequence[str]) -> Input:
         return Input(tuple(paths), None, tuple(tables), tuple(keys))
     from ..logs import read_logs
 
-    return Input(tuple(paths), read_logs(list(paths), keys=list(keys)))
+    return Input(tuple(paths), read_logs(
+        list(paths), options, list(keys), needs=needs))
 
 
 def run_audit(table: Table, source: Input, *, principals: Sequence[str] = (),

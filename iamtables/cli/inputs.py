@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import re
+import time
 from collections.abc import Callable, Iterable, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -38,6 +41,25 @@ def parse_pair(text: str, option: str) -> tuple[str, str]:
     if not separator or not key.strip():
         raise click.UsageError(f"{option} needs KEY=VALUE, not `{text}`")
     return key.strip(), value
+
+
+_AGO = re.compile(r"(\d{1,6})([mhdw])")
+_UNIT_S = {"m": 60, "h": 3600, "d": 86_400, "w": 604_800}
+
+
+def parse_time(text: str | None, option: str) -> int | None:
+    """Unix seconds of a date, a time (UTC unless it says otherwise), or `7d` ago."""
+    if text is None:
+        return None
+    if (ago := _AGO.fullmatch(text)) is not None:
+        return int(time.time()) - int(ago.group(1)) * _UNIT_S[ago.group(2)]
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise click.UsageError(
+            f"{option} needs a time such as 2026-01-31, 2026-01-31T12:00:00Z or 7d, not `{text}`"
+        ) from None
+    return int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp())
 
 
 def parse_options(pairs: Iterable[str], **defaults: str) -> Options:

@@ -67,8 +67,10 @@ def print_summary(console: Console, run: Run, top: int) -> None:
     print_head(console, run)
     if run.summary.decided:
         print_breakdowns(console, run, top)
+        _print_days(console, run, top)
         _print_open(console, run, top)
         _print_agreement(console, run)
+        _print_contradictions(console, run, top)
     _print_reasons(console, run, top)
 
 
@@ -80,9 +82,17 @@ def print_breakdowns(console: Console, run: Run, top: int, *, has_principals: bo
         section(console, "by principal", _breakdown(summary.principals, top))
     if has_actions:
         section(console, "by action", _breakdown(summary.actions, top))
-    section(console, "by statement", _breakdown({
-        label_of(run.table, statement): counts for statement, counts in summary.statements.items()
-    }, top))
+        if len(summary.services) > 1:
+            section(console, "by service", _breakdown(summary.services, top))
+    if summary.layers:
+        section(console, "by layer that decided", _breakdown(summary.layers, top))
+    by_label: dict[str, list[int]] = {}
+    for statement, counts in summary.statements.items():
+        # two files of one name may hold statements of one name
+        label = label_of(run.table, statement)
+        by_label[label] = [a + b for a, b in zip(counts, by_label.get(label, [0] * len(counts)),
+                                                 strict=True)]
+    section(console, "by statement", _breakdown(by_label, top))
 
 
 def print_head(console: Console, run: Run) -> None:
@@ -93,7 +103,15 @@ def print_head(console: Console, run: Run) -> None:
     names = (printable(Path(source.name).name) for source in run.table.sources)
     policies = ", ".join(names) or "no policy"
     whom = " or ".join(f"`{printable(p)}`" for p in run.principals) or "every principal"
-    console.print(Text.assemble((policies, "bold"), f" as identity policies of {whom}"))
+    if run.table.is_layered:
+        count = len(run.table.sources)
+        title = f"{count:,} polic{'y' if count == 1 else 'ies'} of an organization"
+        console.print(Text.assemble((title, "bold"), f", {whom}"))
+        if summary.missing_layers:
+            left_out = ", ".join(f"{layer} policies" for layer in summary.missing_layers)
+            console.print(f"[dim]left out, since the snapshot holds none: {left_out}[/]")
+    else:
+        console.print(Text.assemble((policies, "bold"), f" as identity policies of {whom}"))
     is_log = run.input.reader is not None
     what = "record" if is_log else "row"
     console.print(
@@ -168,6 +186,43 @@ def _print_agreement(console: Console, run: Run) -> None:
     section(console, "what the log says happened, and what these policies alone say", made)
 
 
+def _print_days(console: Console, run: Run, top: int) -> None:
+    """Decisions over time: the last days."""
+    days = run.summary.days
+    if len(days) > 1:
+        section(console, "by day", _breakdown(dict(list(days.items())[-top:]), top))
+
+
+def _print_contradictions(console: Console, run: Run, top: int) -> None:
+    """Records on which log and policies disagree, with the likely cause."""
+    reality = run.summary.reality
+    if reality is None:
+        return
+    named = {layer: counts for layer, counts in reality.failed_by.items() if sum(counts.values())}
+    if named:
+        used = [code for code in _SHOWN if any(code.name in c for c in named.values())]
+        made = grid("", *(HEADS[code.name] for code in used))
+        for layer, counts in named.items():
+            made.add_row(shown(layer), *(f"{counts.get(code.name, 0):,}" for code in used))
+        section(console, "what failed, by the policy type that AWS names", made)
+    found = reality.contradictions
+    if not found:
+        return
+    made = grid("principal", "action", "log", "here", "records", "likely cause",
+                texts=(0, 1, 2, 3, 5))
+    for one in found[:top]:
+        log = one.recorded if one.layer is None else f"{one.recorded}: {one.layer}"
+        made.add_row(shown(one.principal), shown(one.action), shown(log), HEADS[one.decision],
+                     f"{one.records:,}", shown(one.likely_cause))
+    if len(found) > top or reality.dropped:
+        rest = sum(one.records for one in found[top:]) + reality.dropped
+        made.add_row(f"[dim]{len(found) - top:,} more[/]", "", "", "", f"[dim]{rest:,}[/]", "")
+    section(console, "contradictions between the log and these policies", made)
+    if reality.explained:
+        console.print(f"[dim]{reality.explained:,} more failed by policy types that are not "
+                      "loaded[/]")
+
+
 def _print_reasons(console: Console, run: Run, top: int) -> None:
     reasons = run.summary.reasons
     if not reasons:
@@ -215,6 +270,10 @@ def summary_as_json(run: Run) -> str:
                     for name, reason, count in summary.reasons],
         "by_principal": _named(summary.principals.items()),
         "by_action": _named(summary.actions.items()),
+        "by_service": _named(summary.services.items()),
+        "by_layer": _named(summary.layers.items()),
+        "missing_layers": list(summary.missing_layers),
+        "by_day": _named(summary.days.items()),
         "by_statement": [
             {"id": statement if statement >= 0 else None, "name": labels[statement],
              **_by_code(counts)}
@@ -227,6 +286,7 @@ def summary_as_json(run: Run) -> str:
         ],
         "depends_on": [{"on": list(keys), "records": count} for keys, count in summary.depends_on],
         "agreement": summary.agreement,
+        "reality": _reality_as_json(run),
         "not_supplied": list(summary.not_supplied),
         "files": {"read": run.files_read, "skipped": list(map(list, run.skipped_files)),
                   "failed": list(map(list, run.failed_files))},
@@ -234,3 +294,21 @@ def summary_as_json(run: Run) -> str:
         "bad_records": dict(run.bad_records),
         "elapsed_s": round(run.elapsed_s, 3),
     }, indent=2)
+
+
+def _reality_as_json(run: Run) -> dict[str, Any] | None:
+    reality = run.summary.reality
+    if reality is None:
+        return None
+    return {
+        "agreeing": reality.agreeing,
+        "explained_by_other_layers": reality.explained,
+        "failed_by": reality.failed_by,
+        "dropped": reality.dropped,
+        "contradictions": [
+            {"recorded": one.recorded, "layer": one.layer, "error": one.error,
+             "decision": one.decision, "principal": one.principal, "action": one.action,
+             "statement": label_of(run.table, one.statement), "records": one.records,
+             "first": one.first, "last": one.last, "likely_cause": one.likely_cause}
+            for one in reality.contradictions],
+    }

@@ -84,6 +84,12 @@ def _names() -> dict[str, dict[str, Any]]:
     return lowered
 
 
+@cache
+def _paths() -> dict[str, str]:
+    operations = load_table("apigateway.json")["operations"]
+    return {name.lower(): call.partition(" ")[2] for name, call in operations.items()}
+
+
 def label_of(event_source: str) -> str:
     """`s3` for `s3.amazonaws.com`; several labels are kept (`streams.dynamodb`)."""
     return _SUFFIX.sub("", event_source.lower())
@@ -107,6 +113,11 @@ class ActionTable:
         self._express_suffix: str = table["express_bucket_suffix"]
         self._more_behind: dict[str, list[str]] = table["more_behind"]
 
+    def prefix_of(self, source: str) -> str:
+        """The service prefix behind an event source (section 3.1)."""
+        label = label_of(source)
+        return self._sources.get(label) or label.partition(".")[0]
+
     def plan(
         self, source: str, name: str, event_type: str | None, category: str | None
     ) -> Plan:
@@ -114,8 +125,7 @@ class ActionTable:
             return Plan(RecordClass.NOT_A_CALL, _NOT_CALL_CATEGORIES[category])
         if event_type in _NOT_CALLS:
             return Plan(RecordClass.NOT_A_CALL, _NOT_CALLS[event_type])
-        label = label_of(source)
-        prefix = self._sources.get(label) or label.partition(".")[0]
+        prefix = self.prefix_of(source)
         listed = self._not_a_call.get(prefix, ())
         if "*" in listed or name in listed:
             return Plan(RecordClass.NOT_A_CALL, "console sign-in")
@@ -211,6 +221,10 @@ class ActionTable:
         heads = self._more_behind.get(action)
         return heads is not None and any(
             arn is not None and arn.split(":", 5)[-1].startswith(tuple(heads)) for arn in arns)
+
+    def path_of(self, event_name: str) -> str | None:
+        """The path of an API Gateway operation, for its resource; None for other names."""
+        return _paths().get(event_name.lower())
 
     def steps(
         self, plan: Plan, parameters: Parameters, has_passed: bool

@@ -13,9 +13,11 @@ from datetime import UTC, datetime
 import numpy as np
 from numpy.typing import NDArray
 
-from .classes import RecordClass
-from .columns import ABSENT, UNKNOWN, Coded, Int32Array
+from .classes import NAMED, NOT_NEEDED, RecordClass
+from .columns import ABSENT, UNKNOWN, Coded, Dictionary, Int32Array
+from .names import Names
 from .tables import CallerTable, CallTable
+from .texts import Texts
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +33,10 @@ class Batch:
     principal: Coded
     """User, role or root ARN; service name for services; code -1 when it is not known."""
     resource_state: Coded
-    """How the resource is known: given, param, message, star, self, unknown."""
+    """How the resource is known: given, param, message, star, self, template, named, pattern,
+    not needed, unknown (`classes`)."""
+    resource_pattern: Coded
+    """What a resource that is known in part can be; code -1 for all others."""
     context: dict[str, Coded]
 
     records: int
@@ -39,7 +44,7 @@ class Batch:
     record_reason: Coded
     is_complete: NDArray[np.bool_]
     """False: the call may need actions that are not among its requests, so it cannot be ALLOW."""
-    event_id: list[str]
+    event_id: Texts
     time: NDArray[np.int64]
     """Unix seconds; -1 when the record has no readable time."""
     event_source: Coded
@@ -64,6 +69,7 @@ class Batch:
     def check(self) -> None:
         """Assert the invariants."""
         for column in (self.action, self.resource, self.principal, self.resource_state,
+                       self.resource_pattern,
                        *self.context.values()):
             assert len(column) == self.requests == len(self.group)
             column.check()
@@ -89,12 +95,12 @@ class Rows:
     call: Int32Array
     caller: Int32Array
     time: NDArray[np.int64]
-    event_id: list[str]
+    event_id: Texts
     file: Int32Array
 
     def keep(self, mask: NDArray[np.bool_]) -> Rows:
         return Rows(self.call[mask], self.caller[mask], self.time[mask],
-                    [self.event_id[i] for i in np.flatnonzero(mask).tolist()], self.file[mask])
+                    self.event_id.take(mask), self.file[mask])
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,9 +116,10 @@ class KeyPlan:
 
 
 def build(
-    rows: Rows, files: list[str], callers: CallerTable, calls: CallTable, keys: list[KeyPlan]
+    rows: Rows, files: list[str], callers: CallerTable, calls: CallTable, keys: list[KeyPlan],
+    names: Names,
 ) -> Batch:
-    """Gather all columns of a batch."""
+    """Gather all columns of a batch, with the names that are known in full by now."""
     call, caller = rows.call, rows.caller
     record_count = len(call)
     counts = calls.codes.take("member_count", call)
@@ -123,7 +130,19 @@ def build(
     member = np.repeat(calls.codes.take("first_member", call).astype(np.int64), counts) + offset
     caller_of = caller[group]
 
-    record_class, reason = _classes(rows, callers, calls)
+    resource = calls.members.take("resource", member)
+    state = calls.members.take("state", member)
+    pattern = calls.members.take("pattern", member)
+    _resolve(pattern, resource, calls.patterns, calls.resources, names)
+    is_named = (pattern >= 0) & (resource >= 0)
+    state[is_named] = calls.states.code(NAMED)
+    pattern[is_named] = ABSENT
+    principal = callers.codes.take("principal", caller)
+    _resolve(callers.codes.take("pattern", caller), principal, callers.patterns,
+             callers.principals, names)
+    is_known = np.ones(record_count, dtype=bool)
+    is_known[group[(resource < 0) & (state != calls.states.code(NOT_NEEDED))]] = False
+    record_class, reason = _classes(rows, callers, calls, is_known, principal)
     context: dict[str, Coded] = {}
     for key in keys:
         if key.kind == "request":
@@ -148,9 +167,10 @@ def build(
         requests=request_count,
         group=group,
         action=Coded(calls.members.take("action", member), calls.actions.values),
-        resource=Coded(calls.members.take("resource", member), calls.resources.values),
-        principal=Coded(callers.codes.take("principal", caller_of), callers.principals.values),
-        resource_state=Coded(calls.members.take("state", member), calls.states.values),
+        resource=Coded(resource, calls.resources.values),
+        principal=Coded(principal[group], callers.principals.values),
+        resource_state=Coded(state, calls.states.values),
+        resource_pattern=Coded(pattern, calls.patterns.values),
         context=context,
         records=record_count,
         record_class=record_class,
@@ -174,14 +194,38 @@ def build(
     )
 
 
+def _resolve(
+    patterns: Int32Array, codes: Int32Array, texts: Dictionary, values: Dictionary, names: Names
+) -> None:
+    """Fill in, in place, the codes of ARNs whose pattern stands for a known name."""
+    is_open = (patterns >= 0) & (codes < 0)
+    if not is_open.any():
+        return
+    found = np.full(len(texts), ABSENT, dtype=np.int32)
+    for code in np.unique(patterns[is_open]).tolist():
+        arn = names.arn(str(texts.values[code]))
+        if arn is not None:
+            found[code] = values.code(arn)
+    codes[is_open] = found[patterns[is_open]]
+
+
 def _classes(
-    rows: Rows, callers: CallerTable, calls: CallTable
+    rows: Rows, callers: CallerTable, calls: CallTable, is_known: NDArray[np.bool_],
+    principal: Int32Array,
 ) -> tuple[NDArray[np.uint8], Int32Array]:
-    """Class and reason: a call that is mapped is partial when its caller is not known."""
+    """Class and reason: a call that is mapped is partial when its caller is not known.
+
+    is_known : per record, whether all its resources are known, names looked up
+    """
     record_class = calls.codes.take("record_class", rows.call).astype(np.uint8)
     reason = calls.codes.take("reason", rows.call)
+    is_complete = calls.codes.take("is_complete", rows.call).astype(np.bool_)
+    is_resolved = is_known & is_complete & (record_class == RecordClass.PARTIAL)
+    record_class[is_resolved] = RecordClass.MAPPED
+    reason[is_resolved] = ABSENT
     problem = callers.codes.take("problem", rows.caller)
-    is_caller_unknown = (problem >= 0) & (record_class == RecordClass.MAPPED)
+    has_role = (callers.codes.take("pattern", rows.caller) >= 0) & (principal >= 0)
+    is_caller_unknown = (problem >= 0) & ~has_role & (record_class == RecordClass.MAPPED)
     if is_caller_unknown.any():
         record_class[is_caller_unknown] = RecordClass.PARTIAL
         codes = np.array([calls.reasons.code(str(text)) for text in callers.problems.values],

@@ -2,9 +2,10 @@
 
 Sections 3, 4 and 7 of docs/spec/cloudtrail.md put together. A resource is taken from the record
 only when it certainly is the action's: named by the message of a denied call, listed in
-`resources[]` or given as an ARN parameter and fitting a template of the action, or the caller's
-own user. Otherwise the member's resource is unknown and the record *partial*. Runs once per
-distinct call.
+`resources[]` or given as an ARN parameter and fitting a template of the action, the caller's own
+user, or a template filled from the parameters. Otherwise the member's resource is unknown, with a
+pattern of what it can be where a part is known, and the record *partial*. Runs once per distinct
+call.
 """
 
 from __future__ import annotations
@@ -16,10 +17,22 @@ from urllib.parse import unquote
 
 import msgspec
 
-from ..catalogue import Catalogue
+from ..catalogue import Catalogue, CatalogueAction
 from .actions import ActionTable, Plan, Step
 from .arns import FoundArn, find_arns, names_role
-from .classes import GIVEN, MESSAGE, NOT_KNOWN, PARAMETER, SELF, STAR, Outcome, RecordClass
+from .classes import (
+    GIVEN,
+    MESSAGE,
+    NOT_KNOWN,
+    NOT_NEEDED,
+    PARAMETER,
+    PATTERN,
+    SELF,
+    STAR,
+    TEMPLATE,
+    Outcome,
+    RecordClass,
+)
 from .context import KeyValue
 from .options import LogOptions
 from .outcome import RecordedOutcome, read_outcome
@@ -33,17 +46,19 @@ from .parameters import (
 from .records import DECODE_ERRORS, BadRecord, describe
 from .request_keys import Asked, RequestKey
 from .resources import ActionForms, ResourceForms, choose, is_request_resource
+from .templates import TemplateBuilder, Where, path_resource, tagged_types
 
 MAX_MEMBERS = 1000
 """Requests made of one record at most; what is over leaves one member with an unknown resource."""
 
 
 class Member(msgspec.Struct, frozen=True, gc=False):
-    """One request. `resource` None is unknown."""
+    """One request. `resource` None is unknown; `pattern` then covers what it can be, if known."""
 
     action: str
     resource: str | None
     state: str
+    pattern: str | None = None
     keys: tuple[KeyValue, ...] = ()
 
 
@@ -69,7 +84,9 @@ class Call(msgspec.Struct, frozen=True, gc=False):
     resources: bytes
     own_user: str | None
     """ARN of the calling IAM user, for calls about oneself."""
-    recipient: str | None
+    where: Where
+    needs_resources: bool = True
+    """False: no policy asks for the resources or the context of its actions."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +95,8 @@ class _Prepared:
 
     has_types: bool
     wanted: ActionForms
+    action: CatalogueAction
+    are_alternatives: bool
 
 
 class CallMapper:
@@ -88,8 +107,10 @@ class CallMapper:
     ) -> None:
         self.actions = ActionTable(catalogue, options.unlisted_actions)
         self.keys = keys
+        self._no_keys: tuple[KeyValue, ...] = (NOT_SHOWN,) * len(keys)
         self._catalogue = catalogue
         self._forms = ResourceForms(catalogue)
+        self._templates = TemplateBuilder()
         self._unlisted = options.unlisted_actions
         self._max_bytes = options.max_record_bytes
         self._prepared: dict[str, _Prepared | None] = {}
@@ -118,10 +139,9 @@ class CallMapper:
         members: list[Member] = []
         for step in steps:
             members += self._members(call, step, parameters, given, has_passed)
-        more, tag_reason = self._tagging(plan, parameters, has_passed)
-        for step in more:
-            members += self._members(call, step, parameters, given, has_passed)
-        passed, role_reason = self._passed_roles(plan, parameters, has_passed)
+        tagging, tag_reason = self._tagging(call, members, parameters, has_passed)
+        members += tagging
+        passed, role_reason = self._passed_roles(call, parameters, has_passed)
         members += passed
         reason = reason or tag_reason or role_reason
         if refused is not None:
@@ -130,10 +150,12 @@ class CallMapper:
                 reason = None  # the service itself named the pair it checked
         members = _distinct(members)
         is_complete = reason is None
-        if not all([member.resource is not None for member in members]):
+        if not all([member.resource is not None or member.state == NOT_NEEDED
+                    for member in members]):
             known = any(member.resource is not None for member in members)
-            reason = ("a further resource is not recorded" if known
-                      else "the resource is not recorded")
+            in_part = all(member.resource or member.pattern for member in members)
+            which = "a further resource" if known else "the resource"
+            reason = f"{which} is {'known in part' if in_part else 'not recorded'}"
         record_class = RecordClass.MAPPED if reason is None else RecordClass.PARTIAL
         return MappedCall(record_class, reason, is_complete, outcome,
                           self._with_keys(call, members, parameters, given, has_passed))
@@ -158,30 +180,75 @@ class CallMapper:
     ) -> list[Member]:
         """One member per resource of an action; an unknown one when a required type is missing."""
         prepared = self._prepare(step.action)
-        if prepared is None or (prepared.has_types and call.plan.are_resources_unknown):
+        if prepared is None:
             return [Member(step.action, None, NOT_KNOWN)]
         if not prepared.has_types:
             return [Member(step.action, "*", STAR)]
+        if not call.needs_resources:
+            return [Member(step.action, None, NOT_NEEDED)]
+        if call.plan.are_resources_unknown:
+            return self._batch(call, step, prepared, parameters)
+        if call.plan.service == "apigateway" and isinstance(parameters, dict):
+            path = self.actions.path_of(call.event_name)
+            resource = path_resource(path, parameters, call.where) if path else None
+            if resource is not None:
+                return [Member(step.action, resource, TEMPLATE)]
         wanted = prepared.wanted
         candidates: Iterable[str] = given
         if step.tail:
             candidates = _ending(given, step.tail, parameters)
         chosen, is_complete = choose(self._forms, wanted, candidates)
         members = [Member(step.action, arn, GIVEN) for arn in chosen]
+        may_miss = False
         if not is_complete and isinstance(parameters, dict):
             values = (find_arns(parameters) if not step.tail
                       else _tail_value(parameters, step.tail))
             extra, may_miss = self._choose_values(wanted, values, chosen)
             members += [Member(step.action, arn, PARAMETER) for arn in extra]
             _, is_complete = choose(self._forms, wanted, [*chosen, *extra])
-            is_complete = is_complete and not may_miss
+            is_complete = is_complete and not self._templates.takes_all(prepared.action)
         if not members and self._is_own(call, parameters, has_passed):
             return [Member(step.action, call.own_user, SELF)]
-        if not is_complete or self.actions.has_more_behind(
+        if not is_complete:
+            covered = self._covered([str(member.resource) for member in members])
+            members += self._built(call, step, prepared, parameters, covered)
+            is_complete = bool(members) and not (
+                prepared.are_alternatives and not covered
+                and all(member.state == PATTERN for member in members))
+        if not is_complete or may_miss or self.actions.has_more_behind(
             step.action, [member.resource for member in members]
         ):
             members.append(Member(step.action, None, NOT_KNOWN))
         return members
+
+    def _built(
+        self, call: Call, step: Step, prepared: _Prepared, parameters: Parameters,
+        covered: set[str],
+    ) -> list[Member]:
+        """Resources from templates, of the types that are not covered (section 4, points 5, 6)."""
+        shown = parameters if isinstance(parameters, dict) else None
+        if step.tail:
+            shown = _tail_parameters(shown, step.tail)
+        built = self._templates.build(
+            prepared.action, shown, call.where, covered,
+            fills_required=not prepared.are_alternatives)
+        return [
+            Member(step.action, resource.arn, TEMPLATE) if resource.arn is not None
+            else Member(step.action, None, PATTERN if resource.pattern else NOT_KNOWN,
+                        resource.pattern)
+            for _, resource in built]
+
+    def _batch(
+        self, call: Call, step: Step, prepared: _Prepared, parameters: Parameters
+    ) -> list[Member]:
+        """A batch whose items are not recorded: something in the bucket, which one is open."""
+        shown = parameters if isinstance(parameters, dict) else {}
+        bucket = {"bucketName": shown["bucketName"]} if "bucketName" in shown else {}
+        built = self._templates.build(
+            prepared.action, bucket, call.where, set(), fills_named=True)
+        return [Member(step.action, None, PATTERN, resource.pattern)
+                for _, resource in built if resource.pattern is not None] or [
+            Member(step.action, None, NOT_KNOWN)]
 
     def _choose_values(
         self, wanted: ActionForms, values: list[FoundArn], chosen: list[str]
@@ -203,9 +270,13 @@ class CallMapper:
         """None for an action that the catalogue does not list."""
         if name not in self._prepared:
             action = self._catalogue.action(name)
-            self._prepared[name] = None if action is None else _Prepared(
-                bool(action.resource_types),
-                self._forms.action_forms(action, self.actions.has_alternatives(action.spelling)))
+            if action is None:
+                self._prepared[name] = None
+            else:
+                are_alternatives = self.actions.has_alternatives(action.spelling)
+                self._prepared[name] = _Prepared(
+                    bool(action.resource_types),
+                    self._forms.action_forms(action, are_alternatives), action, are_alternatives)
         return self._prepared[name]
 
     def _is_own(self, call: Call, parameters: Parameters, has_passed: bool) -> bool:
@@ -216,9 +287,10 @@ class CallMapper:
         return parameters is None and has_passed
 
     def _tagging(
-        self, plan: Plan, parameters: Parameters, has_passed: bool
-    ) -> tuple[list[Step], str | None]:
+        self, call: Call, members: list[Member], parameters: Parameters, has_passed: bool
+    ) -> tuple[list[Member], str | None]:
         """The tagging action when the call brings tags; a reason when that cannot be told."""
+        plan = call.plan
         if plan.tagging_action is None and not plan.may_tag:
             return [], None
         if not isinstance(parameters, dict):
@@ -229,15 +301,36 @@ class CallMapper:
             return [], "whether tags were passed is not clear"
         if not tags:
             return [], None
-        if plan.tagging_action is not None:
-            return [Step(plan.tagging_action)], None
-        return [], "tags were passed; the action that needs is not known"
+        if plan.tagging_action is None:
+            return [], "tags were passed; the action that needs is not known"
+        return self._tagged(call, plan.tagging_action, members, parameters), None
+
+    def _tagged(
+        self, call: Call, action: str, members: list[Member], parameters: dict[str, Any]
+    ) -> list[Member]:
+        """What a creation tags is the thing it makes, not what that is made from or put into."""
+        if not call.needs_resources:
+            return [Member(action, None, NOT_NEEDED)]
+        if call.plan.service == "ec2":
+            kinds = tagged_types(parameters, call.where)
+            return [Member(action, None, PATTERN, kind) for kind in kinds] or [
+                Member(action, None, NOT_KNOWN)]
+        prepared = self._prepare(members[0].action) if members else None
+        required = set().union(*prepared.wanted.required) if prepared is not None else set()
+        made = [
+            member for member in members
+            if member.action == members[0].action and (
+                member.resource is None or len(members) == 1
+                or self._forms.forms_of(member.resource) & required)]
+        if len(made) != 1 or made[0].state in (NOT_KNOWN, STAR):
+            return [Member(action, None, NOT_KNOWN)]
+        return [Member(action, made[0].resource, made[0].state, made[0].pattern)]
 
     def _passed_roles(
-        self, plan: Plan, parameters: Parameters, has_passed: bool
+        self, call: Call, parameters: Parameters, has_passed: bool
     ) -> tuple[list[Member], str | None]:
         """`iam:PassRole` on every role ARN among the parameters of a call that passes roles."""
-        if not plan.passes_role:
+        if not call.plan.passes_role:
             return [], None
         if not isinstance(parameters, dict):
             is_settled = parameters is None and has_passed
@@ -247,6 +340,10 @@ class CallMapper:
         if len(passed) < len(roles):
             return passed, "whether a role was passed is not clear"
         if not passed and names_role(parameters):
+            name = _text_of(parameters, "roleName")
+            if call.plan.service == "iam" and name is not None and call.where.account:
+                head = f"arn:{call.where.partition or '*'}:iam::{call.where.account}"
+                return [Member("iam:PassRole", None, PATTERN, f"{head}:role/*{name}")], None
             return [], "a role was passed whose ARN is not recorded"
         return passed, None
 
@@ -259,11 +356,14 @@ class CallMapper:
             return tuple(members)
         complete = []
         for member in members:
+            if member.state == NOT_NEEDED:
+                complete.append(Member(member.action, None, member.state, None, self._no_keys))
+                continue
             asked = Asked(
                 member.action, member.resource, call.event_name, call.plan.service, parameters,
-                has_passed, call.recipient,
+                has_passed, call.where.account, member.pattern,
                 given.get(member.resource) if member.resource is not None else None)
-            complete.append(Member(member.action, member.resource, member.state,
+            complete.append(Member(member.action, member.resource, member.state, member.pattern,
                                    tuple(key.read(asked) for key in self.keys)))
         return tuple(complete)
 
@@ -336,6 +436,22 @@ def _tail_value(parameters: dict[str, Any], tail: tuple[str, ...]) -> list[Found
     return [FoundArn(text, is_clear=True)] if text is not None and text.startswith("arn:") else []
 
 
+def _tail_parameters(
+    parameters: dict[str, Any] | None, tail: tuple[str, ...]
+) -> dict[str, Any] | None:
+    """The parameters as the one side of a copy sees them: its own bucket, key and key id."""
+    if parameters is None:
+        return None
+    text = _text_of(parameters, tail[0])
+    if len(tail) > 1 or text is None:
+        return {name: parameters[name] for name in tail if name in parameters}
+    if tail[0].endswith("KeyId"):
+        return {"keyId": text}
+    plain, _, version = text.partition("?versionId=")
+    bucket, _, key = unquote(plain).lstrip("/").partition("/")
+    return {"bucketName": bucket, "key": key, "versionId": version}
+
+
 def _is_role(arn: str) -> bool:
     fields = arn.split(":", 5)
     return len(fields) == 6 and fields[2] == "iam" and fields[5].startswith("role/")
@@ -354,7 +470,8 @@ def _with_refused(members: list[Member], refused: Member) -> list[Member]:
 def _distinct(members: list[Member]) -> list[Member]:
     if len(members) == 1:
         return members
-    distinct = list({(member.action, member.resource): member for member in members}.values())
+    distinct = list({(member.action, member.resource, member.pattern): member
+                     for member in members}.values())
     if len(distinct) > MAX_MEMBERS:
         action = distinct[MAX_MEMBERS - 1].action
         distinct[MAX_MEMBERS - 1 :] = [Member(action, None, NOT_KNOWN)]

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -88,3 +89,20 @@ class Dictionary:
 
     def __len__(self) -> int:
         return len(self.values)
+
+
+def packed(columns: Sequence[NDArray[Any]]) -> NDArray[np.int64]:
+    """One number per row, equal exactly where all columns are equal. Columns hold integers."""
+    key = np.zeros(len(columns[0]), dtype=np.int64)
+    size = 1
+    for column in columns:
+        if not len(column):
+            break
+        low = int(column.min())
+        span = int(column.max()) - low + 1
+        if size * span >= 1 << 62:  # would not fit: number the distinct keys so far
+            _, key = np.unique(key, return_inverse=True)
+            size = int(key.max()) + 1
+        key = key * span + (column.astype(np.int64) - low)
+        size *= span
+    return key

@@ -10,19 +10,15 @@ either way.
 
 from __future__ import annotations
 
-import glob
-import os
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import chain
-from pathlib import Path
 from typing import TypeVar
 
 import msgspec
 from msgspec import Raw
 
-from ..errors import SourceError
 from .inflate import PIECE_BYTES, FileFailed, FileSkipped, inflated
 from .options import LogOptions
 from .records import (
@@ -37,7 +33,9 @@ from .records import (
     StringDecoder,
     describe,
 )
+from .rows import is_csv, read_csv, read_parquet
 from .salvage import repair, salvage_records
+from .sources import LogFile
 
 _R = TypeVar("_R")
 _MAX_WRAPPERS = 5
@@ -46,7 +44,6 @@ _CHUNK_RECORDS = 50_000
 _NOT_A_RECORD = "not a CloudTrail record"
 _STAMPED = re.compile(rb"[^{]{4,80}?[ \t](\{.*)", re.DOTALL)
 _MAGIC = {
-    b"PAR1": "Parquet",
     b"\x28\xb5\x2f\xfd": "zstd data",
     b"PK\x03\x04": "a zip archive",
     b"BZh": "bzip2 data",
@@ -54,56 +51,28 @@ _MAGIC = {
 }
 
 
-def find_files(paths: Sequence[str | Path]) -> list[Path]:
-    """Files named by paths, directories (recursive) and globs; each once, in a defined order.
-
-    Raises SourceError for a path that does not exist, a glob without matches, an empty directory.
-    """
-    found: dict[Path, None] = {}
-    for given in paths:
-        path = Path(given)
-        if path.is_dir():
-            inside = _walk(path)
-            if not inside:
-                raise SourceError(
-                    f"directory `{given}` holds no file", path=str(given),
-                    help="give a directory with CloudTrail files (`.json.gz`), a file or a glob")
-            found.update(dict.fromkeys(inside))
-        elif path.exists():
-            found[path] = None
-        elif glob.has_magic(str(given)):
-            matched = [Path(name) for name in sorted(glob.glob(str(given), recursive=True))]
-            files = [file for match in matched
-                     for file in (_walk(match) if match.is_dir() else [match])]
-            if not files:
-                raise SourceError(f"no file matches `{given}`", path=str(given),
-                                  help="quote the pattern; `**` descends into directories")
-            found.update(dict.fromkeys(files))
-        else:
-            raise SourceError(f"`{given}` does not exist", path=str(given),
-                              help="give a CloudTrail file, a directory of such files, or a glob")
-    return list(found)
+TakeBlock = Callable[[bytes, bool], bool]
+"""(text, is it lines) -> did the compiled extractor take all of it? Else it is decoded here."""
 
 
-def _walk(directory: Path) -> list[Path]:
-    files: list[Path] = []
-    for folder, folders, names in os.walk(directory):
-        folders.sort()
-        files += (Path(folder) / name for name in sorted(names))
-    return files
-
-
-def read_file(path: Path, options: LogOptions, bad: Counter[str]) -> Iterator[list[Record]]:
+def read_file(
+    file: LogFile, options: LogOptions, bad: Counter[str], take: TakeBlock | None = None
+) -> Iterator[list[Record]]:
     """Lists of decoded records; `bad` counts those left out.
 
+    take : is offered documents and blocks of lines first; what it takes gives an empty list
     Raises FileSkipped before the first list, FileFailed at any time.
     """
-    pieces = inflated(path, options)
+    pieces = inflated(file, options)
     head = _head(pieces)
-    if _is_lines(head):
-        yield from _read_lines(head, pieces, options, bad)
+    if head[:4] == b"PAR1":
+        yield from read_parquet(file, options, bad)
+    elif is_csv(file, head):
+        yield from read_csv(head, pieces, options, bad)
+    elif _is_lines(head):
+        yield from _read_lines(head, pieces, options, bad, take)
     else:
-        yield from _read_document(head, pieces, options, bad)
+        yield from _read_document(head, pieces, options, bad, take)
 
 
 def _head(pieces: Iterator[bytes]) -> bytes:
@@ -146,7 +115,8 @@ def _is_lines(head: bytes) -> bool:
 
 
 def _read_document(
-    head: bytes, pieces: Iterator[bytes], options: LogOptions, bad: Counter[str]
+    head: bytes, pieces: Iterator[bytes], options: LogOptions, bad: Counter[str],
+    take: TakeBlock | None,
 ) -> Iterator[list[Record]]:
     parts: list[bytes] = []
     size = 0
@@ -160,6 +130,9 @@ def _read_document(
             )
     data = b"".join(parts) if len(parts) > 1 else head
     parts.clear()
+    if take is not None and take(data, False):
+        yield []
+        return
     try:
         records = DeliveryDecoder.decode(data).Records
     except DECODE_ERRORS:
@@ -186,7 +159,7 @@ def _read_document(
         salvage = salvage_records(data)
         if not salvage.items:
             raise FileFailed(describe(error)) from error
-        yield from _chunks(_decode_items(salvage.items, bad, options))
+        yield from _chunks(decode_items(salvage.items, bad, options))
         if not salvage.is_whole:
             raise FileFailed(describe(error)) from error
         return
@@ -213,7 +186,8 @@ def _raw_list(data: bytes | Raw) -> list[Raw]:
 
 
 def _read_lines(
-    head: bytes, pieces: Iterator[bytes], options: LogOptions, bad: Counter[str]
+    head: bytes, pieces: Iterator[bytes], options: LogOptions, bad: Counter[str],
+    take: TakeBlock | None,
 ) -> Iterator[list[Record]]:
     """Newline-delimited JSON. A file whose first lines hold no record at all is skipped."""
     local: Counter[str] = Counter()
@@ -231,9 +205,13 @@ def _read_lines(
                         "(max_document_bytes)"
                     )
                 continue
+            if take is not None and take(block, True):
+                recognised = True
+                yield []
+                continue
             lines = [line for line in block.split(b"\n") if line and not line.isspace()]
             line_count += len(lines)
-            records = _decode_lines(lines, local, options)
+            records = decode_lines(lines, local, options)
             if records:
                 recognised = True
                 yield records
@@ -259,7 +237,7 @@ def _with_end(head: bytes, pieces: Iterator[bytes]) -> Iterator[bytes]:
         raise failed
 
 
-def _decode_lines(lines: list[bytes], bad: Counter[str], options: LogOptions) -> list[Record]:
+def decode_lines(lines: list[bytes], bad: Counter[str], options: LogOptions) -> list[Record]:
     records: list[Record] = []
     limit = options.max_record_bytes
     for line in lines:
@@ -267,7 +245,7 @@ def _decode_lines(lines: list[bytes], bad: Counter[str], options: LogOptions) ->
             stamped = _STAMPED.fullmatch(line.strip())
             line = stamped.group(1) if stamped is not None else line
         try:
-            envelope = _decode(EnvelopeDecoder, line)
+            envelope = decode_repaired(EnvelopeDecoder, line)
         except DECODE_ERRORS as error:
             bad[describe(error)] += 1
             continue
@@ -290,7 +268,7 @@ def _unwrap_all(
 ) -> Iterator[Record]:
     for raw in raws:
         try:
-            unwrapped = _unwrap(_decode(EnvelopeDecoder, raw), bad, options, depth + 1)
+            unwrapped = _unwrap(decode_repaired(EnvelopeDecoder, raw), bad, options, depth + 1)
         except DECODE_ERRORS as error:
             bad[describe(error)] += 1
             continue
@@ -332,10 +310,10 @@ def _records_list(
         raws = RawListDecoder.decode(raw)
     except DECODE_ERRORS:
         return None
-    return _decode_items(raws, bad, options)
+    return decode_items(raws, bad, options)
 
 
-def _decode_items(
+def decode_items(
     raws: Sequence[bytes | Raw], bad: Counter[str], options: LogOptions
 ) -> list[Record]:
     records: list[Record] = []
@@ -343,7 +321,7 @@ def _decode_items(
         try:
             if len(item) > options.max_record_bytes:
                 raise BadRecord("longer than max_record_bytes")
-            records.append(_decode(RecordDecoder, item))
+            records.append(decode_repaired(RecordDecoder, item))
         except BadRecord as error:
             bad[str(error)] += 1
         except DECODE_ERRORS as error:
@@ -362,14 +340,14 @@ def _unwrap_inner(
         except DECODE_ERRORS:
             return None
     try:
-        envelope = _decode(EnvelopeDecoder, content)
+        envelope = decode_repaired(EnvelopeDecoder, content)
     except DECODE_ERRORS as error:
         bad[describe(error)] += 1
         return []
     return _unwrap(envelope, bad, options, depth + 1)
 
 
-def _decode(decoder: msgspec.json.Decoder[_R], data: bytes | Raw) -> _R:
+def decode_repaired(decoder: msgspec.json.Decoder[_R], data: bytes | Raw) -> _R:
     """Decode one record or wrapper; escapes that are no characters are replaced."""
     try:
         return decoder.decode(data)

@@ -2,22 +2,24 @@
 
 The content decides and not the name: gzip is known by its first two bytes. A file can consist of
 several gzip members (concatenated deliveries). Truncated or damaged input raises FileFailed after
-the pieces that could be read; inflating more than the limit raises it too, so a gzip bomb costs one
-file and never the memory.
+the pieces that could be read; so does inflating past the limits of size and ratio, so that a gzip
+bomb costs one file and never the memory, and a file that is another one by the end.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import BinaryIO
 
 from isal import isal_zlib
 
 from .options import LogOptions
+from .sources import LogFile
 
 _READ_BYTES = 1 << 20
 PIECE_BYTES = 8 << 20
+_RATIO_FROM_BYTES = 64 << 20
+"""Below this a file may inflate as it likes."""
 
 
 class FileSkipped(Exception):
@@ -28,22 +30,31 @@ class FileFailed(Exception):
     """The file is a log, or should be, but cannot be read (to the end); the argument says why."""
 
 
-def inflated(path: Path, options: LogOptions) -> Iterator[bytes]:
+def inflated(source: LogFile, options: LogOptions) -> Iterator[bytes]:
     """The content in pieces of at most PIECE_BYTES. Raises FileFailed."""
     total = 0
     try:
-        with path.open("rb") as file:
+        with source.opener.open() as file:
             head = file.read(_READ_BYTES)
-            pieces = _gunzip(head, file) if head[:2] == b"\x1f\x8b" else _plain(head, file)
+            is_packed = head[:2] == b"\x1f\x8b"
+            pieces = _gunzip(head, file) if is_packed else _plain(head, file)
             for piece in pieces:
                 total += len(piece)
                 if total > options.max_file_bytes:
                     raise FileFailed(
                         f"more than {options.max_file_bytes:,} bytes inflated (max_file_bytes)"
                     )
+                if is_packed and total > max(
+                    _RATIO_FROM_BYTES, options.max_inflation * source.size_bytes
+                ):
+                    raise FileFailed(
+                        f"inflates to more than {options.max_inflation} times its size "
+                        "(max_inflation)")
                 yield piece
     except OSError as error:
         raise FileFailed(f"cannot be read: {error.strerror or error}") from error
+    if source.has_changed():
+        raise FileFailed("changed while it was read")
 
 
 def _plain(head: bytes, file: BinaryIO) -> Iterator[bytes]:

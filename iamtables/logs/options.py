@@ -11,16 +11,32 @@ _MIB = 1 << 20
 class LogOptions:
     """Options of `read_logs`. The byte limits guard memory; passing one fails that file only."""
 
+    since: int | None = None
+    """Unix seconds: records before this are left out."""
+    until: int | None = None
+    """Unix seconds: records from this time on are left out."""
+    accounts: frozenset[str] = frozenset()
+    """Receiving accounts to keep; empty keeps all."""
+    services: frozenset[str] = frozenset()
+    """Service prefixes to keep, `s3`; empty keeps all."""
     unlisted_actions: bool = False
     """Take `service:EventName` at its word when the catalogue does not list it."""
+    is_compiled: bool = True
+    """Use the compiled extractor where it is built; the columns are the same without it."""
+    endpoint: str | None = None
+    """URL of an S3-compatible object store, for `s3://` addresses."""
     deduplicate: bool = True
     """Leave out a record whose eventID was already read for the same recipientAccountId."""
+    learn_names: bool = True
+    """Take the path of an IAM name from other records of the log that give the ARN (`names`)."""
     batch_records: int = 20_000
     """A batch is handed out when it has at least this many records."""
     max_document_bytes: int = 512 * _MIB
     """One JSON document (or one line), inflated. A delivery file is far below 100 MiB."""
     max_file_bytes: int = 64 * 1024 * _MIB
     """A whole file, inflated: newline-delimited JSON is read in pieces, so this may be large."""
+    max_inflation: int = 300
+    """Inflated bytes per byte of a file, from 64 MiB on. Logs inflate 7 to 40 times."""
     max_record_bytes: int = 4 * _MIB
     """One record. CloudTrail's own limit is 256 KiB, or 1 MiB on request."""
     max_remembered_ids: int = 50_000_000

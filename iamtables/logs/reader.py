@@ -11,22 +11,36 @@ from __future__ import annotations
 import gc
 from array import array
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..catalogue import Catalogue, load_catalogue
 from ..errors import SourceError
 from .actions import Plan
 from .batch import Batch, KeyPlan, Rows, build
+from .blocks import (
+    PARAMETERS_ALL,
+    PARAMETERS_SOME,
+    RESOURCES,
+    SELF,
+    Block,
+    BlockReader,
+    PlanFlags,
+    is_available,
+)
 from .calls import Call, CallMapper
-from .classes import RecordClass, Requester
-from .containers import find_files, read_file
+from .classes import Outcome, RecordClass, Requester
+from .columns import Int32Array
+from .containers import decode_items, decode_lines, read_file
 from .context import CALLER_KEYS, Caller, CallerKey
 from .duplicates import SeenIds
 from .inflate import FileFailed, FileSkipped
+from .names import Names, Resolver
 from .options import LogOptions
 from .outcome import is_denial, strip_opaque
 from .principals import principal_of
@@ -39,8 +53,11 @@ from .records import (
     seconds,
 )
 from .request_keys import RequestKey, all_request_keys, request_key
+from .sources import find_files, is_delivered_before
 from .statistics import Statistics
 from .tables import CallerTable, CallTable
+from .templates import Where, partition_of
+from .texts import Texts
 
 _TIME_KEYS = {"aws:currenttime": "aws:CurrentTime", "aws:epochtime": "aws:EpochTime",
               "aws:multifactorauthage": "aws:MultiFactorAuthAge"}
@@ -60,6 +77,8 @@ class _PlanRow:
     needles: tuple[bytes, ...]
     """With _SOME_PARAMETERS: they matter when one of these is in them."""
     wants_resources: bool
+    needs_resources: bool
+    """Does a policy ask for more of its calls than the action?"""
 
 
 class _Keys:
@@ -107,20 +126,28 @@ class LogReader:
 
     def __init__(
         self, paths: Sequence[str | Path], options: LogOptions, keys: Sequence[str] | None,
-        catalogue: Catalogue,
+        catalogue: Catalogue, resolver: Resolver | None = None,
+        needs: Callable[[str], bool] | None = None,
     ) -> None:
         self._given = [str(path) for path in paths]
-        self._files = find_files(paths)
+        self._files = find_files(paths, options.endpoint)
         self.options = options
         self.catalogue = catalogue
         self.statistics = Statistics(files_found=len(self._files))
+        self._needs = needs
         self._keys = _Keys(keys, catalogue)
         self.keys: tuple[str, ...] = tuple(plan.name for plan in self._keys.plans)
         """The asked keys that records tell something about: the columns of `batch.context`."""
         self._mapper = CallMapper(catalogue, options, tuple(self._keys.request))
+        self._names = Names(resolver, learns=options.learn_names)
         self._seen = SeenIds(options.max_remembered_ids)
         self._plans: dict[tuple[str | None, ...], _PlanRow] = {}
         self._times: dict[str | None, int] = {}
+        self._blocks = BlockReader(
+            self._plan_of_block, self._map_caller, self._call_of_block,
+            (self._keys.network, self._keys.agent, self._keys.tls, self._keys.additional),
+        ) if options.is_compiled and is_available() else None
+        self._numbered_plans: dict[int, _PlanRow] = {}
         self._start_tables()
         self._batches = self._iterate()
 
@@ -132,15 +159,23 @@ class LogReader:
         self._calls = CallTable(self._keys.request)
         self._caller_rows: dict[tuple[object, ...], int] = {}
         self._call_rows: dict[tuple[object, ...], int] = {}
+        if self._blocks is not None:
+            self._blocks.forget()
 
     # -- files to batches ---------------------------------------------------------------------
 
     def _iterate(self) -> Iterator[Batch]:
         pending = _Pending()
-        for path in self._files:
-            name = str(path)
+        for file in self._files:
+            name = file.name
+            if is_delivered_before(name, self.options.since):
+                self.statistics.files_outside += 1
+                continue
             bad: Counter[str] = Counter()
-            lists = read_file(path, self.options, bad)
+            take = None
+            if self._blocks is not None:
+                take = partial(self._take_block, file=name, pending=pending, bad=bad)
+            lists = read_file(file, self.options, bad, take)
             while True:
                 is_collecting = gc.isenabled()
                 gc.disable()
@@ -162,16 +197,17 @@ class LogReader:
                 finally:
                     if is_collecting:
                         gc.enable()
-                if len(pending.call) >= self.options.batch_records:
+                if len(pending) >= self.options.batch_records:
                     yield self._finish(pending)
-                    pending = _Pending()
+                    pending.clear()
                 if not more:
                     break
             self.statistics.count_bad(name, bad)
-        if len(pending.call):
+        if len(pending):
             yield self._finish(pending)
         self.statistics.check()
-        if not self.statistics.files_read and not self.statistics.records:
+        statistics = self.statistics
+        if not (statistics.files_read or statistics.files_outside or statistics.records):
             self._refuse()
 
     def _refuse(self) -> None:
@@ -186,11 +222,12 @@ class LogReader:
             help="give CloudTrail files: `.json.gz` as delivered, JSON, or one record per line")
 
     def _finish(self, pending: _Pending) -> Batch:
-        rows = pending.rows()
+        rows = self._within(pending.rows())
         statistics = self.statistics
         if self.options.deduplicate:
             rows = self._without_duplicates(rows)
-        batch = build(rows, pending.files, self._callers, self._calls, self._keys.plans)
+        batch = build(rows, pending.files, self._callers, self._calls, self._keys.plans,
+                      self._names)
         statistics.requests += batch.requests
         for number, count in enumerate(np.bincount(batch.record_class).tolist()):
             if count:
@@ -200,7 +237,8 @@ class LogReader:
         for number, count in enumerate(np.bincount(batch.identity[is_call]).tolist()):
             if count:
                 statistics.requesters[Requester(number)] += count
-        if len(self._callers) + self._calls.size > self.options.max_distinct:
+        if len(self._callers) + self._calls.size > self.options.max_distinct or (
+                self._blocks is not None and self._blocks.is_full):
             self._start_tables()
         return batch
 
@@ -213,14 +251,34 @@ class LogReader:
             reason = str(batch.record_reason.values[pair // len(RecordClass)])
             self.statistics.reasons[RecordClass(pair % len(RecordClass)), reason] += count
 
+    def _within(self, rows: Rows) -> Rows:
+        """Leave out records of other times, accounts and services than were asked for."""
+        options = self.options
+        keep = np.ones(len(rows.call), dtype=bool)
+        if options.since is not None:
+            keep &= rows.time >= options.since
+        if options.until is not None:
+            keep &= (rows.time >= 0) & (rows.time < options.until)
+        if options.accounts:
+            keep &= _is_in(self._callers.codes.take("account", rows.caller),
+                           [str(name) in options.accounts
+                            for name in self._callers.accounts.values])
+        if options.services:
+            keep &= _is_in(self._calls.codes.take("source", rows.call),
+                           [self._mapper.actions.prefix_of(str(name)) in options.services
+                            for name in self._calls.sources.values])
+        if keep.all():
+            return rows
+        self.statistics.outside += int(len(keep) - np.count_nonzero(keep))
+        return rows.keep(keep)
+
     def _without_duplicates(self, rows: Rows) -> Rows:
         """Leave out records seen before by account and event ID; only GUIDs prove anything."""
-        ids = rows.event_id
-        is_proper = np.fromiter(map(_ID_LENGTH.__le__, map(len, ids)), bool, len(ids))
-        hashes = np.fromiter(map(hash, ids), np.int64, len(ids)).view(np.uint64)
+        is_proper = rows.event_id.lengths() >= _ID_LENGTH
+        hashes = rows.event_id.hashes()
         account = self._callers.take_account_hash(rows.caller).view(np.uint64)
         hashes ^= account * np.uint64(0x9E3779B97F4A7C15)
-        keep = np.ones(len(ids), dtype=bool)
+        keep = np.ones(len(hashes), dtype=bool)
         keep[is_proper] = self._seen.add(hashes[is_proper])
         self.statistics.ids_forgotten = self._seen.forgotten
         if keep.all():
@@ -241,9 +299,9 @@ class LogReader:
         keys = self._keys
         wants_network, wants_agent = keys.network, keys.agent
         wants_tls, wants_additional = keys.tls, keys.additional
-        add_call, add_caller = pending.call.append, pending.caller.append
-        add_time, add_id = pending.time.append, pending.event_id.append
-        before = len(pending.call)
+        chunk = _Chunk()
+        add_call, add_caller = chunk.call.append, chunk.caller.append
+        add_time, add_id = chunk.time.append, chunk.event_id.append
         for record in records:
             source, name = record.eventSource, record.eventName
             try:
@@ -263,32 +321,19 @@ class LogReader:
                 )
                 caller = caller_rows.get(caller_key)
                 if caller is None:
-                    caller = self._add_caller(caller_key, record)
-
-                error = record.errorCode
-                message = None
-                if error:
-                    if is_denial(error) and record.errorMessage:
-                        message = strip_opaque(record.errorMessage)
-                elif record.errorMessage:
-                    message = "?"  # an error without its code: no outcome
-                parameters = b""
-                if plan.parameters:
-                    parameters = bytes(record.requestParameters)
-                    if plan.parameters == _SOME_PARAMETERS and parameters[:1] == b"{":
-                        for needle in plan.needles:
-                            if needle in parameters:
-                                break
-                        else:
-                            parameters = b"{}"
+                    caller = caller_rows[caller_key] = self._map_caller(record)
+                message, parameters = _told(record, plan)
                 call_key = (
-                    plan.number, error, message, parameters,
+                    plan.number, record.errorCode, message, parameters,
                     bytes(record.resources) if plan.wants_resources else b"",
+                    (record.awsRegion, record.recipientAccountId) if plan.wants_resources
+                    else None,
                     own_user[caller] if plan.plan.is_about_self else None,
                 )
                 call = call_rows.get(call_key)
                 if call is None:
-                    call = self._add_call(call_key, plan, record)
+                    call = call_rows[call_key] = self._map_call(
+                        record, plan, message, parameters, caller)
             except BadRecord as problem:
                 bad[str(problem)] += 1
                 continue
@@ -300,9 +345,55 @@ class LogReader:
             add_caller(caller)
             add_time(time)
             add_id(record.eventID or "")
-        count = len(pending.call) - before
-        self.statistics.records += count
-        pending.from_file(file, count)
+        self.statistics.records += len(chunk.call)
+        pending.add(file, *chunk.arrays())
+
+    def _take_block(
+        self, data: bytes, is_lines: bool, file: str, pending: _Pending, bad: Counter[str]
+    ) -> bool:
+        """A document or lines through the extractor; False when it leaves them to the decoder."""
+        assert self._blocks is not None
+        # rows that `_take` has yet to count would come too late: the bad ones are kept apart
+        local: Counter[str] = Counter()
+        block = self._blocks.take(data, is_lines, self.options.max_record_bytes, local)
+        if block is None:
+            return False
+        bad.update(local)
+        begin = 0
+        for number, text in block.odd:
+            end = int(np.searchsorted(block.place, number))
+            self._add_block(block, begin, end, file, pending)
+            begin = end
+            decode = decode_lines if is_lines else decode_items
+            self._take(decode([text], bad, self.options), file, pending, bad)
+        self._add_block(block, begin, len(block.place), file, pending)
+        return True
+
+    def _add_block(
+        self, block: Block, begin: int, end: int, file: str, pending: _Pending
+    ) -> None:
+        if begin == end:
+            return
+        part = slice(begin, end)
+        is_whole = begin == 0 and end == len(block.place)
+        ids = block.event_id if is_whole else block.event_id.take(np.arange(begin, end))
+        self.statistics.records += end - begin
+        pending.add(file, block.call[part], block.caller[part], block.time[part], ids)
+
+    def _plan_of_block(self, record: Record, number: int) -> PlanFlags:
+        """What the extractor has to know of the plan that it numbers so."""
+        row = self._plan(record)
+        self._numbered_plans[number] = row
+        flags = {_NO_PARAMETERS: 0, _SOME_PARAMETERS: PARAMETERS_SOME,
+                 _ALL_PARAMETERS: PARAMETERS_ALL}[row.parameters]
+        flags |= RESOURCES if row.wants_resources else 0
+        flags |= SELF if row.plan.is_about_self else 0
+        return PlanFlags(flags, row.needles)
+
+    def _call_of_block(self, record: Record, number: int, caller: int) -> int:
+        plan = self._numbered_plans[number]
+        message, parameters = _told(record, plan)
+        return self._map_call(record, plan, message, parameters, caller)
 
     def _plan(self, record: Record) -> _PlanRow:
         source, name = record.eventSource, record.eventName
@@ -314,8 +405,10 @@ class LogReader:
         if len(self._plans) > 100_000:
             self._plans.clear()
             self._call_rows.clear()  # its keys carry plan numbers
-        mode, needles = self._parameters_for(plan)
-        row = _PlanRow(len(self._plans), plan, mode, needles, self._has_resource_types(plan))
+        is_needed = self._is_needed(plan)
+        mode, needles = self._parameters_for(plan, is_needed)
+        row = _PlanRow(len(self._plans), plan, mode, needles,
+                       is_needed and self._has_resource_types(plan), is_needed)
         self._plans[source, name, record.eventType, record.eventCategory] = row
         return row
 
@@ -328,11 +421,20 @@ class LogReader:
             (action := self.catalogue.action(step.action)) is not None and action.resource_types
             for step in plan.steps)
 
-    def _parameters_for(self, plan: Plan) -> tuple[int, tuple[bytes, ...]]:
+    def _is_needed(self, plan: Plan) -> bool:
+        """Can a policy ask for the resource or the context of a call of this plan?"""
+        if self._needs is None or plan.rule is not None or not plan.steps:
+            return True
+        actions = [step.action for step in plan.steps]
+        if plan.tagging_action is not None:
+            actions.append(plan.tagging_action)
+        return any(map(self._needs, actions))
+
+    def _parameters_for(self, plan: Plan, is_needed: bool) -> tuple[int, tuple[bytes, ...]]:
         """How much of the parameters can make a difference to calls of this plan."""
         if plan.verdict is not None:
             return _NO_PARAMETERS, ()
-        if self._keys.want_parameters_of(plan.service):
+        if is_needed and self._keys.want_parameters_of(plan.service):
             return _ALL_PARAMETERS, ()
         needles: list[bytes] = []
         if plan.rule is not None:
@@ -340,23 +442,24 @@ class LogReader:
                 return _ALL_PARAMETERS, ()
             needles += (f'"{name}"'.encode() for condition in plan.rule.get("when", ())
                         for name in condition["has"])
-        if any(step.tail for step in plan.steps):
+        if is_needed and (
+                any(step.tail for step in plan.steps) or self._has_resource_types(plan)):
             return _ALL_PARAMETERS, ()
-        if self._has_resource_types(plan) or plan.passes_role:
+        if plan.passes_role:
             needles.append(b"arn:")
         if plan.passes_role:
             if self._keys.want_parameters_of("iam"):
                 return _ALL_PARAMETERS, ()
             needles += (b"ole", b"rofile")
-        if plan.tagging_action is not None or plan.may_tag or self._keys.tags:
+        if plan.tagging_action is not None or plan.may_tag or (is_needed and self._keys.tags):
             needles.append(b"ag")
-        if plan.is_about_self:
+        if is_needed and plan.is_about_self:
             needles.append(b"serName")
         if plan.service in ("s3", "s3express"):
             needles.append(b"--x-s3")
         return (_SOME_PARAMETERS if needles else _NO_PARAMETERS), tuple(needles)
 
-    def _add_caller(self, key: tuple[object, ...], record: Record) -> int:
+    def _map_caller(self, record: Record) -> int:
         raw = bytes(record.userIdentity)
         if len(raw) > self.options.max_record_bytes:
             raise BadRecord("longer than max_record_bytes")
@@ -376,48 +479,108 @@ class LogReader:
             additional.AuthenticationMethod if additional is not None else None,
             additional.SignatureVersion if additional is not None else None,
         )
-        row = self._caller_rows[key] = self._callers.add(caller, record.recipientAccountId)
+        row = self._callers.add(caller, record.recipientAccountId)
+        if caller.principal.arn is not None:
+            self._names.learn(caller.principal.arn)
         return row
 
-    def _add_call(self, key: tuple[object, ...], plan: _PlanRow, record: Record) -> int:
-        _, error, message, parameters, resources, own_user = key
+    def _map_call(
+        self, record: Record, plan: _PlanRow, message: str | None, parameters: bytes, caller: int
+    ) -> int:
         assert record.eventName is not None and record.eventSource is not None
+        is_about_self = plan.plan.is_about_self and caller >= 0
         mapped = self._mapper.map(Call(
-            plan.plan, record.eventName, error, message,  # type: ignore[arg-type]
-            parameters, resources, own_user, record.recipientAccountId,  # type: ignore[arg-type]
+            plan.plan, record.eventName, record.errorCode, message, parameters,
+            bytes(record.resources) if plan.wants_resources else b"",
+            self._callers.own_user[caller] if is_about_self else None,
+            Where(partition_of(record.awsRegion), record.awsRegion, record.recipientAccountId),
+            plan.needs_resources,
         ))
         row = self._calls.add(record.eventSource, record.eventName, record.errorCode, mapped)
-        self._call_rows[key] = row
+        if mapped.outcome.outcome == Outcome.PASSED:
+            for member in mapped.members:
+                if member.action.startswith("iam:Create") and member.resource is not None:
+                    self._names.learn(member.resource)
         return row
 
 
-class _Pending:
-    """Records of the next batch."""
+def _is_in(codes: NDArray[np.int32], wanted: list[bool]) -> NDArray[np.bool_]:
+    """Which rows have a wanted value; a row without a value has none."""
+    table = np.array([*wanted, False], dtype=bool)
+    found: NDArray[np.bool_] = table[np.where(codes < 0, len(wanted), codes)]
+    return found
 
-    __slots__ = ("call", "caller", "counts", "event_id", "files", "time")
+
+def _told(record: Record, plan: _PlanRow) -> tuple[str | None, bytes]:
+    """The message and the parameters of a record as far as they make a difference to its plan."""
+    message = None
+    if record.errorCode:
+        if record.errorMessage and is_denial(record.errorCode):
+            message = strip_opaque(record.errorMessage)
+    elif record.errorMessage:
+        message = "?"  # an error without its code: no outcome
+    if not plan.parameters:
+        return message, b""
+    parameters = bytes(record.requestParameters)
+    if plan.parameters == _SOME_PARAMETERS and parameters[:1] == b"{" and not any(
+            needle in parameters for needle in plan.needles):
+        return message, b"{}"
+    return message, parameters
+
+
+class _Chunk:
+    """Rows of records that were decoded one by one."""
+
+    __slots__ = ("call", "caller", "event_id", "time")
 
     def __init__(self) -> None:
         self.call = array("i")
         self.caller = array("i")
         self.time = array("q")
         self.event_id: list[str] = []
-        self.files: list[str] = []
-        self.counts: list[int] = []
 
-    def from_file(self, name: str, count: int) -> None:
-        if self.files and self.files[-1] == name:
-            self.counts[-1] += count
+    def arrays(self) -> tuple[Int32Array, Int32Array, NDArray[np.int64], Texts]:
+        return (np.array(self.call, dtype=np.int32), np.array(self.caller, dtype=np.int32),
+                np.array(self.time, dtype=np.int64), Texts.of(self.event_id))
+
+
+class _Pending:
+    """Records of the next batch."""
+
+    def __init__(self) -> None:
+        self.clear()
+
+    def clear(self) -> None:
+        self._call: list[Int32Array] = []
+        self._caller: list[Int32Array] = []
+        self._time: list[NDArray[np.int64]] = []
+        self._event_id: list[Texts] = []
+        self.files: list[str] = []
+        self._counts: list[int] = []
+        self._size = 0
+
+    def __len__(self) -> int:
+        return self._size
+
+    def add(self, file: str, call: Int32Array, caller: Int32Array, time: NDArray[np.int64],
+            event_id: Texts) -> None:
+        """Rows of one file."""
+        self._call.append(call)
+        self._caller.append(caller)
+        self._time.append(time)
+        self._event_id.append(event_id)
+        self._size += len(call)
+        if self.files and self.files[-1] == file:
+            self._counts[-1] += len(call)
         else:
-            self.files.append(name)
-            self.counts.append(count)
+            self.files.append(file)
+            self._counts.append(len(call))
 
     def rows(self) -> Rows:
         return Rows(
-            np.array(self.call, dtype=np.int32),
-            np.array(self.caller, dtype=np.int32),
-            np.array(self.time, dtype=np.int64),
-            self.event_id,
-            np.repeat(np.arange(len(self.files), dtype=np.int32), self.counts),
+            np.concatenate(self._call), np.concatenate(self._caller), np.concatenate(self._time),
+            Texts.joined(self._event_id),
+            np.repeat(np.arange(len(self.files), dtype=np.int32), self._counts),
         )
 
 
@@ -426,14 +589,20 @@ def read_logs(
     options: LogOptions | None = None,
     keys: Sequence[str] | None = None,
     catalogue: Catalogue | None = None,
+    resolver: Resolver | None = None,
+    needs: Callable[[str], bool] | None = None,
 ) -> LogReader:
     """A reader over CloudTrail files, directories (recursive) and globs.
 
     keys : the context keys to extract, as the policies name them; None for all that records tell
            (families such as `aws:RequestTag/...` only by name). Keys that records never tell are
            left out of `batch.context`: they are unknown.
+    needs : does anything but the action decide about it? Resources and keys of other actions are
+           not built, and such calls are mapped without. None: all are built
+    resolver : full ARNs of roles, users and groups by account and name, from an inventory
     Raises SourceError here for paths that do not exist, and at the end of the iteration when no
     file was a log. Single files that cannot be read are counted in `reader.statistics`.
     """
     given = [paths] if isinstance(paths, str | Path) else list(paths)
-    return LogReader(given, options or LogOptions(), keys, catalogue or load_catalogue())
+    return LogReader(given, options or LogOptions(), keys, catalogue or load_catalogue(),
+                     resolver, needs)

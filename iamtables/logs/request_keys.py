@@ -39,6 +39,8 @@ class Asked:
     parameters: Parameters
     has_passed: bool
     recipient: str | None
+    pattern: str | None
+    """What is known of a resource that is known in part."""
     resource_account: str | None
     """`accountId` of the chosen resource in `resources[]`."""
 
@@ -200,7 +202,7 @@ def _create_action(asked: Asked) -> KeyValue:
 def _resource_account(asked: Asked) -> KeyValue:
     if asked.resource_account:
         return asked.resource_account
-    fields = (asked.resource or "").split(":")
+    fields = (asked.resource or asked.pattern or "").split(":")
     account = fields[4] if len(fields) > 5 else ""
     return account if len(account) == 12 and account.isdigit() else NOT_SHOWN
 

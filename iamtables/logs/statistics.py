@@ -13,19 +13,23 @@ from .classes import RecordClass, Requester
 class Statistics:
     """Counts so far; final when the reader is exhausted.
 
-    Invariants: records = duplicates + the classes' sum;
-    files_found = files_read + skipped + failed, once the reader is exhausted.
+    Invariants: records = outside + duplicates + the classes' sum;
+    files_found = files_read + files_outside + skipped + failed, once the reader is exhausted.
     """
 
     files_found: int = 0
     files_read: int = 0
     """Logs read to their end."""
+    files_outside: int = 0
+    """Not opened: delivered before the time that was asked for."""
     skipped: list[tuple[str, str]] = field(default_factory=list)
     """(file, reason) of files that are no logs."""
     failed: list[tuple[str, str]] = field(default_factory=list)
     """(file, reason) of files that could not be read to the end; what came before is counted."""
     records: int = 0
     """Records decoded, duplicates included; bad ones are not."""
+    outside: int = 0
+    """Records of other times, accounts or services than were asked for."""
     duplicates: int = 0
     ids_forgotten: int = 0
     """Event IDs dropped from the search for duplicates because of `max_remembered_ids`."""
@@ -63,11 +67,13 @@ class Statistics:
 
     def check(self) -> None:
         """Raise IamtablesError unless the counts add up."""
-        if self.records != self.duplicates + sum(self.classes.values()):
+        if self.records != self.outside + self.duplicates + sum(self.classes.values()):
             raise IamtablesError(
-                f"log counts do not add up: {self.records} records, {self.duplicates} duplicates, "
+                f"log counts do not add up: {self.records} records, {self.outside} outside, "
+                f"{self.duplicates} duplicates, "
                 f"{sum(self.classes.values())} in classes")
-        if self.files_found != self.files_read + self.files_skipped + self.files_failed:
+        done = self.files_read + self.files_outside + self.files_skipped + self.files_failed
+        if self.files_found != done:
             raise IamtablesError(
                 f"log counts do not add up: {self.files_found} files, {self.files_read} read, "
                 f"{self.files_skipped} skipped, {self.files_failed} failed")

@@ -18,6 +18,7 @@ from .calls import MappedCall
 from .classes import Requester
 from .columns import ABSENT, UNKNOWN, Dictionary, Int32Array
 from .context import Caller, CallerKey, KeyValue, _mfa
+from .names import pattern_of_session
 from .parameters import NOT_SHOWN, _Unknown
 from .records import seconds
 from .request_keys import RequestKey
@@ -29,6 +30,13 @@ def _key_code(dictionary: Dictionary, value: KeyValue) -> int:
     if isinstance(value, _Unknown):
         return UNKNOWN
     return dictionary.code(value)
+
+
+def _role_pattern(caller: Caller) -> str | None:
+    identity = caller.identity
+    if caller.principal.arn is not None or identity is None or identity.type != "AssumedRole":
+        return None
+    return pattern_of_session(identity.arn or "")
 
 
 class IntTable:
@@ -67,9 +75,12 @@ class CallerTable:
         self.regions = Dictionary()
         self.accounts = Dictionary()
         self.problems = Dictionary()
+        self.patterns = Dictionary()
+        """Patterns of roles whose sessions do not name them in full."""
         self.key_values = [Dictionary() for _ in keys]
         self.codes = IntTable(
-            "principal", "type", "session", "region", "account", "requester", "problem", "mfa")
+            "principal", "type", "session", "region", "account", "requester", "problem", "mfa",
+            "pattern")
         self.key_codes = IntTable(*(key.spelling for key in keys))
         self._created = array("q")
         self._account_hash = array("q")
@@ -92,6 +103,7 @@ class CallerTable:
             int(principal.requester),
             self.problems.optional(principal.problem),
             UNKNOWN if mfa is NOT_SHOWN else 1 if mfa == "true" else ABSENT,
+            self.patterns.optional(_role_pattern(caller)),
         ))
         attributes = caller.attributes
         self._created.append(seconds(attributes.creationDate if attributes is not None else None))
@@ -123,13 +135,14 @@ class CallTable:
         self.kinds = Dictionary()
         self.actions = Dictionary()
         self.resources = Dictionary()
+        self.patterns = Dictionary()
         self.states = Dictionary()
         self.services = Dictionary()
         self.action_services: list[int] = []
         self.key_values = [Dictionary() for _ in keys]
         self.codes = IntTable("source", "name", "error", "record_class", "reason", "is_complete",
                               "outcome", "kind", "explicit", "first_member", "member_count")
-        self.members = IntTable("action", "resource", "state", "service")
+        self.members = IntTable("action", "resource", "state", "service", "pattern")
         self.key_codes = IntTable(*(key.spelling for key in keys))
 
     def __len__(self) -> int:
@@ -165,6 +178,7 @@ class CallTable:
                 self.resources.optional(member.resource),
                 self.states.code(member.state),
                 self.action_services[action],
+                self.patterns.optional(member.pattern),
             ))
             if member.keys:
                 self.key_codes.add(tuple(map(_key_code, self.key_values, member.keys)))

@@ -1,0 +1,236 @@
+"""Documents and blocks of lines through the compiled extractor.
+
+The extractor numbers distinct plans, callers and calls and names the records at which new ones
+occur; these records are decoded by the same decoder, and mapped by the same functions, as in the
+library-based reader, which is the judge of this one and takes every block and every record that the
+extractor leaves alone. Both must give the same columns.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+import numpy as np
+from numpy.typing import NDArray
+
+from .columns import Int32Array
+from .containers import decode_repaired
+from .outcome import is_denial
+from .records import DECODE_ERRORS, BadRecord, Record, RecordDecoder, seconds
+from .texts import Texts
+
+try:
+    from .extract import Extractor
+except ImportError:  # not built: everything goes through the library-based reader
+    Extractor = None  # type: ignore[assignment,misc]
+
+PARAMETERS_SOME, PARAMETERS_ALL, RESOURCES, SELF, BAD = 1, 2, 4, 8, 16
+NO_ERROR, DENIAL = 2, 1
+MAX_KEY_BYTES = 48 << 20
+"""Memory of the extractor's dictionaries before they are started anew."""
+_MAX_NEEDLES = 4096
+
+
+def is_available() -> bool:
+    """Is the extractor built?"""
+    return Extractor is not None
+
+
+class Unsure(Exception):
+    """The decoder refuses what the extractor took: the reader has to take the whole block."""
+
+
+@dataclass(frozen=True, slots=True)
+class PlanFlags:
+    """How a plan's calls are told apart; see Extractor.calls."""
+
+    flags: int
+    needles: tuple[bytes, ...] = ()
+    reason: str | None = None
+    """With BAD: why records of the plan cannot be used."""
+
+
+class Rows32:
+    """Rows by code: a growing int32 array; -1 with a reason for codes that cannot be used."""
+
+    __slots__ = ("_data", "_size", "reasons")
+
+    def __init__(self) -> None:
+        self._data = np.empty(1024, dtype=np.int32)
+        self._size = 0
+        self.reasons: dict[int, str] = {}
+
+    def add(self, row: int, reason: str | None = None) -> None:
+        if self._size == len(self._data):
+            self._data = np.concatenate([self._data, np.empty_like(self._data)])
+        self._data[self._size] = row
+        if reason is not None:
+            self.reasons[self._size] = reason
+        self._size += 1
+
+    def __len__(self) -> int:
+        return self._size
+
+    def take(self, codes: Int32Array) -> Int32Array:
+        """-1 for the code -1."""
+        found = self._data[np.maximum(codes, 0)] if self._size else np.full_like(codes, -1)
+        return np.where(codes < 0, np.int32(-1), found)
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """The records of a block that are no odd ones, and where the odd ones stand among them."""
+
+    call: Int32Array
+    caller: Int32Array
+    time: NDArray[np.int64]
+    event_id: Texts
+    place: Int32Array
+    """Number of each record in the block."""
+    odd: list[tuple[int, bytes]]
+    """(number, text) of the records that the reader has to decode."""
+
+
+class BlockReader:
+    """One extractor with the rows behind its codes.
+
+    plan_of   : (record, plan number) -> what its plan needs; raises BadRecord. Numbers begin
+                again at 0 after `forget_all`
+    caller_of : record -> row of the caller table; raises BadRecord
+    call_of   : (record, plan number, caller row) -> row of the call table; raises BadRecord
+    """
+
+    def __init__(
+        self, plan_of: Callable[[Record, int], PlanFlags], caller_of: Callable[[Record], int],
+        call_of: Callable[[Record, int, int], int], needs: tuple[bool, bool, bool, bool],
+    ) -> None:
+        self._plan_of, self._caller_of, self._call_of = plan_of, caller_of, call_of
+        self._needs = needs
+        self._extractor = Extractor(secrets.randbits(64))
+        self._start_plans()
+
+    def _start_plans(self) -> None:
+        self._plan_flags: list[int] = []
+        self._plan_needles: list[tuple[int, int]] = []
+        self._plan_reasons: dict[int, str] = {}
+        self._needles: list[bytes] = []
+        self._needle_places: dict[tuple[bytes, ...], tuple[int, int]] = {}
+        self._error_flags: list[int] = []
+        self._forget_rows()
+
+    def _forget_rows(self) -> None:
+        self._callers = Rows32()
+        self._calls = Rows32()
+
+    def forget(self) -> None:
+        """The reader's tables start anew: so do the codes that lead into them."""
+        self._extractor.forget(secrets.randbits(64))
+        self._forget_rows()
+
+    def forget_all(self) -> None:
+        self._extractor.forget_plans(secrets.randbits(64))
+        self._start_plans()
+
+    @property
+    def is_full(self) -> bool:
+        return bool(self._extractor.key_bytes > MAX_KEY_BYTES)
+
+    def take(self, data: bytes, is_lines: bool, max_record_bytes: int, bad: Counter[str]
+             ) -> Block | None:
+        """The rows of a block; None when the reader has to take it. `bad` counts what is left out.
+        """
+        extractor = self._extractor
+        count = extractor.scan(data, is_lines)
+        if count < 0 or (is_lines and not 0 < extractor.longest() <= max_record_bytes):
+            return None
+        odd = extractor.odd_records()
+        odd_count = int(np.count_nonzero(odd))
+        if 2 * odd_count > count:
+            return None
+        try:
+            return self._code(odd, bad)
+        except Unsure:
+            self.forget_all()
+            return None
+
+    def _record(self, index: int) -> Record:
+        try:
+            return decode_repaired(RecordDecoder, self._extractor.record(index))
+        except DECODE_ERRORS as error:
+            raise Unsure from error
+
+    def _code(self, odd: NDArray[np.bool_], bad: Counter[str]) -> Block:
+        extractor = self._extractor
+        plan, fresh = extractor.plans()
+        for index in fresh.tolist():
+            self._add_plan(self._record(index))
+        caller, fresh = extractor.callers(*self._needs)
+        for index in fresh.tolist():
+            record = self._record(index)
+            try:
+                self._callers.add(self._caller_of(record))
+            except BadRecord as problem:
+                self._callers.add(-1, str(problem))
+        error, fresh = extractor.errors()
+        for index in fresh.tolist():
+            code = self._record(index).errorCode
+            self._error_flags.append(
+                NO_ERROR if not code else DENIAL if is_denial(code) else 0)
+        call, fresh = extractor.calls(
+            plan, caller, error, np.array(self._plan_flags or [0], dtype=np.uint8),
+            np.array(self._plan_needles or [(0, 0)], dtype=np.int32),
+            np.array(self._error_flags or [0], dtype=np.uint8))
+        caller_rows = self._callers.take(caller)
+        for index in fresh.tolist():
+            try:
+                self._calls.add(self._call_of(
+                    self._record(index), int(plan[index]), int(caller_rows[index])))
+            except BadRecord as problem:
+                self._calls.add(-1, str(problem))
+        call_rows = self._calls.take(call)
+        keep = (call_rows >= 0) & (caller_rows >= 0)
+        if not keep.all():
+            self._count_bad(~keep & ~odd, plan, caller, call, bad)
+        time = extractor.times()
+        for index in np.flatnonzero((time == -2) & keep).tolist():
+            time[index] = seconds(extractor.time_text(index).decode("utf-8", "replace"))
+        ids = Texts(*extractor.ids())
+        if keep.all():
+            return Block(call_rows, caller_rows, time, ids,
+                         np.arange(len(keep), dtype=np.int32), [])
+        return Block(
+            call_rows[keep], caller_rows[keep], time[keep], ids.take(keep),
+            np.flatnonzero(keep).astype(np.int32),
+            [(index, extractor.record(index)) for index in np.flatnonzero(odd).tolist()])
+
+    def _add_plan(self, record: Record) -> None:
+        try:
+            found = self._plan_of(record, len(self._plan_flags))
+        except BadRecord as problem:
+            found = PlanFlags(BAD, (), str(problem))
+        if found.reason is not None:
+            self._plan_reasons[len(self._plan_flags)] = found.reason
+        place = self._needle_places.get(found.needles)
+        if place is None:
+            begin = len(self._needles)
+            if begin + len(found.needles) > _MAX_NEEDLES:
+                raise Unsure
+            self._needles += found.needles
+            place = self._needle_places[found.needles] = (begin, len(self._needles))
+            self._extractor.set_needles(self._needles)
+        self._plan_flags.append(found.flags)
+        self._plan_needles.append(place)
+
+    def _count_bad(
+        self, rows: NDArray[np.bool_], plan: Int32Array, caller: Int32Array, call: Int32Array,
+        bad: Counter[str],
+    ) -> None:
+        """The first reason of each record, in the order in which the reader finds them."""
+        for index in np.flatnonzero(rows).tolist():
+            reason = (self._plan_reasons.get(int(plan[index]))
+                      or self._callers.reasons.get(int(caller[index]))
+                      or self._calls.reasons.get(int(call[index])))
+            assert reason is not None
+            bad[reason] += 1

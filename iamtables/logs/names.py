@@ -1,0 +1,68 @@
+"""Full ARNs of IAM things that a record calls by their bare name.
+
+`iam:GetRole` gives `roleName`, a session ARN the name of its role; both leave out the path, and
+policies are matched against the whole ARN. IAM keeps such names unique within an account, so
+another place that has the ARN tells the path: an inventory (`resolver`), or the log itself (the
+issuer of a session, a creation). What the log tells is dropped again, for good, when it tells two
+different paths for one name: the thing was deleted and made anew.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+Resolver = Callable[[str, str, str], "str | None"]
+"""(kind, account, name) -> ARN. kind: `role`, `user`, `group`, `instance-profile`, ... as in ARNs;
+None when it is not known."""
+
+_KINDS = frozenset({"role", "user", "group", "instance-profile", "policy", "mfa",
+                    "server-certificate"})
+_MAX_NAMES = 1_000_000
+
+
+def pattern_of(arn: str) -> str | None:
+    """`arn:aws:iam::1:role/*N` for `arn:aws:iam::1:role/path/N`; None for other ARNs."""
+    head, _, rest = arn.partition(":iam::")
+    account, _, named = rest.partition(":")
+    kind, slash, path = named.partition("/")
+    if not slash or not head.startswith("arn:") or kind not in _KINDS or len(account) != 12:
+        return None
+    return f"{head}:iam::{account}:{kind}/*{path.rpartition('/')[2]}"
+
+
+def pattern_of_session(arn: str) -> str | None:
+    """The pattern of the role behind `arn:P:sts::A:assumed-role/NAME/SESSION`."""
+    head, _, rest = arn.partition(":sts::")
+    account, _, named = rest.partition(":assumed-role/")
+    name, slash, _ = named.partition("/")
+    if not slash or not name or len(account) != 12:
+        return None
+    return f"{head}:iam::{account}:role/*{name}"
+
+
+class Names:
+    """What is known of names; bounded."""
+
+    def __init__(self, resolver: Resolver | None = None, *, learns: bool = True) -> None:
+        self._resolver = resolver
+        self._learns = learns
+        self._known: dict[str, str | None] = {}
+
+    def learn(self, arn: str) -> None:
+        """Take note of an ARN that the log gives in full."""
+        if not self._learns or (pattern := pattern_of(arn)) is None:
+            return
+        if pattern not in self._known:
+            if len(self._known) < _MAX_NAMES:
+                self._known[pattern] = arn
+        elif self._known[pattern] != arn:
+            self._known[pattern] = None
+
+    def arn(self, pattern: str) -> str | None:
+        """The one ARN that a pattern made by `pattern_of` stands for, if it is known."""
+        if self._resolver is not None:
+            _, _, _, _, account, named = pattern.split(":", 5)
+            kind, _, name = named.partition("/*")
+            if kind in _KINDS and (found := self._resolver(kind, account, name)) is not None:
+                return found
+        return self._known.get(pattern)

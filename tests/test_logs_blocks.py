@@ -1,0 +1,271 @@
+"""The compiled extractor against its judge, the reader that decodes: the same columns."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import numpy as np
+import pytest
+from command_line import FULL_ACCESS, READ_ONLY, allow, deny, policy
+from log_records import ACCOUNT, ROLE_IDENTITY, record
+from shared_data import shared_data
+
+import iamtables as it
+from iamtables.audit import Audit, needs_request
+from iamtables.demo.sample import write_sample
+from iamtables.logs import LogOptions, LogReader, read_logs
+from iamtables.logs import blocks as blocks_module
+from iamtables.logs.texts import Texts
+
+pytestmark = pytest.mark.skipif(
+    not blocks_module.is_available(), reason="the extractor is not built")
+
+SOURCES = ("invictus", "grycap", "otrf", "plaso", "panther", "custodian", "trailscraper")
+
+
+def content(reader: LogReader) -> tuple[list[tuple[Any, ...]], Any]:
+    """All records with all that is known of them, and the counts."""
+    rows: list[tuple[Any, ...]] = []
+    for batch in reader:
+        batch.check()
+        columns = [batch.action, batch.resource, batch.resource_pattern, batch.resource_state,
+                   batch.principal, *batch.context.values()]
+        requests: list[list[Any]] = [[] for _ in range(batch.records)]
+        for row, group in enumerate(batch.group.tolist()):
+            requests[group].append(tuple(
+                str(column.value(row)) if column.codes[row] >= 0 else int(column.codes[row])
+                for column in columns))
+        of_record = [batch.record_reason, batch.event_source, batch.event_name, batch.error_code,
+                     batch.principal_type, batch.session, batch.region, batch.account,
+                     batch.outcome_kind]
+        for record, event_id in enumerate(batch.event_id):
+            rows.append((
+                event_id, int(batch.time[record]), int(batch.record_class[record]),
+                bool(batch.is_complete[record]), int(batch.identity[record]),
+                int(batch.outcome[record]), int(batch.outcome_explicit[record]),
+                batch.files[batch.file[record]],
+                *(column.value(record) for column in of_record), tuple(requests[record])))
+    statistics = reader.statistics
+    statistics.check()
+    return rows, (statistics.records, statistics.classes, statistics.reasons, statistics.bad,
+                  statistics.skipped, statistics.failed, statistics.duplicates,
+                  statistics.requesters, statistics.requests)
+
+
+def both(paths: Sequence[Path], keys: Sequence[str] | None = None, **options: Any) -> Any:
+    """The content by either reader, which must be the same."""
+    fast = content(read_logs(paths, LogOptions(**options), keys))
+    slow = content(read_logs(paths, LogOptions(is_compiled=False, **options), keys))
+    assert fast[1] == slow[1]
+    assert fast[0] == slow[0]
+    return fast
+
+
+def taken(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Collects the number of records of every block that the extractor takes."""
+    sizes: list[int] = []
+    original = blocks_module.BlockReader.take
+
+    def take(self: Any, *arguments: Any) -> Any:
+        block = original(self, *arguments)
+        if block is not None:
+            sizes.append(len(block.call))
+        return block
+
+    monkeypatch.setattr(blocks_module.BlockReader, "take", take)
+    return sizes
+
+
+@pytest.mark.parametrize("source", SOURCES)
+@pytest.mark.parametrize("keys", [None, (), ("aws:SourceIp", "aws:RequestTag/a", "aws:TagKeys")])
+def test_real_records_give_the_same_columns(source: str, keys: Sequence[str] | None) -> None:
+    both([shared_data("cloudtrail", source)], keys, deduplicate=False)
+
+
+def test_the_extractor_takes_what_accounts_really_deliver(monkeypatch: pytest.MonkeyPatch) -> None:
+    sizes = taken(monkeypatch)
+    list(read_logs([shared_data("cloudtrail", "invictus")], keys=[]))
+    assert sum(sizes) > 2800
+
+
+def test_a_generated_log_gives_the_same_columns(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sizes = taken(monkeypatch)
+    log = write_sample(tmp_path / "log", records=4000, seed=5)
+    both([log.directory], ("aws:SourceIp", "aws:CalledViaLast", "aws:RequestTag/team"))
+    assert sum(sizes) > 3900
+
+
+# -- fuzz ---------------------------------------------------------------------------------------
+
+STRINGS = ["", "x", "é", "\U0001f511", "\\", '"', "\n", "a" * 40, "2026-01-02T03:04:05Z",
+           "1969-12-31T23:59:59Z", "9999-12-31T23:59:59Z", "2026-02-30T00:00:00Z",
+           "2026-01-02 03:04:05.000", "2.0", "AccessDenied", "Client.UnauthorizedOperation",
+           "arn:aws:s3:::b/k", "AWS Internal", "s3.amazonaws.com", "GetObject"]
+SCALARS: list[Any] = [None, True, False, 0, -1.5e300, 10**30, [], {}, [[]], {"a": {"b": [1]}}]
+FIELDS = ["eventSource", "eventName", "eventID", "eventTime", "userIdentity", "awsRegion",
+          "recipientAccountId", "sourceIPAddress", "userAgent", "errorCode", "errorMessage",
+          "requestParameters", "resources", "eventType", "eventCategory", "eventVersion",
+          "vpcEndpointId", "tlsDetails", "additionalEventData", "@timestamp", "somethingNew"]
+CALLS = [("s3", "GetObject"), ("ec2", "RunInstances"), ("iam", "GetUser"), ("iam", "CreateRole"),
+         ("sts", "AssumeRole"), ("kms", "ReEncrypt"), ("lambda", "Invoke"), ("x", "y"),
+         ("dynamodb", "PutItem"), ("sts", "GetCallerIdentity")]
+
+
+def fuzzed(random: Random) -> dict[str, Any]:
+    service, name = random.choice(CALLS)
+    made = record(service, name, eventID=f"{random.getrandbits(128):032x}abcd")
+    if random.random() < 0.5:
+        made["userIdentity"] = ROLE_IDENTITY
+    if random.random() < 0.5:
+        made["requestParameters"] = {"bucketName": "b", "key": random.choice(STRINGS),
+                                     "roleName": "r", "tags": [{"key": "a", "value": "b"}]}
+        made["resources"] = [{"ARN": "arn:aws:s3:::b/k"}, {"ARN": "arn:aws:s3:::b",
+                                                           "accountId": ACCOUNT}]
+    for _ in range(random.choice([0, 0, 1, 1, 2, 4])):
+        field = random.choice(FIELDS)
+        if random.random() < 0.15:
+            made.pop(field, None)
+        else:
+            made[field] = random.choice(random.choice([STRINGS, SCALARS]))
+    items = list(made.items())
+    random.shuffle(items)
+    return dict(items)
+
+
+def text_of(random: Random, made: dict[str, Any]) -> str:
+    """JSON of a record in some spelling; sometimes a name twice, or not quite JSON."""
+    text = json.dumps(made, ensure_ascii=random.random() < 0.5,
+                      indent=random.choice([None, None, None, 1]),
+                      separators=random.choice([(",", ":"), None]))
+    roll = random.random()
+    if roll < 0.05:
+        text = text[:-1] + ',"eventName":"ListUsers"}'
+    elif roll < 0.08:
+        text = text.replace('"event', '"\\u0065vent', 1)
+    elif roll < 0.10:
+        text = text.replace('"awsRegion":', '"awsRegion":"\\ud800", "x":', 1)
+    elif roll < 0.12:
+        text = text[:-1] + ',"deep":' + "[" * 60 + "]" * 60 + "}"
+    elif roll < 0.135:
+        text = text.replace(":", ": 01,", 1) if random.random() < 0.5 else text + "}"
+    return text
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_fuzzed_documents_give_the_same_columns(tmp_path: Path, seed: int) -> None:
+    random = Random(seed)
+    texts = [text_of(random, fuzzed(random)) for _ in range(random.choice([1, 3, 40]))]
+    data = ('{"Records":[' + ",".join(texts) + "]}").encode("utf-8", "surrogatepass")
+    if random.random() < 0.3:
+        place = random.randrange(len(data))
+        data = data[:place] + bytes([random.randrange(256)]) + data[place + random.randrange(2):]
+    path = tmp_path / "log.json"
+    path.write_bytes(data)
+    good = tmp_path / "good.json"
+    good.write_text(json.dumps({"Records": [record("iam", "ListUsers")]}))
+    both([good, path], random.choice([None, (), ("aws:PrincipalArn", "s3:prefix")]))
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_fuzzed_lines_give_the_same_columns(tmp_path: Path, seed: int) -> None:
+    random = Random(1000 + seed)
+    texts = [text_of(random, fuzzed(random)).replace("\n", " ") for _ in range(30)]
+    data = "\n".join(texts).encode("utf-8", "surrogatepass")
+    if random.random() < 0.5:
+        place = random.randrange(len(data))
+        data = data[:place] + bytes([random.randrange(256)]) + data[place + 1:]
+    path = tmp_path / "log.ndjson"
+    path.write_bytes(gzip.compress(data))
+    good = tmp_path / "good.json"
+    good.write_text(json.dumps({"Records": [record("iam", "ListUsers")]}))
+    both([good, path], random.choice([None, ()]))
+
+
+def test_the_tables_may_start_anew_at_any_time(tmp_path: Path) -> None:
+    log = write_sample(tmp_path / "log", records=3000, seed=6)
+    once = both([log.directory], None)
+    again = both([log.directory], None, max_distinct=50, batch_records=200)
+    assert again[0] == once[0]
+
+
+@pytest.mark.parametrize("text", [
+    "2026-01-02T03:04:05Z", "2024-02-29T00:00:00Z", "2023-02-29T00:00:00Z", "2000-03-01T23:59:59Z",
+    "1970-01-01T00:00:00Z", "1969-12-31T00:00:00Z", "2026-12-31T23:59:60Z", "0000-01-01T00:00:00Z",
+    "2100-02-28T12:00:00Z", "2026-13-01T00:00:00Z", "2026-01-02T24:00:00Z", "9999-01-01T00:00:00Z"])
+def test_times_are_read_alike(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "log.json"
+    path.write_text(json.dumps({"Records": [record("iam", "ListUsers", eventTime=text)]}))
+    both([path])
+
+
+# -- what policies ask for ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("rules", [
+    [allow("*")], [allow("s3:*"), deny("s3:GetObject", "arn:aws:s3:::b/*")],
+    [allow(["ec2:*", "iam:*"]), allow("kms:Decrypt", "arn:aws:kms:*:*:key/*"),
+     deny("iam:*Role", Condition={"Bool": {"aws:MultiFactorAuthPresent": "false"}})],
+    [allow("ssm:*", Condition={"StringEquals": {"aws:RequestTag/a": "b"}})],
+])
+@pytest.mark.parametrize("source", ["invictus", "grycap", "panther"])
+def test_what_no_policy_asks_for_changes_no_decision(
+    tmp_path: Path, source: str, rules: list[dict[str, Any]]
+) -> None:
+    table = it.compile(it.load_policy(policy(tmp_path, *rules)))
+    paths = [shared_data("cloudtrail", source)]
+    decided = []
+    for needs in (None, needs_request(table)):
+        audit = Audit(table)
+        results = [audit.add(batch) for batch in read_logs(
+            paths, LogOptions(deduplicate=False), list(table.keys), needs=needs)]
+        summary = audit.summary()
+        decided.append((np.concatenate([result.decision for result in results]).tolist(),
+                        summary.decisions, summary.agreement))
+    assert decided[0] == decided[1]
+
+
+def test_policies_that_name_no_resource_leave_resources_unbuilt() -> None:
+    table = it.compile([document for path in (FULL_ACCESS, READ_ONLY)
+                        for document in it.load_policy(path)])
+    needs = needs_request(table)
+    assert not needs("ec2:DeleteVpc")  # nobody mentions it: denied whatever the resource
+    assert needs("iam:PassRole")
+    states = {
+        str(batch.resource_state.value(row))
+        for batch in read_logs([shared_data("cloudtrail", "invictus")], keys=[], needs=needs)
+        for row, action in enumerate(batch.action.to_list()) if action == "ec2:DeleteVpc"}
+    assert states == {"not needed"}
+
+
+# -- texts --------------------------------------------------------------------------------------
+
+
+def test_texts_are_a_sequence_of_what_they_were_made_of() -> None:
+    given = ["", "a", "é", "0" * 36, "x" * 7, "", "y" * 8]
+    texts = Texts.of(given)
+    assert list(texts) == given and len(texts) == 7 and texts[-1] == given[-1]
+    assert texts[1:4] == given[1:4]
+    mask = np.array([True, False, True, True, False, False, True])
+    assert list(texts.take(mask)) == [given[i] for i in np.flatnonzero(mask)]
+    assert list(Texts.joined([texts, Texts.of([]), texts.take(mask)])) == given + [
+        "", "é", "0" * 36, "y" * 8]
+    assert texts.to_arrow().to_pylist() == given
+    assert list(Texts.joined([])) == []
+
+
+def test_hashes_tell_texts_apart_and_do_not_depend_on_their_neighbours() -> None:
+    random = Random(3)
+    given = [f"{random.getrandbits(128):032x}"[: random.choice([0, 7, 8, 9, 32])]
+             for _ in range(500)]
+    hashes = Texts.of(given).hashes().tolist()
+    by_text = dict(zip(given, hashes, strict=True))
+    assert [by_text[text] for text in given] == hashes
+    assert len(set(by_text.values())) == len(by_text)
+    assert Texts.of(given[7:8]).hashes().tolist() == hashes[7:8]
