@@ -56,6 +56,7 @@ AREAS = (
     "kernel_classify",
     "kernel_engine",
     "kernel_column",
+    "layers",
 )
 """Files of faults, in the order in which a policy and a request meet them."""
 
