@@ -15,6 +15,7 @@ from __future__ import annotations
 import os
 import time
 from collections import Counter
+from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field, replace
 from multiprocessing import get_context
@@ -236,7 +237,7 @@ def _table_of(tally: Tally, worlds: int) -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def tally(case_count: int, first_seed: int, request: pytest.FixtureRequest) -> Tally:
+def tally(case_count: int, first_seed: int, say: Callable[[str], None]) -> Tally:
     """All worlds of this run, on two processes."""
     worlds = -(-case_count // PER_WORLD)
     parts = max(2, worlds // 100)
@@ -249,9 +250,7 @@ def tally(case_count: int, first_seed: int, request: pytest.FixtureRequest) -> T
             if len(total.failures) >= 3:
                 pool.shutdown(cancel_futures=True)
                 break
-    reporter = request.config.pluginmanager.getplugin("terminalreporter")
-    if reporter is not None:
-        reporter.write_line("\n" + "\n".join(_table_of(total, worlds)))
+    say("\n".join(_table_of(total, worlds)))
     return total
 
 
