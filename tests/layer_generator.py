@@ -411,7 +411,8 @@ class LayerMaker:
         version = rng.choice(("2012-10-17",) * 8 + (None, "2008-10-17" if not needs_2012 else None))
         if version:
             pairs.append(("Version", version))
-        count = rng.choice((1, 2) if layer in LEVELS else (1, 2, 3) if layer == "resource" else (1, 1, 2, 3))
+        counts = {"scps": (1, 2), "rcps": (1, 2), "resource": (1, 2, 3)}
+        count = rng.choice(counts.get(layer, (1, 1, 2, 3)))
         statements = [self.statement(layer) for _ in range(count)]
         pairs.append(("Statement", statements[0] if count == 1 and self.chance(0.5)
                       else statements))

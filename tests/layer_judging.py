@@ -110,7 +110,8 @@ def complaint(judgement: Judgement, policies: dict[str, Any], request: LayerRequ
     if answer.layer == "resource" and judgement.layers and judgement.layers.resource is None:
         fit = [None]  # EVAL-44: a policy that is pretended
     if answer.statement not in fit:
-        return f"{expected} by statement {answer.statement} of {answer.layer}, expected one of {fit}"
+        return (f"{expected} by statement {answer.statement} of {answer.layer}, "
+                f"expected one of {fit}")
     return None
 
 

@@ -23,7 +23,6 @@ from iamtables.reference import resources as _resources
 from iamtables.reference import statements as _statements
 from iamtables.reference.evaluate import Outcome
 
-
 Place = tuple[str, str, int]
 """Layer, document name (as in `layer_generator.documents`) and index of a statement."""
 

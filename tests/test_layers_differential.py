@@ -228,7 +228,8 @@ def _table_of(tally: Tally, worlds: int) -> list[str]:
               for name in NAMES]
     lines.append("  deciders  " + "  ".join(
         f"{name} {n / count:.1%}" for name, n in tally.deciders.most_common()))
-    lines.append(f"  rules     {len(tally.rules & LAYER_RULES)} of {len(LAYER_RULES)} of the layers, "
+    of_layers = len(tally.rules & LAYER_RULES)
+    lines.append(f"  rules     {of_layers} of {len(LAYER_RULES)} of the layers, "
                  f"{len(tally.rules)} in all")
     lines.append(f"  {tally.refused:,} refused, {tally.checked:,} by check, {tally.settled:,} "
                  f"reasons settled, {tally.sharper:,} sharper than the reference")

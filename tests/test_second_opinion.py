@@ -112,10 +112,10 @@ def _not_asked(principal: str) -> dict[str, Any]:
     if its caller does."""
     arn = read_arn(principal)
     if arn is None:
-        nothing: dict[str, Any] = dict.fromkeys(("identity", "boundary", "session", "scps"), [])
+        nothing: dict[str, Any] = {key: [] for key in ("identity", "boundary", "session", "scps")}
         return nothing if principal == "anonymous" else {**nothing, "vpce": []}
     if arn.resource == "root":
-        return dict.fromkeys(("identity", "boundary"), [])
+        return {key: [] for key in ("identity", "boundary")}
     return {"session": []} if arn.resource.startswith("user/") else {}
 
 
