@@ -240,6 +240,9 @@ class _Lowering:
             flags |= PRINCIPAL_GATEWAY
         if element is None:  # a fault of the statement, not of the element
             return self.principals.id(ir.PrincipalElement(flags, _EVERYBODY))
+        if element.negated and policy_type in ("trust", "rcp"):
+            # Not allowed there (GRAM-40), so what it means is not known.
+            return self.principals.id(ir.PrincipalElement(PRINCIPAL_UNREADABLE, ()))
         if element.negated:
             flags |= PRINCIPAL_NEGATED
             if effect is Effect.DENY and policy_type in ("resource", "vpce"):
