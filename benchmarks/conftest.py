@@ -42,6 +42,12 @@ def _is_timed(config: pytest.Config) -> bool:
     return all(path == HERE or HERE in path.parents for path in named)
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
+    """What is timed has the machine to itself."""
+    return 0 if _is_timed(config) else None
+
+
 @pytest.fixture(scope="session")
 def is_timed(pytestconfig: pytest.Config) -> bool:
     return _is_timed(pytestconfig)

@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -30,18 +31,31 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             item.add_marker(pytest.mark.skip(reason="runs only with --slow"))
 
 
+_SAID = pytest.StashKey[list[str]]()
+
+
 @pytest.fixture(scope="session")
 def say(pytestconfig: pytest.Config) -> Callable[[str], None]:
-    """Prints to the terminal, also when the test passes."""
-    reporter = pytestconfig.pluginmanager.getplugin("terminalreporter")
-    capture = pytestconfig.pluginmanager.getplugin("capturemanager")
+    """What a run counted, printed at its end, also when the test passes."""
+    return pytestconfig.stash.setdefault(_SAID, []).append
 
-    def say(text: str) -> None:
-        if reporter is not None and capture is not None:
-            with capture.global_and_fixture_disabled():
-                reporter.write_line(f"\n{text}")
 
-    return say
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    output = getattr(session.config, "workeroutput", None)  # of pytest-xdist: in a worker
+    if output is not None:
+        output["said"] = session.config.stash.get(_SAID, [])
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any, error: object) -> None:
+    """A worker of pytest-xdist hands over what its tests said."""
+    said = getattr(node, "workeroutput", {}).get("said", [])
+    node.config.stash.setdefault(_SAID, []).extend(said)
+
+
+def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
+    for text in config.stash.get(_SAID, []):
+        terminalreporter.write_line(f"\n{text}")
 
 
 @pytest.fixture(scope="session")

@@ -32,7 +32,7 @@ from layer_tables import Answer
 from iamtables import RequestError
 from iamtables.reference import LAYER_RULES, RequestFault, evaluate
 
-PER_WORLD = 60
+PER_WORLD = 150
 EVERY = 6
 """One world in so many is also checked, reopened, threaded and dictionary-encoded."""
 NAMES = ("IMPLICIT_DENY", "ALLOW", "EXPLICIT_DENY", "UNDETERMINED")
