@@ -48,8 +48,9 @@ class BoundColumn:
         dictionary_validity_offset: int = 0,
         validity: _Bytes | None = None,
         validity_offset: int = 0,
+        has_signs: bool = True,
     ) -> BoundColumn:
-        """codes int32[n] into a dictionary of texts; -1 is a null, -2 unknown."""
+        """codes int32[n] into a dictionary of texts; with `has_signs` -1 is a null, -2 unknown."""
 
     @staticmethod
     def lists(

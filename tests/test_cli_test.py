@@ -44,8 +44,7 @@ def result(made, engine="auto"):
 def test_every_vector_passes():
     finished = iamtables("test", VECTORS)
     assert finished.code == 0
-    assert finished.out.strip().endswith("cases: 347 passed") or " passed" in finished.out
-    assert "failed" not in finished.out
+    assert finished.out.strip().endswith("347 cases: 347 passed")
 
 
 @pytest.mark.parametrize("engine", ["tables", "reference"])
@@ -60,7 +59,7 @@ def test_identity_only_vectors_pass_through_each_engine(tmp_path, engine):
 
 
 def test_the_engines_emit_the_same_answers_for_every_vector():
-    """Where the tables answer (identity policies only), the deciders agree with the reference."""
+    """The deciders too (EVAL-1)."""
     answers = {engine: {line["id"]: line for line in
                         iamtables("test", "--emit", "--engine", engine, VECTORS).lines()}
                for engine in ("auto", "reference")}
@@ -150,11 +149,16 @@ def test_the_endpoint_policy_has_two_spellings(name):
     assert result(case(document(allow()), **{name: policy})) == "ImplicitlyDenied"
 
 
-def test_the_tables_decide_identity_policies_only():
-    made = case(document(allow()), boundary=[document(allow())])
-    assert result(made, "reference") == "Allowed"
-    assert result(made) == "Allowed"
-    assert "others" in result(made, "tables")
+def test_every_engine_decides_every_layer():
+    denied = {"Effect": "Deny", "Action": "s3:*", "Resource": "*"}
+    for layers, expected in (
+        ({"boundary": [document(allow())]}, "Allowed"),
+        ({"boundary": [document()]}, "ImplicitlyDenied"),
+        ({"scps": [[document(allow())], [document(denied)]]}, "ExplicitlyDenied"),
+        ({"vpce": [document(denied | {"Principal": "*"})]}, "ExplicitlyDenied"),
+    ):
+        for engine in ("auto", "tables", "reference"):
+            assert result(case(document(allow()), **layers), engine) == expected, (layers, engine)
 
 
 def test_faulty_statements_never_match_unless_a_case_says_otherwise():
@@ -213,10 +217,10 @@ def test_several_files_and_a_missing_one(tmp_path):
 def test_repeated_policies_are_decided_thousands_a_second():
     import time
 
-    text = "\n".join(VECTORS.read_text().splitlines()[:100] * 30)
+    text = "\n".join(VECTORS.read_text().splitlines()[:100] * 60)
     iamtables("test", "--emit", "-", stdin=text[:2000].partition("\n")[0])
     started = time.perf_counter()
     finished = iamtables("test", "--emit", "-", stdin=text)
     elapsed = time.perf_counter() - started
-    assert finished.code == 0 and len(finished.lines()) == 3000
-    assert 3000 / elapsed > 1000  # several times that on an idle machine
+    assert finished.code == 0 and len(finished.lines()) == 6000
+    assert 6000 / elapsed > 1000  # several times that on an idle machine
