@@ -14,12 +14,13 @@ from ..grammar.tree import PolicyDocument
 from ..options import Options
 from ..runtime.table import Table
 from .frames import Frame, identity_frame, layers_frame, organization_frame
+from .ir import Program
 from .lower import lower_documents
 from .organization import Organization
 from .passes import optimize
 from .tables import build_model
 
-__all__ = ["compile", "compile_layers"]
+__all__ = ["compile", "compile_layers", "lower_frame"]
 
 
 def compile(
@@ -64,8 +65,14 @@ def compile_layers(
 
 
 def _compile(frame: Frame, options: Options | None) -> Table:
-    program = lower_documents(
-        frame.documents, options or Options(), keys=frame.keys,
-        interface_endpoints=frame.interface_endpoints,
+    return Table(build_model(lower_frame(frame, options), frame))
+
+
+def lower_frame(frame: Frame, options: Options | None = None) -> Program:
+    """The optimised intermediate form of the documents of a frame."""
+    return optimize(
+        lower_documents(
+            frame.documents, options or Options(), keys=frame.keys,
+            interface_endpoints=frame.interface_endpoints,
+        )
     )  # fmt: skip
-    return Table(build_model(optimize(program), frame))

@@ -14,7 +14,21 @@ from ..grammar.tree import (
     ResourceElement,
     StatementNode,
 )
-from ..runtime.codes import FLAG_NEVER, FLAG_UNKNOWN, SetOperator, Token
+from ..runtime.codes import (
+    ACCOUNT_EXPORTED,
+    ACCOUNT_MANAGEMENT,
+    FLAG_NEVER,
+    FLAG_UNKNOWN,
+    NO_ID,
+    PRINCIPAL_GATEWAY,
+    PRINCIPAL_NEGATED,
+    PRINCIPAL_SHIELDED,
+    PRINCIPAL_UNREADABLE,
+    PrincipalKind,
+    Role,
+    SetOperator,
+    Token,
+)
 from ..runtime.model import TableModel
 from ..runtime.plan import SET_ANY, SET_UNREADABLE, Cell
 from ..runtime.table import Table
@@ -97,6 +111,8 @@ def _ir_lines(program: ir.Program) -> Iterator[str]:
     yield from _set_lines("resources R", "r", program.resource_sets)
     for i, predicate in enumerate(program.predicates):
         yield f"predicate p{i} {render_predicate(predicate, program.keys)}"
+    for i, principal in enumerate(program.principals):
+        yield f"principal P{i} {render_principal(principal.flags, principal.entries)}"
     for i, statement in enumerate(program.statements):
         yield _statement_line(i, statement, program)
 
@@ -117,6 +133,8 @@ def _statement_line(i: int, statement: ir.Statement, program: ir.Program) -> str
         "R?" if statement.resource_set < 0 else f"R{statement.resource_set}",
         *(f"p{p}" for p in statement.predicate_ids),
     ]
+    if statement.principal >= 0:
+        parts.insert(3, f"P{statement.principal}")
     if statement.flags & FLAG_UNKNOWN:
         parts.append("unknown")
     if statement.flags & FLAG_NEVER:
@@ -155,8 +173,24 @@ def render_predicate(predicate: ir.Predicate, keys: Sequence[ir.Key]) -> str:
     return f"{operator} {keys[predicate.key_id].name} ({values})"
 
 
+_PRINCIPAL_FLAGS = (
+    (PRINCIPAL_SHIELDED, "or who has a boundary"),
+    (PRINCIPAL_GATEWAY, "accounts as their root users"),
+    (PRINCIPAL_UNREADABLE, "unreadable"),
+)
+
+
+def render_principal(flags: int, entries: Sequence[tuple[PrincipalKind, str]]) -> str:
+    """A principal element: who, and how it is read (PRIN-12, EVAL-61)."""
+    parts = ["none of" if flags & PRINCIPAL_NEGATED else "any of"]
+    parts += [f"{kind.name}:{text}" for kind, text in entries]
+    return " ".join([*parts, *(f"({word})" for flag, word in _PRINCIPAL_FLAGS if flags & flag)])
+
+
 def emit_tables(table: Table) -> str:
-    """Tables: sizes, both tries, and the cell of every action that the policies name in full."""
+    """Tables: sizes, both tries; of identity policies the cell of every action that they name in
+    full, of several layers the sets of policies and who carries them.
+    """
     return "\n".join(_table_lines(table))
 
 
@@ -170,9 +204,63 @@ def _table_lines(table: Table) -> Iterator[str]:
     for prefix, text in (("action/", "action_text"), ("resource/", "resource_text")):
         yield f"trie {prefix[:-1]}"
         yield from _trie_lines(table.model, prefix, table.model.texts(text))
+    if table.is_layered:
+        yield from _class_lines(table.model)
+        yield from _carrier_lines(table.model)
+        return
     texts = table.model.texts("action_text")
     for name in sorted(t for t in texts if "*" not in t and "?" not in t):
         yield from _cell_lines(name, table.planner.cell(name.encode(), 0))
+
+
+def _class_lines(model: TableModel) -> Iterator[str]:
+    """Principal elements, and each set of policies as its statements; `?` for what is missing."""
+    starts = model["principal_entry_start"].tolist()
+    kinds = [PrincipalKind(kind) for kind in model["principal_entry_kind"].tolist()]
+    texts = model.texts("principal_entry_text")
+    for i, flags in enumerate(model["principal_element_flags"].tolist()):
+        entries = range(starts[i], starts[i + 1])
+        yield f"principal P{i} {render_principal(flags, [(kinds[e], texts[e]) for e in entries])}"
+    starts, statements = model["class_start"].tolist(), model["class_statement"].tolist()
+    gaps = model.texts("class_gap")
+    for i, is_open in enumerate(model["class_is_open"].tolist()):
+        parts = [f"s{s}" for s in statements[starts[i] : starts[i + 1]]]
+        if is_open:
+            parts.append(f"? {'; '.join(gaps[i].splitlines())}")
+        yield " ".join([f"class C{i}", *parts])
+
+
+def _carrier_lines(model: TableModel) -> Iterator[str]:
+    """Who and what carries the sets of policies."""
+    for role, class_id in zip(
+        model["place_role"].tolist(), model["place_class"].tolist(), strict=True
+    ):
+        yield f"place {Role(role).name.lower()} C{class_id}"
+    flags = model["account_flags"].tolist()
+    for i, account in enumerate(model.texts("account_id")):
+        words = [word for flag, word in _ACCOUNT_FLAGS if flags[i] & flag]
+        for name in ("scp", "rcp"):
+            starts = model[f"account_{name}_start"].tolist()
+            levels = model[f"account_{name}"][starts[i] : starts[i + 1]].tolist()
+            words += [name, *(f"C{c}" for c in levels)] if levels else []
+        yield " ".join(["account", account, *words])
+    boundaries = model["principal_boundary"].tolist()
+    identities = model["principal_identity"].tolist()
+    for i, arn in enumerate(model.texts("principal_arn")):
+        boundary = "" if boundaries[i] == NO_ID else f" boundary C{boundaries[i]}"
+        yield f"principal {arn} identity C{identities[i]}{boundary}"
+    for name, prefix in (("resource policy", "governed"), ("endpoint", "endpoint")):
+        classes = model[f"{prefix}_class"].tolist()
+        for i, carrier in enumerate(model.texts(f"{prefix}_id")):
+            yield f"{name} {carrier} C{classes[i]}"
+    for alias, key in zip(model.texts("alias_id"), model.texts("alias_key"), strict=True):
+        yield f"alias {alias} {key}"
+
+
+_ACCOUNT_FLAGS = (
+    (ACCOUNT_MANAGEMENT, "management"),
+    (ACCOUNT_EXPORTED, "exported"),
+)
 
 
 def _trie_lines(model: TableModel, prefix: str, texts: list[str]) -> Iterator[str]:

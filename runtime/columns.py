@@ -86,7 +86,7 @@ class UnreadColumn(Column):
     def __init__(self, given: Any) -> None:
         rows = given.codes if isinstance(given, DictionaryColumn) or _is_coded(given) else given
         is_column = isinstance(rows, Sized) and not isinstance(rows, str | bytes | Mapping)
-        self.length = len(rows) if is_column and getattr(rows, "ndim", 1) else None
+        self.length = len(rows) if is_column and getattr(rows, "ndim", 1) != 0 else None
 
 
 class Packed(NamedTuple):

@@ -1,7 +1,5 @@
 """The decision of a row: a cell by action and class, then the statements that are still open."""
 
-from typing import final
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -9,7 +7,6 @@ from .column import BoundColumn
 from .globs import GlobSet
 from .plan import EngineFacts, Planner
 
-@final
 class Engine:
     """Caches and kernels over one table's arrays.
 

@@ -9,7 +9,7 @@ no part of the table.
 from __future__ import annotations
 
 from enum import IntEnum
-from functools import cache
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -195,11 +195,13 @@ def _of_root(stage: Stage, allows: Allows) -> tuple[Paths, Missing]:
     return (), (Layer.RESOURCE,)
 
 
-@cache
-def truth_row(asker: int, stage: int, *, is_boundary_bypassed: bool) -> NDArray[np.uint8]:
+@lru_cache(maxsize=2 * len(Asker) * STAGE_COUNT)
+def truth_row(
+    asker: int, stage: int, *, is_boundary_bypassed: bool
+) -> NDArray[np.uint8]:
     """uint8[1024] by `Allows` number: decision in the low two bits, the layer above them.
 
-    Read-only, and made once per process: it depends on no policy.
+    Read-only, and made once in a process: the same for every table.
     """
     row = np.empty(ROW_LENGTH, dtype=np.uint8)
     for number in range(ROW_LENGTH):

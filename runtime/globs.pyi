@@ -29,6 +29,5 @@ def match_tokens(kinds: NDArray[np.uint8], points: NDArray[np.uint32], text: str
     """Whole-string match of a token sequence that exists only for one request.
 
     kinds, points : TOKEN_* codes and, for TOKEN_POINT, the code point. Used where a policy variable
-    has been replaced by its value. O(tokens x text) by rows of reachable positions, no
-    backtracking.
+    has been replaced by its value. O(tokens x text) at worst, no backtracking.
     """

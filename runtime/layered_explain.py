@@ -1,7 +1,8 @@
 """Why a request is decided as it is when several layers meet: layer by layer, statement by statement.
 
 The kernel's answer is worked out again here, slowly and over unreduced statements: the signals of
-every layer and the facts that no policy holds, judged by runtime/verdicts.py. A test holds the two against each other.
+every layer and the facts that no policy holds, judged by runtime/verdicts.py. A test holds the two
+against each other.
 """
 
 from __future__ import annotations
@@ -31,13 +32,13 @@ from .principals import Levels
 from .requesters import RequesterKind
 from .signals import DENIES, LEVEL_SIGNALS, LEVELS, NO_SIGNAL, Signal
 from .values import encode_text
-from .verdicts import Facts, Verdict, judge
+from .verdicts import Claim, Facts, Verdict, judge
 
 if TYPE_CHECKING:
     from .table import Table
 
-_NO = (False,)
-_EITHER = (False, True)
+_NO: Claim = (False,)
+_EITHER: Claim = (False, True)
 _DENY_LAYER = {int(signal): layer for layer, signal in DENIES.items()}
 
 
@@ -168,11 +169,11 @@ class _Question:
     def _facts(self) -> Facts:
         requester, resource, flags = self._side.requester, self._resource, self._flags
         account = requester.account
-        is_trust = (bool(flags & ACTION_TRUST) and resource.is_role,)
-        needs_policy = (
+        is_trust: Claim = (bool(flags & ACTION_TRUST) and resource.is_role,)
+        needs_policy: Claim = (
             resource.is_key or (bool(flags & ACTION_FEDERATED) and resource.is_role),
         )
-        partition = (
+        partition: Claim = (
             account is None or requester.arn is None or not resource.partition
             or requester.arn.partition == resource.partition,
         )  # fmt: skip
@@ -180,12 +181,12 @@ class _Question:
             is_trust = _EITHER if flags & ACTION_TRUST else _NO
             needs_policy = _EITHER if flags & (ACTION_KMS | ACTION_FEDERATED) else _NO
             partition = _EITHER
-        same: tuple[bool, ...] = _NO
+        same: Claim = _NO
         if account is not None:
             is_same = resource.account is None or resource.account == account
             same = _EITHER if resource.account == "" else (is_same,)
         is_root = requester.kind is RequesterKind.ROOT
-        assumed: tuple[bool, ...] = _NO
+        assumed: Claim = _NO
         if is_root:
             states = self._planner.assumed_root(self._asked.value_of("aws:AssumedRoot"))
             assumed = tuple(claim for claim, bit in ((False, 1), (True, 2)) if states & bit)

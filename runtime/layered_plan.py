@@ -177,10 +177,7 @@ class LayeredPlanner(Planner):
             0 if requester.arn is None else self._code(requester.arn.partition),
             sum(1 << signal for signal in side.given),
             ((1 << side.scp_levels) - 1) << Signal.SCP,
-            [
-                self._derived(side.derived, k)
-                for k in self.requester_keys
-            ],
+            [self._derived(side.derived, k) for k in self.requester_keys],
         )
 
     def requester_side(
@@ -213,15 +210,12 @@ class LayeredPlanner(Planner):
         return AskedResource(
             side.plain, side.trust, side.rcps, flags, owner,
             self._code(side.partition) if side.partition else 0,
-            [self._derived(side.derived, k)
-             for k in self.resource_keys],
+            [self._derived(side.derived, k) for k in self.resource_keys],
         )  # fmt: skip
 
     def endpoint(self, value: Value) -> tuple[Bundle, Sequence[object]]:
         side = self.estate.endpoint_side(value)
-        return side.bundle, [
-            self._derived(side.derived, k) for k in self.endpoint_keys
-        ]
+        return side.bundle, [self._derived(side.derived, k) for k in self.endpoint_keys]
 
     def action_facts(self, text: bytes | None) -> tuple[int, UInt8Array | None]:
         """ACTION_ flags, and the state of every action set."""
@@ -270,8 +264,9 @@ class LayeredPlanner(Planner):
             request.principal or "", request.issuer_arn, request.principal_account,
             request.principal_type, request.is_management_account,
         )  # fmt: skip
+        same, partition, needs_policy, is_trust, is_assumed = (_CLAIMS[c] for c in claims)
         facts = Facts(
-            Asker(asker), *(_CLAIMS[claim] for claim in claims), bool(is_root),
+            Asker(asker), same, partition, needs_policy, is_trust, is_assumed, bool(is_root),
             bool(is_bucket_policy), bool(has_policy), request.also_allowed, side.scp_levels,
         )  # fmt: skip
         return judge(must, may, facts, self.rules).deciders
@@ -323,7 +318,6 @@ class LayeredPlanner(Planner):
             has_endpoints=model.frame["kind"] == "organization"
             and self.key_number("aws:SourceVpce") != NO_ID,
         )
-
 
     def _reads(self, element: PrincipalElement) -> int:
         """Bit 0: it looks at `aws:userid` (PRIN-10); bit 1: at `aws:PrincipalArn` (PRIN-4)."""

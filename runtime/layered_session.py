@@ -99,9 +99,10 @@ class LayeredSession(Session):
         self, engine: Engine, bound: tuple[Any, ...], outputs: Outputs, start: int, stop: int
     ) -> int:
         assert isinstance(engine, LayeredEngine)
-        return engine.decide_layers(
+        arguments: tuple[Any, ...] = (
             *bound, outputs.decision, outputs.layer, outputs.statement, outputs.error, start, stop
-        )
+        )  # fmt: skip
+        return engine.decide_layers(*arguments)
 
     # --- one request
 

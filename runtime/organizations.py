@@ -35,7 +35,7 @@ from .estates import (
 )
 from .governing import governing_arns
 from .model import TableModel
-from .requesters import WITH_IDENTITY, Requester, RequesterKind, split_arn
+from .requesters import KIND_NAMES, WITH_IDENTITY, Requester, RequesterKind, split_arn
 from .signals import LEVEL_SIGNALS, NO_SIGNAL, Signal
 
 _OPEN_IDENTITY = Row(-1, Signal.IDENTITY, Signal.DENY_IDENTITY, True)
@@ -59,18 +59,6 @@ FROM_ENDPOINT = (
     "aws:sourcevpc", "aws:sourcevpcarn", "aws:vpceaccount", "aws:vpceorgid", "aws:vpceorgpaths",
 )  # fmt: skip
 
-_KIND_NAMES = {
-    RequesterKind.USER: "user",
-    RequesterKind.SESSION: "role session",
-    RequesterKind.FEDERATED_USER: "federated user",
-    RequesterKind.ROOT: "root user",
-    RequesterKind.SERVICE: "service principal",
-    RequesterKind.PROVIDER: "federated provider",
-    RequesterKind.ANONYMOUS: "anonymous",
-    RequesterKind.CANONICAL_USER: "canonical user",
-}
-
-
 class _Account:
     """A row of the account arrays."""
 
@@ -90,9 +78,9 @@ class _Account:
 class OrganizationEstate:
     """The sides of requests in an organization. Safe between threads: only memoises."""
 
-    derived_from_requester = FROM_REQUESTER
-    derived_from_resource = FROM_RESOURCE
-    derived_from_endpoint = FROM_ENDPOINT
+    derived_from_requester: tuple[str, ...] = FROM_REQUESTER
+    derived_from_resource: tuple[str, ...] = FROM_RESOURCE
+    derived_from_endpoint: tuple[str, ...] = FROM_ENDPOINT
 
     def __init__(self, model: TableModel) -> None:
         self._model = model
@@ -257,7 +245,7 @@ class OrganizationEstate:
     def _derived_from(self, requester: Requester, number: int | None) -> Mapping[str, Value]:
         issuer = requester.issuer or ("" if number is None else self._arns[number])
         keys = principal_keys(
-            self.facts, requester.principal, _KIND_NAMES[requester.kind], issuer
+            self.facts, requester.principal, KIND_NAMES[requester.kind], issuer
         )
         if requester.kind is RequesterKind.ROOT:
             # Of AssumeRoot sessions nobody says what these are, and here it is not known.

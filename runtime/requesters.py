@@ -32,6 +32,18 @@ class RequesterKind(IntEnum):
     CANONICAL_USER = 7
 
 
+KIND_NAMES = {
+    RequesterKind.USER: "user",
+    RequesterKind.SESSION: "role session",
+    RequesterKind.FEDERATED_USER: "federated user",
+    RequesterKind.ROOT: "root user",
+    RequesterKind.SERVICE: "service principal",
+    RequesterKind.PROVIDER: "federated provider",
+    RequesterKind.ANONYMOUS: "anonymous",
+    RequesterKind.CANONICAL_USER: "canonical user",
+}
+"""What each is called, in derived keys and in answers."""
+
 WITH_IDENTITY = frozenset(
     {RequesterKind.USER, RequesterKind.SESSION, RequesterKind.FEDERATED_USER}
 )

@@ -221,9 +221,10 @@ class Session:
     def _decide_chunk(
         self, engine: Engine, bound: tuple[Any, ...], outputs: Outputs, start: int, stop: int
     ) -> int:
-        return engine.decide(
+        arguments: tuple[Any, ...] = (
             *bound, outputs.decision, outputs.statement, outputs.error, start, stop
-        )
+        )  # fmt: skip
+        return engine.decide(*arguments)
 
     def _bind(
         self,

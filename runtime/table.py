@@ -14,12 +14,10 @@ from numpy.typing import NDArray
 
 from ..errors import ArtefactError, RequestError
 from .artefact import content_hash, read_artefact
-from .codes import FORMAT_NAME, FORMAT_VERSION
 from .decisions import Decision, Decisions, Request
 from .model import SourceInfo, StatementInfo, TableModel
 from .plan import Planner
 from .session import DEFAULT_BUDGET, Session
-from .values import encode_text
 
 if TYPE_CHECKING:
     from .explain import Explanation
@@ -135,7 +133,7 @@ class Table:
         session = getattr(self._local, "session", None)
         if session is None:
             session = self._local.session = self.session(budget_bytes=64 << 20)
-        return session.check(  # type: ignore[no-any-return]
+        return session.check(
             action=action, resource=resource, principal=principal, context=context,
             unknown=unknown, issuer_arn=issuer_arn, principal_account=principal_account,
             principal_type=principal_type, resource_account=resource_account,
@@ -231,72 +229,12 @@ class Table:
         return content_hash(dict(self.model.arrays), metadata_of(self.model))
 
     def describe(self) -> dict[str, Any]:
-        """What the table holds: counts, sizes in bytes by part, sources, options, keys."""
-        model = self.model
-        sizes: dict[str, int] = {}
-        for name, array in model.arrays.items():
-            part = _PARTS.get(name.partition("/")[0], name.partition("_")[0])
-            sizes[part] = sizes.get(part, 0) + array.nbytes
-        return {
-            "format": FORMAT_NAME,
-            "format_version": FORMAT_VERSION,
-            "sha256": self.sha256,
-            "options": model.options.to_mapping(),
-            "sources": [
-                {"name": s.name, "date": s.date, "version": s.version, "sha256": s.sha256}
-                for s in self.sources
-            ],
-            "keys": list(self.keys),
-            "counts": {
-                "statements": model.statement_count,
-                "action_patterns": len(model["action/automaton"]),
-                "resource_patterns": len(model["resource/automaton"]),
-                "action_sets": len(model["action_set_negated"]),
-                "resource_sets": len(model["resource_set_negated"]),
-                "trie_nodes": len(model["action/first_child"]) + len(model["resource/first_child"]),
-                **self._automaton_counts(),
-                "predicates": len(model["predicate_key"]),
-                "principal_classes": len(model["class_start"]) - 1,
-                **self._list_counts(),
-            },
-            "bytes": dict(sorted(sizes.items())),
-            "total_bytes": sum(sizes.values()),
-        }
-
-    def _automaton_counts(self) -> dict[str, int]:
-        """Glob automata that verify what the tries leave open, and their states.
-
-        A chain of pieces has a state per byte and one more; a bit-parallel automaton has as many
-        states as its accepting bit says.
+        """What the table holds: counts, sizes in bytes by part, sources, options, keys; and of
+        several layers, who carries them.
         """
-        automata = states = 0
-        for prefix in ("action/", "resource/"):
-            pieces = self.model[prefix + "piece"]
-            verified = int((self.model[prefix + "end_kind"] >= 2).sum())
-            automata += verified
-            widths = self.model[prefix + "word_count"].tolist()
-            states += len(pieces) + verified - len(widths)
-            starts = self.model[prefix + "mask_start"].tolist()
-            mask = self.model[prefix + "mask"]
-            for width, start in zip(widths, starts, strict=False):
-                row = mask[start + 4 * width : start + 5 * width].tolist()
-                states += sum(w << 64 * i for i, w in enumerate(row)).bit_length()
-        return {"automata": automata, "automaton_states": states}
+        from .describe import describe
 
-    def _list_counts(self) -> dict[str, int]:
-        """Statement lists and cells over the actions that the policies name without wildcards."""
-        named = [t for t in self.model.texts("action_text") if "*" not in t and "?" not in t]
-        lists, cells = set(), set()
-        for text in named:
-            constant, statement, words = self.planner.cell(encode_text(text), 0)
-            cells.add((constant, statement, words))
-            if words is not None:
-                lists.add(words)
-        return {"named_actions": len(named), "action_classes": len(cells),
-                "statement_lists": len(lists)}  # fmt: skip
-
-
-_PARTS = {"action": "action automata", "resource": "resource automata"}
+        return describe(self)
 
 
 def open_table(path: str | os.PathLike[str], *, verify: bool = True) -> Table:

@@ -113,9 +113,8 @@ _GATES = (Signal.IDENTITY, Signal.BOUNDARY, Signal.SESSION, Signal.VPCE, *LEVELS
 
 def _by_rules(signals: int, stage: Stage, facts: Facts, rules: Rules) -> Verdict:
     levels = ((1 << facts.scp_levels) - 1) << Signal.SCP
-    allows = Allows(
-        *(bool(signals >> signal & 1) for signal in _GATES), signals & levels == levels
-    )
+    gates = [bool(signals >> signal & 1) for signal in _GATES]
+    allows = Allows._make([*gates, signals & levels == levels])
     paths, blocked = paths_and_gates(
         facts.asker, stage, allows, is_boundary_bypassed=rules.is_boundary_bypassed
     )

@@ -24,7 +24,7 @@ from safetensors.numpy import load, save
 
 import iamtables
 from iamtables.runtime import artefact, schema
-from iamtables.runtime.codes import BASE_CODE, NO_ID, Token
+from iamtables.runtime.codes import BASE_CODE, FORMAT_VERSION, NO_ID, Token
 from iamtables.runtime.save import metadata_of
 
 _FUZZ = Path(__file__).with_name("artefact_fuzz.py")
@@ -238,7 +238,7 @@ def test_another_format_version_is_refused_by_its_number(
     write(tmp_path / "t.iamt", dict(table.model.arrays), metadata)
     error = refusal(tmp_path / "t.iamt")
     assert error.part == "format_version"
-    assert "version 2 cannot be read" in error.message
+    assert f"version {FORMAT_VERSION + 1} cannot be read" in error.message
 
 
 @pytest.mark.parametrize(
@@ -412,7 +412,10 @@ def backward_offsets(arrays: Arrays) -> None:
 
 
 def no_class(arrays: Arrays) -> None:
-    arrays["class_start"] = np.zeros(1, np.uint32)
+    arrays["class_is_open"] = np.zeros(0, np.uint8)
+    arrays["class_gap"] = np.zeros(0, np.uint8)
+    for name in ("class_start", "class_gap_start"):
+        arrays[name] = np.zeros(1, np.uint32)
     arrays["class_statement"] = np.zeros(0, np.uint32)
 
 
@@ -429,7 +432,7 @@ _FITTED: dict[str, tuple[str, Callable[[Arrays], None]]] = {
     "an-automaton-without-words": ("resource/mask_start", automaton_without_words),
     "an-automaton-wider-than-its-rows": ("resource/mask_start", automaton_too_wide),
     "offsets-that-go-backwards": ("sequence_start", backward_offsets),
-    "no-principal-class": ("class_start", no_class),
+    "no-class-of-statements": ("class_is_open", no_class),
     "a-source-that-is-not-there": ("statement_document", set_first("statement_document", 99)),
     "a-key-that-is-not-there": ("predicate_key", set_first("predicate_key", 99)),
     "an-effect-that-is-none": ("statement_effect", set_first("statement_effect", 3)),

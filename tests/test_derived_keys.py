@@ -26,9 +26,9 @@ from snapshots import (
 
 from iamtables import Organization, compile, load_organization
 from iamtables.compiler.session_tags import may_tag_session
-from iamtables.requester import requester
 from iamtables.runtime import UNKNOWN
 from iamtables.runtime.derived import AccountFacts, EndpointFacts, Facts, PrincipalFacts, derive
+from iamtables.runtime.requesters import KIND_NAMES, read_requester
 
 SEMANTICS = Path(__file__).parent.parent / "docs" / "spec" / "semantics.md"
 SESSION = f"arn:aws:sts::{A}:assumed-role/app/i-0abc"
@@ -60,7 +60,8 @@ def facts_of(organization: Organization) -> Facts:
 
 def derived(principal=ANA, **request):
     """What follows; a key that does not is not in it."""
-    kind = requester(principal, "CanonicalUser" if principal == CANONICAL else None).kind.value
+    declared = "CanonicalUser" if principal == CANONICAL else None
+    kind = KIND_NAMES[read_requester(principal, principal_type=declared).kind]
     return derive(FACTS, principal=principal, kind=kind, **request)
 
 

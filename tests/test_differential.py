@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
+from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field, replace
 from multiprocessing import get_context
@@ -223,7 +224,7 @@ def run(seeds: range) -> Tally:
 
 
 @pytest.fixture(scope="module")
-def tally(case_count: int, first_seed: int, request: pytest.FixtureRequest) -> Tally:
+def tally(case_count: int, first_seed: int, say: Callable[[str], None]) -> Tally:
     """All worlds of this run, on two processes."""
     worlds = -(-case_count // PER_WORLD)
     parts = max(2, worlds // 100)
@@ -242,9 +243,7 @@ def tally(case_count: int, first_seed: int, request: pytest.FixtureRequest) -> T
               for name in NAMES]
     lines.append(f"  {total.refused:,} refused, {total.checked:,} by check, {total.settled:,} "
                  f"reasons settled, {total.sharper:,} sharper than the reference")
-    reporter = request.config.pluginmanager.getplugin("terminalreporter")
-    if reporter is not None:
-        reporter.write_line("\n" + "\n".join(lines))
+    say("\n".join(lines))
     return total
 
 

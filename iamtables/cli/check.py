@@ -12,11 +12,11 @@ from .inputs import (
     Command,
     compilation_options,
     load_documents,
-    load_organization_table,
     load_table,
     organization_options,
     parse_context,
     parse_options,
+    read_organization,
 )
 
 if TYPE_CHECKING:
@@ -107,8 +107,10 @@ def _table(policies: tuple[str, ...], organization: str | None, missing_layers: 
     if organization is not None:
         if identity or others:
             raise click.UsageError("--org comes alone: its policies are those of the directory")
-        table = load_organization_table(organization, missing_layers, options, is_strict=is_strict)
-        return table, []
+        from ..compiler import compile as compile_policies
+
+        found = read_organization(organization, missing_layers, is_strict=is_strict)
+        return compile_policies(found, options=parse_options(options)), []
     if not identity and not others:
         raise click.UsageError("give policies, or --org")
     if not others:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-
 from typing import TYPE_CHECKING
 
 import click
@@ -11,9 +10,9 @@ import click
 from .inputs import (
     compilation_options,
     load_documents,
-    load_organization_table,
     organization_options,
     parse_options,
+    read_organization,
 )
 
 if TYPE_CHECKING:
@@ -42,10 +41,21 @@ def command(policies: tuple[str, ...], output: str | None, emit: str | None,
     if (organization is None) == (not policies):
         raise click.UsageError("give policies, or --org")
     if organization is not None:
-        if emit in ("tree", "ir"):
-            raise click.UsageError(f"--emit {emit} takes policies; of an organization, `tables`")
-        table = load_organization_table(organization, missing_layers, options, is_strict=strict)
-        _finish(table, output, emit)
+        if emit == "tree":
+            raise click.UsageError("--emit tree takes policies; of an organization, ir or tables")
+        found = read_organization(organization, missing_layers, is_strict=strict)
+        chosen = parse_options(options)
+        if emit == "ir":
+            from ..compiler import lower_frame
+            from ..compiler.frames import organization_frame
+            from ..compiler.render import emit_ir
+
+            click.echo(emit_ir(lower_frame(organization_frame(found), chosen)))
+            if output is None:
+                return
+        from ..compiler import compile as compile_policies
+
+        _finish(compile_policies(found, options=chosen), output, emit)
         return
     chosen = parse_options(options)
     documents = load_documents(policies, is_strict=strict)

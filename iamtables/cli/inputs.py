@@ -14,6 +14,7 @@ import click
 from .exits import printable
 
 if TYPE_CHECKING:
+    from ..compiler.organization import Organization
     from ..grammar.tree import PolicyDocument, PolicyType
     from ..options import Options
     from ..runtime import Table
@@ -104,16 +105,13 @@ def organization_options(command: Command) -> Command:
     return command
 
 
-def load_organization_table(directory: str, missing_layers: str, options: Sequence[str], *,
-                            is_strict: bool) -> Table:
-    """A table of an organization directory; what was gone past in its documents is told on stderr."""
-    from ..compiler import compile as compile_policies
+def read_organization(directory: str, missing_layers: str, *, is_strict: bool) -> Organization:
+    """The organization of a directory; `missing_layers` as `--missing-layers` has it."""
     from ..organization import load_organization
 
-    chosen = parse_options(options)
-    organization = load_organization(
-        directory, missing_layers=missing_layers, mode="strict" if is_strict else "lenient")
-    return compile_policies(organization, options=chosen)
+    counts: Any = missing_layers
+    return load_organization(
+        directory, missing_layers=counts, mode="strict" if is_strict else "lenient")
 
 
 def load_documents(policies: Sequence[str], *, is_strict: bool, has_notes: bool = False,

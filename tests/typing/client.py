@@ -108,6 +108,27 @@ def columns(table: it.Table, codes: NDArray[np.int32], out: NDArray[np.uint8]) -
     table.session(budget=1)  # type: ignore[call-arg]
 
 
+def several_layers(document: it.PolicyDocument, directory: Path) -> it.Decision:
+    """An organization built in code or loaded; layers without one; one question."""
+    policies = it.PolicySet((document,), gaps=("a managed policy",))
+    built = it.Organization(
+        accounts=(it.Account("111122223333", scps=(policies,)),),
+        principals=(it.Principal("arn:aws:iam::111122223333:role/app", identity=policies),),
+        resource_policies=(it.ResourcePolicy("arn:aws:s3:::b", policies),),
+        endpoints=(it.Endpoint("vpce-1", policies),),
+    )
+    try:
+        assert_type(it.load_organization(directory, missing_layers="unknown"), it.Organization)
+    except it.OrganizationError as error:
+        assert_type(error.message, str)
+    assert_type(it.compile(built), it.Table)
+    assert_type(it.compile_layers(identity=[document], scps=[[document]]), it.Table)
+    decision = it.evaluate({"principal": "anonymous", "action": "s3:GetObject"}, identity=["{}"])
+    assert_type(decision.layer, it.Layer)
+    assert_type(decision.deciders, tuple[it.Layer, ...])
+    return decision
+
+
 def codes_are_enumerations(row: int) -> tuple[it.DecisionCode, Effect, Layer, RowError, State]:
     return it.DecisionCode(row), Effect.ALLOW, Layer.IDENTITY, RowError.ACTION, State.UNKNOWN
 

@@ -1,0 +1,137 @@
+from libc.stdint cimport uint8_t, uint32_t, uint64_t
+
+from .column cimport ColumnData
+from .engine cimport Engine
+from .intern cimport InternTable
+from .words cimport Words
+
+cdef enum:
+    # Signals that are no bit of their own: the numbers of runtime/signals.py.
+    NO_SIGNAL = 64
+    LEVEL_SIGNALS = 65
+
+    # What an action is (layered_plan.ACTION_ flags).
+    ACTION_TRUST = 1
+    ACTION_FEDERATED = 2
+    ACTION_KMS = 4
+    ACTION_BUCKET_POLICY = 8
+    ACTION_NO_RCP = 16
+    ACTION_CALLER = 32
+    ACTION_TOKEN = 64
+    ACTION_ERROR = 0x8000
+
+    # What a requester is (layered_plan.REQUESTER_ flags).
+    REQUESTER_ROOT = 1
+    REQUESTER_CALLER = 2            # may ask who it is, whatever the policies (EVAL-11)
+    REQUESTER_TOKEN = 4             # EVAL-12
+    REQUESTER_UNDER_RCPS = 8
+    REQUESTER_UNDER_ENDPOINTS = 16
+
+    # What a resource is (layered_plan.RESOURCE_ flags).
+    RESOURCE_KNOWN = 1
+    RESOURCE_KEY = 2
+    RESOURCE_ROLE = 4
+    RESOURCE_HAS_POLICY = 8
+
+cdef extern from *:
+    """
+    #define IAMT_ACCOUNT_OF_REQUESTER 0xFFFFFFFFu
+    #define IAMT_ACCOUNT_UNKNOWN 0xFFFFFFFEu
+    #define IAMT_SET_NEVER 0xFFFFFFFDu
+    """
+    const uint32_t ACCOUNT_OF_REQUESTER "IAMT_ACCOUNT_OF_REQUESTER"
+    const uint32_t ACCOUNT_UNKNOWN "IAMT_ACCOUNT_UNKNOWN"
+    const uint32_t SET_NEVER "IAMT_SET_NEVER"          # statement: its resources match nothing
+
+cdef struct Requester:
+    uint64_t given          # signals that hold without a policy
+    uint64_t scp            # signals of its SCP levels
+    uint32_t bundle         # NO_ID: it can make no request
+    uint32_t rcps           # bundle of its own account's RCPs
+    uint32_t asker
+    uint32_t flags
+    uint32_t account        # 0: none
+    uint32_t partition      # 0: none
+
+cdef struct Side:
+    # Of a resource. `plain` and `trust` are bundles of what speaks for it: when it is no role, and
+    # when a role is to be assumed.
+    uint32_t plain
+    uint32_t trust
+    uint32_t rcps
+    uint32_t flags
+    uint32_t account        # or ACCOUNT_OF_REQUESTER, ACCOUNT_UNKNOWN
+    uint32_t partition      # 0: of every partition
+
+cdef class SidesEngine(Engine):
+    cdef const uint32_t* class_start
+    cdef const uint32_t* class_statement
+    cdef const uint8_t* statement_effect
+    cdef const uint8_t* statement_flags
+    cdef const uint32_t* statement_action      # action set, or the one past the last
+    cdef const uint32_t* statement_resource    # resource set, SET_ANY or SET_UNREADABLE
+    cdef const uint32_t* statement_principal
+    cdef const uint32_t* statement_test_start
+    cdef const uint32_t* statement_test
+    cdef const uint8_t* element_reads          # bit 0: aws:userid, bit 1: aws:PrincipalArn
+    cdef size_t action_set_count
+    cdef uint32_t key_user_id, key_principal_arn, key_assumed_root, key_endpoint
+    cdef bint has_endpoints                    # endpoint policies depend on aws:SourceVpce
+    # names: principals, issuers, accounts, types
+    cdef InternTable names
+    cdef InternTable requester_table           # (principal, issuer, account, type, management)
+    cdef Words requesters                      # of Requester
+    cdef Words requester_values                # derived value ids, one per derived key
+    cdef InternTable side_table                # (resource, account)
+    cdef Words sides                           # of Side
+    cdef Words side_values
+    cdef Words endpoint_bundle                 # by value id of aws:SourceVpce; NO_ID unseen
+    cdef Words endpoint_values
+    cdef Words assumed                         # by value id of aws:AssumedRoot
+    cdef Words bundle_start                    # rows of a bundle: class, allow, deny, is_open
+    cdef Words bundle_row
+    cdef dict bundles
+    cdef list asking                           # what the planner said of each requester
+    cdef Words action_flag                     # by action id; NO_ID unseen
+    cdef Words action_states                   # by action id: offset of its states / set count
+    cdef uint8_t* states                       # one byte per (action, set)
+    cdef size_t states_used, states_size
+    cdef InternTable list_table
+    cdef Words list_start                      # by list id
+    cdef InternTable cell_table                # (action, bundle)
+    cdef Words cell_list                       # list offset by cell id
+    cdef Words build
+    cdef InternTable level_table               # (element, requester, user id, principal ARN)
+    cdef Words level_masks
+    # keys whose values may follow from each side (CTX-3)
+    cdef Words requester_key, side_key, endpoint_key
+
+    cdef int _start(self) except -1
+    cdef uint32_t _bundle(self, tuple rows) except? 0
+    cdef int _put_values(self, Words* words, Words* keys, values) except -1
+    cdef object _name(self, uint32_t id)
+    cdef int _fill_requester(self, const uint32_t* ids) noexcept with gil
+    cdef int _fill_side(self, uint32_t resource, uint32_t account) noexcept with gil
+    cdef int _fill_endpoint(self, uint32_t value) noexcept with gil
+    cdef int _fill_action(self, uint32_t action) noexcept with gil
+    cdef int _fill_levels(self, uint32_t memo, const uint32_t* asked) noexcept with gil
+    cdef int _fill_assumed(self, uint32_t value) noexcept with gil
+    cdef uint32_t _build_list(self, uint32_t action, uint32_t bundle) noexcept nogil
+    cdef int _put_statement(self, uint32_t statement, uint32_t allow, uint32_t deny,
+                            size_t head) noexcept nogil
+    cdef int _put_entry(self, uint32_t statement, uint32_t target, uint32_t is_unknown,
+                        size_t head) noexcept nogil
+    cdef int _put_open(self, uint32_t allow, uint32_t deny) noexcept nogil
+    cdef uint32_t _list(self, uint32_t action, uint32_t bundle) noexcept nogil
+    cdef uint32_t _action(self, ColumnData* actions, size_t i) noexcept nogil
+    cdef uint32_t _requester(self, ColumnData** who, const uint8_t* management,
+                             size_t i) noexcept nogil
+    cdef uint32_t _side(self, ColumnData* resources, ColumnData* owners, uint32_t row,
+                        size_t i) noexcept nogil
+    cdef uint32_t _endpoint(self, ColumnData** keys, size_t i) noexcept nogil
+    cdef uint32_t _levels(self, uint32_t element, uint32_t requester, ColumnData** keys,
+                          size_t i) noexcept nogil
+    cdef uint32_t _assumed(self, ColumnData** keys, size_t i) noexcept nogil
+    cdef int _set_derived(self, ColumnData** keys, Words* which, const uint32_t* values,
+                          const uint8_t* is_derived) noexcept nogil
+    cdef int _add_derived(self, int which, uint32_t number) except -1

@@ -1,0 +1,610 @@
+"""What is distinct in a layered table: requesters, sides of resources, endpoints, bundles, lists.
+
+A request has two sides. Its requester carries a bundle of policy sets (identity, boundary, session,
+SCP levels), its resource another (its policy, RCPs), the endpoint it came through a third. Each is
+asked of Python once, through a `_fill_*` door, and is a number from then on. For each (action,
+bundle) the statements that the action leaves are one list, built once, whose entries name the signal
+they give (runtime/signals.py). runtime/layered.pyx runs over rows with what is found here.
+
+Invariant: numbers are given in order, so a table of words is filled up to the number asked for. When
+a door fails, everything learnt is dropped (`clear`).
+"""
+
+from libc.stdint cimport uint8_t, uint32_t, uint64_t
+from libc.stdlib cimport free, realloc
+from libc.string cimport memcpy, memset
+
+from .classify cimport ROW_UNKNOWN
+from .column cimport ColumnData, column_value
+from .engine cimport ENTRY_UNKNOWN, SET_ANY, Engine
+from .globs cimport GlobSet
+from .intern cimport (
+    ABSENT_ID,
+    FIRST_ID,
+    NO_ID,
+    UNKNOWN_ID,
+    InternTable,
+    intern_add,
+    intern_bytes,
+    intern_clear,
+    intern_free,
+    intern_init,
+)
+from .words cimport Words, words_reserve
+
+cdef enum:
+    REQUESTER_WORDS = sizeof(Requester) // sizeof(uint32_t)
+    SIDE_WORDS = sizeof(Side) // sizeof(uint32_t)
+
+
+cdef class SidesEngine(Engine):
+    """Caches of what is distinct in the requests of a layered table.
+
+    `planner` (runtime/layered_plan.py) answers, once per distinct thing, `requester`, `side`,
+    `endpoint`, `action_facts`, `levels` and `assumed_root`.
+    """
+
+    def __init__(self, planner, GlobSet globs, facts, layers):
+        """layers: layered_plan.LayerFacts, whose arrays are borrowed."""
+        cdef uint64_t seed
+        Engine.__init__(self, planner, globs, facts)
+        self.keep = (*self.keep, layers)
+        self.class_start = <const uint32_t*><size_t>layers.class_start.ctypes.data
+        self.class_statement = <const uint32_t*><size_t>layers.class_statement.ctypes.data
+        self.statement_effect = <const uint8_t*><size_t>layers.statement_effect.ctypes.data
+        self.statement_flags = <const uint8_t*><size_t>layers.statement_flags.ctypes.data
+        self.statement_action = <const uint32_t*><size_t>layers.statement_action.ctypes.data
+        self.statement_resource = <const uint32_t*><size_t>layers.statement_resource.ctypes.data
+        self.statement_principal = <const uint32_t*><size_t>layers.statement_principal.ctypes.data
+        self.statement_test_start = <const uint32_t*><size_t>layers.statement_test_start.ctypes.data
+        self.statement_test = <const uint32_t*><size_t>layers.statement_test.ctypes.data
+        self.element_reads = <const uint8_t*><size_t>layers.element_reads.ctypes.data
+        self.action_set_count = layers.action_set_count
+        self.key_user_id = layers.key_user_id
+        self.key_principal_arn = layers.key_principal_arn
+        self.key_assumed_root = layers.key_assumed_root
+        self.key_endpoint = layers.key_endpoint
+        self.has_endpoints = layers.has_endpoints
+        self.bundles = {}
+        self.asking = []
+        seed = int.from_bytes(planner.seed(), "little")
+        if (intern_init(&self.names, seed + 101)
+                or intern_init(&self.requester_table, seed + 102)
+                or intern_init(&self.side_table, seed + 103)
+                or intern_init(&self.list_table, seed + 104)
+                or intern_init(&self.cell_table, seed + 105)
+                or intern_init(&self.level_table, seed + 106)):
+            raise MemoryError
+        self._start()
+
+    def __dealloc__(self):
+        intern_free(&self.names)
+        intern_free(&self.requester_table)
+        intern_free(&self.side_table)
+        intern_free(&self.list_table)
+        intern_free(&self.cell_table)
+        intern_free(&self.level_table)
+        free(self.requesters.data)
+        free(self.requester_values.data)
+        free(self.sides.data)
+        free(self.side_values.data)
+        free(self.endpoint_bundle.data)
+        free(self.endpoint_values.data)
+        free(self.assumed.data)
+        free(self.bundle_start.data)
+        free(self.bundle_row.data)
+        free(self.action_flag.data)
+        free(self.action_states.data)
+        free(self.states)
+        free(self.list_start.data)
+        free(self.cell_list.data)
+        free(self.build.data)
+        free(self.level_masks.data)
+        free(self.requester_key.data)
+        free(self.side_key.data)
+        free(self.endpoint_key.data)
+
+    cdef int _start(self) except -1:
+        """Empty caches. Bundle 0 holds nothing."""
+        self.requesters.count = self.requester_values.count = 0
+        self.sides.count = self.side_values.count = 0
+        self.endpoint_bundle.count = self.endpoint_values.count = self.assumed.count = 0
+        self.bundle_start.count = self.bundle_row.count = 0
+        self.action_flag.count = self.action_states.count = 0
+        self.states_used = 0
+        self.list_start.count = self.cell_list.count = self.level_masks.count = 0
+        self.pool.count = 0
+        self.bundles.clear()
+        self.asking.clear()
+        if words_reserve(&self.bundle_start, 1):
+            raise MemoryError
+        self.bundle_start.data[0] = 0
+        self.bundle_start.count = 1
+        self._bundle(())
+        return 0
+
+    # --- doors to Python: one call per distinct thing, errors are kept and raised after the loop
+
+    cdef uint32_t _bundle(self, tuple rows) except? 0:
+        """Id of a bundle of (class, allow, deny, is_open) rows."""
+        cdef uint32_t word
+        known = self.bundles.get(rows)
+        if known is not None:
+            return known
+        known = len(self.bundles)
+        if words_reserve(&self.bundle_row, 4 * len(rows)) or words_reserve(&self.bundle_start, 1):
+            raise MemoryError
+        for row in rows:
+            for value in row:
+                word = NO_ID if value < 0 else <uint32_t>value
+                self.bundle_row.data[self.bundle_row.count] = word
+                self.bundle_row.count += 1
+        self.bundle_start.data[self.bundle_start.count] = <uint32_t>self.bundle_row.count
+        self.bundle_start.count += 1
+        self.bundles[rows] = known
+        return known
+
+    cdef int _put_values(self, Words* words, Words* keys, values) except -1:
+        """Derived values of a thing, as value ids of their keys."""
+        cdef size_t j
+        if words_reserve(words, keys.count):
+            raise MemoryError
+        for j in range(keys.count):
+            value = values[j]
+            if value is None:
+                words.data[words.count] = ABSENT_ID
+            elif isinstance(value, bytes):
+                words.data[words.count] = self._interned(&self.key_tables[keys.data[j]], value)
+            else:
+                words.data[words.count] = UNKNOWN_ID
+            words.count += 1
+        return 0
+
+    cdef object _name(self, uint32_t id):
+        return None if id < FIRST_ID else self._text(&self.names, id)
+
+    cdef int _fill_requester(self, const uint32_t* ids) noexcept with gil:
+        """The requester that was just interned is appended."""
+        cdef Requester* one
+        try:
+            found = self.planner.requester(
+                self._name(ids[0]), self._name(ids[1]), self._name(ids[2]), self._name(ids[3]),
+                bool(ids[4]))
+            if words_reserve(&self.requesters, REQUESTER_WORDS):
+                raise MemoryError
+            one = <Requester*>(self.requesters.data + self.requesters.count)
+            if found is None:
+                memset(one, 0xFF, sizeof(Requester))
+                values = (None,) * self.requester_key.count
+            else:
+                one.bundle = self._bundle(found.rows)
+                one.rcps = self._bundle(found.rcps)
+                one.asker = found.asker
+                one.flags = found.flags
+                one.account = found.account
+                one.partition = found.partition
+                one.given = found.given
+                one.scp = found.scp
+                values = found.derived
+            self.requesters.count += REQUESTER_WORDS
+            self.asking.append(found)
+            self._put_values(&self.requester_values, &self.requester_key, values)
+            return 0
+        except BaseException as error:
+            self.error = error
+            self.failed = True
+            return -1
+
+    cdef int _fill_side(self, uint32_t resource, uint32_t account) noexcept with gil:
+        cdef Side* one
+        try:
+            text = None
+            if resource >= FIRST_ID:
+                text = self._text(&self.resources.texts, resource)
+            found = self.planner.side(text, self._name(account), account == UNKNOWN_ID)
+            if words_reserve(&self.sides, SIDE_WORDS):
+                raise MemoryError
+            one = <Side*>(self.sides.data + self.sides.count)
+            one.plain = self._bundle(found.plain)
+            one.trust = self._bundle(found.trust)
+            one.rcps = self._bundle(found.rcps)
+            one.flags = found.flags
+            one.account = found.account
+            one.partition = found.partition
+            self.sides.count += SIDE_WORDS
+            self._put_values(&self.side_values, &self.side_key, found.derived)
+            return 0
+        except BaseException as error:
+            self.error = error
+            self.failed = True
+            return -1
+
+    cdef int _fill_endpoint(self, uint32_t value) noexcept with gil:
+        cdef object form = None
+        cdef Words one
+        cdef size_t j
+        try:
+            if self.key_endpoint != NO_ID:
+                form = self._value(self.key_endpoint, value)
+            rows, values = self.planner.endpoint(form)
+            while self.endpoint_bundle.count <= value:
+                if (words_reserve(&self.endpoint_bundle, 1)
+                        or words_reserve(&self.endpoint_values, self.endpoint_key.count)):
+                    raise MemoryError
+                self.endpoint_bundle.data[self.endpoint_bundle.count] = NO_ID
+                self.endpoint_bundle.count += 1
+                self.endpoint_values.count += self.endpoint_key.count
+            one.data = self.endpoint_values.data + value * self.endpoint_key.count
+            one.count = 0
+            one.capacity = self.endpoint_key.count
+            self._put_values(&one, &self.endpoint_key, values)
+            self.endpoint_bundle.data[value] = self._bundle(rows)
+            return 0
+        except BaseException as error:
+            self.error = error
+            self.failed = True
+            return -1
+
+    cdef int _fill_action(self, uint32_t action) noexcept with gil:
+        cdef const uint8_t[::1] found
+        cdef size_t size
+        cdef void* moved
+        try:
+            text = None
+            if action >= FIRST_ID:
+                text = self._text(&self.action_table, action)
+            flags, states = self.planner.action_facts(text)
+            while self.action_flag.count <= action:
+                if words_reserve(&self.action_flag, 1) or words_reserve(&self.action_states, 1):
+                    raise MemoryError
+                self.action_flag.data[self.action_flag.count] = NO_ID
+                self.action_flag.count += 1
+                self.action_states.data[self.action_states.count] = 0
+                self.action_states.count += 1
+            if states is not None:
+                found = states
+                size = self.action_set_count + 1
+                if self.states_used + size > self.states_size:
+                    moved = realloc(self.states, 2 * (self.states_used + size))
+                    if moved == NULL:
+                        raise MemoryError
+                    self.states = <uint8_t*>moved
+                    self.states_size = 2 * (self.states_used + size)
+                memcpy(self.states + self.states_used, &found[0], size)
+                self.action_states.data[action] = <uint32_t>(self.states_used // size)
+                self.states_used += size
+            self.action_flag.data[action] = flags
+            return 0
+        except BaseException as error:
+            self.error = error
+            self.failed = True
+            return -1
+
+    cdef int _fill_levels(self, uint32_t memo, const uint32_t* asked) noexcept with gil:
+        cdef uint32_t masks
+        try:
+            user_id = principal_arn = None
+            if self.element_reads[asked[0]] & 1:
+                user_id = self._value(self.key_user_id, asked[2])
+            if self.element_reads[asked[0]] & 2:
+                principal_arn = self._value(self.key_principal_arn, asked[3])
+            masks = self.planner.levels(asked[0], self.asking[asked[1]], user_id, principal_arn)
+            while self.level_masks.count <= memo:
+                if words_reserve(&self.level_masks, 1):
+                    raise MemoryError
+                self.level_masks.data[self.level_masks.count] = NO_ID
+                self.level_masks.count += 1
+            self.level_masks.data[memo] = masks
+            return 0
+        except BaseException as error:
+            self.error = error
+            self.failed = True
+            return -1
+
+    cdef int _fill_assumed(self, uint32_t value) noexcept with gil:
+        try:
+            state = self.planner.assumed_root(self._value(self.key_assumed_root, value))
+            while self.assumed.count <= value:
+                if words_reserve(&self.assumed, 1):
+                    raise MemoryError
+                self.assumed.data[self.assumed.count] = 0
+                self.assumed.count += 1
+            self.assumed.data[value] = state
+            return 0
+        except BaseException as error:
+            self.error = error
+            self.failed = True
+            return -1
+
+    # --- lists: what an action leaves of a bundle
+
+    cdef uint32_t _list(self, uint32_t action, uint32_t bundle) noexcept nogil:
+        """Offset of the list of (action, bundle) in the pool; NO_ID on failure."""
+        cdef uint32_t[2] pair
+        cdef uint32_t cell
+        pair[0] = action
+        pair[1] = bundle
+        cell = intern_add(&self.cell_table, <const uint8_t*>pair, sizeof(pair))
+        if cell == NO_ID:
+            self.failed = True
+            return NO_ID
+        cell -= FIRST_ID
+        if cell < self.cell_list.count:
+            return self.cell_list.data[cell]
+        return self._build_list(action, bundle)
+
+    cdef uint32_t _build_list(self, uint32_t action, uint32_t bundle) noexcept nogil:
+        cdef const uint8_t* states
+        cdef const uint32_t* row
+        cdef size_t r, s, size
+        cdef uint32_t list_id, statement, head
+        self.build.count = 0
+        if words_reserve(&self.build, 1):
+            self.failed = True
+            return NO_ID
+        self.build.data[0] = 0
+        self.build.count = 1
+        states = self.states + <size_t>self.action_states.data[action] * (self.action_set_count + 1)
+        for r in range(self.bundle_start.data[bundle], self.bundle_start.data[bundle + 1], 4):
+            row = self.bundle_row.data + r
+            head = self.build.count
+            if row[0] != NO_ID:
+                for s in range(self.class_start[row[0]], self.class_start[row[0] + 1]):
+                    statement = self.class_statement[s]
+                    if states[self.statement_action[statement]]:
+                        self._put_statement(statement, row[1], row[2], head)
+            if row[3]:
+                self._put_open(row[1], row[2])
+            if self.failed:
+                return NO_ID
+        size = self.build.count * sizeof(uint32_t)
+        list_id = intern_add(&self.list_table, <const uint8_t*>self.build.data, size)
+        if list_id == NO_ID or words_reserve(&self.cell_list, 1):
+            self.failed = True
+            return NO_ID
+        list_id -= FIRST_ID
+        if list_id == self.list_start.count:
+            if (words_reserve(&self.list_start, 1) or words_reserve(&self.pool, self.build.count)
+                    or self.pool.count + self.build.count >= <size_t>0xFFFFFFF0U):
+                self.failed = True
+                return NO_ID
+            self.list_start.data[list_id] = <uint32_t>self.pool.count
+            self.list_start.count += 1
+            memcpy(self.pool.data + self.pool.count, self.build.data, size)
+            self.pool.count += self.build.count
+        self.cell_list.data[self.cell_list.count] = self.list_start.data[list_id]
+        self.cell_list.count += 1
+        return self.list_start.data[list_id]
+
+    cdef int _put_statement(self, uint32_t statement, uint32_t allow, uint32_t deny,
+                            size_t head) noexcept nogil:
+        """Entries of one statement whose action matches or could (FLAG_UNKNOWN 1, FLAG_NEVER 2)."""
+        cdef uint32_t flags = self.statement_flags[statement]
+        cdef uint32_t effect = self.statement_effect[statement]
+        if flags & 2 or self.statement_resource[statement] == SET_NEVER:
+            return 0
+        if effect != 0:
+            self._put_entry(statement, deny, flags & 1, head)
+        if effect != 1 and allow != NO_SIGNAL:
+            self._put_entry(statement, allow, flags & 1, head)
+        return 0
+
+    cdef int _put_entry(self, uint32_t statement, uint32_t target, uint32_t is_unknown,
+                        size_t head) noexcept nogil:
+        cdef size_t start = self.statement_test_start[statement], at = head, i
+        cdef size_t tests = self.statement_test_start[statement + 1] - start
+        cdef uint32_t* words
+        cdef uint32_t principal = self.statement_principal[statement]
+        cdef uint32_t resource = self.statement_resource[statement]
+        while at < self.build.count:
+            # An entry that matches everything leaves nothing to others of its signal.
+            words = self.build.data + at
+            if (words[1] == target and words[2] == NO_ID and words[3] == SET_ANY
+                    and words[4] == 0 and target != LEVEL_SIGNALS):
+                return 0
+            at += 5 + (words[4] & 0xFFFF)
+        if words_reserve(&self.build, 5 + tests):
+            self.failed = True
+            return -1
+        words = self.build.data + self.build.count
+        words[0] = statement
+        words[1] = target
+        words[2] = principal
+        words[3] = resource
+        words[4] = <uint32_t>tests | (ENTRY_UNKNOWN if is_unknown else 0)
+        for i in range(tests):
+            words[5 + i] = self.statement_test[start + i]
+        self.build.count += 5 + tests
+        self.build.data[0] += 1
+        return 0
+
+    cdef int _put_open(self, uint32_t allow, uint32_t deny) noexcept nogil:
+        """A set of which something is not known may allow and deny anything."""
+        cdef uint32_t* words
+        cdef uint32_t target
+        cdef int k
+        for k in range(2):
+            target = deny if k == 0 else allow
+            if target == NO_SIGNAL:
+                continue
+            if words_reserve(&self.build, 5):
+                self.failed = True
+                return -1
+            words = self.build.data + self.build.count
+            words[0] = NO_ID
+            words[1] = target
+            words[2] = NO_ID
+            words[3] = SET_ANY
+            words[4] = ENTRY_UNKNOWN
+            self.build.count += 5
+            self.build.data[0] += 1
+        return 0
+
+    # --- look-ups of a row; all set `failed` and answer NO_ID when something goes wrong
+
+    cdef uint32_t _action(self, ColumnData* actions, size_t i) noexcept nogil:
+        """Id of the action of row i, whose flags are known then."""
+        cdef uint32_t action = column_value(actions, &self.action_table, i)
+        if action == NO_ID:
+            self.failed = True
+            return NO_ID
+        if action >= self.action_flag.count or self.action_flag.data[action] == NO_ID:
+            if self._fill_action(action):
+                return NO_ID
+        return action
+
+    cdef uint32_t _requester(self, ColumnData** who, const uint8_t* management,
+                             size_t i) noexcept nogil:
+        """Number of the requester of row i; NO_ID on failure."""
+        cdef uint32_t[5] ids
+        cdef uint32_t number
+        cdef int j
+        for j in range(4):
+            ids[j] = column_value(who[j], &self.names, i)
+            if ids[j] == NO_ID:
+                self.failed = True
+                return NO_ID
+        ids[4] = management[i] if management != NULL else 0
+        number = intern_add(&self.requester_table, <const uint8_t*>ids, sizeof(ids))
+        if number == NO_ID:
+            self.failed = True
+            return NO_ID
+        number -= FIRST_ID
+        if number * REQUESTER_WORDS >= self.requesters.count and self._fill_requester(ids):
+            return NO_ID
+        return number
+
+    cdef uint32_t _side(self, ColumnData* resources, ColumnData* owners, uint32_t row,
+                        size_t i) noexcept nogil:
+        """Number of the side of the resource of row i; NO_ID on failure."""
+        cdef uint32_t[2] ids
+        cdef uint32_t number
+        ids[0] = UNKNOWN_ID
+        if row != ROW_UNKNOWN:
+            ids[0] = self.resources.resource_id(resources, i)
+        ids[1] = column_value(owners, &self.names, i)
+        if ids[0] == NO_ID or ids[1] == NO_ID:
+            self.failed = True
+            return NO_ID
+        number = intern_add(&self.side_table, <const uint8_t*>ids, sizeof(ids))
+        if number == NO_ID:
+            self.failed = True
+            return NO_ID
+        number -= FIRST_ID
+        if number * SIDE_WORDS >= self.sides.count and self._fill_side(ids[0], ids[1]):
+            return NO_ID
+        return number
+
+    cdef uint32_t _endpoint(self, ColumnData** keys, size_t i) noexcept nogil:
+        """Value id of `aws:SourceVpce` in row i, whose bundle is known then."""
+        cdef uint32_t value = ABSENT_ID
+        if self.has_endpoints:
+            value = column_value(keys[self.key_endpoint], &self.key_tables[self.key_endpoint], i)
+            if value == NO_ID:
+                self.failed = True
+                return NO_ID
+        if value >= self.endpoint_bundle.count or self.endpoint_bundle.data[value] == NO_ID:
+            if self._fill_endpoint(value):
+                return NO_ID
+        return value
+
+    cdef uint32_t _levels(self, uint32_t element, uint32_t requester, ColumnData** keys,
+                          size_t i) noexcept nogil:
+        """Levels at which a principal element matches: must | may << 8; NO_ID on failure."""
+        cdef uint32_t[4] asked
+        cdef uint32_t memo
+        asked[0] = element
+        asked[1] = requester
+        asked[2] = asked[3] = 0
+        if self.element_reads[element] & 1:
+            asked[2] = column_value(keys[self.key_user_id], &self.key_tables[self.key_user_id], i)
+        if self.element_reads[element] & 2:
+            asked[3] = column_value(keys[self.key_principal_arn],
+                                    &self.key_tables[self.key_principal_arn], i)
+        memo = intern_add(&self.level_table, <const uint8_t*>asked, sizeof(asked))
+        if memo == NO_ID or asked[2] == NO_ID or asked[3] == NO_ID:
+            self.failed = True
+            return NO_ID
+        memo -= FIRST_ID
+        if memo >= self.level_masks.count or self.level_masks.data[memo] == NO_ID:
+            if self._fill_levels(memo, asked):
+                return NO_ID
+        return self.level_masks.data[memo]
+
+    cdef uint32_t _assumed(self, ColumnData** keys, size_t i) noexcept nogil:
+        """EVAL-52: may the root user of row i be one of AssumeRoot? Bit 0: may not, bit 1: may."""
+        cdef uint32_t value
+        if self.key_assumed_root == NO_ID:
+            return 1
+        value = column_value(keys[self.key_assumed_root], &self.key_tables[self.key_assumed_root], i)
+        if value == NO_ID:
+            self.failed = True
+            return NO_ID
+        if value >= self.assumed.count or self.assumed.data[value] == 0:
+            if self._fill_assumed(value):
+                return NO_ID
+        return self.assumed.data[value]
+
+    cdef int _set_derived(self, ColumnData** keys, Words* which, const uint32_t* values,
+                          const uint8_t* is_derived) noexcept nogil:
+        """Values that follow from a side, put where the caller gave none (CTX-3)."""
+        cdef size_t j
+        for j in range(which.count):
+            if is_derived[which.data[j]]:
+                keys[which.data[j]].constant = values[j]
+        return 0
+
+    # --- doorway
+
+    def derive(self, requester_keys, side_keys, endpoint_keys):
+        """Numbers of the keys whose values may be derived from each side (CTX-3)."""
+        for words_of, numbers in ((0, requester_keys), (1, side_keys), (2, endpoint_keys)):
+            for number in numbers:
+                self._add_derived(words_of, number)
+
+    cdef int _add_derived(self, int which, uint32_t number) except -1:
+        cdef Words* words = (&self.requester_key if which == 0
+                             else &self.side_key if which == 1 else &self.endpoint_key)
+        if number >= self.key_count:
+            raise IndexError(number)
+        if words_reserve(words, 1):
+            raise MemoryError
+        words.data[words.count] = number
+        words.count += 1
+        return 0
+
+    def name_id(self, bytes text):
+        """Id of a principal, an issuer, an account or a type."""
+        return self._interned(&self.names, text)
+
+    cdef size_t _used(self) noexcept nogil:
+        cdef size_t words = (
+            self.requesters.capacity + self.requester_values.capacity + self.sides.capacity + self.side_values.capacity
+            + self.endpoint_bundle.capacity + self.endpoint_values.capacity + self.assumed.capacity
+            + self.bundle_start.capacity + self.bundle_row.capacity + self.action_flag.capacity
+            + self.action_states.capacity + self.list_start.capacity + self.cell_list.capacity
+            + self.level_masks.capacity)
+        return (Engine._used(self) + 4 * words + self.states_size + intern_bytes(&self.names)
+                + intern_bytes(&self.requester_table) + intern_bytes(&self.side_table)
+                + intern_bytes(&self.list_table) + intern_bytes(&self.cell_table)
+                + intern_bytes(&self.level_table))
+
+    def clear(self):
+        """Drop everything learnt from data. Columns bound before hold stale ids: bind them again."""
+        Engine.clear(self)
+        intern_clear(&self.names)
+        intern_clear(&self.requester_table)
+        intern_clear(&self.side_table)
+        intern_clear(&self.list_table)
+        intern_clear(&self.cell_table)
+        intern_clear(&self.level_table)
+        self._start()
+
+    def counts(self):
+        """Numbers of distinct things seen so far."""
+        return {
+            **Engine.counts(self),
+            "lists": self.list_start.count,
+            "requesters": self.requesters.count // REQUESTER_WORDS,
+            "cells": self.cell_list.count,
+        }
