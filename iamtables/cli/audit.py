@@ -24,6 +24,8 @@ from .inputs import compilation_options, load_table, parse_context, parse_time
 @click.option("--service", "services", multiple=True, metavar="PREFIX",
               help="Keep calls of this service, e.g. s3. Give it again for more.")
 @click.option("--endpoint", metavar="URL", help="An S3-compatible store, for s3:// addresses.")
+@click.option("--cache", metavar="DIR", help="Keep the request columns of the logs here, and take "
+              "those of unchanged files from here: much faster the next time.")
 @click.option("--unlisted-actions", is_flag=True,
               help="Take action names at their word where the catalogue does not list them.")
 @click.option("--assume", multiple=True, metavar="KEY=VALUE",
@@ -40,7 +42,8 @@ from .inputs import compilation_options, load_table, parse_context, parse_time
 @compilation_options
 def command(logs: tuple[str, ...], policies: tuple[str, ...], principals: tuple[str, ...],
             since: str | None, until: str | None, accounts: tuple[str, ...],
-            services: tuple[str, ...], endpoint: str | None, unlisted_actions: bool, assume: tuple[str, ...], missing: str | None, output: str | None, form: str, top: int,
+            services: tuple[str, ...], endpoint: str | None, cache: str | None,
+            unlisted_actions: bool, assume: tuple[str, ...], missing: str | None, output: str | None, form: str, top: int,
             options: tuple[str, ...], strict: bool) -> None:
     """Decide every record under identity policies and sum up.
 
@@ -72,7 +75,7 @@ def command(logs: tuple[str, ...], policies: tuple[str, ...], principals: tuple[
     chosen = LogOptions(
         since=parse_time(since, "--since"), until=parse_time(until, "--until"),
         accounts=frozenset(accounts), services=frozenset(name.lower() for name in services),
-        endpoint=endpoint, unlisted_actions=unlisted_actions)
+        endpoint=endpoint, cache=cache, unlisted_actions=unlisted_actions)
     # rows that are written show the resource also where no policy asks for it
     source = open_input(logs, table.keys, chosen,
                         needs_request(table) if output is None else None)
@@ -82,6 +85,8 @@ def command(logs: tuple[str, ...], policies: tuple[str, ...], principals: tuple[
         click.echo(summary_as_json(run))
     else:
         print_summary(make_console(), run, top)
+    if run.cache_error is not None:
+        click.echo(printable(f"warning: the cache is not complete: {run.cache_error}"), err=True)
     for name, reason in run.failed_files[:20]:
         click.echo(printable(f"warning: `{name}` was not read to its end: {reason}"), err=True)
     if output is not None:

@@ -55,6 +55,8 @@ class Run:
     files_read: int = 0
     skipped_files: Sequence[tuple[str, str]] = ()
     failed_files: Sequence[tuple[str, str]] = ()
+    files_cached: int = 0
+    cache_error: str | None = None
 
 
 def open_input(paths: Sequence[str], keys: Sequence[str],
@@ -119,6 +121,8 @@ def run_audit(table: Table, source: Input, *, principals: Sequence[str] = (),
             "files_read": statistics.files_read,
             "skipped_files": tuple(statistics.skipped),
             "failed_files": tuple(statistics.failed),
+            "files_cached": statistics.files_cached,
+            "cache_error": statistics.cache_error,
         }
     return Run(table, source, tuple(principals), audit.summary(), elapsed, decide_s, **facts)
 

@@ -83,6 +83,13 @@ class Dictionary:
             self.values.append(value)
         return code
 
+    def fill(self, values: Sequence[str | list[str]]) -> None:
+        """Take over the distinct values of an empty dictionary."""
+        assert not self.values
+        self.values = list(values)
+        self._index = {tuple(value) if isinstance(value, list) else value: code
+                       for code, value in enumerate(self.values)}
+
     def optional(self, value: str | None) -> int:
         """Code of `value`; ABSENT for None."""
         return ABSENT if value is None else self.code(value)

@@ -20,6 +20,10 @@ class Statistics:
     files_found: int = 0
     files_read: int = 0
     """Logs read to their end."""
+    files_cached: int = 0
+    """Of those read: taken from the cache."""
+    cache_error: str | None = None
+    """Why nothing more was written to the cache."""
     files_outside: int = 0
     """Not opened: delivered before the time that was asked for."""
     skipped: list[tuple[str, str]] = field(default_factory=list)
