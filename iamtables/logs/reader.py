@@ -25,6 +25,7 @@ from ..errors import SourceError
 from .actions import Plan
 from .batch import Batch, KeyPlan, Rows, build
 from .blocks import (
+    BY_SHAPE,
     PARAMETERS_ALL,
     PARAMETERS_SOME,
     RESOURCES,
@@ -35,8 +36,8 @@ from .blocks import (
     is_available,
 )
 from .cache import Cache, Damaged, Loaded, Writer, load, mapping_version
-from .calls import Call, CallMapper
-from .classes import Outcome, RecordClass, Requester
+from .calls import Call, CallMapper, decode_resources
+from .classes import GIVEN, Outcome, RecordClass, Requester
 from .columns import Int32Array
 from .containers import decode_items, decode_lines, read_file
 from .context import CALLER_KEYS, Caller, CallerKey
@@ -213,7 +214,8 @@ class LogReader:
         self._plans: dict[tuple[str | None, ...], _PlanRow] = {}
         self._times: dict[str | None, int] = {}
         self._blocks = BlockReader(
-            self._plan_of_block, self._map_caller, self._call_of_block,
+            self._plan_of_block, self._map_caller, self._call_of_block, self._place_of,
+            self._like,
             (self._keys.network, self._keys.agent, self._keys.tls, self._keys.additional),
         ) if options.is_compiled and is_available() else None
         self._numbered_plans: dict[int, _PlanRow] = {}
@@ -539,7 +541,39 @@ class LogReader:
                  _ALL_PARAMETERS: PARAMETERS_ALL}[row.parameters]
         flags |= RESOURCES if row.wants_resources else 0
         flags |= SELF if row.plan.is_about_self else 0
+        if row.parameters == _ALL_PARAMETERS and self._is_by_shape(row.plan):
+            return PlanFlags(flags | BY_SHAPE, self._rule_needles(row.plan))
         return PlanFlags(flags, row.needles)
+
+    def _is_by_shape(self, plan: Plan) -> bool:
+        """S3 calls whose requests depend on nothing but the listed buckets and objects."""
+        return (
+            plan.service == "s3" and len(plan.steps) == 1 and not plan.steps[0].tail
+            and (plan.rule is None or set(plan.rule) <= {"actions", "when"})
+            and not (plan.are_resources_unknown or plan.is_about_self or plan.may_tag
+                     or plan.passes_role or plan.tagging_action is not None)
+            and not any(key.services is None or "s3" in key.services
+                        for key in self._keys.request))
+
+    def _rule_needles(self, plan: Plan) -> tuple[bytes, ...]:
+        """What in the parameters would change the actions of an S3 call."""
+        conditions = plan.rule.get("when", ()) if plan.rule is not None else ()
+        return (b"--x-s3", *(f'"{name}"'.encode() for condition in conditions
+                             for name in condition["has"]))
+
+    def _place_of(self, record: Record, row: int) -> int:
+        """Which of the ARNs listed in a record is the one resource of the call in `row`."""
+        calls, at = self._calls, np.array([row])
+        if calls.codes.take("member_count", at)[0] != 1:
+            return -1
+        member = calls.codes.take("first_member", at)
+        if calls.states.values[calls.members.take("state", member)[0]] != GIVEN:
+            return -1
+        resource = calls.resources.values[calls.members.take("resource", member)[0]]
+        return list(decode_resources(bytes(record.resources))).index(str(resource))
+
+    def _like(self, rows: Int32Array, resources: list[str]) -> Int32Array:
+        return self._calls.like(rows, resources)
 
     def _call_of_block(self, record: Record, number: int, caller: int) -> int:
         plan = self._numbered_plans[number]
@@ -574,9 +608,13 @@ class LogReader:
 
     def _is_needed(self, plan: Plan) -> bool:
         """Can a policy ask for the resource or the context of a call of this plan?"""
-        if self._needs is None or plan.rule is not None or not plan.steps:
+        rule = plan.rule or {}
+        if self._needs is None or not plan.steps or not set(rule) <= {"actions", "when"}:
             return True
         actions = [step.action for step in plan.steps]
+        for condition in rule.get("when", ()):
+            actions += self._mapper.actions.named(
+                plan.service, condition.get("instead") or condition["also"])
         if plan.tagging_action is not None:
             actions.append(plan.tagging_action)
         return any(map(self._needs, actions))

@@ -181,6 +181,21 @@ class CallTable:
     def size(self) -> int:
         return len(self.codes) + len(self.members)
 
+    def like(self, rows: Int32Array, resources: list[str]) -> Int32Array:
+        """New calls that differ from the calls `rows`, of one member each, in their resource."""
+        count, first, member = len(rows), len(self.members), self.codes.take("first_member", rows)
+        start = self.resources.extend(resources)
+        begin = len(self.codes)
+        columns = {name: self.members.take(name, member) for name in self.members.names}
+        columns["resource"] = np.arange(start, start + count, dtype=np.int32)
+        self.members.fill(list(columns.values()))
+        self.key_codes.fill([self.key_codes.take(index, member)
+                             for index in range(len(self.key_values))])
+        columns = {name: self.codes.take(name, rows) for name in self.codes.names}
+        columns["first_member"] = np.arange(first, first + count, dtype=np.int32)
+        self.codes.fill(list(columns.values()))
+        return np.arange(begin, begin + count, dtype=np.int32)
+
     def add(self, source: str, name: str, error: str | None, call: MappedCall) -> int:
         """The new row."""
         outcome, members = call.outcome, call.members
