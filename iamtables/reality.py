@@ -11,7 +11,7 @@ looked for first.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -209,7 +209,9 @@ class RealityCheck:
 
     def _cause(self, outcome: int, layer: str | None, error: str | None, code: int,
                principal: str, first: int, last: int) -> str:
-        changes = sorted(self._changes.get(pattern_of(principal) or principal, ()))
+        changes: Sequence[int] = ()
+        if self._changes:
+            changes = self._changes.get(pattern_of(principal) or principal, ())
         if any(0 <= first - change <= PROPAGATION_S for change in changes):
             return "within a minute of a change of the principal's policies"
         if any(change > first for change in changes):

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import sys
+
 import click
 
-from .exits import printable
+from .exits import Exit, printable
 from .inputs import compilation_options, load_table, parse_context, parse_time
 
 
@@ -56,7 +58,8 @@ def command(logs: tuple[str, ...], policies: tuple[str, ...], principals: tuple[
     Calls whose requester carries no identity policy (root, services, anonymous callers, other
     accounts) are counted, not decided.
 
-    Exit codes: 0 done (whatever was decided), 3 unusable input.
+    Exit codes: 0 done (whatever was decided), 3 unusable input, also a part of it: files that were
+    not read to their end, records that could not be read. All the rest is counted all the same.
     """
     from ..audit import needs_request
     from ..logs import LogOptions
@@ -91,3 +94,7 @@ def command(logs: tuple[str, ...], policies: tuple[str, ...], principals: tuple[
         click.echo(printable(f"warning: `{name}` was not read to its end: {reason}"), err=True)
     if output is not None:
         click.echo(f"wrote {output}: {run.summary.records:,} rows", err=True)
+    for reason, count in list(run.bad_records.items())[:20]:
+        click.echo(printable(f"warning: {count:,} records were not read: {reason}"), err=True)
+    if run.failed_files or run.bad_records:
+        sys.exit(Exit.INPUT)

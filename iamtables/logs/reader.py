@@ -191,7 +191,8 @@ class LogReader:
         self._files = find_files(paths, options.endpoint)
         self.options = options
         self.catalogue = catalogue
-        self.statistics = Statistics(files_found=len(self._files))
+        self.statistics = Statistics(
+            files_found=len(self._files), bytes_found=sum(f.size_bytes for f in self._files))
         self._needs = needs
         self._keys = _Keys(keys, catalogue)
         self._cache: Cache | None = None
@@ -242,6 +243,7 @@ class LogReader:
             name = file.name
             if is_delivered_before(name, self.options.since):
                 self.statistics.files_outside += 1
+                self.statistics.bytes_done += file.size_bytes
                 continue
             if (loaded := self._from_cache(file, served)) is not None:
                 if len(pending):
@@ -251,6 +253,7 @@ class LogReader:
                     yield self._finish_loaded(segment)
                 self.statistics.files_read += 1
                 self.statistics.files_cached += 1
+                self.statistics.bytes_done += file.size_bytes
                 continue
             self._file, self._part = file, 0
             bad: Counter[str] = Counter()
@@ -281,6 +284,8 @@ class LogReader:
                 finally:
                     if is_collecting:
                         gc.enable()
+                if not more:
+                    self.statistics.bytes_done += file.size_bytes
                 if len(pending) >= self.options.batch_records:
                     yield self._finish(pending)
                     pending.clear()

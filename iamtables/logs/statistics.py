@@ -20,6 +20,10 @@ class Statistics:
     files_found: int = 0
     files_read: int = 0
     """Logs read to their end."""
+    bytes_found: int = 0
+    """Size of the files found, as they lie."""
+    bytes_done: int = 0
+    """Of these: read, or passed over."""
     files_cached: int = 0
     """Of those read: taken from the cache."""
     cache_error: str | None = None
