@@ -386,10 +386,10 @@ class _Counts:
         self.classes = np.zeros(len(RecordClass), dtype=np.int64)
         self.reasons: Counter[tuple[int, str]] = Counter()
         self.not_carrying = np.zeros(len(Requester), dtype=np.int64)
-        self.principals: dict[str, NDArray[np.int64]] = {}
-        self.actions: dict[str, NDArray[np.int64]] = {}
+        self.principals = _Totals(_PRINCIPAL_BITS)
+        self.actions = _Totals(_ACTION_BITS)
         self.statements: dict[int, NDArray[np.int64]] = {}
-        self.groups: Counter[tuple[str, str, int, int]] = Counter()
+        self.groups = _Groups()
         self.depends_on: Counter[tuple[str, ...]] = Counter()
         self.agreement = np.zeros((len(Outcome), len(DecisionCode)), dtype=np.int64)
         self.days: dict[int, NDArray[np.int64]] = {}
@@ -417,21 +417,14 @@ class _Counts:
         self._add_days(batch, decided, code)
         at = row[decided]
         principal, action = batch.principal.codes[at], batch.action.codes[at]
-        names, verbs = batch.principal.values, batch.action.values
         by = statement[decided]
-        _, first, counts = np.unique(packed([principal, action, by, code]), return_index=True,
-                                     return_counts=True)
-        for p, a, s, d, count in zip(
-                principal[first].tolist(), action[first].tolist(), by[first].tolist(),
-                code[first].tolist(), counts.tolist(), strict=True):
-            who, what = str(names[p]) if p >= 0 else "-", str(verbs[a]) if a >= 0 else "-"
-            _bump(self.principals, who, d, count)
-            _bump(self.actions, what, d, count)
-            _bump(self.statements, s, d, count)
-            group = (who, what, s, d)
-            if group not in self.groups and len(self.groups) >= MAX_GROUPS:
-                group = (OTHERS, OTHERS, -1, d)
-            self.groups[group] += count
+        who = self.principals.add(batch.principal.values, principal, code)
+        what = self.actions.add(batch.action.values, action, code)
+        pairs, counts = np.unique(by.astype(np.int64) * len(DecisionCode) + code,
+                                  return_counts=True)
+        for pair, count in zip(pairs.tolist(), counts.tolist(), strict=True):
+            _bump(self.statements, pair // len(DecisionCode), pair % len(DecisionCode), count)
+        self.groups.add(who, what, by, code)
 
     def _add_days(self, batch: Batch, decided: NDArray[np.int64], code: NDArray[np.int64]) -> None:
         times = getattr(batch, "time", None)
@@ -461,6 +454,7 @@ class _Counts:
                 self.reasons[reason] += count
 
     def summary(self) -> Summary:
+        actions = self.actions.by_name()
         by_decision = sum(self.statements.values(), np.zeros(len(DecisionCode), dtype=np.int64))
         return Summary(
             records=self.records,
@@ -473,10 +467,10 @@ class _Counts:
             not_carrying={name: int(self.not_carrying[kind]) for kind, name in REQUESTERS.items()
                           if self.not_carrying[kind]},
             decisions=dict(zip(DECISIONS, by_decision.tolist(), strict=True)),
-            principals=_busiest(self.principals),
-            actions=_busiest(self.actions),
+            principals=_busiest(self.principals.by_name()),
+            actions=_busiest(actions),
             statements=_busiest(self.statements),
-            services=_busiest(_by_service(self.actions)),
+            services=_busiest(_by_service(actions)),
             layers={
                 "-" if layer is Layer.NONE else layer.name.lower(): self.layers[layer].tolist()
                 for layer in Layer if self.is_layered and self.layers[layer].any()
@@ -485,7 +479,8 @@ class _Counts:
             days={_day_name(day): self.days[day].tolist() for day in sorted(self.days)},
             reality=self.reality.reality() if self.is_log else None,
             groups=[(who, what, statement, DECISIONS[code], count)
-                    for (who, what, statement, code), count in _ranked(self.groups)],
+                    for (who, what, statement, code), count in _ranked(
+                        self.groups.by_name(self.principals.names, self.actions.names))],
             depends_on=_ranked(self.depends_on),
             agreement={
                 name: dict(zip(DECISIONS, self.agreement[outcome].tolist(), strict=True))
@@ -493,6 +488,100 @@ class _Counts:
             },
             not_supplied=self.not_supplied,
         )
+
+
+_PRINCIPAL_BITS, _ACTION_BITS, _STATEMENT_BITS = 18, 17, 26
+_DECISION_BITS = 2
+
+
+class _Totals:
+    """Records by decision for each name; names beyond a bound share `OTHERS`, number 0."""
+
+    def __init__(self, bits: int) -> None:
+        self.names: list[str] = [OTHERS]
+        self._limit = min(1 << bits, MAX_GROUPS)
+        self._numbers: dict[str, int] = {}
+        self._counts = np.zeros((1024, len(DecisionCode)), dtype=np.int64)
+
+    def add(self, values: Sequence[Any], codes: NDArray[np.int32], decision: NDArray[np.int64]
+            ) -> NDArray[np.int64]:
+        """Count rows; the number of each row's name. Code -1 is the name `-`."""
+        used, inverse = np.unique(codes, return_inverse=True)
+        numbers = np.array([self._number(str(values[code]) if code >= 0 else "-")
+                            for code in used.tolist()], dtype=np.int64)
+        if len(self.names) > len(self._counts):
+            grown = np.zeros((2 * len(self.names), len(DecisionCode)), dtype=np.int64)
+            grown[: len(self._counts)] = self._counts
+            self._counts = grown
+        found: NDArray[np.int64] = numbers[inverse.ravel()]
+        flat = self._counts.reshape(-1)
+        flat += np.bincount(found * len(DecisionCode) + decision, minlength=len(flat))
+        return found
+
+    def _number(self, name: str) -> int:
+        number = self._numbers.get(name)
+        if number is None:
+            if len(self.names) >= self._limit:
+                return 0
+            number = self._numbers[name] = len(self.names)
+            self.names.append(name)
+        return number
+
+    def by_name(self) -> dict[str, NDArray[np.int64]]:
+        return {name: counts for name, counts in zip(self.names, self._counts, strict=False)
+                if counts.any()}
+
+
+class _Groups:
+    """Records by principal, action, statement and decision, packed into one number each.
+
+    Past the bound only the busiest groups keep their names; the others are one per decision.
+    """
+
+    def __init__(self) -> None:
+        self._keys: list[NDArray[np.int64]] = []
+        self._counts: list[NDArray[np.int64]] = []
+        self._size = 0
+
+    def add(self, who: NDArray[np.int64], what: NDArray[np.int64], statement: NDArray[np.int32],
+            decision: NDArray[np.int64]) -> None:
+        key = ((who << _ACTION_BITS | what) << _STATEMENT_BITS | (statement + 1).astype(np.int64)
+               ) << _DECISION_BITS | decision
+        keys, counts = np.unique(key, return_counts=True)
+        self._keys.append(keys)
+        self._counts.append(counts)
+        self._size += len(keys)
+        if self._size > 4 * MAX_GROUPS:
+            self._merge()
+
+    def _merge(self) -> None:
+        keys, which = np.unique(np.concatenate(self._keys), return_inverse=True)
+        counts = np.bincount(which.ravel(), np.concatenate(self._counts)).astype(np.int64)
+        if len(keys) > MAX_GROUPS:
+            order = np.argsort(-counts, kind="stable")
+            kept, rest = order[:MAX_GROUPS], order[MAX_GROUPS:]
+            others = keys[rest] & ((1 << _DECISION_BITS) - 1)  # of OTHERS, without a statement
+            keys = np.concatenate([keys[kept], others])
+            counts = np.concatenate([counts[kept], counts[rest]])
+            keys, which = np.unique(keys, return_inverse=True)
+            counts = np.bincount(which.ravel(), counts).astype(np.int64)
+        self._keys, self._counts, self._size = [keys], [counts], len(keys)
+
+    def by_name(self, principals: list[str], actions: list[str]
+                ) -> Counter[tuple[str, str, int, int]]:
+        if not self._keys:
+            return Counter()
+        self._merge()
+        keys = self._keys[0]
+        decision = keys & ((1 << _DECISION_BITS) - 1)
+        statement = (keys >> _DECISION_BITS & ((1 << _STATEMENT_BITS) - 1)) - 1
+        what = keys >> (_DECISION_BITS + _STATEMENT_BITS) & ((1 << _ACTION_BITS) - 1)
+        who = keys >> (_DECISION_BITS + _STATEMENT_BITS + _ACTION_BITS)
+        return Counter({
+            (principals[w], actions[a], s, d): count
+            for w, a, s, d, count in zip(
+                who.tolist(), what.tolist(), statement.tolist(), decision.tolist(),
+                self._counts[0].tolist(), strict=True)})
 
 
 def _bump(totals: dict[Any, NDArray[np.int64]], name: Any, decision: int, count: int) -> None:

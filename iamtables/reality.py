@@ -11,7 +11,7 @@ looked for first.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -146,14 +146,20 @@ class RealityCheck:
         np.minimum.at(earliest, which, np.where(times < 0, earliest[which], times))
         latest = np.full(len(first), -1, dtype=np.int64)
         np.maximum.at(latest, which, times)
-        for place, count, low, high in zip(first.tolist(), counts.tolist(), earliest.tolist(),
-                                           latest.tolist(), strict=True):
-            record, request = int(records[place]), int(at[place])
-            key: _Key = (
-                int(batch.outcome[record]), _optional(batch.outcome_kind, record),
-                _optional(batch.error_code, record), int(decision[record]),
-                _optional(batch.principal, request) or "-",
-                _optional(batch.action, request) or "-", int(statement[record]))
+        record, request = records[first], at[first]
+
+        def texts(column: Any, rows: NDArray[Any]) -> list[str | None]:
+            values = column.values
+            return [str(values[code]) if code >= 0 else None
+                    for code in column.codes[rows].tolist()]
+
+        for outcome, layer, error, code, who, what, by, count, low, high in zip(
+                batch.outcome[record].tolist(), texts(batch.outcome_kind, record),
+                texts(batch.error_code, record), decision[record].tolist(),
+                texts(batch.principal, request), texts(batch.action, request),
+                statement[record].tolist(), counts.tolist(), earliest.tolist(), latest.tolist(),
+                strict=True):
+            key: _Key = (outcome, layer, error, code, who or "-", what or "-", by)
             span = (low, high) if high >= 0 else (-1, -1)
             found = self._found.get(key)
             if found is None:
@@ -203,7 +209,9 @@ class RealityCheck:
 
     def _cause(self, outcome: int, layer: str | None, error: str | None, code: int,
                principal: str, first: int, last: int) -> str:
-        changes = sorted(self._changes.get(pattern_of(principal) or principal, ()))
+        changes: Sequence[int] = ()
+        if self._changes:
+            changes = self._changes.get(pattern_of(principal) or principal, ())
         if any(0 <= first - change <= PROPAGATION_S for change in changes):
             return "within a minute of a change of the principal's policies"
         if any(change > first for change in changes):

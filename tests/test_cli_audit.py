@@ -189,8 +189,45 @@ def test_a_file_that_breaks_off_is_told_and_the_rest_is_counted(tmp_path, sample
     log(logs, record("iam", "ListRoles"), name="good.json")
     (logs / "bad.json.gz").write_bytes(gzip.compress(b'{"Records":[]}' * 100)[:-20])
     finished = audit("--policy", FULL_ACCESS, logs)
-    assert finished.code == 0 and "1 record of 1 file" in finished.out
+    assert finished.code == 3 and "1 record of 1 file" in finished.out
     assert "bad.json.gz" in finished.err
+
+
+def test_records_that_cannot_be_read_are_told_and_the_exit_code_says_so(tmp_path):
+    path = log(tmp_path, record("iam", "ListRoles"), {"eventSource": 5}, {"eventName": []})
+    finished = audit("--policy", FULL_ACCESS, "--output", tmp_path / "out.csv", path)
+    assert finished.code == 3 and "1 record of 1 file" in finished.out
+    assert "1 records were not read: `eventSource` has the wrong type" in finished.err
+    assert len((tmp_path / "out.csv").read_text().splitlines()) == 2
+
+
+@pytest.mark.parametrize("suffix", [".parquet", ".ndjson", ".csv"])
+@pytest.mark.parametrize("place", ["_put", "close"])
+def test_a_full_disk_leaves_no_output_and_says_so(tmp_path, monkeypatch, suffix, place):
+    from iamtables import results
+
+    def full(*arguments):
+        raise OSError(28, "No space left on device")
+
+    for writer in (results._ParquetWriter, results._NdjsonWriter, results._CsvWriter):
+        monkeypatch.setattr(writer, place, full)
+    finished = audit("--policy", FULL_ACCESS, "--output", tmp_path / f"out{suffix}",
+                     log(tmp_path, record("iam", "ListRoles")))
+    assert finished.code == 3 and "No space left on device" in finished.err
+    assert not [path for path in tmp_path.iterdir() if "out" in path.name]
+
+
+def test_an_interrupted_audit_leaves_no_output(tmp_path, monkeypatch):
+    from iamtables import results
+
+    def interrupted(*arguments):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(results._ParquetWriter, "_put", interrupted)
+    finished = audit("--policy", FULL_ACCESS, "--output", tmp_path / "out.parquet",
+                     log(tmp_path, record("iam", "ListRoles")))
+    assert finished.code == 130
+    assert not [path for path in tmp_path.iterdir() if "out" in path.name]
 
 
 # --- tables of requests

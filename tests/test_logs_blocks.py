@@ -113,7 +113,12 @@ FIELDS = ["eventSource", "eventName", "eventID", "eventTime", "userIdentity", "a
           "recipientAccountId", "sourceIPAddress", "userAgent", "errorCode", "errorMessage",
           "requestParameters", "resources", "eventType", "eventCategory", "eventVersion",
           "vpcEndpointId", "tlsDetails", "additionalEventData", "@timestamp", "somethingNew"]
-CALLS = [("s3", "GetObject"), ("ec2", "RunInstances"), ("iam", "GetUser"), ("iam", "CreateRole"),
+ARNS = ["arn:aws:s3:::b/k", "arn:aws:s3:::b", "arn:aws:s3:::job/1", "arn:aws:s3:::b/", "arn:aws:s3:::",
+        "arn:aws:s3:::/k", "arn:aws-cn:s3:::b/k", "arn:aws:s3:::b/k...(truncated)",
+        "arn:aws:s3:eu-west-1:111122223333:accesspoint/p", "arn:aws:s3:::accesspoint/p/object/k",
+        "arn:aws:s3:::b/a\\b", "arn:aws:s3:::b/\u00e9", "arn:aws:kms:eu-west-1:1:key/k", ""]
+CALLS = [("s3", "GetObject"), ("s3", "GetObject"), ("s3", "PutObject"), ("s3", "ListObjects"),
+         ("s3", "DeleteObjects"), ("s3", "HeadObject"), ("ec2", "RunInstances"), ("iam", "GetUser"), ("iam", "CreateRole"),
          ("sts", "AssumeRole"), ("kms", "ReEncrypt"), ("lambda", "Invoke"), ("x", "y"),
          ("dynamodb", "PutItem"), ("sts", "GetCallerIdentity")]
 
@@ -128,6 +133,14 @@ def fuzzed(random: Random) -> dict[str, Any]:
                                      "roleName": "r", "tags": [{"key": "a", "value": "b"}]}
         made["resources"] = [{"ARN": "arn:aws:s3:::b/k"}, {"ARN": "arn:aws:s3:::b",
                                                            "accountId": ACCOUNT}]
+    if service == "s3" and random.random() < 0.8:
+        made["requestParameters"] = {"bucketName": random.choice(["b", "b--x-s3"]), "key": "k"} | (
+            random.choice([{}, {}, {"versionId": "1"}, {"x-amz-acl": "private"}]))
+        made["resources"] = [
+            random.choice([{"ARN": arn}, {"type": "AWS::S3::Object", "ARN": arn},
+                           {"arn": arn, "accountId": None}, {"ARN": arn, "other": 1},
+                           {"ARNPrefix": arn}, {"ARN": arn, "arn": "arn:aws:s3:::z"}])
+            for arn in random.choices(ARNS, k=random.choice([1, 1, 2, 2, 3, 5]))]
     for _ in range(random.choice([0, 0, 1, 1, 2, 4])):
         field = random.choice(FIELDS)
         if random.random() < 0.15:
@@ -186,6 +199,42 @@ def test_fuzzed_lines_give_the_same_columns(tmp_path: Path, seed: int) -> None:
     good = tmp_path / "good.json"
     good.write_text(json.dumps({"Records": [record("iam", "ListUsers")]}))
     both([good, path], random.choice([None, ()]))
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_buckets_and_objects_of_one_shape_give_the_same_columns(
+    tmp_path: Path, seed: int
+) -> None:
+    random = Random(2000 + seed)
+    records = [
+        record("s3", random.choice(["GetObject", "PutObject", "HeadObject", "ListObjects"]),
+               eventID=f"{random.getrandbits(128):032x}abcd",
+               errorCode=random.choice([None, None, None, "AccessDenied", "NoSuchKey"]),
+               errorMessage=random.choice([None, "Access Denied"]),
+               requestParameters={"bucketName": "b", "key": "k"} | (
+                   {"versionId": "3"} if random.random() < 0.1 else {}),
+               resources=[{"type": "AWS::S3::Object", "ARN": f"arn:aws:s3:::b/{n % 37}/{n}"},
+                          {"accountId": ACCOUNT, "type": "AWS::S3::Bucket",
+                           "ARN": random.choice(["arn:aws:s3:::b", "arn:aws:s3:::c"])}][
+                              :: random.choice([1, -1])])
+        for n in range(400)]
+    path = tmp_path / "log.json"
+    path.write_text(json.dumps({"Records": records}))
+    both([path], ())
+    both([path], ("aws:SourceIp",), max_distinct=50)
+    both([path], ("s3:prefix", "aws:ResourceAccount"))
+
+
+def test_other_resources_of_s3_are_kept_apart() -> None:
+    from iamtables.catalogue import load_catalogue
+    from iamtables.logs.extract import RESERVED
+
+    heads = set()
+    for template in load_catalogue().templates_of_field("s3"):
+        rest = template.split(":", 5)[5]
+        if "/" in rest and not rest.startswith("${"):
+            heads.add(rest.partition("/")[0].encode())
+    assert heads == set(RESERVED)
 
 
 def test_the_tables_may_start_anew_at_any_time(tmp_path: Path) -> None:

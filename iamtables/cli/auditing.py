@@ -55,6 +55,8 @@ class Run:
     files_read: int = 0
     skipped_files: Sequence[tuple[str, str]] = ()
     failed_files: Sequence[tuple[str, str]] = ()
+    files_cached: int = 0
+    cache_error: str | None = None
 
 
 def open_input(paths: Sequence[str], keys: Sequence[str],
@@ -119,36 +121,47 @@ def run_audit(table: Table, source: Input, *, principals: Sequence[str] = (),
             "files_read": statistics.files_read,
             "skipped_files": tuple(statistics.skipped),
             "failed_files": tuple(statistics.failed),
+            "files_cached": statistics.files_cached,
+            "cache_error": statistics.cache_error,
         }
     return Run(table, source, tuple(principals), audit.summary(), elapsed, decide_s, **facts)
 
 
 @contextmanager
 def _progress(title: str, source: Input) -> Iterator[Callable[[int], None]]:
-    """A bar on stderr when that is a terminal; counts files where their number is known."""
+    """A bar on stderr when that is a terminal: records, their rate, and the time that is left.
+
+    What is left is told by the size of the files, where these are known.
+    """
     if not sys.stderr.isatty():
         yield lambda records: None
         return
-    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+    from rich.progress import (
+        BarColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
 
     from .outputs import make_console
 
     reader = source.reader
-    total = reader.statistics.files_found if reader is not None else None
+    total = reader.statistics.bytes_found if reader is not None else None
     columns = (TextColumn("{task.description}"), BarColumn(),
-               TextColumn("{task.fields[records]:,} records"), TimeElapsedColumn())
+               TextColumn("{task.fields[records]:,} records, {task.fields[rate]:,.0f}/s"),
+               TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn())
+    started = time.perf_counter()
     with Progress(*columns, console=make_console(is_talk=True), transient=True,
                   refresh_per_second=1 / _PROGRESS_EVERY_S) as progress:
-        task = progress.add_task(title, total=total, records=0)
+        task = progress.add_task(title, total=total, records=0, rate=0.0)
         seen = 0
 
         def tick(records: int) -> None:
             nonlocal seen
             seen += records
-            done = None
-            if reader is not None:
-                counts = reader.statistics
-                done = counts.files_read + counts.files_skipped + counts.files_failed
-            progress.update(task, completed=done, records=seen)
+            done = reader.statistics.bytes_done if reader is not None else None
+            rate = seen / max(time.perf_counter() - started, 1e-9)
+            progress.update(task, completed=done, records=seen, rate=rate)
 
         yield tick

@@ -222,6 +222,10 @@ class ActionTable:
         return heads is not None and any(
             arn is not None and arn.split(":", 5)[-1].startswith(tuple(heads)) for arn in arns)
 
+    def named(self, service: str, entries: list[Any]) -> list[str]:
+        """The actions that entries of a rule name."""
+        return [step.action for step in self._steps(service, entries)]
+
     def path_of(self, event_name: str) -> str | None:
         """The path of an API Gateway operation, for its resource; None for other names."""
         return _paths().get(event_name.lower())

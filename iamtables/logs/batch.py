@@ -16,6 +16,8 @@ from numpy.typing import NDArray
 from .classes import NAMED, NOT_NEEDED, RecordClass
 from .columns import ABSENT, UNKNOWN, Coded, Dictionary, Int32Array
 from .names import Names
+from .parameters import _Unknown
+from .request_keys import of_family
 from .tables import CallerTable, CallTable
 from .texts import Texts
 
@@ -105,7 +107,7 @@ class Rows:
 
 @dataclass(frozen=True, slots=True)
 class KeyPlan:
-    """Where a context column comes from: `caller`, `request` or `time`, and the index there."""
+    """Where a context column comes from: `caller`, `request`, `family` or `time`, and the index."""
 
     name: str
     kind: str
@@ -113,6 +115,8 @@ class KeyPlan:
     service: str | None = None
     """Absent from requests of other services."""
     time_key: str = ""
+    part: str = ""
+    """Of a family: the lower-case name behind its prefix."""
 
 
 def build(
@@ -148,6 +152,9 @@ def build(
         if key.kind == "request":
             context[key.name] = Coded(calls.key_codes.take(key.index, member),
                                       calls.key_values[key.index].values)
+        elif key.kind == "family":
+            context[key.name] = _family_column(
+                calls.key_codes.take(key.index, member), calls.key_values[key.index], key.part)
         elif key.kind == "caller":
             codes = callers.key_codes.take(key.index, caller_of)
             if key.service is not None:
@@ -232,6 +239,18 @@ def _classes(
                          dtype=np.int32)
         reason[is_caller_unknown] = codes[problem[is_caller_unknown]]
     return record_class, reason
+
+
+def _family_column(codes: Int32Array, packed: Dictionary, part: str) -> Coded:
+    """One key out of the column that holds all keys of its family."""
+    found = Dictionary()
+    table = np.full(len(packed) + 1, ABSENT, dtype=np.int32)
+    for code in np.unique(codes[codes >= 0]).tolist():
+        value = of_family(str(packed.values[code]), part)
+        table[code] = (UNKNOWN if isinstance(value, _Unknown) else ABSENT if value is None
+                       else found.code(value))
+    return Coded(np.where(codes >= 0, table[np.maximum(codes, 0)], codes).astype(np.int32),
+                 found.values)
 
 
 def _time_column(

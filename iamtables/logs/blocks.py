@@ -26,7 +26,7 @@ try:
 except ImportError:  # not built: everything goes through the library-based reader
     Extractor = None  # type: ignore[assignment,misc]
 
-PARAMETERS_SOME, PARAMETERS_ALL, RESOURCES, SELF, BAD = 1, 2, 4, 8, 16
+PARAMETERS_SOME, PARAMETERS_ALL, RESOURCES, SELF, BAD, BY_SHAPE = 1, 2, 4, 8, 16, 32
 NO_ERROR, DENIAL = 2, 1
 MAX_KEY_BYTES = 48 << 20
 """Memory of the extractor's dictionaries before they are started anew."""
@@ -70,6 +70,13 @@ class Rows32:
             self.reasons[self._size] = reason
         self._size += 1
 
+    def extend(self, rows: Int32Array) -> None:
+        need = self._size + len(rows)
+        if need > len(self._data):
+            self._data = np.concatenate([self._data, np.empty(need, dtype=np.int32)])
+        self._data[self._size : need] = rows
+        self._size = need
+
     def __len__(self) -> int:
         return self._size
 
@@ -100,13 +107,17 @@ class BlockReader:
                 again at 0 after `forget_all`
     caller_of : record -> row of the caller table; raises BadRecord
     call_of   : (record, plan number, caller row) -> row of the call table; raises BadRecord
+    place_of  : (record, row) -> which of the record's ARNs is the one resource of a row, or -1
+    like      : (rows, resources) -> new rows that differ from these in their one resource
     """
 
     def __init__(
         self, plan_of: Callable[[Record, int], PlanFlags], caller_of: Callable[[Record], int],
-        call_of: Callable[[Record, int, int], int], needs: tuple[bool, bool, bool, bool],
+        call_of: Callable[[Record, int, int], int], place_of: Callable[[Record, int], int],
+        like: Callable[[Int32Array, list[str]], Int32Array], needs: tuple[bool, bool, bool, bool],
     ) -> None:
         self._plan_of, self._caller_of, self._call_of = plan_of, caller_of, call_of
+        self._place_of, self._like = place_of, like
         self._needs = needs
         self._extractor = Extractor(secrets.randbits(64))
         self._start_plans()
@@ -123,6 +134,9 @@ class BlockReader:
     def _forget_rows(self) -> None:
         self._callers = Rows32()
         self._calls = Rows32()
+        self._given = Rows32()
+        self._shape_rows: list[int] = []
+        self._shape_places: list[int] = []
 
     def forget(self) -> None:
         """The reader's tables start anew: so do the codes that lead into them."""
@@ -178,18 +192,19 @@ class BlockReader:
             code = self._record(index).errorCode
             self._error_flags.append(
                 NO_ERROR if not code else DENIAL if is_denial(code) else 0)
-        call, fresh = extractor.calls(
-            plan, caller, error, np.array(self._plan_flags or [0], dtype=np.uint8),
-            np.array(self._plan_needles or [(0, 0)], dtype=np.int32),
-            np.array(self._error_flags or [0], dtype=np.uint8))
+        facts = (np.array(self._plan_flags or [0], dtype=np.uint8),
+                 np.array(self._plan_needles or [(0, 0)], dtype=np.int32),
+                 np.array(self._error_flags or [0], dtype=np.uint8))
         caller_rows = self._callers.take(caller)
+        given = self._by_shape(plan, error, caller_rows, facts)
+        call, fresh = extractor.calls(plan, caller, error, *facts, given)
         for index in fresh.tolist():
             try:
                 self._calls.add(self._call_of(
                     self._record(index), int(plan[index]), int(caller_rows[index])))
             except BadRecord as problem:
                 self._calls.add(-1, str(problem))
-        call_rows = self._calls.take(call)
+        call_rows = np.where(given >= 0, self._given.take(given), self._calls.take(call))
         keep = (call_rows >= 0) & (caller_rows >= 0)
         if not keep.all():
             self._count_bad(~keep & ~odd, plan, caller, call, bad)
@@ -204,6 +219,28 @@ class BlockReader:
             call_rows[keep], caller_rows[keep], time[keep], ids.take(keep),
             np.flatnonzero(keep).astype(np.int32),
             [(index, extractor.record(index)) for index in np.flatnonzero(odd).tolist()])
+
+    def _by_shape(
+        self, plan: Int32Array, error: Int32Array, caller_rows: Int32Array, facts: Any
+    ) -> Int32Array:
+        """Calls on buckets and objects: one mapping per shape, then only the resource differs."""
+        extractor = self._extractor
+        shape, fresh = extractor.shapes(plan, error, *facts)
+        for index in fresh.tolist():
+            record = self._record(index)
+            try:
+                row = self._call_of(record, int(plan[index]), int(caller_rows[index]))
+                place = self._place_of(record, row)
+            except BadRecord:
+                row, place = -1, -1
+            self._shape_rows.append(row)
+            self._shape_places.append(place)
+        places = np.array(self._shape_places, dtype=np.int8)
+        given, fresh = extractor.given(shape, places)
+        if len(fresh):
+            rows = np.array(self._shape_rows, dtype=np.int32)[shape[fresh]]
+            self._given.extend(self._like(rows, extractor.arn_texts(fresh, shape, places)))
+        return given
 
     def _add_plan(self, record: Record) -> None:
         try:

@@ -107,6 +107,8 @@ class CallMapper:
     ) -> None:
         self.actions = ActionTable(catalogue, options.unlisted_actions)
         self.keys = keys
+        self._no_keys_of_others: tuple[KeyValue, ...] = (None,) * len(keys)
+        self._of_service: dict[tuple[str, str], list[tuple[int, RequestKey]]] = {}
         self._no_keys: tuple[KeyValue, ...] = (NOT_SHOWN,) * len(keys)
         self._catalogue = catalogue
         self._forms = ResourceForms(catalogue)
@@ -363,9 +365,21 @@ class CallMapper:
                 member.action, member.resource, call.event_name, call.plan.service, parameters,
                 has_passed, call.where.account, member.pattern,
                 given.get(member.resource) if member.resource is not None else None)
+            values = list(self._no_keys_of_others)
+            for place, key in self._keys_of(asked.service, call.plan.service):
+                values[place] = key.read(asked)
             complete.append(Member(member.action, member.resource, member.state, member.pattern,
-                                   tuple(key.read(asked) for key in self.keys)))
+                                   tuple(values)))
         return tuple(complete)
+
+    def _keys_of(self, service: str, of_call: str) -> list[tuple[int, RequestKey]]:
+        """The keys that can be in the context of a service's actions; others are absent."""
+        found = self._of_service.get((service, of_call))
+        if found is None:
+            found = self._of_service[service, of_call] = [
+                (place, key) for place, key in enumerate(self.keys)
+                if key.services is None or service in key.services or of_call in key.services]
+        return found
 
 
 def decode_resources(raw: bytes) -> dict[str, str | None]:

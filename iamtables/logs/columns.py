@@ -6,7 +6,7 @@ is. Two codes stand for something that is not a value:
     ABSENT  = -1   the key is certainly not in the request (for a resource: not known, a null)
     UNKNOWN = -2   the key may have any value, or none
 
-A `Dictionary` belongs to a reader and only grows, so a session that decides batch after batch
+Two codes may lead to equal values. A `Dictionary` belongs to a reader and only grows, so a session that decides batch after batch
 meets only values it has not seen before. When a reader's dictionaries pass their bound it starts
 new ones: the lists of batches already handed out stay as they are.
 """
@@ -82,6 +82,19 @@ class Dictionary:
             code = self._index[key] = len(self.values)
             self.values.append(value)
         return code
+
+    def extend(self, values: Sequence[str]) -> int:
+        """Append values without looking whether they are there; the code of the first."""
+        first = len(self.values)
+        self.values.extend(values)
+        return first
+
+    def fill(self, values: Sequence[str | list[str]]) -> None:
+        """Take over the distinct values of an empty dictionary."""
+        assert not self.values
+        self.values = list(values)
+        self._index = {tuple(value) if isinstance(value, list) else value: code
+                       for code, value in enumerate(self.values)}
 
     def optional(self, value: str | None) -> int:
         """Code of `value`; ABSENT for None."""

@@ -10,7 +10,7 @@ left to that reader. A document that is not JSON, or no delivery file, is refuse
 
 import numpy as np
 
-from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
+from libc.stdint cimport int8_t, int32_t, int64_t, uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport free, malloc, realloc
 from libc.string cimport memchr, memcmp, memcpy
 
@@ -63,6 +63,7 @@ cdef enum:
     FIELD_COUNT
     MAX_DEPTH = 48
     MAX_NEEDLES = 4096
+    MAX_ARNS = 4
 
 FIELDS = (b"eventSource", b"eventName", b"eventID", b"eventTime", b"userIdentity", b"awsRegion",
           b"recipientAccountId", b"sourceIPAddress", b"userAgent", b"errorCode", b"errorMessage",
@@ -78,6 +79,17 @@ for _i, _name in enumerate(FIELDS):
     NAMES[_i] = <const uint8_t*><const char*>_name
     NAME_LENGTH[_i] = len(_name)
     IS_RAW[_i] = _i in (IDENTITY, PARAMETERS, RESOURCES, TLS, ADDITIONAL)
+
+# First segments of other S3 resources: a bucket of such a name is not told from them here.
+RESERVED = (b"accesspoint", b"access-grants", b"async-request", b"job", b"storage-lens",
+            b"storage-lens-group")
+cdef enum:
+    RESERVED_COUNT = 6
+cdef const uint8_t* RESERVED_AT[RESERVED_COUNT]
+cdef size_t RESERVED_LENGTH[RESERVED_COUNT]
+for _i, _name in enumerate(RESERVED):
+    RESERVED_AT[_i] = <const uint8_t*><const char*>_name
+    RESERVED_LENGTH[_i] = len(_name)
 
 cdef const uint8_t* OPAQUE = b"Encoded authorization failure message"
 
@@ -320,6 +332,69 @@ cdef inline const uint8_t* find(const uint8_t* text, size_t length, const uint8_
     return NULL
 
 
+cdef int find_arns(const uint8_t* base, const uint8_t* p, const uint8_t* end,
+                   uint32_t* arns) noexcept nogil:
+    # begin and length of the ARN of each entry of `resources[]`, at most MAX_ARNS; -1 when an entry
+    # has another shape than names with texts. The text is JSON, which has been checked
+    cdef int count = 0
+    cdef const uint8_t* name
+    cdef const uint8_t* stop
+    cdef size_t length
+    cdef bint has_arn
+    if p >= end or p[0] != 91:
+        return -1
+    p = skip_space(p + 1, end)
+    while p < end and p[0] == 123:
+        if count == MAX_ARNS:
+            return -1
+        has_arn = False
+        p = skip_space(p + 1, end)
+        while p < end and p[0] == 34:
+            name = p + 1
+            stop = <const uint8_t*>memchr(name, 34, end - name)
+            length = stop - name
+            p = skip_space(skip_space(stop + 1, end) + 1, end)
+            if p[0] != 34:
+                return -1
+            stop = <const uint8_t*>memchr(p + 1, 34, end - p - 1)
+            if memchr(name, 92, stop - name) != NULL:
+                return -1
+            if length == 3 and (memcmp(name, "ARN", 3) == 0 or memcmp(name, "arn", 3) == 0):
+                if has_arn:
+                    return -1
+                has_arn = True
+                arns[2 * count] = <uint32_t>(p + 1 - base)
+                arns[2 * count + 1] = <uint32_t>(stop - p - 1)
+            p = skip_space(stop + 1, end)
+            if p < end and p[0] == 44:
+                p = skip_space(p + 1, end)
+        if p >= end or p[0] != 125:
+            return -1
+        count += has_arn
+        p = skip_space(p + 1, end)
+        if p < end and p[0] == 44:
+            p = skip_space(p + 1, end)
+    return count
+
+
+cdef uint8_t bucket_or_object(const uint8_t* arn, size_t length) noexcept nogil:
+    # `B` or `O` for what can only be the ARN of a bucket or of an object, else 0
+    cdef const uint8_t* slash
+    cdef int i
+    if length < 14 or memcmp(arn, "arn:aws:s3:::", 13) != 0 or arn[length - 1] == 41:
+        return 0  # `...(truncated)` is no ARN
+    slash = <const uint8_t*>memchr(arn + 13, 47, length - 13)
+    if slash == NULL:
+        return 66
+    for i in range(RESERVED_COUNT):
+        if <size_t>(slash - arn - 13) == RESERVED_LENGTH[i] and memcmp(
+                arn + 13, RESERVED_AT[i], RESERVED_LENGTH[i]) == 0:
+            return 0
+    if slash == arn + 13 or slash == arn + length - 1:
+        return 0
+    return 79
+
+
 cdef inline int digit(uint8_t c) noexcept nogil:
     return c - 48 if 48 <= c <= 57 else -100000
 
@@ -356,7 +431,8 @@ cdef class Extractor:
     Codes count from 0 in order of first appearance, and stay valid until `forget`.
     """
 
-    cdef InternTable plan_table, caller_table, error_table, call_table
+    cdef InternTable plan_table, caller_table, error_table, call_table, shape_table, given_table
+    cdef uint32_t* arns
     cdef uint32_t* slices
     cdef uint32_t* bounds
     cdef uint8_t* odd
@@ -376,7 +452,8 @@ cdef class Extractor:
     def __cinit__(self, uint64_t seed):
         self.plan_table.slots = self.caller_table.slots = NULL
         if (intern_init(&self.plan_table, seed) or intern_init(&self.caller_table, seed)
-                or intern_init(&self.error_table, seed) or intern_init(&self.call_table, seed)):
+                or intern_init(&self.error_table, seed) or intern_init(&self.call_table, seed)
+                or intern_init(&self.shape_table, seed) or intern_init(&self.given_table, seed)):
             raise MemoryError
         self.needles = []
 
@@ -385,6 +462,9 @@ cdef class Extractor:
         intern_free(&self.caller_table)
         intern_free(&self.error_table)
         intern_free(&self.call_table)
+        intern_free(&self.shape_table)
+        intern_free(&self.given_table)
+        free(self.arns)
         free(self.slices)
         free(self.bounds)
         free(self.odd)
@@ -394,7 +474,7 @@ cdef class Extractor:
     def key_bytes(self):
         """Memory of the code tables."""
         return (intern_bytes(&self.caller_table) + intern_bytes(&self.call_table)
-                + intern_bytes(&self.plan_table))
+                + intern_bytes(&self.plan_table) + intern_bytes(&self.given_table))
 
     cdef int grow(self, size_t records) noexcept nogil:
         cdef size_t room = records * 2 if records * 2 > 1024 else 1024
@@ -407,6 +487,10 @@ cdef class Extractor:
         if moved == NULL:
             return -1
         self.bounds = <uint32_t*>moved
+        moved = realloc(self.arns, room * 2 * MAX_ARNS * sizeof(uint32_t))
+        if moved == NULL:
+            return -1
+        self.arns = <uint32_t*>moved
         moved = realloc(self.odd, room)
         if moved == NULL:
             return -1
@@ -622,21 +706,167 @@ cdef class Extractor:
             self.needle_at[i] = <const uint8_t*><const char*>(<bytes>self.needles[i])
             self.needle_length[i] = len(self.needles[i])
 
-    def calls(self, const int32_t[::1] plan, const int32_t[::1] caller, const int32_t[::1] error,
-              const uint8_t[::1] plan_flags, const int32_t[:, ::1] plan_needles,
-              const uint8_t[::1] is_denial):
-        """The same for calls: what the mapping of a record depends on beside its caller.
+    def shapes(self, const int32_t[::1] plan, const int32_t[::1] error,
+               const uint8_t[::1] plan_flags, const int32_t[:, ::1] plan_needles,
+               const uint8_t[::1] is_denial):
+        """(codes int32[count], records with a new one); -1 for records without a shape.
 
-        plan_flags   : by plan, PARAMETERS_SOME 1, PARAMETERS_ALL 2, RESOURCES 4, SELF 8, BAD 16
-        plan_needles : by plan, [first, behind) into the needles
-        is_denial    : by error code, 1 when the message is worth reading, 2 for no error
+        Records of plans with the flag BY_SHAPE 32 have one when their resources are buckets and
+        objects, none of the plan's needles is in their parameters, and no message is worth reading:
+        then all of one shape have the same requests but for the resource.
         """
         cdef int32_t[::1] codes = np.empty(self.count, dtype=np.int32)
         cdef int32_t[::1] first = np.empty(self.count, dtype=np.int32)
         cdef int64_t fresh
         if not self.count:
             return np.asarray(codes), np.asarray(first)
-        if (len(plan) != self.count or len(caller) != self.count or len(error) != self.count
+        if (len(plan) != self.count or len(error) != self.count
+                or len(plan_needles) != len(plan_flags)):
+            raise ValueError("codes of another scan")
+        if (np.max(plan) >= len(plan_flags) or np.max(error) >= len(is_denial)
+                or np.max(plan_needles, initial=0) > <int64_t>self.needle_count):
+            raise ValueError("a code without its flags")
+        with nogil:
+            fresh = self.code_shapes(&plan[0], &error[0], &plan_flags[0], &plan_needles[0, 0],
+                                     &is_denial[0], &codes[0], &first[0])
+        if fresh < 0:
+            raise MemoryError
+        return np.asarray(codes), np.asarray(first)[:fresh]
+
+    cdef int64_t code_shapes(
+        self, const int32_t* plan, const int32_t* error, const uint8_t* plan_flags,
+        const int32_t* plan_needles, const uint8_t* is_denial, int32_t* codes, int32_t* first
+    ) noexcept nogil:
+        cdef size_t i, fresh = 0
+        cdef int k, count
+        cdef int32_t needle
+        cdef uint32_t id, before
+        cdef uint8_t kind
+        cdef const uint32_t* slices
+        cdef uint32_t* arns
+        if self.ensure(16 + MAX_ARNS):
+            return -1
+        for i in range(self.count):
+            codes[i] = -1
+            if self.odd[i] or plan[i] < 0 or plan_flags[plan[i]] & 48 != 32:
+                continue
+            slices = self.slices + i * 2 * FIELD_COUNT
+            if slices[2 * MESSAGE + 1] and is_denial[error[i]] == 1:
+                continue
+            if slices[2 * PARAMETERS + 1] == 0 or self.base[slices[2 * PARAMETERS]] != 123:
+                continue
+            arns = self.arns + i * 2 * MAX_ARNS
+            count = find_arns(self.base, self.base + slices[2 * RESOURCES],
+                              self.base + slices[2 * RESOURCES] + slices[2 * RESOURCES + 1], arns)
+            if count < 1:
+                continue
+            kind = 1
+            for k in range(count):
+                kind = bucket_or_object(self.base + arns[2 * k], arns[2 * k + 1])
+                if kind == 0:
+                    break
+                self.scratch[9 + k] = kind
+            if kind == 0 or (count > 1 and self.has_twice(arns, count)):
+                continue
+            kind = 1
+            for needle in range(plan_needles[2 * plan[i]], plan_needles[2 * plan[i] + 1]):
+                if find(self.base + slices[2 * PARAMETERS], slices[2 * PARAMETERS + 1],
+                        self.needle_at[needle], self.needle_length[needle]) != NULL:
+                    kind = 0
+                    break
+            if kind == 0:
+                continue
+            memcpy(self.scratch, &plan[i], 4)
+            memcpy(self.scratch + 4, &error[i], 4)
+            self.scratch[8] = slices[2 * MESSAGE + 1] != 0 and is_denial[error[i]] == 2
+            before = <uint32_t>self.shape_table.count
+            id = intern_add(&self.shape_table, self.scratch, 9 + count)
+            if id == NO_ID:
+                return -1
+            if self.shape_table.count != before:
+                first[fresh] = <int32_t>i
+                fresh += 1
+            codes[i] = <int32_t>(id - FIRST_ID)
+        return <int64_t>fresh
+
+    cdef bint has_twice(self, const uint32_t* arns, int count) noexcept nogil:
+        cdef int a, b
+        for a in range(count):
+            for b in range(a):
+                if arns[2 * a + 1] == arns[2 * b + 1] and memcmp(
+                        self.base + arns[2 * a], self.base + arns[2 * b], arns[2 * a + 1]) == 0:
+                    return True
+        return False
+
+    def given(self, const int32_t[::1] shape, const int8_t[::1] place):
+        """(codes int32[count], records with a new one): shape and its one resource; -1 without.
+
+        place : by shape, which of the ARNs is the resource; -1 for shapes to go without
+        """
+        cdef int32_t[::1] codes = np.full(self.count, -1, dtype=np.int32)
+        cdef int32_t[::1] first = np.empty(self.count, dtype=np.int32)
+        cdef size_t i, fresh = 0
+        cdef uint32_t id, before, length
+        cdef const uint32_t* arn
+        cdef bint is_short = False
+        if not self.count:
+            return np.asarray(codes), np.asarray(first)
+        if len(shape) != self.count or np.max(shape) >= len(place) or (
+                len(place) and np.max(place) >= MAX_ARNS):
+            raise ValueError("a shape without its place")
+        with nogil:
+            for i in range(self.count):
+                if shape[i] < 0 or place[shape[i]] < 0:
+                    continue
+                arn = self.arns + i * 2 * MAX_ARNS + 2 * place[shape[i]]
+                length = arn[1]
+                if self.ensure(4 + length):
+                    is_short = True
+                    break
+                memcpy(self.scratch, &shape[i], 4)
+                memcpy(self.scratch + 4, self.base + arn[0], length)
+                before = <uint32_t>self.given_table.count
+                id = intern_add(&self.given_table, self.scratch, 4 + length)
+                if id == NO_ID:
+                    is_short = True
+                    break
+                if self.given_table.count != before:
+                    first[fresh] = <int32_t>i
+                    fresh += 1
+                codes[i] = <int32_t>(id - FIRST_ID)
+        if is_short:
+            raise MemoryError
+        return np.asarray(codes), np.asarray(first)[:fresh]
+
+    def arn_texts(self, const int32_t[::1] records, const int32_t[::1] shape,
+                  const int8_t[::1] place):
+        """The resources of records, as texts."""
+        cdef list texts = []
+        cdef const uint32_t* arn
+        cdef int32_t i
+        for i in records:
+            if not 0 <= i < <int64_t>self.count or shape[i] < 0 or place[shape[i]] < 0:
+                raise IndexError(i)
+            arn = self.arns + <size_t>i * 2 * MAX_ARNS + 2 * place[shape[i]]
+            texts.append((<const char*>self.base)[arn[0]:arn[0] + arn[1]].decode("ascii"))
+        return texts
+
+    def calls(self, const int32_t[::1] plan, const int32_t[::1] caller, const int32_t[::1] error,
+              const uint8_t[::1] plan_flags, const int32_t[:, ::1] plan_needles,
+              const uint8_t[::1] is_denial, const int32_t[::1] done):
+        """The same for calls: what the mapping of a record depends on beside its caller.
+
+        plan_flags   : by plan, PARAMETERS_SOME 1, PARAMETERS_ALL 2, RESOURCES 4, SELF 8, BAD 16
+        plan_needles : by plan, [first, behind) into the needles
+        is_denial    : by error code, 1 when the message is worth reading, 2 for no error
+        done         : the codes of `given`: records that have one are left out
+        """
+        cdef int32_t[::1] codes = np.empty(self.count, dtype=np.int32)
+        cdef int32_t[::1] first = np.empty(self.count, dtype=np.int32)
+        cdef int64_t fresh
+        if not self.count:
+            return np.asarray(codes), np.asarray(first)
+        if (len(done) != self.count or len(plan) != self.count or len(caller) != self.count or len(error) != self.count
                 or len(plan_needles) != len(plan_flags)):
             raise ValueError("codes of another scan")
         if (np.max(plan) >= len(plan_flags) or np.max(error) >= len(is_denial)
@@ -644,7 +874,8 @@ cdef class Extractor:
             raise ValueError("a code without its flags")
         with nogil:
             fresh = self.code_calls(&plan[0], &caller[0], &error[0], &plan_flags[0],
-                                    &plan_needles[0, 0], &is_denial[0], &codes[0], &first[0])
+                                    &plan_needles[0, 0], &is_denial[0], &done[0], &codes[0],
+                                    &first[0])
         if fresh < 0:
             raise MemoryError
         return np.asarray(codes), np.asarray(first)[:fresh]
@@ -652,7 +883,7 @@ cdef class Extractor:
     cdef int64_t code_calls(
         self, const int32_t* plan, const int32_t* caller, const int32_t* error,
         const uint8_t* plan_flags, const int32_t* plan_needles, const uint8_t* is_denial,
-        int32_t* codes, int32_t* first
+        const int32_t* done, int32_t* codes, int32_t* first
     ) noexcept nogil:
         cdef size_t i, used, fresh = 0
         cdef int32_t needle, whose
@@ -663,7 +894,8 @@ cdef class Extractor:
         cdef const uint8_t* message
         cdef const uint8_t* stop
         for i in range(self.count):
-            if self.odd[i] or plan[i] < 0 or caller[i] < 0 or plan_flags[plan[i]] & 16:
+            if (self.odd[i] or plan[i] < 0 or caller[i] < 0 or done[i] >= 0
+                    or plan_flags[plan[i]] & 16):
                 codes[i] = -1
                 continue
             slices = self.slices + i * 2 * FIELD_COUNT
@@ -767,7 +999,10 @@ cdef class Extractor:
         """Drop all codes but those of plans and errors."""
         intern_free(&self.caller_table)
         intern_free(&self.call_table)
-        if intern_init(&self.caller_table, seed) or intern_init(&self.call_table, seed):
+        intern_free(&self.shape_table)
+        intern_free(&self.given_table)
+        if (intern_init(&self.caller_table, seed) or intern_init(&self.call_table, seed)
+                or intern_init(&self.shape_table, seed) or intern_init(&self.given_table, seed)):
             raise MemoryError
 
     def forget_plans(self, uint64_t seed):

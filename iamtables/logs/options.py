@@ -21,6 +21,8 @@ class LogOptions:
     """Service prefixes to keep, `s3`; empty keeps all."""
     unlisted_actions: bool = False
     """Take `service:EventName` at its word when the catalogue does not list it."""
+    cache: str | None = None
+    """Directory of request columns that were read before, and to keep new ones in (`cache`)."""
     is_compiled: bool = True
     """Use the compiled extractor where it is built; the columns are the same without it."""
     endpoint: str | None = None

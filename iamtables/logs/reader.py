@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +25,7 @@ from ..errors import SourceError
 from .actions import Plan
 from .batch import Batch, KeyPlan, Rows, build
 from .blocks import (
+    BY_SHAPE,
     PARAMETERS_ALL,
     PARAMETERS_SOME,
     RESOURCES,
@@ -33,8 +35,9 @@ from .blocks import (
     PlanFlags,
     is_available,
 )
-from .calls import Call, CallMapper
-from .classes import Outcome, RecordClass, Requester
+from .cache import Cache, Damaged, Loaded, Writer, load, mapping_version
+from .calls import Call, CallMapper, decode_resources
+from .classes import GIVEN, Outcome, RecordClass, Requester
 from .columns import Int32Array
 from .containers import decode_items, decode_lines, read_file
 from .context import CALLER_KEYS, Caller, CallerKey
@@ -52,8 +55,8 @@ from .records import (
     decode_tls,
     seconds,
 )
-from .request_keys import RequestKey, all_request_keys, request_key
-from .sources import find_files, is_delivered_before
+from .request_keys import FAMILIES, RequestKey, all_request_keys, family_key, request_key
+from .sources import LogFile, find_files, is_delivered_before
 from .statistics import Statistics
 from .tables import CallerTable, CallTable
 from .templates import Where, partition_of
@@ -117,6 +120,61 @@ class _Keys:
             for key in self.request)
 
 
+    def of_everything(self, catalogue: Catalogue) -> _Keys:
+        """All keys that records tell, with the plans for those asked here: what a cache holds."""
+        whole = _Keys(None, catalogue)
+        places = {key.spelling.lower(): i for i, key in enumerate(whole.request)}
+        for spelling in FAMILIES.values():
+            places[spelling.lower()] = len(whole.request)
+            whole.request.append(family_key(spelling, catalogue))
+        by_name = {plan.name.lower(): plan for plan in whole.plans}
+        whole.plans = [self._whole_plan(plan, by_name, places) for plan in self.plans]
+        whole.tags = True
+        return whole
+
+    def of_cache(self, catalogue: Catalogue) -> _Keys:
+        """The keys asked here and no others, families by the column that holds all of them."""
+        lean = _Keys([plan.name for plan in self.plans], catalogue)
+        families: dict[str, int] = {}
+        kept: list[RequestKey] = []
+        plans: list[KeyPlan] = []
+        for plan in lean.plans:
+            if plan.kind != "request":
+                plans.append(plan)
+            elif (family := _family_of(plan.name)) is not None:
+                prefix, spelling = family
+                if spelling not in families:
+                    families[spelling] = len(kept)
+                    kept.append(family_key(spelling, catalogue))
+                plans.append(KeyPlan(plan.name, "family", families[spelling],
+                                     part=plan.name.lower().removeprefix(prefix)))
+            else:
+                plans.append(KeyPlan(plan.name, "request", len(kept)))
+                kept.append(lean.request[plan.index])
+        lean.request, lean.plans = kept, plans
+        return lean
+
+    @staticmethod
+    def _whole_plan(
+        plan: KeyPlan, by_name: dict[str, KeyPlan], places: dict[str, int]
+    ) -> KeyPlan:
+        lower = plan.name.lower()
+        if plan.kind == "request":
+            if (family := _family_of(plan.name)) is not None:
+                prefix, spelling = family
+                return KeyPlan(plan.name, "family", places[spelling.lower()],
+                               part=lower.removeprefix(prefix))
+            return KeyPlan(plan.name, "request", places[lower])
+        whole = by_name[lower]
+        return KeyPlan(plan.name, whole.kind, whole.index, whole.service, whole.time_key)
+
+
+def _family_of(name: str) -> tuple[str, str] | None:
+    """(prefix, column) of the family that a key belongs to."""
+    return next(((prefix, spelling) for prefix, spelling in FAMILIES.items()
+                 if name.lower().startswith(prefix)), None)
+
+
 def _all_keys() -> list[str]:
     return [*_TIME_KEYS, *CALLER_KEYS, *all_request_keys()]
 
@@ -133,9 +191,22 @@ class LogReader:
         self._files = find_files(paths, options.endpoint)
         self.options = options
         self.catalogue = catalogue
-        self.statistics = Statistics(files_found=len(self._files))
+        self.statistics = Statistics(
+            files_found=len(self._files), bytes_found=sum(f.size_bytes for f in self._files))
         self._needs = needs
         self._keys = _Keys(keys, catalogue)
+        self._cache: Cache | None = None
+        self._writer: Writer | None = None
+        self._unwritten = _Pending()
+        self._part = 0
+        self._file: LogFile | None = None
+        if options.cache is not None:
+            self._cache = Cache(options.cache, f"{mapping_version()} {catalogue.date} "
+                                f"{catalogue.source} {options.unlisted_actions}")
+            self._writer = Writer(self._cache)
+            self._cached_keys = self._keys.of_cache(catalogue)
+            self._keys = self._keys.of_everything(catalogue)
+            self._needs = None  # a cache is for every policy
         self.keys: tuple[str, ...] = tuple(plan.name for plan in self._keys.plans)
         """The asked keys that records tell something about: the columns of `batch.context`."""
         self._mapper = CallMapper(catalogue, options, tuple(self._keys.request))
@@ -144,7 +215,8 @@ class LogReader:
         self._plans: dict[tuple[str | None, ...], _PlanRow] = {}
         self._times: dict[str | None, int] = {}
         self._blocks = BlockReader(
-            self._plan_of_block, self._map_caller, self._call_of_block,
+            self._plan_of_block, self._map_caller, self._call_of_block, self._place_of,
+            self._like,
             (self._keys.network, self._keys.agent, self._keys.tls, self._keys.additional),
         ) if options.is_compiled and is_available() else None
         self._numbered_plans: dict[int, _PlanRow] = {}
@@ -166,12 +238,26 @@ class LogReader:
 
     def _iterate(self) -> Iterator[Batch]:
         pending = _Pending()
+        served: set[Path] = set()
         for file in self._files:
             name = file.name
             if is_delivered_before(name, self.options.since):
                 self.statistics.files_outside += 1
+                self.statistics.bytes_done += file.size_bytes
                 continue
+            if (loaded := self._from_cache(file, served)) is not None:
+                if len(pending):
+                    yield self._finish(pending)
+                    pending.clear()
+                for segment in loaded:
+                    yield self._finish_loaded(segment)
+                self.statistics.files_read += 1
+                self.statistics.files_cached += 1
+                self.statistics.bytes_done += file.size_bytes
+                continue
+            self._file, self._part = file, 0
             bad: Counter[str] = Counter()
+            is_whole = False
             take = None
             if self._blocks is not None:
                 take = partial(self._take_block, file=name, pending=pending, bad=bad)
@@ -187,6 +273,7 @@ class LogReader:
                         more = True
                     else:
                         self.statistics.files_read += 1
+                        is_whole = True
                         more = False
                 except FileSkipped as error:
                     self.statistics.skipped.append((name, str(error)))
@@ -197,18 +284,79 @@ class LogReader:
                 finally:
                     if is_collecting:
                         gc.enable()
+                if not more:
+                    self.statistics.bytes_done += file.size_bytes
                 if len(pending) >= self.options.batch_records:
                     yield self._finish(pending)
                     pending.clear()
                 if not more:
                     break
             self.statistics.count_bad(name, bad)
+            self._end_file(file, bad, is_whole)
         if len(pending):
             yield self._finish(pending)
+        if self._writer is not None:
+            self._writer.flush(self._callers, self._calls)
+            self.statistics.cache_error = self._writer.error
         self.statistics.check()
         statistics = self.statistics
         if not (statistics.files_read or statistics.files_outside or statistics.records):
             self._refuse()
+
+    # -- cache --------------------------------------------------------------------------------
+
+    def _from_cache(self, file: LogFile, served: set[Path]) -> list[Loaded] | None:
+        """The segments that hold a file and were not handed out yet; None when it is not cached."""
+        if self._cache is None or (segments := self._cache.segments_of(file)) is None:
+            return None
+        wanted = [other for other in self._files if self._cache.segments_of(other) is not None
+                  and not is_delivered_before(other.name, self.options.since)]
+        loaded = []
+        keys = self._cached_keys
+        for segment in segments:
+            if segment.path in served:
+                continue
+            try:
+                loaded.append(load(segment, wanted, keys.caller, keys.request, self._names))
+            except Damaged:
+                self._cache.discard(segment)
+                return None
+        served.update(segment.path for segment in segments)
+        for segment in loaded:
+            for name, bad in segment.bad.items():
+                self.statistics.count_bad(name, Counter(bad))
+        return loaded
+
+    def _finish_loaded(self, loaded: Loaded) -> Batch:
+        self.statistics.records += len(loaded.rows.call)
+        callers, calls = self._callers, self._calls
+        self._callers, self._calls = loaded.callers, loaded.calls
+        try:
+            return self._hand_out(loaded.rows, loaded.files, self._cached_keys.plans)
+        finally:
+            self._callers, self._calls = callers, calls
+
+    def _end_file(self, file: LogFile, bad: Counter[str], is_whole: bool) -> None:
+        if self._writer is None:
+            return
+        if is_whole and not file.has_changed():
+            rows = self._unwritten.rows() if len(self._unwritten) else _no_rows()
+            self._writer.add(rows, file, self._part, True, bad)
+        else:
+            self._writer.drop(file)
+        self._unwritten.clear()
+        if self._writer.is_due:
+            self._writer.flush(self._callers, self._calls)
+
+    def _end_tables(self) -> None:
+        """Before the tables start anew: write the rows that lead into them."""
+        if self._writer is None:
+            return
+        if len(self._unwritten) and self._file is not None:
+            self._writer.add(self._unwritten.rows(), self._file, self._part, False, Counter())
+            self._part += 1
+            self._unwritten.clear()
+        self._writer.flush(self._callers, self._calls)
 
     def _refuse(self) -> None:
         """No file was a log: say so, with the first reasons."""
@@ -222,12 +370,20 @@ class LogReader:
             help="give CloudTrail files: `.json.gz` as delivered, JSON, or one record per line")
 
     def _finish(self, pending: _Pending) -> Batch:
-        rows = self._within(pending.rows())
+        batch = self._hand_out(pending.rows(), pending.files, self._keys.plans)
+        if len(self._callers) + self._calls.size > self.options.max_distinct or (
+                self._blocks is not None and self._blocks.is_full):
+            self._end_tables()
+            self._start_tables()
+        return batch
+
+    def _hand_out(self, rows: Rows, files: list[str], plans: list[KeyPlan]) -> Batch:
+        """A batch of the rows that are asked for and new; counts along."""
+        rows = self._within(rows)
         statistics = self.statistics
         if self.options.deduplicate:
             rows = self._without_duplicates(rows)
-        batch = build(rows, pending.files, self._callers, self._calls, self._keys.plans,
-                      self._names)
+        batch = build(rows, files, self._callers, self._calls, plans, self._names)
         statistics.requests += batch.requests
         for number, count in enumerate(np.bincount(batch.record_class).tolist()):
             if count:
@@ -237,9 +393,6 @@ class LogReader:
         for number, count in enumerate(np.bincount(batch.identity[is_call]).tolist()):
             if count:
                 statistics.requesters[Requester(number)] += count
-        if len(self._callers) + self._calls.size > self.options.max_distinct or (
-                self._blocks is not None and self._blocks.is_full):
-            self._start_tables()
         return batch
 
     def _count_reasons(self, batch: Batch) -> None:
@@ -346,7 +499,7 @@ class LogReader:
             add_time(time)
             add_id(record.eventID or "")
         self.statistics.records += len(chunk.call)
-        pending.add(file, *chunk.arrays())
+        self._add(pending, file, *chunk.arrays())
 
     def _take_block(
         self, data: bytes, is_lines: bool, file: str, pending: _Pending, bad: Counter[str]
@@ -378,7 +531,12 @@ class LogReader:
         is_whole = begin == 0 and end == len(block.place)
         ids = block.event_id if is_whole else block.event_id.take(np.arange(begin, end))
         self.statistics.records += end - begin
-        pending.add(file, block.call[part], block.caller[part], block.time[part], ids)
+        self._add(pending, file, block.call[part], block.caller[part], block.time[part], ids)
+
+    def _add(self, pending: _Pending, file: str, *rows: Any) -> None:
+        pending.add(file, *rows)
+        if self._writer is not None:
+            self._unwritten.add(file, *rows)
 
     def _plan_of_block(self, record: Record, number: int) -> PlanFlags:
         """What the extractor has to know of the plan that it numbers so."""
@@ -388,7 +546,39 @@ class LogReader:
                  _ALL_PARAMETERS: PARAMETERS_ALL}[row.parameters]
         flags |= RESOURCES if row.wants_resources else 0
         flags |= SELF if row.plan.is_about_self else 0
+        if row.parameters == _ALL_PARAMETERS and self._is_by_shape(row.plan):
+            return PlanFlags(flags | BY_SHAPE, self._rule_needles(row.plan))
         return PlanFlags(flags, row.needles)
+
+    def _is_by_shape(self, plan: Plan) -> bool:
+        """S3 calls whose requests depend on nothing but the listed buckets and objects."""
+        return (
+            plan.service == "s3" and len(plan.steps) == 1 and not plan.steps[0].tail
+            and (plan.rule is None or set(plan.rule) <= {"actions", "when"})
+            and not (plan.are_resources_unknown or plan.is_about_self or plan.may_tag
+                     or plan.passes_role or plan.tagging_action is not None)
+            and not any(key.services is None or "s3" in key.services
+                        for key in self._keys.request))
+
+    def _rule_needles(self, plan: Plan) -> tuple[bytes, ...]:
+        """What in the parameters would change the actions of an S3 call."""
+        conditions = plan.rule.get("when", ()) if plan.rule is not None else ()
+        return (b"--x-s3", *(f'"{name}"'.encode() for condition in conditions
+                             for name in condition["has"]))
+
+    def _place_of(self, record: Record, row: int) -> int:
+        """Which of the ARNs listed in a record is the one resource of the call in `row`."""
+        calls, at = self._calls, np.array([row])
+        if calls.codes.take("member_count", at)[0] != 1:
+            return -1
+        member = calls.codes.take("first_member", at)
+        if calls.states.values[calls.members.take("state", member)[0]] != GIVEN:
+            return -1
+        resource = calls.resources.values[calls.members.take("resource", member)[0]]
+        return list(decode_resources(bytes(record.resources))).index(str(resource))
+
+    def _like(self, rows: Int32Array, resources: list[str]) -> Int32Array:
+        return self._calls.like(rows, resources)
 
     def _call_of_block(self, record: Record, number: int, caller: int) -> int:
         plan = self._numbered_plans[number]
@@ -423,9 +613,13 @@ class LogReader:
 
     def _is_needed(self, plan: Plan) -> bool:
         """Can a policy ask for the resource or the context of a call of this plan?"""
-        if self._needs is None or plan.rule is not None or not plan.steps:
+        rule = plan.rule or {}
+        if self._needs is None or not plan.steps or not set(rule) <= {"actions", "when"}:
             return True
         actions = [step.action for step in plan.steps]
+        for condition in rule.get("when", ()):
+            actions += self._mapper.actions.named(
+                plan.service, condition.get("instead") or condition["also"])
         if plan.tagging_action is not None:
             actions.append(plan.tagging_action)
         return any(map(self._needs, actions))
@@ -526,6 +720,11 @@ def _told(record: Record, plan: _PlanRow) -> tuple[str | None, bytes]:
             needle in parameters for needle in plan.needles):
         return message, b"{}"
     return message, parameters
+
+
+def _no_rows() -> Rows:
+    empty = np.zeros(0, dtype=np.int32)
+    return Rows(empty, empty, np.zeros(0, dtype=np.int64), Texts.of([]), empty)
 
 
 class _Chunk:

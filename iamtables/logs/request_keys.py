@@ -8,8 +8,10 @@ unknown.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from ..catalogue import Catalogue
 from .context import KeyValue, key_table
@@ -81,6 +83,44 @@ def request_key(key: str, catalogue: Catalogue) -> RequestKey | None:
             service = frozenset({key.partition(":")[0]})
             return RequestKey(spelling, _parameter(spelling, rule, catalogue), service)
     return None
+
+
+FAMILIES = {"aws:requesttag/": "aws:RequestTag/*", "kms:encryptioncontext:":
+            "kms:EncryptionContext:*"}
+"""Prefixes of keys with a name of the caller's choice -> the column that holds all of them."""
+
+
+def family_key(spelling: str, catalogue: Catalogue) -> RequestKey:
+    """All keys of a family in one value: JSON of name -> [text], null (absent), false (hidden)."""
+
+    def tags(asked: Asked) -> KeyValue:
+        found = _tags_of(asked, catalogue)
+        if isinstance(found, _Unknown):
+            return NOT_SHOWN
+        return _packed({key: None if text is None else [text] for key, text in found.items()})
+
+    def pairs(asked: Asked) -> KeyValue:
+        found = _encryption_pairs(asked)
+        if not isinstance(found, dict):
+            return found
+        return _packed({
+            key: None if value is None else False if is_hidden(value)
+            else None if (text := scalar(value)) is None else [text]
+            for key, value in found.items()})
+
+    if spelling == FAMILIES[_REQUEST_TAG]:
+        return RequestKey(spelling, tags, None)
+    return RequestKey(spelling, pairs, frozenset({"kms"}))
+
+
+def _packed(found: dict[str, Any]) -> str | None:
+    return json.dumps(found) if found else None
+
+
+def of_family(packed: str, name: str) -> KeyValue:
+    """The value of the key `name` (lower case) in a value of `family_key`."""
+    value = next((value for key, value in json.loads(packed).items() if key.lower() == name), None)
+    return NOT_SHOWN if value is False else None if value is None else str(value[0])
 
 
 def all_request_keys() -> tuple[str, ...]:

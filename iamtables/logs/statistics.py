@@ -20,6 +20,14 @@ class Statistics:
     files_found: int = 0
     files_read: int = 0
     """Logs read to their end."""
+    bytes_found: int = 0
+    """Size of the files found, as they lie."""
+    bytes_done: int = 0
+    """Of these: read, or passed over."""
+    files_cached: int = 0
+    """Of those read: taken from the cache."""
+    cache_error: str | None = None
+    """Why nothing more was written to the cache."""
     files_outside: int = 0
     """Not opened: delivered before the time that was asked for."""
     skipped: list[tuple[str, str]] = field(default_factory=list)

@@ -39,6 +39,16 @@ def _role_pattern(caller: Caller) -> str | None:
     return pattern_of_session(identity.arn or "")
 
 
+CALLER_TEXTS = {"principal": "principals", "type": "types", "session": "sessions",
+                "region": "regions", "account": "accounts", "problem": "problems",
+                "pattern": "patterns"}
+"""Column of codes -> dictionary, of callers."""
+CALL_TEXTS = {"source": "sources", "name": "names", "error": "errors", "reason": "reasons",
+              "kind": "kinds"}
+MEMBER_TEXTS = {"action": "actions", "resource": "resources", "state": "states",
+                "service": "services", "pattern": "patterns"}
+
+
 class IntTable:
     """Append-only rows of int32 codes, with named columns; a column is read as one gather."""
 
@@ -53,6 +63,16 @@ class IntTable:
 
     def __len__(self) -> int:
         return len(self._data) // self._width if self._width else 0
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(self._names)
+
+    def fill(self, columns: Sequence[NDArray[np.integer[Any]]]) -> None:
+        """Append many rows: one array per column, all of one length."""
+        if columns:
+            rows = np.stack([np.asarray(column, dtype=np.int32) for column in columns], axis=1)
+            self._data.frombytes(np.ascontiguousarray(rows).tobytes())
 
     def take(self, name: str | int, rows: NDArray[np.integer[Any]]) -> Int32Array:
         """int32[len(rows)], a copy. No view may outlive this call: the next `add` would fail."""
@@ -115,6 +135,15 @@ class CallerTable:
         self.own_user.append(principal.arn if is_user else None)
         return len(self.own_user) - 1
 
+    def fill(self, created: NDArray[np.int64]) -> None:
+        """After the codes were filled: sessions' starts, and what follows from the codes."""
+        rows = np.arange(len(created), dtype=np.int32)
+        self._created.frombytes(np.ascontiguousarray(created, dtype=np.int64).tobytes())
+        hashes = [hash(text) for text in self.accounts.values] + [hash(None)]
+        accounts = self.codes.take("account", rows)
+        self._account_hash.extend(hashes[code] for code in accounts.tolist())
+        self.own_user.extend([None] * len(created))
+
     def take_created(self, rows: Int32Array) -> NDArray[np.int64]:
         """Start of the session in Unix seconds, or -1."""
         return np.frombuffer(self._created, dtype=np.int64)[rows]
@@ -151,6 +180,21 @@ class CallTable:
     @property
     def size(self) -> int:
         return len(self.codes) + len(self.members)
+
+    def like(self, rows: Int32Array, resources: list[str]) -> Int32Array:
+        """New calls that differ from the calls `rows`, of one member each, in their resource."""
+        count, first, member = len(rows), len(self.members), self.codes.take("first_member", rows)
+        start = self.resources.extend(resources)
+        begin = len(self.codes)
+        columns = {name: self.members.take(name, member) for name in self.members.names}
+        columns["resource"] = np.arange(start, start + count, dtype=np.int32)
+        self.members.fill(list(columns.values()))
+        self.key_codes.fill([self.key_codes.take(index, member)
+                             for index in range(len(self.key_values))])
+        columns = {name: self.codes.take(name, rows) for name in self.codes.names}
+        columns["first_member"] = np.arange(first, first + count, dtype=np.int32)
+        self.codes.fill(list(columns.values()))
+        return np.arange(begin, begin + count, dtype=np.int32)
 
     def add(self, source: str, name: str, error: str | None, call: MappedCall) -> int:
         """The new row."""

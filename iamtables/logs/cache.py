@@ -1,0 +1,471 @@
+"""Request columns of logs as Parquet, so that the next audit does not read the logs.
+
+A cache is a directory of *segments*. A segment holds the records of some files as row numbers into
+its own tables of distinct calls and callers, with every key that records can tell and not only those
+of today's policies. It is written beside its place and renamed when it is whole: interrupting leaves
+what is complete, and nothing else is ever seen. A file is recognised by name, size and time;
+segments of another version of the mapping are passed over.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from functools import cache
+from importlib.resources import files as resources_of
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import SourceError
+from .batch import Rows
+from .columns import UNKNOWN, Dictionary, Int32Array
+from .names import Names
+from .sources import LogFile
+from .tables import CALL_TEXTS, CALLER_TEXTS, MEMBER_TEXTS, CallerTable, CallTable, IntTable
+from .texts import Texts
+
+FORMAT = 1
+_SUFFIX = ".segment"
+_PART = ".part-"
+_ABOUT = "about.json"
+SEGMENT_RECORDS = 200_000
+
+
+@cache
+def mapping_version() -> str:
+    """Changes whenever the code or the data that map records change."""
+    digest = hashlib.sha256(str(FORMAT).encode())
+    for package, suffixes in (("iamtables.logs", (".py",)), ("iamtables.data", (".json", ".gz"))):
+        for entry in sorted(resources_of(package).iterdir(), key=lambda entry: entry.name):
+            if entry.name.endswith(suffixes) and entry.is_file():
+                digest.update(entry.name.encode() + b"\0" + entry.read_bytes())
+    return digest.hexdigest()
+
+
+@dataclass(slots=True)
+class FilePart:
+    """Records of one file in a segment: `start` to `start + records` of its rows."""
+
+    name: str
+    size_bytes: int
+    changed_ns: int
+    part: int
+    is_last: bool
+    start: int
+    records: int
+    bad: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """A segment as it is found: where, and what of which files."""
+
+    path: Path
+    parts: tuple[FilePart, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """The content of a segment, like that of a reader that has just read it."""
+
+    rows: Rows
+    files: list[str]
+    callers: CallerTable
+    calls: CallTable
+    bad: dict[str, dict[str, int]]
+    """Of the wanted files: reasons of records that could not be used."""
+
+
+def _key_of(file: LogFile | FilePart) -> tuple[str, int, int]:
+    return file.name, file.size_bytes, file.changed_ns
+
+
+class Cache:
+    """The segments of a directory that fit the mapping of `version`."""
+
+    def __init__(self, directory: str | Path, version: str) -> None:
+        """Raises SourceError when the directory cannot be made or read."""
+        self.directory = Path(directory)
+        self.version = version
+        try:
+            self.directory.mkdir(parents=True, exist_ok=True)
+            self._remove_leftovers()
+            self._segments = [
+                found for path in sorted(self.directory.glob(f"*{_SUFFIX}"))
+                if (found := self._open(path)) is not None]
+        except OSError as error:
+            raise SourceError(f"cannot use the cache `{directory}`: {error.strerror}",
+                              path=str(directory),
+                              help="give a directory that may be written to") from error
+        parts: dict[tuple[str, int, int], dict[int, Segment]] = {}
+        last: dict[tuple[str, int, int], int] = {}
+        for segment in self._segments:
+            for part in segment.parts:
+                parts.setdefault(_key_of(part), {}).setdefault(part.part, segment)
+                if part.is_last:
+                    last[_key_of(part)] = part.part
+        self._whole = {
+            key: [found[number] for number in range(last[key] + 1)]
+            for key, found in parts.items()
+            if key in last and set(range(last[key] + 1)) <= set(found)}
+
+    def _remove_leftovers(self) -> None:
+        """What interrupted runs left; those of a process that still lives are its own."""
+        for path in self.directory.glob(f"{_PART}*"):
+            process = path.name.removeprefix(_PART).partition("-")[0]
+            if not process.isdigit() or not Path(f"/proc/{process}").exists():
+                shutil.rmtree(path, ignore_errors=True)
+
+    def _open(self, path: Path) -> Segment | None:
+        try:
+            about = json.loads((path / _ABOUT).read_text("utf-8"))
+            if about["format"] != FORMAT or about["version"] != self.version:
+                return None
+            return Segment(path, tuple(FilePart(**part) for part in about["files"]))
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+
+    def segments_of(self, file: LogFile) -> list[Segment] | None:
+        """The segments that hold a file; None when it is not cached as it is now."""
+        return self._whole.get(_key_of(file))
+
+    def discard(self, segment: Segment) -> None:
+        """A damaged segment: its files are read again."""
+        self._whole = {key: found for key, found in self._whole.items() if segment not in found}
+
+    def write(self, rows: Rows, parts: Sequence[FilePart], callers: CallerTable, calls: CallTable
+              ) -> None:
+        """A new segment. Raises OSError; then nothing is left of it."""
+        about = json.dumps({
+            "format": FORMAT, "version": self.version,
+            "files": [{name: getattr(part, name) for name in FilePart.__slots__}
+                      for part in parts]})
+        name = hashlib.sha256(about.encode()).hexdigest()[:32]
+        temporary = self.directory / f"{_PART}{os.getpid()}-{name}"
+        try:
+            temporary.mkdir()
+            _write_tables(temporary, rows, callers, calls)
+            (temporary / _ABOUT).write_text(about, "utf-8")
+            target = self.directory / f"{name}{_SUFFIX}"
+            if target.exists():
+                shutil.rmtree(target)
+            os.replace(temporary, target)
+        except BaseException:
+            shutil.rmtree(temporary, ignore_errors=True)
+            raise
+
+
+# -- tables as Parquet --------------------------------------------------------------------------
+
+
+class _TextWriter:
+    """Distinct texts of every dictionary that a segment uses, renumbered."""
+
+    def __init__(self) -> None:
+        self.names: list[str] = []
+        self.counts: list[int] = []
+        self.texts: list[str] = []
+        self.is_list: list[bool] = []
+
+    def renumber(self, name: str, codes: Int32Array, values: Dictionary) -> Int32Array:
+        used, inverse = np.unique(codes, return_inverse=True)
+        kept = used[used >= 0].tolist()
+        for code in kept:
+            value = values.values[code]
+            self.is_list.append(isinstance(value, list))
+            self.texts.append(json.dumps(value) if isinstance(value, list) else value)
+        self.names.append(name)
+        self.counts.append(len(kept))
+        numbers = np.where(used >= 0, np.cumsum(used >= 0) - 1, used).astype(np.int32)
+        renumbered: Int32Array = numbers[inverse.ravel()]
+        return renumbered
+
+
+def _write_tables(path: Path, rows: Rows, callers: CallerTable, calls: CallTable) -> None:
+    import pyarrow as pa
+
+    texts = _TextWriter()
+    used_calls, call = np.unique(rows.call, return_inverse=True)
+    used_callers, caller = np.unique(rows.caller, return_inverse=True)
+    counts = calls.codes.take("member_count", used_calls)
+    ends = np.cumsum(counts, dtype=np.int64)
+    offset = np.arange(int(ends[-1]) if len(ends) else 0) - np.repeat(ends - counts, counts)
+    members = np.repeat(
+        calls.codes.take("first_member", used_calls).astype(np.int64), counts) + offset
+
+    def columns(table: IntTable, at: NDArray[Any], named: dict[str, str], owner: Any, prefix: str
+                ) -> dict[str, Int32Array]:
+        found: dict[str, Int32Array] = {}
+        for name in table.names:
+            codes = table.take(name, at)
+            if name in named:
+                codes = texts.renumber(f"{prefix}{name}", codes, getattr(owner, named[name]))
+            found[name] = codes
+        return found
+
+    def keys(table: IntTable, at: NDArray[Any], values: list[Dictionary], prefix: str
+             ) -> dict[str, Int32Array]:
+        return {name: texts.renumber(f"{prefix}{name}", table.take(index, at), values[index])
+                for index, name in enumerate(table.names)}
+
+    call_columns = columns(calls.codes, used_calls, CALL_TEXTS, calls, "call/")
+    call_columns["first_member"] = (ends - counts).astype(np.int32)
+    _write(path / "calls.parquet", call_columns)
+    _write(path / "members.parquet",
+           columns(calls.members, members, MEMBER_TEXTS, calls, "member/"))
+    _write(path / "member_keys.parquet",
+           keys(calls.key_codes, members, calls.key_values, "member_key/"))
+    _write(path / "callers.parquet", {
+        **columns(callers.codes, used_callers, CALLER_TEXTS, callers, "caller/"),
+        "created": callers.take_created(used_callers.astype(np.int32))})
+    _write(path / "caller_keys.parquet",
+           keys(callers.key_codes, used_callers, callers.key_values, "caller_key/"))
+    _write(path / "texts.parquet", {"text": pa.array(texts.texts, pa.string()),
+                                    "is_list": np.array(texts.is_list, dtype=bool)})
+    (path / "texts.json").write_text(json.dumps(
+        list(zip(texts.names, texts.counts, strict=True))), "utf-8")
+    _write(path / "records.parquet", {
+        "call": call.ravel().astype(np.int32), "caller": caller.ravel().astype(np.int32),
+        "time": rows.time, "event_id": rows.event_id.to_arrow()})
+
+
+def _write(path: Path, columns: dict[str, Any]) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    pq.write_table(pa.table({name: pa.array(column) for name, column in columns.items()}), path,
+                   compression="zstd", use_dictionary=False)
+
+
+class Damaged(Exception):
+    """A segment that cannot be used: its files are read again."""
+
+
+def load(segment: Segment, wanted: Iterable[LogFile], caller_keys: Sequence[Any],
+         request_keys: Sequence[Any], names: Names) -> Loaded:
+    """The records of the wanted files, with the asked keys only.
+
+    Raises Damaged.
+    """
+    import pyarrow as pa
+
+    try:
+        return _load(segment, wanted, caller_keys, request_keys, names)
+    except (OSError, ValueError, KeyError, IndexError, pa.ArrowException) as error:
+        raise Damaged(str(error)) from error
+
+
+def _load(segment: Segment, wanted: Iterable[LogFile], caller_keys: Sequence[Any],
+          request_keys: Sequence[Any], names: Names) -> Loaded:
+    texts = _TextReader(segment.path)
+    callers = CallerTable(caller_keys)
+    of_callers = _read(segment.path / "callers.parquet")
+    _fill(callers.codes, of_callers)
+    for name, attribute in CALLER_TEXTS.items():
+        getattr(callers, attribute).fill(texts.of(f"caller/{name}"))
+    callers.fill(of_callers["created"])
+    _fill_keys(callers.key_codes, callers.key_values, segment.path / "caller_keys.parquet",
+               [key.spelling for key in caller_keys], texts, "caller_key/")
+    calls = CallTable(request_keys)
+    _fill(calls.codes, _read(segment.path / "calls.parquet"))
+    for name, attribute in CALL_TEXTS.items():
+        getattr(calls, attribute).fill(texts.of(f"call/{name}"))
+    of_members = _read(segment.path / "members.parquet")
+    _fill(calls.members, of_members)
+    for name, attribute in MEMBER_TEXTS.items():
+        getattr(calls, attribute).fill(texts.of(f"member/{name}"))
+    _fill_keys(calls.key_codes, calls.key_values, segment.path / "member_keys.parquet",
+               [key.spelling for key in request_keys], texts, "member_key/")
+    _learn(callers, calls, of_members, names)
+
+    records = _read(segment.path / "records.parquet", texts=("event_id",))
+    keep = {_key_of(file) for file in wanted}
+    chosen = [part for part in segment.parts if _key_of(part) in keep]
+    rows = Rows(records["call"], records["caller"], records["time"], records["event_id"],
+                np.repeat(np.arange(len(segment.parts), dtype=np.int32),
+                          [part.records for part in segment.parts]))
+    _check(rows, callers, calls)
+    _check_codes(callers.codes, callers, CALLER_TEXTS)
+    _check_codes(calls.codes, calls, CALL_TEXTS)
+    _check_codes(calls.members, calls, MEMBER_TEXTS)
+    for keys, values in ((callers.key_codes, callers.key_values),
+                         (calls.key_codes, calls.key_values)):
+        for index, dictionary in enumerate(values):
+            _check_range(keys.take(index, np.arange(len(keys))), len(dictionary))
+    ends = (calls.codes.take("first_member", np.arange(len(calls))).astype(np.int64)
+            + calls.codes.take("member_count", np.arange(len(calls))))
+    if len(ends) and int(ends.max()) > len(calls.members):
+        raise ValueError("a call without its members")
+    if len(chosen) < len(segment.parts):
+        is_chosen = np.array([_key_of(part) in keep for part in segment.parts])
+        rows = rows.keep(is_chosen[rows.file])
+    return Loaded(rows, [part.name for part in segment.parts], callers, calls,
+                  {part.name: part.bad for part in chosen if part.bad})
+
+
+def _check(rows: Rows, callers: CallerTable, calls: CallTable) -> None:
+    """Codes lead somewhere: a damaged segment must not crash anything."""
+    for codes, size in ((rows.call, len(calls)), (rows.caller, len(callers))):
+        if len(codes) and not (0 <= int(codes.min()) and int(codes.max()) < size):
+            raise ValueError("a row of another table")
+    if not len(rows.call) == len(rows.caller) == len(rows.time) == len(rows.event_id) == len(
+            rows.file):
+        raise ValueError("columns of different lengths")
+
+
+def _check_codes(table: IntTable, owner: Any, named: dict[str, str]) -> None:
+    for name, attribute in named.items():
+        _check_range(table.take(name, np.arange(len(table))), len(getattr(owner, attribute)))
+
+
+def _check_range(codes: Int32Array, size: int) -> None:
+    if len(codes) and not (UNKNOWN <= int(codes.min()) and int(codes.max()) < size):
+        raise ValueError("a code without its text")
+
+
+def _learn(callers: CallerTable, calls: CallTable, members: dict[str, Any], names: Names) -> None:
+    """What the records tell about names, as when they were read."""
+    for value in callers.principals.values:
+        names.learn(str(value))
+    actions = [str(value).startswith("iam:Create") for value in calls.actions.values]
+    is_creation = np.array([*actions, False], dtype=bool)[members["action"]]
+    if not is_creation.any():
+        return
+    counts = calls.codes.take("member_count", np.arange(len(calls)))
+    outcome = np.repeat(calls.codes.take("outcome", np.arange(len(calls))), counts)
+    for code in members["resource"][is_creation & (outcome == 1)].tolist():
+        if code >= 0:
+            names.learn(str(calls.resources.values[code]))
+
+
+def _read(path: Path, texts: Sequence[str] = ()) -> dict[str, Any]:
+    import pyarrow.parquet as pq
+
+    table = pq.read_table(path, use_threads=False)
+    found: dict[str, Any] = {}
+    for name in table.column_names:
+        column = table.column(name).combine_chunks()
+        found[name] = _texts_of(column) if name in texts else column.to_numpy(
+            zero_copy_only=False)
+    return found
+
+
+def _texts_of(column: Any) -> Texts:
+    import pyarrow as pa
+
+    large = column.cast(pa.large_string())
+    if isinstance(large, pa.ChunkedArray):
+        large = large.combine_chunks()
+    _, offsets, data = large.buffers()
+    places = np.frombuffer(offsets, dtype=np.int64)[large.offset : large.offset + len(large) + 1]
+    content = np.frombuffer(data, dtype=np.uint8) if data is not None else np.zeros(0, np.uint8)
+    begin = int(places[0]) if len(places) else 0
+    return Texts(content[begin : int(places[-1]) if len(places) else 0], places - begin)
+
+
+def _fill(table: IntTable, columns: dict[str, Any]) -> None:
+    table.fill([columns[name] for name in table.names])
+
+
+def _fill_keys(table: IntTable, values: list[Dictionary], path: Path, names: list[str],
+               texts: _TextReader, prefix: str) -> None:
+    import pyarrow.parquet as pq
+
+    if not names:
+        return
+    found = pq.read_table(path, columns=names, use_threads=False)
+    table.fill([found.column(name).to_numpy() for name in names])
+    for name, dictionary in zip(names, values, strict=True):
+        dictionary.fill(texts.of(f"{prefix}{name}"))
+
+
+class _TextReader:
+    """Texts of a segment by dictionary, made into Python objects when asked for."""
+
+    def __init__(self, path: Path) -> None:
+        import pyarrow.parquet as pq
+
+        table = pq.read_table(path / "texts.parquet", use_threads=False).combine_chunks()
+        self._text, self._is_list = table.column("text"), table.column("is_list")
+        self._places: dict[str, tuple[int, int]] = {}
+        start = 0
+        for name, count in json.loads((path / "texts.json").read_text("utf-8")):
+            self._places[name] = (start, count)
+            start += count
+
+    def of(self, name: str) -> list[str | list[str]]:
+        start, count = self._places[name]
+        texts: list[Any] = self._text.slice(start, count).to_pylist()
+        lists = self._is_list.slice(start, count).to_numpy()
+        for index in np.flatnonzero(lists).tolist():
+            texts[index] = json.loads(texts[index])
+        return texts
+
+
+class Writer:
+    """Collects the rows of whole files and writes them, some at a time.
+
+    An error of writing ends caching, not reading; `error` tells of it.
+    """
+
+    def __init__(self, cache_: Cache) -> None:
+        self._cache = cache_
+        self._rows: list[Rows] = []
+        self._parts: list[FilePart] = []
+        self._records = 0
+        self.error: str | None = None
+
+    def add(self, rows: Rows, file: LogFile, part: int, is_last: bool, bad: Counter[str]) -> None:
+        """Rows of one file, or of a part of it."""
+        if self.error is None:
+            self._parts.append(FilePart(
+                *_key_of(file), part, is_last, self._records, len(rows.call), dict(bad)))
+            self._rows.append(rows)
+            self._records += len(rows.call)
+
+    @property
+    def is_due(self) -> bool:
+        return self._records >= SEGMENT_RECORDS
+
+    def drop(self, file: LogFile) -> None:
+        """The file turned out not to be usable: nothing of it is kept."""
+        kept = [(rows, part) for rows, part in zip(self._rows, self._parts, strict=True)
+                if _key_of(part) != _key_of(file)]
+        self._rows, self._parts = [rows for rows, _ in kept], [part for _, part in kept]
+
+    def flush(self, callers: CallerTable, calls: CallTable) -> None:
+        """Write what there is; the rows lead into these tables."""
+        rows, parts = self._rows, self._parts
+        self._rows, self._parts, self._records = [], [], 0
+        if not parts or self.error is not None:
+            return
+        start = 0
+        for part, found in zip(parts, rows, strict=True):
+            part.start, start = start, start + len(found.call)
+        joined = Rows(
+            np.concatenate([found.call for found in rows]),
+            np.concatenate([found.caller for found in rows]),
+            np.concatenate([found.time for found in rows]),
+            Texts.joined([found.event_id for found in rows]),
+            np.zeros(start, dtype=np.int32))
+        try:
+            self._cache.write(joined, parts, callers, calls)
+        except OSError as error:
+            self.error = f"{error.strerror or error}"
+        except Exception as error:  # pyarrow's own errors of a full disk
+            with suppress(ImportError):
+                import pyarrow as pa
+
+                if isinstance(error, pa.ArrowException):
+                    self.error = str(error)
+            if self.error is None:
+                raise
