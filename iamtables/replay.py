@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from itertools import chain
 from typing import TYPE_CHECKING, Any, cast
 
@@ -20,6 +21,7 @@ from .audit import DECISIONS, REQUESTERS, UNDECIDED, Audit, Batch, Missing, keys
 from .flips import BatchFlips, Change, Flips, Group
 from .logs.classes import RecordClass, Requester
 from .request_tables import RequestBatch, is_request_source, request_batches
+from .runtime.values import encode_text
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -36,9 +38,22 @@ def keys_of_both(before: Table, after: Table) -> tuple[str, ...]:
 
 
 def either_needs_request(before: Table, after: Table) -> Callable[[str], bool]:
-    """Tells of an action whether one of the tables asks for more than action and principal."""
+    """Tells of an action whether its resource and context are worth reading.
+
+    They are when one of the tables asks for them, and when action and principal alone make the two
+    differ: then the resource is part of the report.
+    """
     needs, needs_after = needs_request(before), needs_request(after)
-    return lambda action: needs(action) or needs_after(action)
+
+    @cache
+    def either(action: str) -> bool:
+        if needs(action) or needs_after(action):
+            return True
+        text = encode_text(action)
+        constants = {table.planner.cell(text, 0)[0] for table in (before, after)}
+        return len(constants) > 1
+
+    return either
 
 
 @dataclass(frozen=True, slots=True)
