@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from .grammar import PolicyDocument, load_policy, parse_policy
     from .options import Options
     from .organization import load_organization
-    from .replay import ReplayResult, replay
+    from .replaying import ReplayResult, replay
     from .runtime import (
         Decision,
         DecisionCode,
@@ -75,8 +75,8 @@ _HOME = {
     "parse_policy": ".grammar",
     "Options": ".options",
     "load_organization": ".organization",
-    "ReplayResult": ".replay",
-    "replay": ".replay",
+    "ReplayResult": ".replaying",
+    "replay": ".replaying",
     "Decision": ".runtime",
     "DecisionCode": ".runtime",
     "Decisions": ".runtime",

@@ -17,7 +17,7 @@ from .results import statement_label
 from .runtime.codes import DecisionCode, Layer
 
 if TYPE_CHECKING:
-    from .replay import ReplayResult
+    from .replaying import ReplayResult
 
 MAX_MARKDOWN = 60_000
 """Characters of a report; a comment on GitHub may have 65,536."""

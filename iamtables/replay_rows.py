@@ -16,7 +16,7 @@ from .runtime.codes import Layer
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from .replay import ReplayResult
+    from .replaying import ReplayResult
     from .runtime import StatementInfo, Table
 
 _CHANGES = tuple(change.label for change in Change)

@@ -55,7 +55,7 @@ def command(before: tuple[str, ...], after: tuple[str, ...], fail_on: str | None
 
     Exit codes: 0 done, 1 a change that --fail-on names, 3 unusable input.
     """
-    from ..replay import either_needs_request, keys_of_both
+    from ..replaying import either_needs_request, keys_of_both
     from ..results import output_kind
     from .auditing import open_input, warn_of_failed
     from .outputs import make_console

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..flips import FLIPS, Change, Group
-from ..replay import Replay, ReplayResult
+from ..replaying import Replay, ReplayResult
 from ..replay_report import (
     HEADINGS,
     example_name,
