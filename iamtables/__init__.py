@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from .grammar import PolicyDocument, load_policy, parse_policy
     from .options import Options
     from .organization import load_organization
+    from .replaying import ReplayResult, replay
     from .runtime import (
         Decision,
         DecisionCode,
@@ -74,6 +75,8 @@ _HOME = {
     "parse_policy": ".grammar",
     "Options": ".options",
     "load_organization": ".organization",
+    "ReplayResult": ".replaying",
+    "replay": ".replaying",
     "Decision": ".runtime",
     "DecisionCode": ".runtime",
     "Decisions": ".runtime",
@@ -120,6 +123,7 @@ __all__ = [
     "PolicySet",
     "PolicySyntaxError",
     "Principal",
+    "ReplayResult",
     "RequestError",
     "ResourcePolicy",
     "Session",
@@ -132,6 +136,7 @@ __all__ = [
     "load_policy",
     "open_table",
     "parse_policy",
+    "replay",
 ]
 
 

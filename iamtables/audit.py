@@ -20,7 +20,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
@@ -94,6 +94,20 @@ class Batch(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class Asked:
+    """The requests of a batch that were decided.
+
+    rows      : int32, ascending, their places in the batch
+    decisions : one per place in `rows`
+    asking    : the columns of who asked and whose the resource is, one value per place in `rows`
+    """
+
+    rows: NDArray[np.int32]
+    decisions: Decisions
+    asking: Mapping[str, Coded]
+
+
+@dataclass(frozen=True, slots=True)
 class BatchResults:
     """What one batch came to.
 
@@ -103,6 +117,7 @@ class BatchResults:
     depends_on: for each undetermined record, what would settle it
     request_statement : int32 per request, the statement that decides it
     layer     : uint8 per record, the layer that decided it (runtime.codes.Layer)
+    asked     : the requests that were decided; None where there was none to decide
     """
 
     batch: Batch
@@ -112,6 +127,7 @@ class BatchResults:
     depends_on: Mapping[int, tuple[str, ...]]
     request_statement: NDArray[np.int32]
     layer: NDArray[np.uint8]
+    asked: Asked | None = None
 
 
 @dataclass(slots=True)
@@ -213,40 +229,52 @@ class Audit:
         self._counts = _Counts(table)
         kinds = DECIDABLE if table.is_layered else {Requester.ROLE_OR_USER}
         self._decidable = np.array([kind in kinds for kind in Requester])
-        self._asking: dict[str, Coded] = {}
         # reasons by codes, valid while the batches bring the same dictionaries
         self._reasons: dict[tuple[int, ...], tuple[str, ...]] = {}
         self._dictionaries: list[Any] = []
 
     def add(self, batch: Batch) -> BatchResults:
-        """Decide a batch; the results are in the order of its records."""
+        """Decide a batch and count it; the results are in the order of its records."""
+        results = self.decide(batch)
+        is_open = results.decision == DecisionCode.UNDETERMINED
+        results = replace(results, depends_on=self.depends_on(results, is_open))
+        is_call = batch.record_class <= RecordClass.PARTIAL
+        carries = self.is_decidable(batch)
+        is_left_out = carries & (results.decision == UNDECIDED)
+        if results.asked is not None:
+            self._counts.not_supplied = results.asked.decisions.not_supplied
+        self._counts.add(results, is_call & ~carries, is_left_out)
+        return results
+
+    def decide(self, batch: Batch) -> BatchResults:
+        """Decide a batch and count nothing; `depends_on` is left empty."""
         decision = np.full(batch.records, UNDECIDED, dtype=np.uint8)
         statement = np.full(batch.records, -1, dtype=np.int32)
         row = np.full(batch.records, -1, dtype=np.int32)
-        depends_on: dict[int, tuple[str, ...]] = {}
         by_request = np.full(batch.requests, -1, dtype=np.int32)
         layer = np.zeros(batch.records, dtype=np.uint8)
-
-        is_call = batch.record_class <= RecordClass.PARTIAL
-        carries = is_call & self._decidable[batch.identity]
-        selected = self._is_selected(batch, carries)
+        selected = self._is_selected(batch, self.is_decidable(batch))
         rows = np.flatnonzero(selected[batch.group]).astype(np.int32)
+        asked = None
         if len(rows):
-            decisions = self._decide(batch, rows)
+            asked = self._decide(batch, rows)
+            decisions = asked.decisions
             by_request[rows] = decisions.statement
             records, places = _strongest_members(batch.group[rows], decisions.decision)
             row[records] = rows[places]
             decision[records] = decisions.decision[places]
             statement[records] = decisions.statement[places]
             layer[records] = decisions.layer[places]
-            depends_on = self._depends_on(batch, decisions, rows, records, places)
             is_open = (decision == DecisionCode.ALLOW) & ~batch.is_complete
             decision[is_open] = DecisionCode.UNDETERMINED
             layer[is_open] = Layer.NONE
-            depends_on |= dict.fromkeys(np.flatnonzero(is_open).tolist(), (FURTHER_ACTIONS,))
-        self._counts.add(batch, decision, statement, row, is_call & ~carries,
-                         carries & ~selected, depends_on, layer)
-        return BatchResults(batch, decision, statement, row, depends_on, by_request, layer)
+        return BatchResults(batch, decision, statement, row, {}, by_request, layer, asked)
+
+    def is_decidable(self, batch: Batch) -> NDArray[np.bool_]:
+        """Which records are calls of a requester that the table can decide about."""
+        is_call = batch.record_class <= RecordClass.PARTIAL
+        found: NDArray[np.bool_] = is_call & self._decidable[batch.identity]
+        return found
 
     def summary(self) -> Summary:
         """What all batches so far add up to."""
@@ -269,12 +297,12 @@ class Audit:
         by_record[batch.group] = wanted[np.where(codes < 0, len(values), codes)]
         return carries & has_rows & by_record
 
-    def _decide(self, batch: Batch, rows: NDArray[np.int32]) -> Decisions:
+    def _decide(self, batch: Batch, rows: NDArray[np.int32]) -> Asked:
         supplied = {key.lower(): column for key, column in batch.context.items()}
         context: dict[str, Any] = {}
-        self._asking = {"principal": _take(batch.principal, rows)}
+        asking = {"principal": _take(batch.principal, rows)}
         if self._table.is_layered:
-            self._asking = asking_columns(batch, rows)
+            asking = asking_columns(batch, rows)
             supplied.pop(RESOURCE_ACCOUNT.lower(), None)  # follows from `resource_account`
         for key in self._table.keys:
             column = supplied.get(key.lower())
@@ -288,7 +316,7 @@ class Audit:
         try:
             decisions = self._session.decide(
                 action=_take(batch.action, rows), resource=_take(batch.resource, rows),
-                context=context, missing=self._missing, **self._asking,
+                context=context, missing=self._missing, **asking,
             )
         except ColumnError as error:
             if self._missing == "error":
@@ -296,17 +324,22 @@ class Audit:
                                   help="supply the key with --assume, or choose another --missing"
                                   ) from error
             raise
-        self._counts.not_supplied = decisions.not_supplied
-        return decisions
+        return Asked(rows, decisions, asking)
 
-    def _depends_on(self, batch: Batch, decisions: Decisions, rows: NDArray[np.int32],
-                    records: NDArray[np.int64], places: NDArray[np.int64]
-                    ) -> dict[int, tuple[str, ...]]:
-        """What would settle each undetermined record; asked once per distinct request."""
-        open_places = decisions.decision[places] == DecisionCode.UNDETERMINED
-        if not open_places.any():
+    def depends_on(self, results: BatchResults, wanted: NDArray[np.bool_]
+                   ) -> dict[int, tuple[str, ...]]:
+        """What would settle the wanted ones of the undetermined records; asked once per distinct
+        request."""
+        if results.asked is None:
             return {}
-        asked, of_record = places[open_places], records[open_places]
+        batch, (rows, decisions) = results.batch, (results.asked.rows, results.asked.decisions)
+        records = np.flatnonzero(wanted & (results.decision == DecisionCode.UNDETERMINED))
+        places = np.searchsorted(rows, results.row[records])
+        is_open = decisions.decision[places] == DecisionCode.UNDETERMINED
+        found = dict.fromkeys(records[~is_open].tolist(), (FURTHER_ACTIONS,))
+        asked, of_record = places[is_open], records[is_open]
+        if not len(asked):
+            return found
         columns = [batch.action, batch.resource, *batch.context.values()]
         dictionaries = [getattr(column, "values", column) for column in columns]
         is_known = len(dictionaries) == len(self._dictionaries) and all(
@@ -316,16 +349,17 @@ class Audit:
         codes = [_numbered(column, rows[asked]) for column in columns]
         if self._table.is_layered:  # the columns of who asks are made anew for each batch
             self._reasons = {}
-            codes += [column.codes[asked].astype(np.int64) for column in self._asking.values()]
+            codes += [column.codes[asked].astype(np.int64)
+                      for column in results.asked.asking.values()]
         _, first, inverse = np.unique(packed(codes), return_index=True, return_inverse=True)
         reasons = []
         for at, key in zip(first.tolist(), zip(*(c[first].tolist() for c in codes), strict=True),
                            strict=True):
-            found = self._reasons.get(key)
-            if found is None:
-                found = self._reasons[key] = tuple(sorted(decisions.reason(int(asked[at]))))
-            reasons.append(found)
-        return {
+            reason = self._reasons.get(key)
+            if reason is None:
+                reason = self._reasons[key] = tuple(sorted(decisions.reason(int(asked[at]))))
+            reasons.append(reason)
+        return found | {
             record: reasons[which]
             for record, which in zip(of_record.tolist(), inverse.tolist(), strict=True)
         }
@@ -397,16 +431,20 @@ class _Counts:
         self.is_log = False
         self.not_supplied: tuple[str, ...] = ()
 
-    def add(self, batch: Batch, decision: NDArray[np.uint8], statement: NDArray[np.int32],
-            row: NDArray[np.int32], is_other: NDArray[np.bool_], is_unwanted: NDArray[np.bool_],
-            depends_on: Mapping[int, tuple[str, ...]], layer: NDArray[np.uint8]) -> None:
+    def add(self, results: BatchResults, is_other: NDArray[np.bool_],
+            is_unwanted: NDArray[np.bool_]) -> None:
+        """is_other : calls whose requester is not decided about
+        is_unwanted : calls of principals that are not selected
+        """
+        batch, decision, statement = results.batch, results.decision, results.statement
+        row, layer = results.row, results.layer
         self.records += batch.records
         self.requests += batch.requests
         self.not_selected += int(is_unwanted.sum())
         self.classes += np.bincount(batch.record_class, minlength=len(RecordClass))
         self.not_carrying += np.bincount(batch.identity[is_other], minlength=len(Requester))
         self._add_reasons(batch)
-        self.depends_on.update(depends_on.values())
+        self.depends_on.update(results.depends_on.values())
         self.reality.add(batch, decision, statement, row)
         decided = np.flatnonzero(decision != UNDECIDED)
         if not len(decided):

@@ -21,7 +21,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from .errors import RequestError, SourceError
+from .errors import ColumnError, RequestError, SourceError
 from .logs.columns import ABSENT, Coded
 from .logs.rows import is_event_table
 from .request_values import context_value
@@ -122,6 +122,38 @@ def read_requests(paths: Sequence[str | Path], keys: Sequence[str]) -> Iterator[
             yield from _read_ndjson(Path(path), wanted)
         elif kind is not None:
             yield from _read_arrow(Path(path), kind, wanted)
+
+
+def is_request_source(requests: object) -> bool:
+    """Does it hold requests as `Table.decide` takes them whole: Arrow, or a mapping of columns?"""
+    return isinstance(requests, Mapping) or any(
+        hasattr(requests, name) for name in ("__arrow_c_stream__", "__arrow_c_array__"))
+
+
+def request_batches(requests: Any, keys: Sequence[str]) -> Iterator[RequestBatch]:
+    """Batches of requests in memory; columns and nulls as in a file.
+
+    Raises ColumnError for what is no table, or one without `action` or with a column twice.
+    """
+    import pyarrow as pa
+
+    try:
+        table = requests if isinstance(requests, pa.Table) else pa.table(requests)
+    except (pa.ArrowException, TypeError, ValueError) as error:
+        raise ColumnError(f"requests cannot be read: {error}",
+                          help="give a table with a column `action`") from None
+    names = [name.strip() for name in table.column_names]
+    twice = [name for name in names if names.count(name) > 1]
+    if twice:
+        raise ColumnError(f"column `{twice[0]}` is given twice", column=twice[0])
+    if "action" not in names:
+        raise ColumnError("there is no column `action`", column="action",
+                          help="give `action`, and `resource` unless it is unknown")
+    start = 0
+    wanted = {key.lower() for key in keys}
+    for batch in table.combine_chunks().to_batches(BATCH_ROWS):
+        yield _from_arrow(Path("<requests>"), start, batch, wanted)
+        start += batch.num_rows
 
 
 def _open(path: Path) -> Any:

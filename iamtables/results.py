@@ -7,12 +7,13 @@ that describe a log record are left out.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from .audit import DECISIONS, OUTCOMES, REQUESTERS, UNDECIDED, BatchResults
 from .errors import SourceError
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
     from .runtime import StatementInfo
 
-_LAYERS = tuple(layer.name.lower() for layer in Layer)
+LAYERS = tuple(layer.name.lower() for layer in Layer)
 
 SUFFIXES = (".parquet", ".ndjson", ".jsonl", ".csv")
 
@@ -55,7 +56,7 @@ def statement_label(statement: StatementInfo) -> str:
     return f"{label}@{statement.location.line}" if statement.is_in_collection else label
 
 
-def _repeated(codes: Any, values: Sequence[Any]) -> pa.DictionaryArray:
+def repeated(codes: Any, values: Sequence[Any]) -> pa.DictionaryArray:
     """A dictionary column; a negative code is a null."""
     import pyarrow as pa
 
@@ -70,14 +71,32 @@ def _repeated(codes: Any, values: Sequence[Any]) -> pa.DictionaryArray:
 
 
 def _coded(column: Coded) -> pa.DictionaryArray:
-    return _repeated(column.codes, column.values)
+    return repeated(column.codes, column.values)
 
 
-def _of_row(column: Coded, row: Any) -> pa.DictionaryArray:
+def of_row(column: Coded, row: Any) -> pa.DictionaryArray:
     """Values of a request column at the deciding rows; null where there is none."""
     codes = np.full(len(row), ABSENT, dtype=np.int32)
     codes[row >= 0] = column.codes[row[row >= 0]]
-    return _repeated(codes, column.values)
+    return repeated(codes, column.values)
+
+
+def record_columns(batch: Any, records: NDArray[Any]) -> dict[str, Any]:
+    """What tells records apart: of a log event id, time and so on, of a table the row."""
+    import pyarrow as pa
+
+    if not hasattr(batch, "event_id"):
+        return {
+            "source": pa.DictionaryArray.from_arrays(
+                pa.array(np.zeros(len(records), dtype=np.int32)), pa.array([batch.path])),
+            "row": pa.array(np.asarray(batch.start + 1 + records, dtype=np.int64)),
+        }
+    columns = {"event_id": batch.event_id.take(records).to_arrow(),
+               "time": pa.array(np.asarray(batch.time)[records], pa.timestamp("s", tz="UTC"))}
+    for name in ("account", "region", "event_source", "event_name"):
+        column = getattr(batch, name)
+        columns[name] = repeated(column.codes[records], column.values)
+    return columns
 
 
 def results_table(results: BatchResults, statements: Sequence[StatementInfo]) -> pa.RecordBatch:
@@ -86,41 +105,26 @@ def results_table(results: BatchResults, statements: Sequence[StatementInfo]) ->
 
     batch: Any = results.batch
     decided = results.decision != UNDECIDED
-    columns: dict[str, Any] = {}
     is_log = hasattr(batch, "event_id")
-    if is_log:
-        columns |= {
-            "event_id": batch.event_id.to_arrow(),
-            "time": pa.array(np.asarray(batch.time), pa.timestamp("s", tz="UTC")),
-            "account": _coded(batch.account),
-            "region": _coded(batch.region),
-            "event_source": _coded(batch.event_source),
-            "event_name": _coded(batch.event_name),
-        }
-    else:
-        columns |= {
-            "source": pa.DictionaryArray.from_arrays(
-                pa.array(np.zeros(batch.records, dtype=np.int32)), pa.array([batch.path])),
-            "row": pa.array(np.arange(batch.start + 1, batch.start + batch.records + 1)),
-        }
+    columns = record_columns(batch, np.arange(batch.records))
     columns |= {
-        "principal": _of_row(batch.principal, _any_row(results)),
-        "action": _of_row(batch.action, _any_row(results)),
-        "resource": _of_row(batch.resource, _any_row(results)),
-        "decision": _repeated(np.where(decided, results.decision.astype(np.int32), ABSENT),
+        "principal": of_row(batch.principal, _any_row(results)),
+        "action": of_row(batch.action, _any_row(results)),
+        "resource": of_row(batch.resource, _any_row(results)),
+        "decision": repeated(np.where(decided, results.decision.astype(np.int32), ABSENT),
                               DECISIONS),
-        "layer": _repeated(np.where(results.layer == 0, ABSENT, results.layer.astype(np.int32)),
-                           _LAYERS),
-        "statement": _repeated(results.statement, _Labels(statements)),
+        "layer": repeated(np.where(results.layer == 0, ABSENT, results.layer.astype(np.int32)),
+                           LAYERS),
+        "statement": repeated(results.statement, StatementLabels(statements)),
         "depends_on": _depends_on(results),
     }
     if is_log:
         kinds = [REQUESTERS.get(kind, "user or role") for kind in Requester]
         columns |= {
-            "requester": _repeated(batch.identity, kinds),
-            "class": _repeated(batch.record_class, [kind.label for kind in RecordClass]),
+            "requester": repeated(batch.identity, kinds),
+            "class": repeated(batch.record_class, [kind.label for kind in RecordClass]),
             "class_reason": _coded(batch.record_reason),
-            "recorded_outcome": _repeated(batch.outcome, [OUTCOMES[o] for o in Outcome]),
+            "recorded_outcome": repeated(batch.outcome, [OUTCOMES[o] for o in Outcome]),
             "error_code": _coded(batch.error_code),
         }
     return pa.RecordBatch.from_pydict(columns)
@@ -132,7 +136,7 @@ def _depends_on(results: BatchResults) -> pa.DictionaryArray:
     codes = np.full(results.batch.records, ABSENT, dtype=np.int32)
     for record, keys in results.depends_on.items():
         codes[record] = texts.setdefault(keys, len(texts))
-    return _repeated(codes, [", ".join(keys) for keys in texts])
+    return repeated(codes, [", ".join(keys) for keys in texts])
 
 
 def _any_row(results: BatchResults) -> Any:
@@ -144,7 +148,7 @@ def _any_row(results: BatchResults) -> Any:
     return np.where(row >= 0, row, first)
 
 
-class _Labels(Sequence[str]):
+class StatementLabels(Sequence[str]):
     """Labels of statements, made when asked for."""
 
     def __init__(self, statements: Sequence[StatementInfo]) -> None:
@@ -160,9 +164,9 @@ class _Labels(Sequence[str]):
 class _Writer:
     """Opens its file with the first batch, whose schema all others have."""
 
-    def __init__(self, path: Path, statements: Sequence[StatementInfo]) -> None:
+    def __init__(self, path: Path, tabulate: Callable[[Any], pa.RecordBatch]) -> None:
         self._path = path
-        self._statements = statements
+        self._tabulate = tabulate
         self._sink: Any = None
 
     def __enter__(self) -> _Writer:
@@ -172,8 +176,8 @@ class _Writer:
                  trace: TracebackType | None) -> None:
         self.close()
 
-    def write(self, results: BatchResults) -> None:
-        table = results_table(results, self._statements)
+    def write(self, results: Any) -> None:
+        table = self._tabulate(results)
         if self._sink is None:
             self._sink = self._open(table.schema)
         self._put(table)
@@ -221,7 +225,7 @@ class _NdjsonWriter(_Writer):
         names = table.schema.names
         encode = msgspec.json.Encoder().encode
         lines = [encode(dict(zip(names, row, strict=True))) for row in zip(*columns, strict=True)]
-        self._sink.write(b"\n".join(lines) + b"\n")
+        self._sink.write(b"".join(line + b"\n" for line in lines))
 
 
 def _plain_schema(schema: pa.Schema) -> pa.Schema:
@@ -247,6 +251,11 @@ def _plain(table: pa.RecordBatch) -> pa.RecordBatch:
 
 
 def open_writer(path: Path, kind: str, statements: Sequence[StatementInfo]) -> _Writer:
-    """A writer of `kind`, which `output_kind` tells; closes as a context manager."""
+    """A writer of results by `kind`, which `output_kind` tells; closes as a context manager."""
+    return open_table_writer(path, kind, lambda results: results_table(results, statements))
+
+
+def open_table_writer(path: Path, kind: str, tabulate: Callable[[Any], pa.RecordBatch]) -> _Writer:
+    """A writer of whatever `tabulate` makes columns of, with the same schema each time."""
     writers = {"parquet": _ParquetWriter, "csv": _CsvWriter, "ndjson": _NdjsonWriter}
-    return writers[kind](path, statements)
+    return writers[kind](path, tabulate)

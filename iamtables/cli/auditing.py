@@ -1,4 +1,4 @@
-"""Running an audit for a verb: its inputs, progress on a terminal, the output file, time."""
+"""Running an audit or a replay for a verb: inputs, progress on a terminal, the output file, time."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, cast
 import click
 
 from ..audit import Audit, Batch, BatchResults, Missing, Summary
+from .exits import printable
 
 if TYPE_CHECKING:
     from ..logs import LogOptions, LogReader
@@ -40,6 +41,24 @@ class Input:
 
 
 @dataclass(frozen=True, slots=True)
+class Reading:
+    """What became of the files and records of an input that was read to its end."""
+
+    files_read: int = 0
+    duplicates: int = 0
+    bad_records: Mapping[str, int] = field(default_factory=dict)
+    skipped_files: Sequence[tuple[str, str]] = ()
+    failed_files: Sequence[tuple[str, str]] = ()
+    files_cached: int = 0
+    cache_error: str | None = None
+
+    @property
+    def is_whole(self) -> bool:
+        """Every file was read to its end, and every record in it."""
+        return not self.failed_files and not self.bad_records
+
+
+@dataclass(frozen=True, slots=True)
 class Run:
     """A finished audit."""
 
@@ -50,13 +69,7 @@ class Run:
     elapsed_s: float
     decide_s: float
     """Part of the time that was spent deciding; the rest is reading and writing."""
-    duplicates: int = 0
-    bad_records: Mapping[str, int] = field(default_factory=dict)
-    files_read: int = 0
-    skipped_files: Sequence[tuple[str, str]] = ()
-    failed_files: Sequence[tuple[str, str]] = ()
-    files_cached: int = 0
-    cache_error: str | None = None
+    reading: Reading
 
 
 def open_input(paths: Sequence[str], keys: Sequence[str],
@@ -88,8 +101,7 @@ def run_audit(table: Table, source: Input, *, principals: Sequence[str] = (),
               output: str | None = None, output_kind: str | None = None, title: str = "auditing",
               on_results: Callable[[BatchResults], None] | None = None) -> Run:
     """Decide all batches of an input; write `output` whole or not at all."""
-    chosen = missing or ("unknown" if source.reader is not None else "absent")
-    audit = Audit(table, principals=principals, assume=assume, missing=cast(Missing, chosen))
+    audit = Audit(table, principals=principals, assume=assume, missing=missing_of(source, missing))
     started = time.perf_counter()
     decide_s = 0.0
     with ExitStack() as stack:
@@ -101,7 +113,7 @@ def run_audit(table: Table, source: Input, *, principals: Sequence[str] = (),
             temporary = stack.enter_context(written_whole(output))
             writer = stack.enter_context(
                 open_writer(temporary, output_kind or "ndjson", table.statements))
-        tick = stack.enter_context(_progress(title, source))
+        tick = stack.enter_context(progress(title, source))
         for batch in source.batches():
             before = time.perf_counter()
             results = audit.add(batch)
@@ -112,23 +124,38 @@ def run_audit(table: Table, source: Input, *, principals: Sequence[str] = (),
                 on_results(results)
             tick(batch.records)
     elapsed = time.perf_counter() - started
-    facts: dict[str, Any] = {"files_read": len(source.tables)}
-    if source.reader is not None:
-        statistics = source.reader.statistics
-        facts = {
-            "duplicates": statistics.duplicates,
-            "bad_records": dict(statistics.bad_reasons().most_common()),
-            "files_read": statistics.files_read,
-            "skipped_files": tuple(statistics.skipped),
-            "failed_files": tuple(statistics.failed),
-            "files_cached": statistics.files_cached,
-            "cache_error": statistics.cache_error,
-        }
-    return Run(table, source, tuple(principals), audit.summary(), elapsed, decide_s, **facts)
+    return Run(table, source, tuple(principals), audit.summary(), elapsed, decide_s,
+               reading_of(source))
+
+
+def missing_of(source: Input, chosen: str | None) -> Missing:
+    """What a key is that is given nowhere: as chosen, else by the kind of input."""
+    return cast(Missing, chosen or ("unknown" if source.reader is not None else "absent"))
+
+
+def reading_of(source: Input) -> Reading:
+    """What became of an input that was read to its end."""
+    if source.reader is None:
+        return Reading(len(source.tables))
+    statistics = source.reader.statistics
+    return Reading(statistics.files_read, statistics.duplicates,
+                   dict(statistics.bad_reasons().most_common()), tuple(statistics.skipped),
+                   tuple(statistics.failed), statistics.files_cached, statistics.cache_error)
+
+
+def warn_of_failed(reading: Reading) -> None:
+    """What was not read, and a cache that is not complete, on stderr."""
+    if reading.cache_error is not None:
+        click.echo(printable(f"warning: the cache is not complete: {reading.cache_error}"),
+                   err=True)
+    for name, reason in reading.failed_files[:20]:
+        click.echo(printable(f"warning: `{name}` was not read to its end: {reason}"), err=True)
+    for reason, count in list(reading.bad_records.items())[:20]:
+        click.echo(printable(f"warning: {count:,} records were not read: {reason}"), err=True)
 
 
 @contextmanager
-def _progress(title: str, source: Input) -> Iterator[Callable[[int], None]]:
+def progress(title: str, source: Input) -> Iterator[Callable[[int], None]]:
     """A bar on stderr when that is a terminal: records, their rate, and the time that is left.
 
     What is left is told by the size of the files, where these are known.

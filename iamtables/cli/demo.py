@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from ..audit import BatchResults
-    from ..demo.comparison import Comparison
     from ..runtime import Table
     from .auditing import Run
 
@@ -35,7 +34,6 @@ def command(records: int, seed: int, keep: str | None) -> None:
     First AmazonBedrockFullAccess and AmazonBedrockReadOnly as they are today, then the same log
     under AmazonBedrockFullAccess as it stood before December 4th, 2024. Needs no AWS account.
     """
-    from ..demo.comparison import Comparison
     from .auditing import open_input, run_audit
     from .outputs import directory_written_whole, make_console
 
@@ -50,12 +48,11 @@ def command(records: int, seed: int, keep: str | None) -> None:
             directory = stack.enter_context(tempfile.TemporaryDirectory(prefix="iamtables-"))
             _generate(console, Path(directory), records, seed)
         today, then = _tables()
-        comparison = Comparison()
-        decide = _SecondAudit(then, comparison)
+        second = _SecondAudit(today, then)
         run = run_audit(today, open_input([directory], (*today.keys, *then.keys)),
-                        on_results=decide.add)
+                        on_results=second.add)
         _print_today(console, run)
-        _print_then(console, run, comparison, decide, today)
+        _print_then(console, run, second)
     console.print(f"\n[dim]all in {time.perf_counter() - started:.1f} s[/]")
     if keep is not None:
         console.print(f"[dim]the log is in {keep}; try: iamtables audit --policy POLICY {keep}[/]")
@@ -97,22 +94,25 @@ def _tables() -> tuple[Table, Table]:
 class _SecondAudit:
     """The other policies decide each batch as soon as today's have."""
 
-    def __init__(self, table: Table, comparison: Comparison) -> None:
+    def __init__(self, today: Table, then: Table) -> None:
         from ..audit import Audit
+        from ..flips import Flips
 
-        self._audit = Audit(table)
-        self._comparison = comparison
+        self._audit = Audit(then)
+        self.flips = Flips(today, then, examples=0)
         self.decide_s = 0.0
 
     def add(self, today: BatchResults) -> None:
         started = time.perf_counter()
-        then = self._audit.add(today.batch)
+        then = self._audit.decide(today.batch)
         self.decide_s += time.perf_counter() - started
-        self._comparison.add(today, then)
+        self.flips.add(today, then)
 
     @property
     def decisions(self) -> dict[str, int]:
-        return self._audit.summary().decisions
+        from ..audit import DECISIONS
+
+        return dict(zip(DECISIONS, self.flips.transitions.sum(axis=0).tolist(), strict=True))
 
 
 def _print_today(console: Console, run: Run) -> None:
@@ -123,8 +123,10 @@ def _print_today(console: Console, run: Run) -> None:
     print_breakdowns(console, run, _TOP, has_principals=False, has_actions=False)
 
 
-def _print_then(console: Console, run: Run, comparison: Comparison, second: _SecondAudit,
-                today: Table) -> None:
+def _print_then(console: Console, run: Run, second: _SecondAudit) -> None:
+    from ..demo.comparison import denied_by_statement
+    from ..flips import Change
+    from .outputs import shown
     from .summaries import HEADS, STYLES, grid, section
 
     console.print("\n[bold]2. The same log under AmazonBedrockFullAccess as it stood before "
@@ -138,12 +140,12 @@ def _print_then(console: Console, run: Run, comparison: Comparison, second: _Sec
             decided.add_row(f"[{STYLES[name]}]{HEADS[name]}[/]", f"{now:,}", f"{count:,}")
     section(console, "decisions", decided)
 
-    total = comparison.denied.total()
+    total = second.flips.counts()[Change.NEWLY_DENIED.label]
     who = grid("today's statement, and callers", "", "denied then", texts=(0, 1))
     who.columns[0].no_wrap = True
-    for statement, decisions, changes in comparison.by_statement(_name):
+    for statement, decisions, changes in denied_by_statement(second.flips.groups(), _name):
         states = ", ".join(f"[{STYLES[name]}]{HEADS[name]}[/]" for name in sorted(decisions))
-        who.add_row(f"[bold]{_sid(today, statement)}[/]", f"today: {states}",
+        who.add_row(f"[bold]{shown(statement)}[/]", f"today: {states}",
                     f"[bold]{decisions.total():,}[/]")
         for (name, action), count in changes[:_TOP_CALLERS]:
             who.add_row(f"  {name}", action, f"{count:,}")
@@ -161,10 +163,6 @@ def _print_then(console: Console, run: Run, comparison: Comparison, second: _Sec
         f"\n{run.summary.records / run.elapsed_s:,.0f} records/s read, mapped and decided twice; "
         f"{rows / seconds:,.0f} decisions/s where they are made ({rows:,} in {seconds:.2f} s)"
     )
-
-
-def _sid(table: Table, statement: int) -> str:
-    return table.statements[statement].label if statement >= 0 else "(no statement)"
 
 
 def _name(principal: str) -> str:

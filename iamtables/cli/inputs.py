@@ -94,15 +94,17 @@ def parse_context(pairs: Iterable[str], option: str = "--context") -> dict[str, 
 
 def organization_options(command: Command) -> Command:
     """Adds `--org` and `--missing-layers`."""
-    for decorate in (
-        click.option("--missing-layers", type=click.Choice(["leave-out", "unknown"]),
-                     default="leave-out", show_default=True,
-                     help="What a policy type counts as that the snapshot does not hold at all."),
-        click.option("--org", "organization", metavar="DIR",
-                     help="An organization: a directory as `iamtables init` lays it out."),
-    ):
-        command = decorate(command)
-    return command
+    return click.option("--org", "organization", metavar="DIR",
+                        help="An organization: a directory as `iamtables init` lays it out.")(
+        missing_layers_option(command))
+
+
+def missing_layers_option(command: Command) -> Command:
+    """Adds `--missing-layers`."""
+    return click.option(
+        "--missing-layers", type=click.Choice(["leave-out", "unknown"]), default="leave-out",
+        show_default=True,
+        help="What a policy type counts as that the snapshot does not hold at all.")(command)
 
 
 def read_organization(directory: str, missing_layers: str, *, is_strict: bool) -> Organization:
@@ -151,3 +153,16 @@ def load_table(policies: Sequence[str], options: Sequence[str], *, is_strict: bo
     chosen = parse_options(options)
     documents = load_documents(policies, is_strict=is_strict, has_notes=has_notes)
     return compile_policies(documents, options=chosen), documents
+
+
+def load_side(names: Sequence[str], missing_layers: str, options: Sequence[str], *,
+              is_strict: bool) -> Table:
+    """A table from policies, a compiled file, or the directory of an organization."""
+    from ..organization import is_snapshot
+
+    snapshots = [name for name in names if is_snapshot(name)]
+    if not snapshots:
+        return load_table(names, options, is_strict=is_strict)[0]
+    if len(names) > 1:
+        raise click.UsageError(f"`{snapshots[0]}` is an organization and must come alone")
+    return load_organization_table(snapshots[0], missing_layers, options, is_strict=is_strict)

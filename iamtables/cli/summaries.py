@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from rich.table import Table as Grid
 
     from ..runtime import Table
-    from .auditing import Run
+    from .auditing import Reading, Run
 
 STYLES = {"ALLOW": "green", "IMPLICIT_DENY": "red", "EXPLICIT_DENY": "bold red",
           "UNDETERMINED": "yellow"}
@@ -99,7 +99,7 @@ def print_head(console: Console, run: Run) -> None:
     """What was audited, the classes of its records, and the decisions."""
     from rich.text import Text
 
-    summary = run.summary
+    summary, reading = run.summary, run.reading
     names = (printable(Path(source.name).name) for source in run.table.sources)
     policies = ", ".join(names) or "no policy"
     whom = " or ".join(f"`{printable(p)}`" for p in run.principals) or "every principal"
@@ -115,8 +115,8 @@ def print_head(console: Console, run: Run) -> None:
     is_log = run.input.reader is not None
     what = "record" if is_log else "row"
     console.print(
-        f"{_count(summary.records, what)} of {_count(run.files_read, 'file')} in "
-        f"{run.elapsed_s:.1f} s ({_rate(summary.records, run.elapsed_s)} {what}s/s)"
+        f"{count_of(summary.records, what)} of {count_of(reading.files_read, 'file')} in "
+        f"{run.elapsed_s:.1f} s ({rate_of(summary.records, run.elapsed_s)} {what}s/s)"
     )
     if is_log:
         classes = grid("", "records", "", texts=(0, 2))
@@ -124,12 +124,7 @@ def print_head(console: Console, run: Run) -> None:
             if count or name in ("mapped", "partial"):
                 classes.add_row(name, f"{count:,}", f"[dim]{_CLASS_MEANING[name]}[/]")
         section(console, "records", classes)
-        for text, count in (("duplicates left out", run.duplicates),
-                            ("records that could not be read", sum(run.bad_records.values())),
-                            ("files that are no logs", len(run.skipped_files)),
-                            ("files not read to their end", len(run.failed_files))):
-            if count:
-                console.print(f"[dim]{count:,} {text}[/]")
+        print_reading(console, reading)
     decided = grid("", "records", "")
     for code in _SHOWN:
         count = summary.decisions[code.name]
@@ -142,6 +137,26 @@ def print_head(console: Console, run: Run) -> None:
         console.print(f"[dim]not decided, no identity policies: {', '.join(rest)}[/]")
     if summary.not_selected:
         console.print(f"[dim]not decided, other principals: {summary.not_selected:,}[/]")
+
+
+def print_reading(console: Console, reading: Reading) -> None:
+    """What of the input was left out."""
+    for text, count in (("duplicates left out", reading.duplicates),
+                        ("records that could not be read", sum(reading.bad_records.values())),
+                        ("files that are no logs", len(reading.skipped_files)),
+                        ("files not read to their end", len(reading.failed_files))):
+        if count:
+            console.print(f"[dim]{count:,} {text}[/]")
+
+
+def reading_as_json(reading: Reading) -> dict[str, Any]:
+    """What became of the files and records of an input."""
+    return {
+        "files": {"read": reading.files_read, "skipped": list(map(list, reading.skipped_files)),
+                  "failed": list(map(list, reading.failed_files))},
+        "duplicates": reading.duplicates,
+        "bad_records": dict(reading.bad_records),
+    }
 
 
 def _breakdown(totals: Mapping[Any, Sequence[int]], top: int) -> Grid:
@@ -236,11 +251,11 @@ def _print_reasons(console: Console, run: Run, top: int) -> None:
     section(console, "not fully mapped, by reason", made)
 
 
-def _count(number: int, noun: str) -> str:
+def count_of(number: int, noun: str) -> str:
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
-def _rate(number: int, seconds: float) -> str:
+def rate_of(number: int, seconds: float) -> str:
     return f"{number / seconds:,.0f}" if seconds > 0 else "-"
 
 
@@ -288,10 +303,7 @@ def summary_as_json(run: Run) -> str:
         "agreement": summary.agreement,
         "reality": _reality_as_json(run),
         "not_supplied": list(summary.not_supplied),
-        "files": {"read": run.files_read, "skipped": list(map(list, run.skipped_files)),
-                  "failed": list(map(list, run.failed_files))},
-        "duplicates": run.duplicates,
-        "bad_records": dict(run.bad_records),
+        **reading_as_json(run.reading),
         "elapsed_s": round(run.elapsed_s, 3),
     }, indent=2)
 

@@ -16,7 +16,7 @@ from ..compiler.organization import (
     Principal,
     ResourcePolicy,
 )
-from .load import load_organization
+from .load import is_snapshot, load_organization
 
 __all__ = [
     "LAYERS",
@@ -26,5 +26,6 @@ __all__ = [
     "PolicySet",
     "Principal",
     "ResourcePolicy",
+    "is_snapshot",
     "load_organization",
 ]

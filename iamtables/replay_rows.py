@@ -1,0 +1,110 @@
+"""Flips as columns: a row per flipped record for output files, and a row per group."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from .audit import DECISIONS, BatchResults
+from .flips import BatchFlips, Change, Side
+from .logs.columns import ABSENT
+from .results import LAYERS, StatementLabels, of_row, record_columns, repeated, statement_label
+from .runtime.codes import Layer
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from .replaying import ReplayResult
+    from .runtime import StatementInfo, Table
+
+_CHANGES = tuple(change.label for change in Change)
+
+
+class _Places(Sequence[str]):
+    """`file:line:column` of statements, made when asked for."""
+
+    def __init__(self, statements: Sequence[StatementInfo]) -> None:
+        self._statements = statements
+
+    def __len__(self) -> int:
+        return len(self._statements)
+
+    def __getitem__(self, index: Any) -> Any:
+        return str(self._statements[index].location)
+
+
+def flips_table(flips: BatchFlips, before: Table, after: Table) -> pa.RecordBatch:
+    """One row per flipped record of a batch, with both decisions.
+
+    principal, action and resource are those of the request that makes the difference; the
+    statements are those that decide about it. Decisions and layers are those of the record.
+    """
+    import pyarrow as pa
+
+    batch: Any = flips.before.batch
+    records, rows = flips.records, flips.row
+    columns = record_columns(batch, records)
+    columns |= {
+        "principal": of_row(batch.principal, rows),
+        "action": of_row(batch.action, rows),
+        "resource": of_row(batch.resource, rows),
+        "change": repeated(flips.change[records], _CHANGES),
+    }
+    for name, side, table in (("before", flips.before, before), ("after", flips.after, after)):
+        columns |= _side_columns(name, side, table, flips)
+    texts: dict[tuple[str, ...], int] = {}
+    codes = np.full(len(records), ABSENT, dtype=np.int32)
+    for at, record in enumerate(records.tolist()):
+        keys = flips.depends_on.get(record)
+        if keys is not None:
+            codes[at] = texts.setdefault(keys, len(texts))
+    columns["depends_on"] = repeated(codes, [", ".join(keys) for keys in texts])
+    return pa.RecordBatch.from_pydict(columns)
+
+
+def _side_columns(name: str, side: BatchResults, table: Table, flips: BatchFlips
+                  ) -> dict[str, Any]:
+    layer = side.layer[flips.records].astype(np.int32)
+    statement = side.request_statement[flips.row]
+    return {
+        name: repeated(side.decision[flips.records], DECISIONS),
+        f"{name}_layer": repeated(np.where(layer == Layer.NONE, ABSENT, layer), LAYERS),
+        f"{name}_statement": repeated(statement, StatementLabels(table.statements)),
+        f"{name}_place": repeated(statement, _Places(table.statements)),
+    }
+
+
+def groups_table(result: ReplayResult) -> pa.Table:
+    """One row per group, in the order of `result.groups`."""
+    import pyarrow as pa
+
+    text, texts = pa.string(), pa.list_(pa.string())
+    example = pa.struct([("event_id", text), ("time", pa.timestamp("s", tz="UTC")),
+                         ("place", text), ("resource", text)])
+    rows = [
+        {
+            "change": group.change.label, "principal": group.principal, "action": group.action,
+            "resources": list(group.resources),
+            **_side_cells("before", group.before), **_side_cells("after", group.after),
+            "depends_on": list(group.depends_on), "records": group.records,
+            "examples": [one._asdict() for one in group.examples],
+        }
+        for group in result.groups
+    ]
+    sides = [(f"{name}{part}", text) for name in ("before", "after")
+             for part in ("", "_layer", "_statement", "_place")]
+    return pa.Table.from_pylist(rows, pa.schema([
+        ("change", text), ("principal", text), ("action", text), ("resources", texts), *sides,
+        ("depends_on", texts), ("records", pa.int64()), ("examples", pa.list_(example))]))
+
+
+def _side_cells(name: str, side: Side) -> dict[str, str | None]:
+    statement = side.statement
+    return {
+        name: side.decision.name,
+        f"{name}_layer": None if side.layer is Layer.NONE else side.layer.name.lower(),
+        f"{name}_statement": None if statement is None else statement_label(statement),
+        f"{name}_place": None if statement is None else str(statement.location),
+    }

@@ -1,0 +1,221 @@
+"""What a change of policies does to real calls: a log decided under the old and the new ones.
+
+    result = replay(before, after, read_logs(["AWSLogs/"]))
+    result.newly_denied, result.groups[0]
+
+The log is read, mapped and its texts are interned once; each batch is decided under both tables and
+forgotten. `flips` says which records flip and how they are summed up.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from itertools import chain
+from typing import TYPE_CHECKING, Any, cast
+
+import numpy as np
+
+from .audit import DECISIONS, REQUESTERS, UNDECIDED, Audit, Batch, Missing, keys_of, needs_request
+from .flips import BatchFlips, Change, Flips, Group
+from .logs.classes import RecordClass, Requester
+from .request_tables import RequestBatch, is_request_source, request_batches
+from .runtime.values import encode_text
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from .runtime import Table
+
+
+def keys_of_both(before: Table, after: Table) -> tuple[str, ...]:
+    """The context keys worth reading from a log for two tables."""
+    first: dict[str, str] = {}
+    for key in (*keys_of(before), *keys_of(after)):
+        first.setdefault(key.lower(), key)
+    return tuple(first.values())
+
+
+def either_needs_request(before: Table, after: Table) -> Callable[[str], bool]:
+    """Tells of an action whether its resource and context are worth reading.
+
+    They are when one of the tables asks for them, and when action and principal alone make the two
+    differ: then the resource is part of the report.
+    """
+    needs, needs_after = needs_request(before), needs_request(after)
+
+    @cache
+    def either(action: str) -> bool:
+        if needs(action) or needs_after(action):
+            return True
+        text = encode_text(action)
+        constants = {table.planner.cell(text, 0)[0] for table in (before, after)}
+        return len(constants) > 1
+
+    return either
+
+
+@dataclass(frozen=True, slots=True)
+class ReplayResult:
+    """Counts of records, and the flips in groups.
+
+    transitions  : decision before -> decision after -> records decided on both sides
+    only_before, only_after : records whose requester only one side can decide about (identity
+                   policies against an organization)
+    not_carrying : records whose requester neither side can decide about, by kind
+    not_selected : records of principals that were left out
+    classes      : all records by class (logs.classes.RecordClass)
+    """
+
+    records: int
+    requests: int
+    decided: int
+    transitions: Mapping[str, Mapping[str, int]]
+    counts: Mapping[str, int]
+    """Records by change, of those decided on both sides."""
+    groups: tuple[Group, ...]
+    only_before: int = 0
+    only_after: int = 0
+    not_carrying: Mapping[str, int] = field(default_factory=dict)
+    not_selected: int = 0
+    classes: Mapping[str, int] = field(default_factory=dict)
+    is_layered: bool = False
+    """One side at least has more layers than identity policies."""
+
+    @property
+    def newly_denied(self) -> int:
+        """Records that were not denied and are."""
+        return self.counts[Change.NEWLY_DENIED.label]
+
+    @property
+    def newly_allowed(self) -> int:
+        """Records that are allowed and were not."""
+        return self.counts[Change.NEWLY_ALLOWED.label]
+
+    @property
+    def newly_undetermined(self) -> int:
+        """Records that were determined and are not."""
+        return self.counts[Change.NEWLY_UNDETERMINED.label]
+
+    @property
+    def unchanged(self) -> int:
+        return self.counts[Change.UNCHANGED.label]
+
+    @property
+    def other_changes(self) -> int:
+        """Denials that became the other kind of denial."""
+        return self.counts[Change.OTHER.label]
+
+    def groups_of(self, change: Change) -> tuple[Group, ...]:
+        return tuple(group for group in self.groups if group.change is change)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Everything, as JSON can write it."""
+        from .replay_report import as_dict
+
+        return as_dict(self)
+
+    def to_arrow(self) -> pa.Table:
+        """One row per group."""
+        from .replay_rows import groups_table
+
+        return groups_table(self)
+
+    def to_markdown(self, *, top: int = 20) -> str:
+        """A report of bounded length that fits a comment on a pull request.
+
+        top : groups shown of each change
+        """
+        from .replay_report import as_markdown
+
+        return as_markdown(self, top)
+
+    def _repr_html_(self) -> str:
+        from .replay_report import as_html
+
+        return as_html(self)
+
+
+class Replay:
+    """Decides batches under two tables and keeps count of what differs."""
+
+    def __init__(self, before: Table, after: Table, *, principals: Sequence[str] = (),
+                 missing: Missing = "unknown",
+                 assume: Mapping[str, str | list[str]] | None = None, examples: int = 3) -> None:
+        """principals, missing, assume : as in `Audit`, for both sides
+        examples : records named for each group of flips
+        """
+        self.tables = before, after
+        self._audits = tuple(
+            Audit(table, principals=principals, missing=missing, assume=assume)
+            for table in self.tables)
+        self._flips = Flips(before, after, examples=examples)
+        self._records = self._requests = self._not_selected = 0
+        self._classes = np.zeros(len(RecordClass), dtype=np.int64)
+        self._not_carrying = np.zeros(len(Requester), dtype=np.int64)
+
+    def add(self, batch: Batch) -> BatchFlips:
+        """Decide a batch on both sides; its flips, with the results of each side."""
+        old, new = self._audits
+        before, after = old.decide(batch), new.decide(batch)
+        self._records += batch.records
+        self._requests += batch.requests
+        self._classes += np.bincount(batch.record_class, minlength=len(RecordClass))
+        is_call = batch.record_class <= RecordClass.PARTIAL
+        can = old.is_decidable(batch) | new.is_decidable(batch)
+        is_decided = (before.decision != UNDECIDED) | (after.decision != UNDECIDED)
+        self._not_carrying += np.bincount(batch.identity[is_call & ~can],
+                                          minlength=len(Requester))
+        self._not_selected += int((can & ~is_decided).sum())
+        return self._flips.add(before, after, lambda mask: new.depends_on(after, mask))
+
+    def result(self) -> ReplayResult:
+        """What all batches so far add up to."""
+        flips = self._flips
+        return ReplayResult(
+            records=self._records,
+            requests=self._requests,
+            decided=int(flips.transitions.sum()),
+            transitions={
+                name: dict(zip(DECISIONS, row, strict=True))
+                for name, row in zip(DECISIONS, flips.transitions.tolist(), strict=True)
+            },
+            counts=flips.counts(),
+            groups=tuple(flips.groups()),
+            only_before=flips.only_before,
+            only_after=flips.only_after,
+            not_carrying={name: int(self._not_carrying[kind])
+                          for kind, name in REQUESTERS.items() if self._not_carrying[kind]},
+            not_selected=self._not_selected,
+            classes={kind.label: int(self._classes[kind]) for kind in RecordClass},
+            is_layered=any(table.is_layered for table in self.tables),
+        )
+
+
+def replay(before: Table, after: Table, requests: Any, *, principals: Sequence[str] = (),
+           missing: Missing | None = None,
+           assume: Mapping[str, str | list[str]] | None = None, examples: int = 3) -> ReplayResult:
+    """Which calls change their decision when `before` is replaced by `after`.
+
+    requests : the batches of `iamtables.logs.read_logs`, or requests in a form that
+               `Table.decide` takes as a whole: an Arrow table or stream, or a mapping of columns
+    missing  : what a key is that no record supplies. None: unknown for logs, absent for tables
+    The rest is as in `Audit`. Give `read_logs` the keys of both tables (`keys_of_both`), or none,
+    which reads all that records tell.
+
+    Raises ColumnError for columns that do not fit together, and what the reader raises.
+    """
+    batches: Iterable[Any]
+    if is_request_source(requests):
+        batches = request_batches(requests, keys_of_both(before, after))
+    else:
+        batches = requests
+    batches = iter(batches)
+    first = next(batches, None)
+    chosen = missing or ("absent" if isinstance(first, RequestBatch) else "unknown")
+    run = Replay(before, after, principals=principals, missing=chosen, assume=assume,
+                 examples=examples)
+    for batch in chain(() if first is None else (first,), batches):
+        run.add(cast(Batch, batch))
+    return run.result()
