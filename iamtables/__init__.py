@@ -16,7 +16,10 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from .compared import Comparison, Difference
+    from .comparison import compare
     from .compiler import compile as compile
+    from .compiler.compare import Budget
     from .errors import (
         ArtefactError,
         ColumnError,
@@ -47,6 +50,10 @@ __version__ = "0.1.0"
 
 _HOME = {
     "compile": ".compiler",
+    "compare": ".comparison",
+    "Budget": ".compiler.compare",
+    "Comparison": ".compared",
+    "Difference": ".compared",
     "PolicyDocument": ".grammar",
     "load_policy": ".grammar",
     "parse_policy": ".grammar",
@@ -74,12 +81,15 @@ _HOME = {
 
 __all__ = [
     "ArtefactError",
+    "Budget",
     "ColumnError",
+    "Comparison",
     "Decision",
     "DecisionCode",
     "Decisions",
     "Diagnostic",
     "DictionaryColumn",
+    "Difference",
     "Explanation",
     "IamtablesError",
     "LimitError",
@@ -93,6 +103,7 @@ __all__ = [
     "Session",
     "SourceError",
     "Table",
+    "compare",
     "compile",
     "load_policy",
     "open_table",

@@ -9,14 +9,15 @@ from __future__ import annotations
 
 from .budget import Budget, OutOfBudget
 from .formula import Acceptor, AllOf, AnyOf, Gate, Grant, identity
-from .linear import Steps
+from .linear import Step, Steps
 from .meeting import Question
-from .search import ActionPart, Findings, Region, Search, Witness
+from .search import ActionPart, Answer, Findings, Region, Search, Witness
 from .world import EveryRequest, Templates, World
 
 __all__ = [
     "Acceptor",
     "ActionPart",
+    "Answer",
     "AllOf",
     "AnyOf",
     "Budget",
@@ -28,6 +29,7 @@ __all__ = [
     "Question",
     "Region",
     "Search",
+    "Step",
     "Steps",
     "Templates",
     "Witness",

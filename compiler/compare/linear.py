@@ -79,6 +79,27 @@ def glyph_steps(glyphs: ir.Glyphs) -> Steps:
     ])
 
 
+def _plainness(point: int) -> tuple[bool, bool, int]:
+    """Sorts letters and digits first."""
+    character = chr(point) if point < 0x110000 else ""
+    return not character.isalnum(), point > 0x7F, point
+
+
+class Edge(NamedTuple):
+    """A way to another state.
+
+    point                : the character to read
+    accepted, live, done : bitsets of units there: those that match the text, those that match it or
+                           could after more of it, those that match whatever follows
+    """
+
+    point: int
+    target: int
+    accepted: int
+    live: int
+    done: int
+
+
 class Union:
     """Units of patterns, determinised as far as somebody walks.
 
@@ -137,7 +158,11 @@ class Union:
                 reads[point] = reads.get(point, 0) | bit
         self._reads = {point: reads.get(point, 0) for point in sorted(mentioned)}
         self._others = others
-        self._differs = [(point, mask ^ others) for point, mask in self._reads.items()]
+        # characters that all patterns read alike are one letter; the plainest stands for them
+        letters = {mask: point for point, mask in sorted(
+            self._reads.items(), key=lambda item: _plainness(item[0]), reverse=True)}
+        self._differs = [(point, mask ^ others) for mask, point in letters.items()
+                         if mask != others]
         self._repeat = repeat
         self._once = ~repeat
         self._before = before
@@ -146,6 +171,7 @@ class Union:
         self._forever_bits = sum(forever)
         self._drops: dict[int, int] = {}
         self._done: dict[int, tuple[int, int]] = {}
+        self._successors: dict[int, tuple[Edge, ...]] = {}
         self._done_mask = ((1 << len(units)) - 1) << base
         self._other_point = self._choose_other(mentioned)
         self.start = self._settled(self._closed(start))
@@ -169,6 +195,23 @@ class Union:
         hit = state & self._reads.get(point, self._others)
         out = self._closed((hit & self._repeat) | (hit & self._once) << 1)
         return self._settled(out | done)
+
+    def successors(self, state: int) -> tuple[Edge, ...]:
+        """All edges from a state, one for each letter that matters; remembered."""
+        known = self._successors.get(state)
+        if known is None:
+            edges = []
+            seen = set()
+            for point in self.letters(state):
+                target = self.next(state, point)
+                if target not in seen:
+                    seen.add(target)
+                    edges.append(Edge(
+                        point, target, self.accepted(target), self.live(target),
+                        target >> self._done_shift,
+                    ))  # fmt: skip
+            known = self._successors[state] = tuple(edges)
+        return known
 
     def _closed(self, state: int) -> int:
         repeat = self._repeat

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import NamedTuple
 
 from ...runtime.codes import Token
@@ -81,7 +82,7 @@ class ResourceElements:
                 for i in (program.resource_sets[set_id].pattern_ids if set_id >= 0 else ())
             ]
             is_all = set_id < 0 or any(p.is_all for _, p in patterns)
-            fixed = [glyph_steps(p.glyphs) for _, p in patterns if not p.variables]
+            fixed = [_steps(p) for _, p in patterns if not p.variables]
             unit = -1
             if fixed and not is_all:
                 unit = len(units)
@@ -90,13 +91,13 @@ class ResourceElements:
             for pattern_id, pattern in patterns:
                 if pattern.variables and not is_all:
                     atoms.append((len(units), pattern_id))
-                    units.append([glyph_steps(pattern.glyphs)])
+                    units.append([_steps(pattern)])
             self._plan.append((is_all, unit, tuple(atoms)))
         self._required = len(units)
         languages = within.languages
         units.append([ARN_SHAPE] if languages is None else list(languages))
         if within.pattern is not None:
-            units.append([glyph_steps(within.pattern.glyphs)])
+            units.append([_steps(within.pattern)])
         self._required_bits = (1 << len(units)) - (1 << self._required)
         self._has_units = self._required > 0
         self._units = units
@@ -176,21 +177,9 @@ class ResourceElements:
         limit = self._budget.resource_states
         try:
             for state in queue:
-                accepted = union.accepted(state)
-                if accepted & required == required:
-                    found = reached.get(accepted)
-                    if found is None:
-                        found = reached[accepted] = is_reached(self._exact(accepted))
-                    if found:
-                        return _spelled(origin, state)
-                for point in union.letters(state):
-                    target = union.next(state, point)
-                    if target in origin:
+                for point, target, accepted, live, done in union.successors(state):
+                    if live & required != required or target in origin:
                         continue
-                    live = union.live(target)
-                    if live & required != required:
-                        continue
-                    done = union.done(target)
                     verdict = verdicts.get((done, live))
                     if verdict is None:
                         verdict = may_be_reached(self._bounds(done, live))
@@ -198,6 +187,12 @@ class ResourceElements:
                     if not verdict:
                         continue
                     origin[target] = (state, point)
+                    if accepted & required == required:
+                        found = reached.get(accepted)
+                        if found is None:
+                            found = reached[accepted] = is_reached(self._exact(accepted))
+                        if found:
+                            return _spelled(origin, target)
                     queue.append(target)
                 if len(origin) > limit:
                     raise OutOfBudget("resource_states", limit, "the resource patterns")
@@ -216,13 +211,19 @@ def _spelled(origin: dict[int, tuple[int, int]], state: int) -> str:
     return "".join(map(chr, reversed(points)))
 
 
-def filled(pattern: ir.ResourcePattern) -> list[str]:
+@lru_cache(maxsize=1 << 16)
+def _steps(pattern: ir.ResourcePattern) -> Steps:
+    return glyph_steps(pattern.glyphs)
+
+
+@lru_cache(maxsize=1 << 14)
+def filled(pattern: ir.ResourcePattern) -> tuple[str, ...]:
     """Plausible ARNs that a pattern without variables matches, if it is not all stars.
 
     Fields that are one star get what such fields usually hold.
     """
     if pattern.is_all:
-        return []
+        return ()
     text = []
     colons = 0
     glyphs = pattern.glyphs
@@ -248,7 +249,7 @@ def filled(pattern: ir.ResourcePattern) -> list[str]:
     bare = "".join(
         chr(g.point) for g in glyphs if g.token is Token.POINT
     ) if all(g.token in (Token.POINT, Token.STAR, Token.STAR_BUT_COLON) for g in glyphs) else arn
-    return list(dict.fromkeys((arn, bare)))
+    return tuple(dict.fromkeys((arn, bare)))
 
 
 _FIELDS = {1: "aws", 2: "s3", 3: "us-east-1", 4: "111122223333", 5: "example"}

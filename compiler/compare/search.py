@@ -20,6 +20,7 @@ from .. import ir
 from .actions import OTHER_SERVICE, ActionSets, Name, service_and_name
 from .budget import Budget, OutOfBudget
 from .cover import uncovered
+from .formula import Gate
 from .linear import Union, glob_steps
 from .meeting import Containments, Meeting, Question
 from .resources import EVERYWHERE, ResourceElements, States, Within, filled
@@ -30,6 +31,7 @@ from .world import World
 
 _REFINED_PATTERNS = 64
 """Resource elements of more patterns are told of as a whole."""
+_TRIED_PATTERNS = 8
 _PLAUSIBLE_ACTIONS = 4
 _EXAMPLES = 8
 
@@ -64,12 +66,14 @@ class Region:
     statement : the statement that allows them (index in the program)
     resources : those of its resource patterns within which there is a difference; empty when it
                 lists what is excluded, or has too many patterns to be looked at one by one
+    present   : all statements of both sides whose action element matches the witness
     witness   : None when a difference could not be ruled out, and `undecided` says why
     """
 
     statement: int
     actions: tuple[ActionPart, ...]
     resources: tuple[int, ...]
+    present: frozenset[int]
     witness: Witness | None
     undecided: str = ""
 
@@ -96,7 +100,9 @@ class _Group:
 
 
 @dataclass(frozen=True, slots=True)
-class _Answer:
+class Answer:
+    """A request, or why there may be one; neither: proved that there is none."""
+
     witness: Witness | None = None
     undecided: str = ""
 
@@ -105,7 +111,7 @@ class _Answer:
         return self.witness is None and not self.undecided
 
 
-_NOTHING = _Answer()
+_NOTHING = Answer()
 
 
 class Search:
@@ -124,6 +130,8 @@ class Search:
         self._containments = Containments(program)
         self._supersets = Solver(program, program.options, budget, is_superset=True)
         self._substituted: dict[tuple[tuple[str, Value], ...], tuple[ir.Program, Solver]] = {}
+        self._elements: dict[object, ResourceElements] = {}
+        self._actions_of: dict[frozenset[int], ActionSets] = {}
         self._spent = 0
 
     # --- directions
@@ -134,9 +142,7 @@ class Search:
         assert accepts is not None and refuses is not None
         self._spent = 0
         relevant = sorted({*accepts.allows, *accepts.denies, *refuses.allows, *refuses.denies})
-        sets = ActionSets(
-            self.program, {self.program.statements[i].action_set for i in relevant}, self.budget
-        )
+        sets = self._action_sets(relevant)
         scopes = self._scopes(question, sets)
         if not scopes:
             return Findings()
@@ -148,7 +154,40 @@ class Search:
         kept = tuple(regions[: self.budget.regions])
         return Findings(kept, len(regions) - len(kept), tuple(undecided))
 
-    def first(self, question: Question, driver: int) -> _Answer:
+    def any_difference(self, question: Question) -> Answer:
+        """One request that `question.accepts` allows and `question.refuses` does not; as cheap as
+        can be: as found, and nothing about where else."""
+        accepts, refuses = question.accepts, question.refuses
+        assert accepts is not None and refuses is not None
+        self._spent = 0
+        relevant = sorted({*accepts.allows, *accepts.denies, *refuses.allows, *refuses.denies})
+        sets = self._action_sets(relevant)
+        scopes = self._scopes(question, sets)
+        if not scopes:
+            return _NOTHING
+        groups, undecided = self._groups(relevant, sets, set().union(*scopes.values()))
+        open_ = [*undecided]
+        for group in groups:
+            for driver, scope in scopes.items():
+                if driver in group.present and any(
+                    self._is_in(name, scope, sets) for name in group.names
+                ):
+                    answer = self._ask(
+                        replace(question, driver=driver), group, self._within(group))
+                    if answer.witness is not None:
+                        return answer
+                    if answer.undecided:
+                        open_.append(answer.undecided)
+        return Answer(None, open_[0]) if open_ else _NOTHING
+
+    def _action_sets(self, statements: Iterable[int]) -> ActionSets:
+        ids = frozenset(self.program.statements[i].action_set for i in statements)
+        made = self._actions_of.get(ids)
+        if made is None:
+            made = self._actions_of[ids] = ActionSets(self.program, sorted(ids), self.budget)
+        return made
+
+    def first(self, question: Question, driver: int) -> Answer:
         """One request that the driver matches and that answers the question, if there is one."""
         self._spent = 0
         relevant = {driver, *question.must_match, *question.must_miss}
@@ -156,9 +195,7 @@ class Search:
             if side is not None:
                 relevant |= {*side.allows, *side.denies}
         ordered = sorted(relevant)
-        sets = ActionSets(
-            self.program, {self.program.statements[i].action_set for i in ordered}, self.budget
-        )
+        sets = self._action_sets(ordered)
         services = sets.services_of(self.program.statements[driver].action_set)
         groups, undecided = self._groups(ordered, sets, services)
         asked = replace(question, driver=driver)
@@ -171,7 +208,7 @@ class Search:
                 return self._dressed(asked, group, answer, None, sets)
             if answer.undecided:
                 open_.append(answer.undecided)
-        return _Answer(None, open_[0]) if open_ else _NOTHING
+        return Answer(None, open_[0]) if open_ else _NOTHING
 
     def _scopes(self, question: Question, sets: ActionSets) -> dict[int, set[str]]:
         """Driver -> the services in which it may be the reason of a difference."""
@@ -266,7 +303,7 @@ class Search:
     ) -> list[Region]:
         driver = question.driver
         statement = self.program.statements[driver]
-        hit: dict[object, list[tuple[_Group, _Answer, tuple[int, ...]]]] = {}
+        hit: dict[object, list[tuple[_Group, Answer, tuple[int, ...]]]] = {}
         clear: list[_Group] = []
         for group in groups:
             if driver not in group.present:
@@ -274,7 +311,7 @@ class Search:
             if not any(self._is_in(name, scope, sets) for name in group.names):
                 continue
             within = self._within(group)
-            answer = self._ask(question, group, within)
+            answer = self._ask_plausibly(question, group, within)
             if answer.is_none:
                 clear.append(group)
                 continue
@@ -293,7 +330,7 @@ class Search:
                 if all(g is not mine for mine, _, _ in found)]
             regions.append(Region(
                 driver, self._actions(statement, [g for g, _, _ in found], others, sets),
-                resources, answer.witness, answer.undecided,
+                resources, group.present, answer.witness, answer.undecided,
             ))  # fmt: skip
         return regions
 
@@ -313,13 +350,24 @@ class Search:
             return ()
         if len(resource_set.pattern_ids) == 1:
             return resource_set.pattern_ids
+        if not within.languages and not self._is_opposed(question, group.present):
+            return resource_set.pattern_ids
         kept = []
         for pattern_id in resource_set.pattern_ids:
             pattern = self.program.resource_patterns[pattern_id]
             inside = replace(within, pattern=pattern)
-            if not self._ask(question, group, inside).is_none:
+            if not self._ask_plausibly(question, group, inside).is_none:
                 kept.append(pattern_id)
         return tuple(kept)
+
+    @staticmethod
+    def _is_opposed(question: Question, present: frozenset[int]) -> bool:
+        """Whether a statement is there that could keep the driver's requests from being differences."""
+        accepts, refuses = question.accepts, question.refuses
+        assert accepts is not None and refuses is not None
+        if not isinstance(accepts.grant, Gate) or not isinstance(refuses.grant, Gate):
+            return True
+        return not present.isdisjoint(refuses.allows) or not present.isdisjoint(accepts.denies)
 
     def _actions(
         self, statement: ir.Statement, ours: Sequence[_Group], others: Sequence[_Group],
@@ -364,20 +412,31 @@ class Search:
 
     # --- one question at one class of actions
 
-    def _ask(self, question: Question, group: _Group, within: Within) -> _Answer:
+    def _ask(self, question: Question, group: _Group, within: Within) -> Answer:
         """A request of the class that answers the question, nothing, or why neither."""
         name = group.names[0]
         try:
             found = self._find(self.program, self._supersets, question, group.present, within)
         except OutOfBudget as error:
-            return self._concrete(question, group, within, name) or _Answer(None, str(error))
+            return self._concrete(question, group, within, name) or Answer(None, str(error))
         if found is None:
             return _NOTHING
         resource, model, goal = found
         if self._is_certain(model, goal, group.present):
-            return _Answer(Witness(name.action, resource, model.context))
+            return Answer(Witness(name.action, resource, model.context))
         answer = self._concrete(question, group, within, name)
-        return answer or _Answer(None, self._why(goal, group.present))
+        return answer or Answer(None, self._why(goal, group.present))
+
+    def _ask_plausibly(self, question: Question, group: _Group, within: Within) -> Answer:
+        """The same; in a closed world ordinary ARNs are tried first, since there are fewer."""
+        if self.world.is_closed:
+            templates = self.world.templates(group.names[0].action)
+            assert templates is not None
+            answer = self._ask(
+                question, group, replace(within, languages=tuple(templates.typical)))
+            if answer.witness is not None:
+                return answer
+        return self._ask(question, group, within)
 
     def _is_certain(self, model: Model, goal: Goal, present: frozenset[int]) -> bool:
         if not model.is_real or any(
@@ -393,7 +452,7 @@ class Search:
         """A resource and a context, in a program read as the solver reads it."""
         meeting = Meeting(program, present, question, self._containments,
                           is_superset=solver.is_superset)
-        elements = ResourceElements(program, meeting.set_ids, within, self.budget)
+        elements = self._elements_of(program, meeting.set_ids, within)
         allowed = self.budget.total_states
 
         def may_be_reached(states: States) -> bool:
@@ -404,19 +463,57 @@ class Search:
             if self._spent > allowed:
                 raise OutOfBudget("total_states", allowed, "the comparison")
 
+        def at(resource: str) -> tuple[str, Model, Goal] | None:
+            states = elements.of_star() if resource == "*" else elements.of_arn(resource)
+            if states is None:
+                return None
+            goal = meeting.goal(states)
+            model = solver.solve(goal)
+            return None if model is None else (resource, model, goal)
+
+        for candidate in self._candidates(program, question, within):
+            found = at(candidate)
+            if found is not None:
+                return found
         resource = elements.search(may_be_reached, may_be_reached, spend)
         if resource is None:
             return None
-        states = elements.of_star() if resource == "*" else elements.of_arn(resource)
-        assert states is not None
-        goal = meeting.goal(states)
-        model = solver.solve(goal)
-        assert model is not None
-        return resource, model, goal
+        found = at(resource)
+        assert found is not None
+        return found
+
+    def _candidates(
+        self, program: ir.Program, question: Question, within: Within
+    ) -> Iterator[str]:
+        """Resources to try before the automaton is walked: a difference is often where one looks."""
+        if within.languages is not None:
+            return
+        if within.pattern is not None:
+            yield from filled(within.pattern)
+            return
+        yield "*"
+        if question.driver >= 0:
+            set_id = program.statements[question.driver].resource_set
+            if set_id >= 0 and not program.resource_sets[set_id].negated:
+                for pattern_id in program.resource_sets[set_id].pattern_ids[:_TRIED_PATTERNS]:
+                    yield from filled(program.resource_patterns[pattern_id])
+
+    def _elements_of(
+        self, program: ir.Program, set_ids: tuple[int, ...], within: Within
+    ) -> ResourceElements:
+        """The resource elements, whose automaton remembers where it was walked."""
+        if program is not self.program:
+            return ResourceElements(program, set_ids, within, self.budget)
+        at = (set_ids, within)
+        elements = self._elements.get(at)
+        if elements is None:
+            elements = ResourceElements(program, set_ids, within, self.budget)
+            self._elements[at] = elements
+        return elements
 
     def _concrete(
         self, question: Question, group: _Group, within: Within, name: Name
-    ) -> _Answer | None:
+    ) -> Answer | None:
         """A request for certain, with values chosen for policy variables; None when none is found."""
         for pins in islice(self._pins(group.present), self.budget.substitutions):
             at = tuple(sorted(pins.items()))
@@ -450,7 +547,7 @@ class Search:
                     if value is not None and key.name.lower() not in spelled:
                         context[key.name] = value
                         spelled.add(key.name.lower())
-                return _Answer(Witness(name.action, found[0], context))
+                return Answer(Witness(name.action, found[0], context))
         return None
 
     def _pins(self, present: frozenset[int]) -> Iterator[dict[str, Value]]:
@@ -496,31 +593,25 @@ class Search:
     # --- for the reader
 
     def _dressed(
-        self, question: Question, group: _Group, answer: _Answer,
+        self, question: Question, group: _Group, answer: Answer,
         resources: tuple[int, ...] | None, sets: ActionSets,
-    ) -> _Answer:
+    ) -> Answer:
         """The same finding with an action that exists and an ARN it could be asked for."""
         assert answer.witness is not None
         patterns = [
             self.program.resource_patterns[p]
             for p in (resources if resources is not None else self._driver_patterns(question))
         ]
-        names = self._plausible_names(group, sets, question)
+        names = self._plausible_names(group, sets)
         for name in names:
             for within in self._plausible_places(name, patterns):
                 better = self._ask(question, _Group(group.present, [name]), within)
                 if better.witness is not None:
                     return better
-        elsewhere = _Group(group.present, names or group.names)
-        for pattern in patterns:
-            for arn in filled(pattern):
-                better = self._at(question, elsewhere, arn)
-                if better is not None:
-                    return better
         witness = answer.witness
-        if names:
+        if names and not self.world.is_closed:
             witness = replace(witness, action=names[0].action)
-        return _Answer(witness)
+        return Answer(witness)
 
     def _driver_patterns(self, question: Question) -> tuple[int, ...]:
         set_id = self.program.statements[question.driver].resource_set
@@ -528,12 +619,16 @@ class Search:
             return ()
         return self.program.resource_sets[set_id].pattern_ids
 
-    def _plausible_names(
-        self, group: _Group, sets: ActionSets, question: Question
-    ) -> list[Name]:
-        """Known actions of the class, a few."""
+    def _plausible_names(self, group: _Group, sets: ActionSets) -> list[Name]:
+        """Known actions of the class, a few: those that a policy spells out first."""
         if self.world.is_closed:
             return group.names[:_PLAUSIBLE_ACTIONS]
+        spelled = [
+            Name(name.service, known.partition(":")[2], name.mask) for name in group.names
+            if (known := self.world.spelling(name.action)) is not None
+        ]
+        if spelled:
+            return spelled[:_PLAUSIBLE_ACTIONS]
         masks = {name.mask for name in group.names}
         out: list[Name] = []
         for service in dict.fromkeys(name.service for name in group.names):
@@ -554,39 +649,20 @@ class Search:
             return
         inner: Sequence[ir.ResourcePattern | None] = [
             p for p in patterns[:_PLAUSIBLE_ACTIONS] if not p.is_all] or [None]
-        for languages in (templates.typical, templates.languages):
-            if languages or templates.has_star:
-                for pattern in inner:
-                    yield Within(tuple(languages), templates.has_star and pattern is None, pattern)
-
-    def _at(self, question: Question, group: _Group, arn: str) -> _Answer | None:
-        """The question at one ARN."""
-        if self.world.is_closed or has_variables(self.program, group.present):
-            return None
-        meeting = Meeting(self.program, group.present, question, self._containments,
-                          is_superset=True)
-        elements = ResourceElements(self.program, meeting.set_ids, EVERYWHERE, self.budget)
-        states = elements.of_arn(arn)
-        if states is None:
-            return None
-        goal = meeting.goal(states)
-        try:
-            model = self._supersets.solve(goal)
-        except OutOfBudget:
-            return None
-        if model is None or not self._is_certain(model, goal, group.present):
-            return None
-        return _Answer(Witness(group.names[0].action, arn, model.context))
+        for pattern in inner:
+            if templates.typical or templates.has_star:
+                yield Within(
+                    tuple(templates.typical), templates.has_star and pattern is None, pattern)
 
 
 def _merged(
-    hits: Iterable[list[tuple[_Group, _Answer, tuple[int, ...]]]], program: ir.Program,
+    hits: Iterable[list[tuple[_Group, Answer, tuple[int, ...]]]], program: ir.Program,
     question: Question,
-) -> list[list[tuple[_Group, _Answer, tuple[int, ...]]]]:
+) -> list[list[tuple[_Group, Answer, tuple[int, ...]]]]:
     """Hits with the same resources and the same statements of the other side become one region."""
     refuses = question.refuses
     theirs = frozenset() if refuses is None else frozenset({*refuses.allows, *refuses.denies})
-    merged: dict[object, list[tuple[_Group, _Answer, tuple[int, ...]]]] = {}
+    merged: dict[object, list[tuple[_Group, Answer, tuple[int, ...]]]] = {}
     for found in hits:
         group, answer, resources = found[0]
         at = (resources, answer.undecided, answer.witness is None, group.present & theirs)

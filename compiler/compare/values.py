@@ -304,7 +304,8 @@ class _Builder:
         queue: list[tuple[int, str]] = [(union.start, "")]
         visited = {union.start}
         for state, text in queue:
-            found.setdefault(union.accepted(state), text)
+            if text:  # the empty text is a cell of its own (COND-12)
+                found.setdefault(union.accepted(state), text)
             if len(visited) > self.budget.value_states:
                 self._gives_up("value_states", self.budget.value_states)
                 break
@@ -312,7 +313,7 @@ class _Builder:
                 continue
             for point in union.letters(state):
                 target = union.next(state, point)
-                if target not in visited:
+                if target not in visited or not text:
                     visited.add(target)
                     queue.append((target, text + chr(point)))
         return list(found.values())

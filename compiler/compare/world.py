@@ -39,6 +39,9 @@ class World(Protocol):
     def actions(self, service: str) -> Iterable[str]:
         """Known actions of a lower-case service, as they are spelled; all of them when closed."""
 
+    def spelling(self, action: str) -> str | None:
+        """A known action as it is spelled; None when it is not known."""
+
     def services(self) -> Iterable[str]:
         """Services with known actions, in lower case."""
 
@@ -53,6 +56,9 @@ class EveryRequest:
 
     def actions(self, service: str) -> Iterable[str]:
         return ()
+
+    def spelling(self, action: str) -> str | None:
+        return None
 
     def services(self) -> Iterable[str]:
         return ()
