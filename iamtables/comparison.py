@@ -8,6 +8,7 @@ confirm is an internal error, and the answer is then *undecided*, never shown as
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 from .compared import Comparison, Difference, Direction, Request, Side
@@ -15,7 +16,6 @@ from .compiler import ir
 from .compiler.compare import (
     Acceptor,
     Budget,
-    Findings,
     Question,
     Region,
     Search,
@@ -26,7 +26,7 @@ from .compiler.lower import lower_documents
 from .grammar.tree import PolicyDocument
 from .options import Options
 from .reference import evaluate_identity
-from .reference.actions import action_matches
+from .reference.actions import entry_matches
 from .reference.documents import read_document
 from .reference.evaluate import statement_states
 from .reference.jsontext import load
@@ -51,10 +51,11 @@ def compare(
 
     Raises RequestError for a world that does not exist.
     """
-    return _Comparing(_listed(old), _listed(new), world, options or Options(), budget).run()
+    return _Comparing(listed(old), listed(new), world, options or Options(), budget).run()
 
 
-def _listed(policies: Policies) -> tuple[PolicyDocument, ...]:
+def listed(policies: Policies) -> tuple[PolicyDocument, ...]:
+    """One document, or several, as a tuple."""
     return (policies,) if isinstance(policies, PolicyDocument) else tuple(policies)
 
 
@@ -171,6 +172,15 @@ class Replayed:
                 near.append(statement_info(self._program, number))
         return tuple(denies), tuple(near)
 
+    def matches(self, request: Request, number: int) -> bool:
+        """Whether the reference evaluator finds that this statement matches."""
+        policies, numbers = self._concerned(request.action)
+        states = statement_states(
+            policies, action=request.action, resource=request.resource,
+            context=request.context, options=self._options)
+        return any(n == number and s.state == "yes"
+                   for s, n in zip(states, numbers, strict=True))
+
     def _concerned(self, action: str) -> tuple[list[dict[str, Any]], list[int]]:
         """The policies without the statements whose action element, as the reference evaluator
         reads it, does not match: those can match no request for this action (STMT-1). With the
@@ -185,9 +195,10 @@ class Replayed:
         for policy, listed in self._bodies:
             kept = []
             for read, body, number in listed:
-                if read.action is None or "action" in read.unreadable or action_matches(
-                    read.action.negated, read.action.entries, action
-                ).state != "no":  # fmt: skip
+                if read.action is None or "action" in read.unreadable or (
+                    any(_entry_matches(entry, action) for entry in read.action.entries)
+                    is not read.action.negated  # ACT-5
+                ):
                     kept.append(body)
                     numbers.append(number)
             policies.append({**policy, "Statement": kept} if listed else policy)
@@ -196,6 +207,9 @@ class Replayed:
         self._of_action[action] = policies, numbers
         return policies, numbers
 
+
+_entry_matches = lru_cache(maxsize=1 << 15)(entry_matches)
+"""One action entry and an action, as the reference evaluator sees them; both sides share most."""
 
 _Body = tuple[dict[str, Any], list[tuple[Any, Any, int]]]
 
@@ -227,4 +241,4 @@ def request_of(witness: Witness) -> Request:
     })
 
 
-__all__ = ["Findings", "Replayed", "compare", "request_of"]
+__all__ = ["Policies", "Replayed", "compare", "listed", "request_of"]

@@ -6,6 +6,7 @@ import json
 
 from .compiler import ir
 from .compiler.compare import Region
+from .errors import Location
 from .grammar.tree import PolicyDocument
 from .runtime.codes import Effect
 from .runtime.model import StatementInfo
@@ -22,6 +23,11 @@ def statement_info(program: ir.Program, number: int) -> StatementInfo:
         number, source.name, statement.index, statement.sid, _EFFECTS[statement.effect],
         source.locate(statement.span),
     )
+
+
+def entry_location(program: ir.Program, statement: ir.Statement, span: Span) -> Location:
+    """Where one entry of a statement stands."""
+    return program.documents[statement.document].source.locate(span)
 
 
 def spelled(program: ir.Program, statement: ir.Statement, span: Span) -> str:

@@ -255,15 +255,14 @@ class Union:
     def letters(self, state: int) -> list[int]:
         """The code points to follow from a state: those that matter, and one for all others."""
         letters = [point for point, mask in self._differs if state & mask]
-        letters.append(self._other_letter(letters))
+        letters.append(self._other_letter(state))
         return letters
 
-    def _other_letter(self, taken: list[int]) -> int:
+    def _other_letter(self, state: int) -> int:
         """A code point that this state reads like an unmentioned one; a plain one if there is."""
-        if self._other_point in _PLAIN:
-            return self._other_point
         for point in _PLAIN:
-            if point not in taken:
+            mask = self._reads.get(point)
+            if mask is None or not state & (mask ^ self._others):
                 return point
         return self._other_point
 

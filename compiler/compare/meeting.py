@@ -72,8 +72,10 @@ class Meeting:
             parts.append(self._match(question.driver, states))
             if parts[-1] == FALSE:
                 return FALSE
+        if not self._present.issuperset(question.must_match):
+            return FALSE
         parts += [self._match(i, states) for i in question.must_match]
-        parts += [self._miss(i, states) for i in question.must_miss]
+        parts += [self._miss(i, states) for i in question.must_miss if i in self._present]
         if question.accepts is not None:
             parts.append(self._accepts(question.accepts, states))
         if question.refuses is not None:

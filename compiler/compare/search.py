@@ -11,7 +11,7 @@ Nothing here is believed: the caller replays every request through the reference
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice, product
 
@@ -187,8 +187,11 @@ class Search:
             made = self._actions_of[ids] = ActionSets(self.program, sorted(ids), self.budget)
         return made
 
-    def first(self, question: Question, driver: int) -> Answer:
-        """One request that the driver matches and that answers the question, if there is one."""
+    def first(self, question: Question, driver: int, pattern: int | None = None) -> Answer:
+        """One request that the driver matches and that answers the question, if there is one.
+
+        pattern : look only at actions that this action pattern of the driver matches
+        """
         self._spent = 0
         relevant = {driver, *question.must_match, *question.must_miss}
         for side in (question.accepts, question.refuses):
@@ -196,14 +199,21 @@ class Search:
                 relevant |= {*side.allows, *side.denies}
         ordered = sorted(relevant)
         sets = self._action_sets(ordered)
-        services = sets.services_of(self.program.statements[driver].action_set)
+        services = sets.services_of(
+            self.program.statements[driver].action_set, None if pattern is None else (pattern,))
         groups, undecided = self._groups(ordered, sets, services)
+        if pattern is not None:
+            matches = _matcher(self.program.action_patterns[pattern].text)
+            groups = [
+                _Group(g.present, names) for g in groups
+                if (names := [name for name in g.names if matches(name)])
+            ]
         asked = replace(question, driver=driver)
         open_ = [*undecided]
         for group in groups:
             if driver not in group.present:
                 continue
-            answer = self._ask(asked, group, self._within(group))
+            answer = self._ask_plausibly(asked, group, self._within(group))
             if answer.witness is not None:
                 return self._dressed(asked, group, answer, None, sets)
             if answer.undecided:
@@ -670,7 +680,7 @@ def _merged(
     return list(merged.values())
 
 
-def _matcher(pattern: str):  # type: ignore[no-untyped-def]
+def _matcher(pattern: str) -> Callable[[Name], bool]:
     """Whether a name is of an action pattern."""
     service, text = service_and_name(pattern)
     if "*" not in text and "?" not in text:

@@ -277,7 +277,8 @@ class _Builder:
                for p in patterns_of_all for s in p):
             literals = ["".join(chr(min(s.members)) for s in p) for p in patterns_of_all]
             return [*sorted(literals), _fresh(literals)]
-        return self._walk(Union(list(units)))
+        plain = [_filled(value) for p in predicates for value in p.values]
+        return [*plain, *self._walk(Union(list(units)))]
 
     def _text_pattern(self, predicate: ir.Predicate, value: ir.Glyphs) -> Steps | None:
         base = predicate.base
@@ -317,6 +318,14 @@ class _Builder:
                     visited.add(target)
                     queue.append((target, text + chr(point)))
         return list(found.values())
+
+
+def _filled(value: ir.Glyphs) -> str:
+    """A value with its wildcards filled in, for the reader's sake."""
+    return "".join(
+        chr(g.point) if g.token is Token.POINT else "example" if g.token is Token.STAR else "x"
+        for g in value
+    )
 
 
 def _plain_values(predicate: ir.Predicate) -> list[str]:
