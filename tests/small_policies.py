@@ -198,6 +198,7 @@ class Judge:
         self.options = complete_options(made.options)
         self._contexts = [Context(c) for c in made.contexts]
         self._memo: dict[str, int] = {}
+        self._by_values: dict[tuple[str, ...], list[tuple[Context, int]]] = {}
         self._full_row = (1 << len(self._contexts)) - 1
 
     def allowed(self, policy: dict[str, Any]) -> int:
@@ -223,11 +224,7 @@ class Judge:
         action, resource = statement.action, statement.resource
         per_condition = self._full_row
         for entry in statement.conditions:
-            row = 0
-            for c, context in enumerate(self._contexts):
-                match = entry_matches(entry, True, context, self.options)
-                row |= (match.state == "yes") << c
-            per_condition &= row
+            per_condition &= self._entry(entry)
         has_variables = any("${" in text for text in resource.entries)
         plane = 0
         size = len(self._contexts)
@@ -251,3 +248,22 @@ class Judge:
             if action_matches(action.negated, action.entries, name).state == "yes":
                 out |= plane << (a * stride)
         return out
+
+    def _entry(self, entry: Any) -> int:
+        """Contexts in which an entry holds; without variables that is a matter of its own key."""
+        if any("${" in value for value in entry.values):
+            row = 0
+            for c, context in enumerate(self._contexts):
+                row |= (entry_matches(entry, True, context, self.options).state == "yes") << c
+            return row
+        spellings = [k for k in self.family.keys if k.lower() == entry.key.lower()]
+        at = tuple(spellings)
+        if at not in self._by_values:
+            groups: dict[str, list[int]] = {}
+            for c, values in enumerate(self.family.contexts):
+                groups.setdefault(repr([values.get(k) for k in spellings]), []).append(c)
+            self._by_values[at] = [
+                (self._contexts[members[0]], sum(1 << c for c in members))
+                for members in groups.values()]
+        return sum(bits for context, bits in self._by_values[at]
+                   if entry_matches(entry, True, context, self.options).state == "yes")

@@ -191,7 +191,7 @@ class ActionSets:
             if len(visited) > self._budget.action_states:
                 raise OutOfBudget("action_states", self._budget.action_states,
                                   f"the action patterns of `{service or '*'}`")
-            if text and union.live(state) == union.done(state):
+            if text and union.is_settled(state):
                 continue
             for point in union.letters(state):
                 if point == ord(":") or chr(point).isspace():

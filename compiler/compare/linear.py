@@ -103,8 +103,9 @@ class Edge(NamedTuple):
 class Union:
     """Units of patterns, determinised as far as somebody walks.
 
-    States are integers: the low bits are positions of patterns, the high ones say which units are
-    done. `accepts` and `may_accept` read a state.
+    A state is one integer: low bits are positions of tails (what follows the literal head of a
+    pattern), then a bit for each unit that is done, then the node of the trie of heads (0: none).
+    Heads need no bits, since a text is at one node of a trie at most.
     """
 
     def __init__(self, units: Sequence[Iterable[Steps]]) -> None:
@@ -112,42 +113,86 @@ class Union:
         for number, unit in enumerate(units):
             for steps in unit:
                 owners[steps] = owners.get(steps, 0) | 1 << number
-        self.unit_count = len(units)
-        self._final = [0] * len(units)
-        self._live = [0] * len(units)
-        repeat = 0
-        start = 0
-        base = 0
+        self._heads: list[dict[int, int]] = [{}, {}]
+        self._below = [0, 0]
+        """Units with a pattern whose head goes on below a node."""
+        self._entered = [0, 0]
+        """Tail positions where heads end."""
+        self._tail_bits: list[tuple[int, int]] = []
+        self._final_owner: dict[int, int] = {}
+        self._live_bits = [0] * len(units)
+        self._forever: dict[int, int] = {}
+        self._before: dict[int, int] = {}
+        self._repeat = 0
         reads: dict[int, int] = {}
         complements: list[tuple[int, frozenset[int]]] = []
-        before: dict[int, int] = {}
-        forever: dict[int, int] = {}
-        self._pattern_bits: list[tuple[int, int]] = []
+        base = 0
         for steps, owner in owners.items():
-            for at, step in enumerate(steps, base):
-                bit = 1 << at
-                if step.repeats:
-                    repeat |= bit
-                if step.is_complement:
-                    complements.append((bit, step.members))
-                    if step.repeats and not step.members:
-                        if at > base:
-                            before[bit] = bit - (1 << base)
-                        if at == base + len(steps) - 1:
-                            forever[bit] = owner
-                else:
-                    for point in step.members:
-                        reads[point] = reads.get(point, 0) | bit
-            size = len(steps) + 1
-            bits = ((1 << size) - 1) << base
-            self._pattern_bits.append((bits, owner))
-            final = 1 << (base + len(steps))
-            for number in _numbers(owner):
-                self._final[number] |= final
-                self._live[number] |= bits
-            start |= 1 << base
-            base += size
+            head = 0
+            while head < len(steps) and _is_literal(steps[head]):
+                head += 1
+            node = self._descend(steps[:head], owner)
+            tail = steps[head:]
+            self._add_tail(tail, owner, base, reads, complements)
+            self._entered[node] |= 1 << base
+            base += len(tail) + 1
         self._done_shift = base
+        self._node_shift = base + len(units)
+        self._tail_mask = (1 << base) - 1
+        self._done_mask = ((1 << len(units)) - 1) << base
+        self._finals = sum(self._final_owner)
+        self._dominators = sum(self._before)
+        self._forever_bits = sum(self._forever)
+        self._drops: dict[int, int] = {}
+        self._done: dict[int, tuple[int, int]] = {}
+        self._successors: dict[int, tuple[Edge, ...]] = {}
+        self._read_by_class(reads, complements)
+        self._entered = [self._closed(bits) for bits in self._entered]
+        self.start = self._settled(self._entered[1], 0, 1)
+
+    def _descend(self, head: Steps, owner: int) -> int:
+        """The node of a head in the trie, made where it is missing."""
+        node = 1
+        for step in head:
+            (point,) = step.members
+            self._below[node] |= owner
+            following = self._heads[node].get(point)
+            if following is None:
+                following = self._heads[node][point] = len(self._heads)
+                self._heads.append({})
+                self._below.append(0)
+                self._entered.append(0)
+            node = following
+        return node
+
+    def _add_tail(
+        self, tail: Steps, owner: int, base: int, reads: dict[int, int],
+        complements: list[tuple[int, frozenset[int]]],
+    ) -> None:
+        for at, step in enumerate(tail, base):
+            bit = 1 << at
+            if step.repeats:
+                self._repeat |= bit
+            if not step.is_complement:
+                for point in step.members:
+                    reads[point] = reads.get(point, 0) | bit
+                continue
+            complements.append((bit, step.members))
+            if step.repeats and not step.members:
+                if at > base:
+                    self._before[bit] = bit - (1 << base)
+                if at == base + len(tail) - 1:
+                    self._forever[bit] = owner
+        bits = ((1 << (len(tail) + 1)) - 1) << base
+        self._tail_bits.append((bits, owner))
+        self._final_owner[1 << (base + len(tail))] = owner
+        for number in _numbers(owner):
+            self._live_bits[number] |= bits
+
+    def _read_by_class(
+        self, reads: dict[int, int], complements: list[tuple[int, frozenset[int]]]
+    ) -> None:
+        """For each character that a tail mentions, the positions that read it."""
         mentioned = set(reads)
         for _, members in complements:
             mentioned |= members
@@ -156,45 +201,32 @@ class Union:
             others |= bit
             for point in mentioned - members:
                 reads[point] = reads.get(point, 0) | bit
-        self._reads = {point: reads.get(point, 0) for point in sorted(mentioned)}
+        self._once = ~self._repeat
         self._others = others
-        # characters that all patterns read alike are one letter; the plainest stands for them
+        self._reads = {point: reads.get(point, 0) for point in mentioned}
+        # characters that all tails read alike are one letter; the plainest stands for them
         letters = {mask: point for point, mask in sorted(
             self._reads.items(), key=lambda item: _plainness(item[0]), reverse=True)}
-        self._differs = [(point, mask ^ others) for mask, point in letters.items()
-                         if mask != others]
-        self._repeat = repeat
-        self._once = ~repeat
-        self._before = before
-        self._dominators = sum(before)
-        self._forever = forever
-        self._forever_bits = sum(forever)
-        self._drops: dict[int, int] = {}
-        self._done: dict[int, tuple[int, int]] = {}
-        self._successors: dict[int, tuple[Edge, ...]] = {}
-        self._done_mask = ((1 << len(units)) - 1) << base
-        self._other_point = self._choose_other(mentioned)
-        self.start = self._settled(self._closed(start))
-
-    @staticmethod
-    def _choose_other(mentioned: set[int]) -> int:
-        """A code point that no step mentions, the plainest."""
-        for point in _PLAIN:
-            if point not in mentioned:
-                return point
-        point = 0x100
-        while point in mentioned or chr(point).isspace() or chr(point).lower() != chr(point):
-            point += 1
-        return point
+        self._differs = [
+            (point, mask ^ others) for mask, point in letters.items() if mask != others]
+        self._fresh = 0x100
+        while (
+            self._fresh in mentioned or any(self._fresh in node for node in self._heads)
+            or chr(self._fresh).isspace() or chr(self._fresh).lower() != chr(self._fresh)
+        ):
+            self._fresh += 1
 
     # --- walking
 
     def next(self, state: int, point: int) -> int:
         """The state after one more character."""
-        done = state & self._done_mask
+        node = state >> self._node_shift
         hit = state & self._reads.get(point, self._others)
         out = self._closed((hit & self._repeat) | (hit & self._once) << 1)
-        return self._settled(out | done)
+        if node:
+            node = self._heads[node].get(point, 0)
+            out |= self._entered[node]
+        return self._settled(out, state & self._done_mask, node)
 
     def successors(self, state: int) -> tuple[Edge, ...]:
         """All edges from a state, one for each letter that matters; remembered."""
@@ -208,46 +240,50 @@ class Union:
                     seen.add(target)
                     edges.append(Edge(
                         point, target, self.accepted(target), self.live(target),
-                        target >> self._done_shift,
+                        self.done(target),
                     ))  # fmt: skip
             known = self._successors[state] = tuple(edges)
         return known
 
-    def _closed(self, state: int) -> int:
+    def _closed(self, bits: int) -> int:
         repeat = self._repeat
-        passed = (state & repeat) << 1
-        while passed & ~state:
-            state |= passed
+        passed = (bits & repeat) << 1
+        while passed & ~bits:
+            bits |= passed
             passed = (passed & repeat) << 1
-        return state
+        return bits
 
-    def _settled(self, state: int) -> int:
-        seen = state & self._dominators
+    def _settled(self, bits: int, done: int, node: int) -> int:
+        """The state of these parts, after both reductions."""
+        seen = bits & self._dominators
         if seen:
             drop = self._drops.get(seen)
             if drop is None:
                 drop = 0
-                for bit, lower in self._before.items():
-                    if seen & bit:
-                        drop |= lower
+                for bit in bits_of(seen):
+                    drop |= self._before[bit]
                 self._drops[seen] = drop
-            state &= ~drop
-        seen = state & (self._forever_bits | self._done_mask)
+            bits &= ~drop
+        seen = bits & self._forever_bits | done
         if seen:
             known = self._done.get(seen)
             if known is None:
                 known = self._done[seen] = self._finished(seen)
-            state = state & known[1] | known[0]
-        return state
+            done = known[0]
+            bits &= known[1]
+            if node and not self._below[node] & ~(done >> self._done_shift):
+                node = 0
+        if node and not self._heads[node]:
+            node = 0
+        return bits | done | node << self._node_shift
 
     def _finished(self, seen: int) -> tuple[int, int]:
-        """Done units as high bits, and the mask of positions that still say something."""
+        """Done units as high bits, and the mask of tail positions that still say something."""
         done = seen >> self._done_shift
-        for bit, owner in self._forever.items():
-            if seen & bit:
-                done |= owner
-        kept = ~0
-        for bits, owner in self._pattern_bits:
+        for bit in bits_of(seen & self._forever_bits):
+            done |= self._forever[bit]
+        kept = self._tail_mask
+        for bits, owner in self._tail_bits:
             if owner & ~done == 0:
                 kept &= ~bits
         return done << self._done_shift, kept
@@ -255,16 +291,38 @@ class Union:
     def letters(self, state: int) -> list[int]:
         """The code points to follow from a state: those that matter, and one for all others."""
         letters = [point for point, mask in self._differs if state & mask]
-        letters.append(self._other_letter(state))
+        node = state >> self._node_shift
+        if node:
+            heads = self._heads[node]
+            # the letter that stands for a class of the tails must not be one that heads know
+            letters = [
+                point if point not in heads else other
+                for point in letters
+                if (other := self._same_class(point, heads)) >= 0
+            ]
+            letters += heads
+        letters.append(self._other_letter(state, node))
         return letters
 
-    def _other_letter(self, state: int) -> int:
+    def _same_class(self, point: int, heads: dict[int, int]) -> int:
+        """A character that the tails read like this one and the heads do not know; -1 if none."""
+        if point not in heads:
+            return point
+        mask = self._reads[point]
+        for other, read in self._reads.items():
+            if read == mask and other not in heads:
+                return other
+        return -1
+
+    def _other_letter(self, state: int, node: int) -> int:
         """A code point that this state reads like an unmentioned one; a plain one if there is."""
+        heads = self._heads[node]
         for point in _PLAIN:
-            mask = self._reads.get(point)
-            if mask is None or not state & (mask ^ self._others):
-                return point
-        return self._other_point
+            if point not in heads:
+                mask = self._reads.get(point)
+                if mask is None or not state & (mask ^ self._others):
+                    return point
+        return self._fresh
 
     def run(self, text: str) -> int:
         state = self.start
@@ -276,27 +334,40 @@ class Union:
 
     def accepts(self, state: int, unit: int) -> bool:
         """Whether the unit matches the text that led here."""
-        return bool(state & self._final[unit] or state >> self._done_shift & 1 << unit)
+        return bool(self.accepted(state) >> unit & 1)
 
     def accepted(self, state: int) -> int:
         """Bitset of the units that match the text that led here."""
-        found = state >> self._done_shift
-        for number, final in enumerate(self._final):
-            if state & final:
-                found |= 1 << number
+        found = (state & self._done_mask) >> self._done_shift
+        final = state & self._finals
+        while final:
+            low = final & -final
+            found |= self._final_owner[low]
+            final ^= low
         return found
 
     def done(self, state: int) -> int:
         """Bitset of the units that match whatever follows."""
-        return state >> self._done_shift
+        return (state & self._done_mask) >> self._done_shift
 
     def live(self, state: int) -> int:
         """Bitset of the units that match here or could after more text."""
-        found = state >> self._done_shift
-        for number, bits in enumerate(self._live):
-            if state & bits:
-                found |= 1 << number
+        found = (state & self._done_mask) >> self._done_shift | self._below[
+            state >> self._node_shift]
+        bits = state & self._tail_mask
+        if bits:
+            for number, live in enumerate(self._live_bits):
+                if bits & live:
+                    found |= 1 << number
         return found
+
+    def is_settled(self, state: int) -> bool:
+        """Whether more text changes nothing: every unit is done, or out of reach."""
+        return not state & self._tail_mask and not state >> self._node_shift
+
+
+def _is_literal(step: Step) -> bool:
+    return len(step.members) == 1 and not step.is_complement and not step.repeats
 
 
 def _numbers(bits: int) -> Iterator[int]:
@@ -307,5 +378,9 @@ def _numbers(bits: int) -> Iterator[int]:
         bits ^= low
 
 
-def bit_numbers(bits: int) -> tuple[int, ...]:
-    return tuple(_numbers(bits))
+def bits_of(bits: int) -> Iterator[int]:
+    """The bits that are set, each as a number of its own, ascending."""
+    while bits:
+        low = bits & -bits
+        yield low
+        bits ^= low

@@ -19,7 +19,7 @@ from typing import NamedTuple
 from ...runtime.codes import Token
 from .. import ir
 from .budget import Budget, OutOfBudget
-from .linear import STAR, STAR_BUT_COLON, Steps, Union, bit_numbers, glyph_steps, text_steps
+from .linear import STAR, STAR_BUT_COLON, Steps, Union, glyph_steps, text_steps
 
 ARN_SHAPE: Steps = (
     *text_steps("arn:"),
@@ -261,5 +261,5 @@ def pattern_ids(program: ir.Program, set_ids: Iterable[int]) -> set[int]:
 
 __all__ = [
     "ARN_SHAPE", "EVERYWHERE", "MATCHED", "MISSED", "UNDECIDED", "ElementState", "ResourceElements",
-    "States", "Within", "bit_numbers", "filled", "pattern_ids",
+    "States", "Within", "filled", "pattern_ids",
 ]  # fmt: skip

@@ -111,7 +111,7 @@ class Answer:
         return self.witness is None and not self.undecided
 
 
-_NOTHING = Answer()
+NOTHING = Answer()
 
 
 class Search:
@@ -132,6 +132,8 @@ class Search:
         self._substituted: dict[tuple[tuple[str, Value], ...], tuple[ir.Program, Solver]] = {}
         self._elements: dict[object, ResourceElements] = {}
         self._actions_of: dict[frozenset[int], ActionSets] = {}
+        self._clear: dict[object, bool] = {}
+        self._meetings: dict[object, Meeting] = {}
         self._spent = 0
 
     # --- directions
@@ -164,7 +166,7 @@ class Search:
         sets = self._action_sets(relevant)
         scopes = self._scopes(question, sets)
         if not scopes:
-            return _NOTHING
+            return NOTHING
         groups, undecided = self._groups(relevant, sets, set().union(*scopes.values()))
         open_ = [*undecided]
         for group in groups:
@@ -178,7 +180,7 @@ class Search:
                         return answer
                     if answer.undecided:
                         open_.append(answer.undecided)
-        return Answer(None, open_[0]) if open_ else _NOTHING
+        return Answer(None, open_[0]) if open_ else NOTHING
 
     def _action_sets(self, statements: Iterable[int]) -> ActionSets:
         ids = frozenset(self.program.statements[i].action_set for i in statements)
@@ -218,7 +220,7 @@ class Search:
                 return self._dressed(asked, group, answer, None, sets)
             if answer.undecided:
                 open_.append(answer.undecided)
-        return Answer(None, open_[0]) if open_ else _NOTHING
+        return Answer(None, open_[0]) if open_ else NOTHING
 
     def _scopes(self, question: Question, sets: ActionSets) -> dict[int, set[str]]:
         """Driver -> the services in which it may be the reason of a difference."""
@@ -430,7 +432,7 @@ class Search:
         except OutOfBudget as error:
             return self._concrete(question, group, within, name) or Answer(None, str(error))
         if found is None:
-            return _NOTHING
+            return NOTHING
         resource, model, goal = found
         if self._is_certain(model, goal, group.present):
             return Answer(Witness(name.action, resource, model.context))
@@ -438,8 +440,11 @@ class Search:
         return answer or Answer(None, self._why(goal, group.present))
 
     def _ask_plausibly(self, question: Question, group: _Group, within: Within) -> Answer:
-        """The same; in a closed world ordinary ARNs are tried first, since there are fewer."""
+        """The same. In a closed world the open one is asked first, where many classes of actions
+        share an answer, and ordinary ARNs before all, since there are fewer."""
         if self.world.is_closed:
+            if self._is_clear_everywhere(question, group, within.pattern):
+                return NOTHING
             templates = self.world.templates(group.names[0].action)
             assert templates is not None
             answer = self._ask(
@@ -447,6 +452,17 @@ class Search:
             if answer.witness is not None:
                 return answer
         return self._ask(question, group, within)
+
+    def _is_clear_everywhere(
+        self, question: Question, group: _Group, pattern: ir.ResourcePattern | None
+    ) -> bool:
+        """Whether no resource at all answers the question: then none of a closed world does."""
+        at = (question, group.present, pattern)
+        known = self._clear.get(at)
+        if known is None:
+            answer = self._ask(question, group, Within(pattern=pattern))
+            known = self._clear[at] = answer.is_none
+        return known
 
     def _is_certain(self, model: Model, goal: Goal, present: frozenset[int]) -> bool:
         if not model.is_real or any(
@@ -460,8 +476,7 @@ class Search:
         within: Within,
     ) -> tuple[str, Model, Goal] | None:
         """A resource and a context, in a program read as the solver reads it."""
-        meeting = Meeting(program, present, question, self._containments,
-                          is_superset=solver.is_superset)
+        meeting = self._meeting(program, solver, question, present)
         elements = self._elements_of(program, meeting.set_ids, within)
         allowed = self.budget.total_states
 
@@ -491,6 +506,19 @@ class Search:
         found = at(resource)
         assert found is not None
         return found
+
+    def _meeting(
+        self, program: ir.Program, solver: Solver, question: Question, present: frozenset[int]
+    ) -> Meeting:
+        if program is not self.program:
+            return Meeting(program, present, question, self._containments,
+                           is_superset=solver.is_superset)
+        at = (question, present, solver.is_superset)
+        meeting = self._meetings.get(at)
+        if meeting is None:
+            meeting = self._meetings[at] = Meeting(
+                program, present, question, self._containments, is_superset=solver.is_superset)
+        return meeting
 
     def _candidates(
         self, program: ir.Program, question: Question, within: Within

@@ -310,7 +310,7 @@ class _Builder:
             if len(visited) > self.budget.value_states:
                 self._gives_up("value_states", self.budget.value_states)
                 break
-            if union.live(state) == union.done(state):
+            if union.is_settled(state):
                 continue
             for point in union.letters(state):
                 target = union.next(state, point)
