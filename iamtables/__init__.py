@@ -16,6 +16,8 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from .compared import Comparison, Difference
+    from .comparison import compare
     from .compiler import compile as compile
     from .compiler import compile_layers
     from .compiler.organization import (
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
         Principal,
         ResourcePolicy,
     )
+    from .compiler.compare import Budget
     from .errors import (
         ArtefactError,
         ColumnError,
@@ -70,6 +73,10 @@ _HOME = {
     "PolicySet": ".compiler.organization",
     "Principal": ".compiler.organization",
     "ResourcePolicy": ".compiler.organization",
+    "compare": ".comparison",
+    "Budget": ".compiler.compare",
+    "Comparison": ".compared",
+    "Difference": ".compared",
     "PolicyDocument": ".grammar",
     "load_policy": ".grammar",
     "parse_policy": ".grammar",
@@ -102,13 +109,16 @@ _HOME = {
 __all__ = [
     "Account",
     "ArtefactError",
+    "Budget",
     "ColumnError",
+    "Comparison",
     "Decision",
     "DecisionCode",
     "Decisions",
     "Diagnostic",
     "DictionaryColumn",
     "Endpoint",
+    "Difference",
     "Explanation",
     "IamtablesError",
     "Layer",
@@ -129,6 +139,7 @@ __all__ = [
     "Session",
     "SourceError",
     "Table",
+    "compare",
     "compile",
     "compile_layers",
     "evaluate",

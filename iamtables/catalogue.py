@@ -152,6 +152,13 @@ class Catalogue:
             for spelling in service.data.actions:
                 yield f"{prefix}:{spelling}"
 
+    def actions_of(self, prefix: str) -> tuple[str, ...]:
+        """The actions of one service as `service:Name`; none when the snapshot does not list it."""
+        service = self._service(prefix.lower())
+        if service is None:
+            return ()
+        return tuple([f"{service.prefix}:{spelling}" for spelling in service.data.actions])
+
     def __contains__(self, name: str) -> bool:
         return self.action(name) is not None
 

@@ -141,7 +141,7 @@ def _template_steps(template: str, *, is_typical: bool = False, only: int | None
                     ) -> list[list[_Step]]:
     """Automata whose union is the template, or its field `only`.
 
-    is_typical fills in an ordinary partition, region and account.
+    is_typical fills in an ordinary partition, region and account, and names without a colon.
     """
     service = template.split(":")[2]
     choices: list[list[list[_Step]]] = []
@@ -160,10 +160,25 @@ def _template_steps(template: str, *, is_typical: bool = False, only: int | None
             choices.append([*accounts, []] if service in _ACCOUNTLESS else accounts)
         else:
             alphabet = _ALPHABETS.get((service, text))
-            symbols = (_NO_COLON if field < 5 else _ANY if alphabet is None
-                       else _Symbols(False, alphabet))
+            symbols = (_NO_COLON if field < 5 or (is_typical and alphabet is None)
+                       else _ANY if alphabet is None else _Symbols(False, alphabet))
             choices.append([[_Step(symbols), _Step(symbols, True)]])
     return [[step for part in combination for step in part] for combination in product(*choices)]
+
+
+def template_steps(template: str, *, is_typical: bool = False
+                   ) -> list[list[tuple[frozenset[int], bool, bool]]]:
+    """The ARNs of a template as linear automata, for set reasoning elsewhere.
+
+    Each automaton is a row of steps (code points, whether these are the excluded ones, whether the
+    step repeats); their union is the template. `is_typical` as above: an ordinary partition, region
+    and account instead of all.
+    """
+    return [
+        [(frozenset(map(ord, step.symbols.members)), step.symbols.is_complement, step.repeats)
+         for step in steps]
+        for steps in _template_steps(template, is_typical=is_typical)
+    ]
 
 
 def _search(left: Sequence[_Step], right: Sequence[_Step]) -> tuple[str | None, int]:

@@ -15,6 +15,8 @@ VERBS = {
     "check": "Decide one request and say why.",
     "audit": "Decide every call of CloudTrail logs, or of tables of requests.",
     "replay": "Show which calls of a log a change of policies denies or allows.",
+    "diff": "Compare two sets of policies exactly, or find what is odd inside one.",
+    "history": "Retell the versions of a policy: what each added and removed.",
     "test": "Run policy unit tests, or answer cases in bulk.",
     "compile": "Compile policies to a decision table, or show a stage of it.",
     "inspect": "Show what a compiled table holds.",

@@ -82,3 +82,5 @@ def command(before: tuple[str, ...], after: tuple[str, ...], fail_on: str | None
         click.echo(f"wrote {output}: {what}", err=True)
     if any(run.result.counts[name] for name in wanted):
         sys.exit(Exit.NEGATIVE)
+    if not run.reading.is_whole:
+        sys.exit(Exit.INPUT)

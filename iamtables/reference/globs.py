@@ -82,15 +82,17 @@ def glob_matches(items: Sequence[Item], text: str, rules: set[str] | None = None
     reachable = [True] + [False] * len(text)
     for item in items:
         following = [False] * (len(text) + 1)
+        # GLOB-3: one code point at a time
         if isinstance(item, Star):
             following[0] = reachable[0]
-        for i, c in enumerate(text):  # GLOB-3: one code point at a time
-            if isinstance(item, Star):
+            for i, c in enumerate(text):
                 takes = item.crosses_colon or c != ":"
                 following[i + 1] = reachable[i + 1] or (following[i] and takes)
-            elif isinstance(item, Question):
+        elif isinstance(item, Question):
+            for i, c in enumerate(text):
                 following[i + 1] = reachable[i] and (item.crosses_colon or c != ":")
-            else:
+        else:
+            for i, c in enumerate(text):
                 following[i + 1] = reachable[i] and c == item.character
         reachable = following
     return reachable[len(text)]  # GLOB-2: ... to the end

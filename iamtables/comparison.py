@@ -1,0 +1,244 @@
+"""`compare(old, new)`: what one set of policies allows that the other does not, in all cases.
+
+The search (`compiler/compare/`) is exact set reasoning over the language of statements. Every request
+it finds is replayed through the reference evaluator here, always; one that the reference does not
+confirm is an internal error, and the answer is then *undecided*, never shown as a difference.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache
+from typing import Any
+
+from .compared import Comparison, Difference, Direction, Request, Side
+from .compiler import ir
+from .compiler.compare import (
+    Acceptor,
+    Budget,
+    Question,
+    Region,
+    Search,
+    Witness,
+    identity,
+)
+from .compiler.lower import lower_documents
+from .grammar.tree import PolicyDocument
+from .options import Options
+from .reference import evaluate_identity
+from .reference.actions import entry_matches
+from .reference.documents import read_document
+from .reference.evaluate import statement_states
+from .reference.jsontext import load
+from .runtime.codes import DecisionCode
+from .runtime.model import StatementInfo
+from .wording import action_texts, condition_texts, resource_texts, statement_info
+from .worlds import CatalogueWorld, WorldName, world
+
+Policies = PolicyDocument | Iterable[PolicyDocument]
+
+
+def compare(
+    old: Policies, new: Policies, *, world: WorldName = "rules", options: Options | None = None,
+    budget: Budget | None = None,
+) -> Comparison:  # fmt: skip
+    """What `new` allows that `old` does not, and the other way round.
+
+    old, new : documents, each side taken as the identity policies of one principal
+    world    : `rules`, every request that the rules admit; `catalogue`, only actions that the service
+               catalogue lists, on ARNs of their templates
+    budget   : how much work each question may cost before the answer is *undecided*
+
+    Raises RequestError for a world that does not exist.
+    """
+    return _Comparing(listed(old), listed(new), world, options or Options(), budget).run()
+
+
+def listed(policies: Policies) -> tuple[PolicyDocument, ...]:
+    """One document, or several, as a tuple."""
+    return (policies,) if isinstance(policies, PolicyDocument) else tuple(policies)
+
+
+class _Comparing:
+    def __init__(
+        self, old: Sequence[PolicyDocument], new: Sequence[PolicyDocument], name: WorldName,
+        options: Options, budget: Budget | None,
+    ) -> None:  # fmt: skip
+        self.documents = (*old, *new)
+        self.options = options
+        self.name = name
+        self.world: CatalogueWorld = world(name)
+        self.program = lower_documents(self.documents, options)
+        split = len(old)
+        self.old = Replayed(self.program, self.documents, range(split))
+        self.new = Replayed(self.program, self.documents, range(split, len(self.documents)))
+        self.search = Search(self.program, self.world, budget or Budget())
+
+    def run(self) -> Comparison:
+        return Comparison(
+            Side(tuple(d.source.name for d in self.old.documents)),
+            Side(tuple(d.source.name for d in self.new.documents)),
+            self.name,
+            self.world.date,
+            gained=self._direction(self.new, self.old),
+            lost=self._direction(self.old, self.new),
+        )
+
+    def _direction(self, accepts: Replayed, refuses: Replayed) -> Direction:
+        found = self.search.differences(Question(accepts.acceptor, refuses.acceptor))
+        differences: list[Difference] = []
+        undecided = [*found.undecided]
+        for region in found.regions:
+            if region.witness is None:
+                undecided.append(self._unclear(region))
+                continue
+            difference = self._difference(region, region.witness, accepts, refuses)
+            if isinstance(difference, str):
+                undecided.append(difference)
+            else:
+                differences.append(difference)
+        return Direction(tuple(differences), tuple(dict.fromkeys(undecided)), found.left_out)
+
+    def _difference(
+        self, region: Region, witness: Witness, accepts: Replayed, refuses: Replayed
+    ) -> Difference | str:
+        """The region with its request, replayed; a sentence when the reference does not confirm it."""
+        request = request_of(witness)
+        allowing = accepts.decide(request)
+        denying = refuses.decide(request)
+        if allowing is not DecisionCode.ALLOW or denying not in (
+            DecisionCode.IMPLICIT_DENY, DecisionCode.EXPLICIT_DENY,
+        ):  # fmt: skip
+            return (f"internal error: the reference evaluator does not confirm a difference at "
+                    f"{statement_info(self.program, region.statement).location}; please report it")
+        denies, near = refuses.grounds(request)
+        document = self.documents[self.program.statements[region.statement].document]
+        return Difference(
+            statement=statement_info(self.program, region.statement),
+            actions=action_texts(self.program, region),
+            resources=resource_texts(self.program, region),
+            conditions=condition_texts(document, self.program.statements[region.statement]),
+            denied_by=denies,
+            near_misses=near,
+            witness=request,
+            decision=denying,
+        )
+
+    def _unclear(self, region: Region) -> str:
+        info = statement_info(self.program, region.statement)
+        return f"{info.label} at {info.location}: {region.undecided}"
+
+
+class Replayed:
+    """One side: its acceptor, and its policies as the reference evaluator takes them."""
+
+    def __init__(
+        self, program: ir.Program, documents: Sequence[PolicyDocument], numbers: Iterable[int]
+    ) -> None:
+        self.numbers = tuple(numbers)
+        self.documents = [documents[n] for n in self.numbers]
+        self.acceptor: Acceptor = identity(program, self.numbers)
+        self._program = program
+        self._options = program.options.to_mapping()
+        self._bodies: list[_Body] | None = None
+        self._of_action: dict[str, tuple[list[dict[str, Any]], list[int]]] = {}
+
+    def decide(self, request: Request) -> DecisionCode:
+        """The decision of the reference evaluator."""
+        policies, _ = self._concerned(request.action)
+        outcome = evaluate_identity(
+            policies, action=request.action, resource=request.resource,
+            context=request.context, options=self._options)
+        return DecisionCode[outcome.decision]
+
+    def grounds(
+        self, request: Request
+    ) -> tuple[tuple[StatementInfo, ...], tuple[StatementInfo, ...]]:
+        """Deny statements that match, and Allow statements whose condition alone does not."""
+        denies: list[StatementInfo] = []
+        near: list[StatementInfo] = []
+        policies, numbers = self._concerned(request.action)
+        if not numbers:
+            return (), ()
+        states = statement_states(
+            policies, action=request.action, resource=request.resource,
+            context=request.context, options=self._options)
+        for state, number in zip(states, numbers, strict=True):
+            if state.effect == "Deny" and state.state == "yes":
+                denies.append(statement_info(self._program, number))
+            elif state.effect == "Allow" and state.state == "no" and (
+                state.element_states["action"] == state.element_states["resource"] == "yes"
+            ):
+                near.append(statement_info(self._program, number))
+        return tuple(denies), tuple(near)
+
+    def matches(self, request: Request, number: int) -> bool:
+        """Whether the reference evaluator finds that this statement matches."""
+        policies, numbers = self._concerned(request.action)
+        states = statement_states(
+            policies, action=request.action, resource=request.resource,
+            context=request.context, options=self._options)
+        return any(n == number and s.state == "yes"
+                   for s, n in zip(states, numbers, strict=True))
+
+    def _concerned(self, action: str) -> tuple[list[dict[str, Any]], list[int]]:
+        """The policies without the statements whose action element, as the reference evaluator
+        reads it, does not match: those can match no request for this action (STMT-1). With the
+        numbers of the remaining statements in the program.
+        """
+        if action in self._of_action:
+            return self._of_action[action]
+        if self._bodies is None:
+            self._bodies = list(_bodies(self._program, self.documents, self.numbers))
+        policies: list[dict[str, Any]] = []
+        numbers: list[int] = []
+        for policy, listed in self._bodies:
+            kept = []
+            for read, body, number in listed:
+                if read.action is None or "action" in read.unreadable or (
+                    any(_entry_matches(entry, action) for entry in read.action.entries)
+                    is not read.action.negated  # ACT-5
+                ):
+                    kept.append(body)
+                    numbers.append(number)
+            policies.append({**policy, "Statement": kept} if listed else policy)
+            if not listed:
+                numbers.append(-1)
+        self._of_action[action] = policies, numbers
+        return policies, numbers
+
+
+_entry_matches = lru_cache(maxsize=1 << 15)(entry_matches)
+"""One action entry and an action, as the reference evaluator sees them; both sides share most."""
+
+_Body = tuple[dict[str, Any], list[tuple[Any, Any, int]]]
+
+
+def _bodies(
+    program: ir.Program, documents: Sequence[PolicyDocument], numbers: Sequence[int]
+) -> Iterator[_Body]:
+    """Each policy as the reference evaluator takes it, and its statements: as read there, as
+    written, and their number in the program. A policy whose `Statement` cannot be read has none."""
+    by_place = {(s.document, s.index): i for i, s in enumerate(program.statements)}
+    for document, number in zip(documents, numbers, strict=True):
+        policy = load(document.source.text[document.span.start : document.span.end])
+        listed = policy.get("Statement")
+        if document.is_unreadable or not isinstance(listed, list | Mapping):
+            yield policy, []
+            continue
+        bodies = listed if isinstance(listed, list) else [listed]
+        yield policy, [
+            (read, bodies[read.index], by_place[number, read.index])
+            for read in read_document(policy, document.policy_type)
+        ]
+
+
+def request_of(witness: Witness) -> Request:
+    """The request of a witness, its context in the order of key names."""
+    return Request(witness.action, witness.resource, {
+        key: list(value) if isinstance(value, tuple) else value
+        for key, value in sorted(witness.context.items()) if value is not None
+    })
+
+
+__all__ = ["Policies", "Replayed", "compare", "listed", "request_of"]
