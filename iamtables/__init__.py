@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from .comparison import compare
     from .compiler import compile as compile
     from .compiler import compile_layers
+    from .compiler.compare import Budget
     from .compiler.organization import (
         Account,
         Endpoint,
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
         Principal,
         ResourcePolicy,
     )
-    from .compiler.compare import Budget
     from .errors import (
         ArtefactError,
         ColumnError,
@@ -117,8 +117,8 @@ __all__ = [
     "Decisions",
     "Diagnostic",
     "DictionaryColumn",
-    "Endpoint",
     "Difference",
+    "Endpoint",
     "Explanation",
     "IamtablesError",
     "Layer",

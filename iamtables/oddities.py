@@ -16,8 +16,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from .comparison import Policies, Replayed, listed, request_of
 from .compared import Request, statement_dict
+from .comparison import Policies, Replayed, listed, request_of
 from .compiler.compare import Acceptor, Answer, Budget, Gate, Question, Search
 from .compiler.lower import lower_documents
 from .errors import Location

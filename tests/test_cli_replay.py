@@ -12,7 +12,7 @@ import pytest
 from command_line import BEFORE, FULL_ACCESS, READ_ONLY, allow, deny, iamtables, policy
 from log_records import ACCOUNT, USER, record, write
 from shared_data import shared_data
-from snapshots import A, ROOT, UNIT, B, Snapshot, document, user
+from snapshots import ROOT, UNIT, A, B, Snapshot, document, user
 
 from iamtables.demo.sample import write_sample
 

@@ -21,7 +21,7 @@ import iamtables as it
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "benchmarks"))
 
-from organizations import SMALL, World, build_organization, generate  # noqa: E402
+from organizations import SMALL, World, build_organization, generate
 
 A, B, MANAGEMENT, FOREIGN = "111122223333", "444455556666", "999988887777", "123412341234"
 ORG, PATH = "o-abcdefghij", "o-abcdefghij/r-ab12/ou-ab12-11111111/"

@@ -231,9 +231,7 @@ def filled(pattern: ir.ResourcePattern) -> tuple[str, ...]:
         if glyph.token is Token.POINT:
             colons += glyph.point == ord(":")
             text.append(chr(glyph.point))
-        elif glyph.token in (Token.ANY, Token.ANY_BUT_COLON):
-            text.append("x")
-        elif glyph.token is Token.VARIABLE:
+        elif glyph.token in (Token.ANY, Token.ANY_BUT_COLON) or glyph.token is Token.VARIABLE:
             text.append("x")
         else:
             is_field = (
