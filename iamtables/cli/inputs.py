@@ -116,6 +116,16 @@ def read_organization(directory: str, missing_layers: str, *, is_strict: bool) -
         directory, missing_layers=counts, mode="strict" if is_strict else "lenient")
 
 
+def load_organization_table(directory: str, missing_layers: str, options: Sequence[str], *,
+                            is_strict: bool) -> Table:
+    """A table of the organization of a directory."""
+    from ..compiler import compile as compile_policies
+
+    chosen = parse_options(options)
+    organization = read_organization(directory, missing_layers, is_strict=is_strict)
+    return compile_policies(organization, options=chosen)
+
+
 def load_documents(policies: Sequence[str], *, is_strict: bool, has_notes: bool = False,
                    policy_type: PolicyType = "identity") -> list[PolicyDocument]:
     """Documents of files, directories, globs or `-`; what was gone past is told on stderr.
