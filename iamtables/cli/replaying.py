@@ -11,13 +11,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..flips import FLIPS, Change, Group
-from ..replaying import Replay, ReplayResult
 from ..replay_report import (
     HEADINGS,
     example_name,
     not_decided,
     side_text,
 )
+from ..replaying import Replay, ReplayResult
 from .auditing import Input, Reading, missing_of, progress, reading_of
 from .exits import printable
 from .outputs import shown
