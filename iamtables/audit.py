@@ -336,7 +336,8 @@ class Audit:
         records = np.flatnonzero(wanted & (results.decision == DecisionCode.UNDETERMINED))
         places = np.searchsorted(rows, results.row[records])
         is_open = decisions.decision[places] == DecisionCode.UNDETERMINED
-        found = dict.fromkeys(records[~is_open].tolist(), (FURTHER_ACTIONS,))
+        found: dict[int, tuple[str, ...]] = dict.fromkeys(
+            records[~is_open].tolist(), (FURTHER_ACTIONS,))
         asked, of_record = places[is_open], records[is_open]
         if not len(asked):
             return found

@@ -29,7 +29,7 @@ from numpy.typing import NDArray
 
 from .audit import OTHERS, UNDECIDED, BatchResults
 from .logs.columns import packed
-from .responsible import MatchedEntries, resource_type
+from .responsible import MatchedEntries, resource_type, written_statement
 from .runtime.codes import DecisionCode, Layer
 
 if TYPE_CHECKING:
@@ -42,6 +42,8 @@ MAX_EXAMPLES = 100
 """Examples kept of a group, at most."""
 MAX_RESOURCES = 3
 """Resources named where no entry of a policy stands for them; of more, the type is told."""
+MAX_GATES = 1_000
+"""Groups for which the Allow of a layer that is missing on one side is looked up on the other."""
 MAX_TEXT = 2048
 """Characters kept of a text from a log (the longest ARN that AWS accepts)."""
 NOT_KNOWN = "(not known)"
@@ -90,11 +92,15 @@ class Side(NamedTuple):
 
     layer     : the layer that decided; NONE while undetermined, IDENTITY for identity policies
     statement : the one that speaks for or against the member that is shown; None: none does
+    gate      : where this side allows and the other denies implicitly in a layer such as the
+                service control policies: an Allow of that layer for the first example, which the
+                other side lacks. Looked up for MAX_GATES groups.
     """
 
     decision: DecisionCode
     layer: Layer
     statement: StatementInfo | None
+    gate: StatementInfo | None = None
 
 
 class Example(NamedTuple):
@@ -175,6 +181,7 @@ class _Tally:
     examples: list[Example] = field(default_factory=list)
     resources: dict[str, None] = field(default_factory=dict)
     depends_on: dict[str, None] = field(default_factory=dict)
+    gate: StatementInfo | None = None
 
 
 class _Key(NamedTuple):
@@ -199,6 +206,7 @@ class Flips:
         self._entries = MatchedEntries(before), MatchedEntries(after)
         self._examples = max(0, min(examples, MAX_EXAMPLES))
         self._groups: dict[_Key, _Tally] = {}
+        self._gates = 0
         self.transitions = np.zeros((len(DecisionCode), len(DecisionCode)), dtype=np.int64)
         """Records by decision before and after."""
         self.only_before = self.only_after = 0
@@ -268,6 +276,8 @@ class Flips:
                 key = _Key(change, OTHERS, OTHERS, OTHERS, True, (before[0], 0, -1),
                            (after[0], 0, -1))
             tally = self._groups.setdefault(key, _Tally())
+            if key.principal != OTHERS:
+                tally.gate = self._gate(flips, int(flips.row[places[0]]), before, after)
         tally.records += len(places)
         shown = clipped(resource or NOT_KNOWN)
         if not key.is_entry and len(tally.resources) <= MAX_RESOURCES:
@@ -277,6 +287,25 @@ class Flips:
             tally.examples.append(_example(batch, record, shown))
             for reason in flips.depends_on.get(record, ()):
                 tally.depends_on.setdefault(clipped(reason))
+
+    def _gate(self, flips: BatchFlips, row: int, before: tuple[int, int, int],
+              after: tuple[int, int, int]) -> StatementInfo | None:
+        """The Allow that one side has, in the layer that denies implicitly on the other."""
+        sides = [(before, self._tables[0], flips.before), (after, self._tables[1], flips.after)]
+        if before[0] != DecisionCode.ALLOW:
+            sides.reverse()
+        (allows, *allowing), (denies, *denying) = sides
+        is_gated = (allows[0] == DecisionCode.ALLOW and denies[0] == DecisionCode.IMPLICIT_DENY
+                    and denies[1] != allows[1])
+        if not is_gated or self._gates >= MAX_GATES:
+            return None
+        self._gates += 1
+        layer = Layer(denies[1])
+        found = _allows(*allowing, row, layer)
+        still = _allows(*denying, row, layer)
+        # A layer of several levels has an Allow at each; one that both sides have is not missed.
+        lost = [statement for text, statement in found.items() if text not in still]
+        return next(iter([*lost, *found.values()]), None)
 
     def _entry(self, before: tuple[int, int, int], after: tuple[int, int, int],
                resource: str | None) -> str | None:
@@ -301,24 +330,39 @@ class Flips:
         ordered = sorted(self._groups.items(),
                          key=lambda item: (item[0].change, -item[1].records, item[0]))
         for key, tally in ordered:
-            resources = (key.place,)
+            resources: tuple[str, ...] = (key.place,)
             if not key.is_entry and len(tally.resources) <= MAX_RESOURCES:
                 resources = tuple(tally.resources)
             yield Group(
                 Change(key.change), key.principal, key.action, resources,
-                self._side(0, key.before), self._side(1, key.after), tally.records,
+                self._side(0, key.before, tally.gate), self._side(1, key.after, tally.gate),
+                tally.records,
                 tuple(tally.examples), tuple(tally.depends_on),
             )
 
-    def _side(self, which: int, key: tuple[int, int, int]) -> Side:
+    def _side(self, which: int, key: tuple[int, int, int], gate: StatementInfo | None) -> Side:
         decision, layer, statement = key
         return Side(DecisionCode(decision), Layer(layer),
-                    self._tables[which].statements[statement] if statement >= 0 else None)
+                    self._tables[which].statements[statement] if statement >= 0 else None,
+                    gate if decision == DecisionCode.ALLOW else None)
 
 
 def clipped(text: str) -> str:
     """The text, up to MAX_TEXT characters."""
     return text if len(text) <= MAX_TEXT else text[: MAX_TEXT - 1] + "…"
+
+
+def _allows(table: Table, results: BatchResults, row: int, layer: Layer
+            ) -> dict[str, StatementInfo]:
+    """The Allow statements of a layer that match a request for certain, by their text."""
+    if results.asked is None:
+        return {}
+    place = int(np.searchsorted(results.asked.rows, row))
+    return {
+        written_statement(table, trace.statement.id): trace.statement
+        for trace in results.asked.decisions.explain(place).traces
+        if trace.layer == layer and trace.state == "yes" and trace.statement.effect == "Allow"
+    }
 
 
 def _text(column: Any, code: int) -> str | None:

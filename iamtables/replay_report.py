@@ -18,6 +18,7 @@ from .runtime.codes import DecisionCode, Layer
 
 if TYPE_CHECKING:
     from .replaying import ReplayResult
+    from .runtime import StatementInfo
 
 MAX_MARKDOWN = 60_000
 """Characters of a report; a comment on GitHub may have 65,536."""
@@ -61,7 +62,10 @@ def statement_text(side: Side, *, is_rest: bool = False) -> str:
         if side.decision == DecisionCode.IMPLICIT_DENY:
             return "no statement allows it"
         return "no statement"
-    return f"{statement_label(side.statement)} ({side.statement.location})"
+    text = f"{statement_label(side.statement)} ({side.statement.location})"
+    if side.gate is not None and side.gate != side.statement:
+        text += f", let through by {statement_label(side.gate)} ({side.gate.location})"
+    return text
 
 
 def side_text(side: Side, *, has_layer: bool, is_rest: bool = False) -> str:
@@ -109,15 +113,21 @@ def _group_dict(group: Group) -> dict[str, Any]:
 
 
 def _side_dict(side: Side) -> dict[str, Any]:
-    found = side.statement
     return {
         "decision": side.decision.name,
         "layer": None if side.layer is Layer.NONE else side.layer.name.lower(),
-        "statement": None if found is None else {
-            "name": statement_label(found), "policy": found.policy, "sid": found.sid,
-            "effect": found.effect, "path": found.location.path, "line": found.location.line,
-            "column": found.location.column,
-        },
+        "statement": _statement_dict(side.statement),
+        "gate": _statement_dict(side.gate),
+    }
+
+
+def _statement_dict(found: StatementInfo | None) -> dict[str, Any] | None:
+    if found is None:
+        return None
+    return {
+        "name": statement_label(found), "policy": found.policy, "sid": found.sid,
+        "effect": found.effect, "path": found.location.path, "line": found.location.line,
+        "column": found.location.column,
     }
 
 

@@ -258,6 +258,8 @@ def _from_arrow(path: Path, start: int, batch: pa.RecordBatch, wanted: set[str])
 def _coded(column: pa.Array, name: str, path: Path) -> Coded:
     import pyarrow as pa
 
+    if pa.types.is_null(column.type):  # what Arrow makes of a column without any value
+        column = column.cast(pa.string())
     if not pa.types.is_dictionary(column.type):
         column = column.dictionary_encode()
     values = column.dictionary.to_pylist()

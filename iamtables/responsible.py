@@ -1,4 +1,4 @@
-"""Where in a policy a decision about a resource comes from: the entry of a statement that matches it.
+"""Which entry of a statement matches a resource, as the policy writes it.
 
     entries = MatchedEntries(table)
     entries.of(statement, "arn:aws:s3:::logs/a")     # "arn:aws:s3:::logs/*", as it is written
@@ -20,7 +20,9 @@ from .source import Span
 if TYPE_CHECKING:
     from .runtime import Table
 
-_CACHED = 1 << 16
+_CACHED = 1 << 14
+_MAX_CACHED_TEXT = 2048
+"""Longer resources, which no AWS service has, are looked up each time: memory stays bounded."""
 
 
 class MatchedEntries:
@@ -29,14 +31,19 @@ class MatchedEntries:
     def __init__(self, table: Table) -> None:
         self._table = table
         self._unknown = dict.fromkeys(range(len(table.model.keys)), UNKNOWN)
-        self.of = lru_cache(maxsize=_CACHED)(self._of)
+        self._cached = lru_cache(maxsize=_CACHED)(self._of)
 
-    def _of(self, statement: int, resource: str | None) -> str | None:
+    def of(self, statement: int, resource: str | None) -> str | None:
         """The first entry of `Resource` that matches, or could once its variables are known.
 
         None where no single entry tells: `NotResource`, and an unknown resource where the
         statement has several entries.
         """
+        if resource is not None and len(resource) > _MAX_CACHED_TEXT:
+            return self._of(statement, resource)
+        return self._cached(statement, resource)
+
+    def _of(self, statement: int, resource: str | None) -> str | None:
         model = self._table.model
         set_id = int(model["statement_resource_set"][statement])
         if set_id == NO_ID or self._table.planner.sets.is_negated(set_id):
@@ -60,6 +67,14 @@ class MatchedEntries:
         except ValueError:
             return written
         return value if isinstance(value, str) else written
+
+
+def written_statement(table: Table, statement: int) -> str:
+    """A statement as it is written; equal for copies of one policy in two snapshots."""
+    model = table.model
+    span = model.part_span(statement, 0)
+    source = model.source_texts[int(model["statement_document"][statement])]
+    return source.text[span.start : span.end]
 
 
 def resource_type(resource: str) -> str:

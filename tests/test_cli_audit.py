@@ -321,6 +321,14 @@ def test_what_would_settle_a_row_is_told_row_by_row(tmp_path, form):
     assert [row["depends_on"] for row in rows_of(output)] == ["aws:one", "aws:two", "aws:one", None]
 
 
+def test_a_column_of_nothing_but_nulls_says_that_nothing_is_known(tmp_path):
+    path = policy(tmp_path, allow("s3:*", "arn:aws:s3:::a"))
+    table = pa.table({"action": ["s3:X"], "resource": pa.nulls(1), "principal": pa.nulls(1)})
+    pa.parquet.write_table(table, tmp_path / "r.parquet")
+    summary = audit("--policy", path, tmp_path / "r.parquet", "--format", "json").json()
+    assert summary["decisions"]["UNDETERMINED"] == 1
+
+
 def test_csv_tells_an_empty_text_from_a_null(tmp_path):
     path = policy(tmp_path, allow("s3:*", Condition={"StringEquals": {"aws:x": ""}}))
     (tmp_path / "r.csv").write_text('action,resource,aws:x\ns3:X,*,""\ns3:X,*,\n')

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.csv
@@ -210,7 +211,7 @@ def test_each_side_may_have_several_policies_directories_and_compiled_tables(tmp
     folder = tmp_path / "policies"
     folder.mkdir()
     for path in (FULL_ACCESS, READ_ONLY):
-        (folder / path.rpartition("/")[2]).write_bytes(open(path, "rb").read())
+        (folder / Path(path).name).write_bytes(Path(path).read_bytes())
     iamtables("compile", FULL_ACCESS, READ_ONLY, "-o", tmp_path / "both.iamt")
     reports = [
         iamtables("replay", "--before", BEFORE, *after, tmp_path / "log", "--format", "json").json()
@@ -284,6 +285,24 @@ def test_organizations_stand_on_both_sides_and_the_layer_is_told(tmp_path, log):
     text = replay(old, new, log, "--fail-on", "newly-denied")
     assert text.code == 1 and "explicit deny (scp): " in text.out
     assert replay(new, old, log, "--fail-on", "newly-denied").code == 0
+
+
+def test_an_allow_that_a_control_policy_lacks_is_named_beside_the_one_of_the_principal(
+        tmp_path, log):
+    old = organization(tmp_path / "old", iam_is_denied=False)
+    new = organization(tmp_path / "new", iam_is_denied=False)
+    for side, action in ((old, "*"), (new, "s3:*")):
+        snapshot = Snapshot(side)
+        snapshot.attach("scps", UNIT, "p-unit0000")
+        snapshot.describe("p-unit0000", document(action, Sid="UnitMay"))
+    report = replay(old, new, log, "--format", "json", "--service", "iam").json()
+    alice = next(g for g in report["groups"] if g["principal"] == USER)
+    assert (alice["after"]["decision"], alice["after"]["layer"]) == ("IMPLICIT_DENY", "scp")
+    assert alice["before"]["statement"]["path"].endswith("authorization-details.json")
+    assert (alice["before"]["gate"]["sid"], alice["after"]["gate"]) == ("UnitMay", None)
+    assert re.search(r"let through by .*:UnitMay \(.*:\d+:\d+\)", replay(old, new, log).out)
+    back = replay(new, old, log, "--format", "json", "--service", "iam").json()
+    assert {g["after"]["gate"]["sid"] for g in back["groups"]} == {"UnitMay"}
 
 
 def test_organizations_replay_as_two_audits_do(tmp_path, log):

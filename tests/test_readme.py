@@ -20,7 +20,7 @@ def test_the_python_of_the_readme_runs_in_order(
     (tmp_path / "iamtables").symlink_to(ROOT / "iamtables")
     monkeypatch.chdir(tmp_path)
     blocks = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
-    assert len(blocks) == 3
+    assert len(blocks) == 4
     exec(compile("\n".join(blocks), "README.md", "exec"), {})
     assert "UNDETERMINED: it depends on" in capsys.readouterr().out
 
@@ -36,7 +36,7 @@ def test_the_commands_of_the_readme_run_in_order(
     monkeypatch.chdir(tmp_path)
     write_sample(tmp_path, records=500, seed=1)
     assert (tmp_path / "AWSLogs").is_dir()
-    assert len(COMMANDS) == 5
+    assert len(COMMANDS) == 6
     for line in COMMANDS:
         words = [w for word in shlex.split(line)[1:] for w in _expanded(word, tmp_path)]
         result = CliRunner().invoke(cli, words)

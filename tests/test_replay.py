@@ -327,7 +327,8 @@ def test_replay_of_real_logs_is_what_two_audits_say(tmp_path, source):
     new = table_of(
         tmp_path, allow("s3:Get*", "arn:aws:s3:::*", Sid="Less"), deny("iam:*", Sid="Never"),
         allow(["ec2:Describe*", "sts:*", "kms:*", "secretsmanager:*"], Sid="Else"),
-        allow("ec2:*", Sid="Home", Condition={"StringEquals": {"aws:RequestedRegion": "us-east-1"}}),
+        allow("ec2:*", Sid="Home", Condition={
+            "StringEquals": {"aws:RequestedRegion": "us-east-1"}}),
         name="new.json")
     result = assert_as_two_audits([path], old, new)
     assert result.decided > 0 and result.groups

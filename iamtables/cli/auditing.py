@@ -1,4 +1,4 @@
-"""Running an audit or a replay for a verb: inputs, progress on a terminal, the output file, time."""
+"""Running an audit for a verb: its inputs, progress on a terminal, the output file, time."""
 
 from __future__ import annotations
 

@@ -93,7 +93,7 @@ class _Contents:
     layers: set[str] = field(default_factory=set)
 
 
-def is_snapshot(path: str | Path) -> bool:
+def is_snapshot(path: str) -> bool:
     """Is it a directory laid out as a snapshot, rather than a directory of policies?"""
     return any(os.path.isdir(os.path.join(path, name)) for name in (DIRECTORY, ACCOUNTS))
 
