@@ -45,7 +45,8 @@ from .inputs import compilation_options, load_table, parse_context, parse_time
 def command(logs: tuple[str, ...], policies: tuple[str, ...], principals: tuple[str, ...],
             since: str | None, until: str | None, accounts: tuple[str, ...],
             services: tuple[str, ...], endpoint: str | None, cache: str | None,
-            unlisted_actions: bool, assume: tuple[str, ...], missing: str | None, output: str | None, form: str, top: int,
+            unlisted_actions: bool, assume: tuple[str, ...], missing: str | None,
+            output: str | None, form: str, top: int,
             options: tuple[str, ...], strict: bool) -> None:
     """Decide every record under identity policies and sum up.
 

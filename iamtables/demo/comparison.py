@@ -12,7 +12,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..audit import DECISIONS, UNDECIDED, BatchResults, packed
+from ..audit import DECISIONS, UNDECIDED, BatchResults
+from ..logs.columns import packed
 from ..runtime.codes import DecisionCode
 
 _DENIALS = (DecisionCode.IMPLICIT_DENY, DecisionCode.EXPLICIT_DENY)

@@ -1,10 +1,10 @@
 """Request columns of logs as Parquet, so that the next audit does not read the logs.
 
-A cache is a directory of *segments*. A segment holds the records of some files as row numbers into
-its own tables of distinct calls and callers, with every key that records can tell and not only those
-of today's policies. It is written beside its place and renamed when it is whole: interrupting leaves
-what is complete, and nothing else is ever seen. A file is recognised by name, size and time;
-segments of another version of the mapping are passed over.
+A cache is a directory of *segments*. A segment holds the records of some files as row numbers
+into its own tables of distinct calls and callers, with every key that records can tell and not
+only those of today's policies. It is written beside its place and renamed when it is whole:
+interrupting leaves what is complete, and nothing else is ever seen. A file is recognised by name,
+size and time; segments of another version of the mapping are passed over.
 """
 
 from __future__ import annotations
@@ -315,7 +315,7 @@ def _load(segment: Segment, wanted: Iterable[LogFile], caller_keys: Sequence[Any
 def _check(rows: Rows, callers: CallerTable, calls: CallTable) -> None:
     """Codes lead somewhere: a damaged segment must not crash anything."""
     for codes, size in ((rows.call, len(calls)), (rows.caller, len(callers))):
-        if len(codes) and not (0 <= int(codes.min()) and int(codes.max()) < size):
+        if len(codes) and not (int(codes.min()) >= 0 and int(codes.max()) < size):
             raise ValueError("a row of another table")
     if not len(rows.call) == len(rows.caller) == len(rows.time) == len(rows.event_id) == len(
             rows.file):
@@ -328,7 +328,7 @@ def _check_codes(table: IntTable, owner: Any, named: dict[str, str]) -> None:
 
 
 def _check_range(codes: Int32Array, size: int) -> None:
-    if len(codes) and not (UNKNOWN <= int(codes.min()) and int(codes.max()) < size):
+    if len(codes) and not (int(codes.min()) >= UNKNOWN and int(codes.max()) < size):
         raise ValueError("a code without its text")
 
 
