@@ -2,8 +2,8 @@
 
 A quarter of the records are S3 object calls with the resources that CloudTrail lists for them, most
 of the objects different; a tenth are `sts:AssumeRole`; the rest is management traffic of many
-services with names, ids and tags in their parameters. Sessions, instances and buckets are drawn with
-skew. The shapes are those of the real sample logs; the shares are ours.
+services with names, ids and tags in their parameters. Sessions, instances and buckets are drawn
+with skew. The shapes are those of the real sample logs; the shares are ours.
 """
 
 from __future__ import annotations
@@ -77,7 +77,8 @@ def record(random: Random, number: int) -> str:
         source, event, only_reads = "s3", name, "true" if name == "GetObject" else "false"
         parameters = (f'{{"bucketName":"{bucket}","Host":"{bucket}.s3.eu-west-1.amazonaws.com",'
                       f'"key":"{key}"}}')
-        resources = (f'"resources":[{{"type":"AWS::S3::Object","ARN":"arn:aws:s3:::{bucket}/{key}"}}'
+        resources = (f'"resources":[{{"type":"AWS::S3::Object",'
+                     f'"ARN":"arn:aws:s3:::{bucket}/{key}"}}'
                      f',{{"accountId":"{account}","type":"AWS::S3::Bucket",'
                      f'"ARN":"arn:aws:s3:::{bucket}"}}],')
     elif roll < 0.35:

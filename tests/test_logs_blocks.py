@@ -43,13 +43,13 @@ def content(reader: LogReader) -> tuple[list[tuple[Any, ...]], Any]:
         of_record = [batch.record_reason, batch.event_source, batch.event_name, batch.error_code,
                      batch.principal_type, batch.session, batch.region, batch.account,
                      batch.outcome_kind]
-        for record, event_id in enumerate(batch.event_id):
+        for number, event_id in enumerate(batch.event_id):
             rows.append((
-                event_id, int(batch.time[record]), int(batch.record_class[record]),
-                bool(batch.is_complete[record]), int(batch.identity[record]),
-                int(batch.outcome[record]), int(batch.outcome_explicit[record]),
-                batch.files[batch.file[record]],
-                *(column.value(record) for column in of_record), tuple(requests[record])))
+                event_id, int(batch.time[number]), int(batch.record_class[number]),
+                bool(batch.is_complete[number]), int(batch.identity[number]),
+                int(batch.outcome[number]), int(batch.outcome_explicit[number]),
+                batch.files[batch.file[number]],
+                *(column.value(number) for column in of_record), tuple(requests[number])))
     statistics = reader.statistics
     statistics.check()
     return rows, (statistics.records, statistics.classes, statistics.reasons, statistics.bad,
@@ -113,12 +113,14 @@ FIELDS = ["eventSource", "eventName", "eventID", "eventTime", "userIdentity", "a
           "recipientAccountId", "sourceIPAddress", "userAgent", "errorCode", "errorMessage",
           "requestParameters", "resources", "eventType", "eventCategory", "eventVersion",
           "vpcEndpointId", "tlsDetails", "additionalEventData", "@timestamp", "somethingNew"]
-ARNS = ["arn:aws:s3:::b/k", "arn:aws:s3:::b", "arn:aws:s3:::job/1", "arn:aws:s3:::b/", "arn:aws:s3:::",
+ARNS = ["arn:aws:s3:::b/k", "arn:aws:s3:::b", "arn:aws:s3:::job/1", "arn:aws:s3:::b/",
+        "arn:aws:s3:::",
         "arn:aws:s3:::/k", "arn:aws-cn:s3:::b/k", "arn:aws:s3:::b/k...(truncated)",
         "arn:aws:s3:eu-west-1:111122223333:accesspoint/p", "arn:aws:s3:::accesspoint/p/object/k",
         "arn:aws:s3:::b/a\\b", "arn:aws:s3:::b/\u00e9", "arn:aws:kms:eu-west-1:1:key/k", ""]
 CALLS = [("s3", "GetObject"), ("s3", "GetObject"), ("s3", "PutObject"), ("s3", "ListObjects"),
-         ("s3", "DeleteObjects"), ("s3", "HeadObject"), ("ec2", "RunInstances"), ("iam", "GetUser"), ("iam", "CreateRole"),
+         ("s3", "DeleteObjects"), ("s3", "HeadObject"), ("ec2", "RunInstances"),
+         ("iam", "GetUser"), ("iam", "CreateRole"),
          ("sts", "AssumeRole"), ("kms", "ReEncrypt"), ("lambda", "Invoke"), ("x", "y"),
          ("dynamodb", "PutItem"), ("sts", "GetCallerIdentity")]
 
@@ -303,8 +305,8 @@ def test_texts_are_a_sequence_of_what_they_were_made_of() -> None:
     assert texts[1:4] == given[1:4]
     mask = np.array([True, False, True, True, False, False, True])
     assert list(texts.take(mask)) == [given[i] for i in np.flatnonzero(mask)]
-    assert list(Texts.joined([texts, Texts.of([]), texts.take(mask)])) == given + [
-        "", "é", "0" * 36, "y" * 8]
+    assert list(Texts.joined([texts, Texts.of([]), texts.take(mask)])) == [
+        *given, "", "é", "0" * 36, "y" * 8]
     assert texts.to_arrow().to_pylist() == given
     assert list(Texts.joined([])) == []
 

@@ -90,7 +90,7 @@ def names(found: LogReader) -> list[str]:
 def test_duplicates_bad_records_and_names_are_found_out_as_in_the_logs(
     tmp_path: Path, two: tuple[Path, Path, Path]
 ) -> None:
-    logs, _, second = two
+    logs, _, _ = two
     assert content(reader([logs], (), tmp_path / "cache")) == content(reader([logs], (), None))
     # a path that a file of its own tells reaches names in cached files, too
     write(logs / "3.json", record("s3", "ListBuckets", userIdentity=ROLE_IDENTITY,

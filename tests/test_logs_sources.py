@@ -33,7 +33,7 @@ def store() -> Iterator[str]:
         server.start()
     except OSError as error:
         pytest.skip(f"no local port for a server: {error}")
-    host, port = server.get_host_and_port()
+    _, port = server.get_host_and_port()
     yield f"http://127.0.0.1:{port}"
     server.stop()
 

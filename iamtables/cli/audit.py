@@ -32,7 +32,8 @@ from .log_options import assumed_values, chosen_logs, log_arguments
 def command(logs: tuple[str, ...], policies: tuple[str, ...], principals: tuple[str, ...],
             since: str | None, until: str | None, accounts: tuple[str, ...],
             services: tuple[str, ...], endpoint: str | None, cache: str | None,
-            unlisted_actions: bool, assume: tuple[str, ...], missing: str | None, output: str | None, form: str, top: int,
+            unlisted_actions: bool, assume: tuple[str, ...], missing: str | None,
+            output: str | None, form: str, top: int,
             organization: str | None, missing_layers: str, options: tuple[str, ...],
             strict: bool) -> None:
     """Decide every record under identity policies, or in an organization, and sum up.

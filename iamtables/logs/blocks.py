@@ -238,6 +238,7 @@ class BlockReader:
             self._shape_rows.append(row)
             self._shape_places.append(place)
         places = np.array(self._shape_places, dtype=np.int8)
+        given: Int32Array
         given, fresh = extractor.given(shape, places)
         if len(fresh):
             rows = np.array(self._shape_rows, dtype=np.int32)[shape[fresh]]

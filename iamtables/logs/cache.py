@@ -1,10 +1,10 @@
 """Request columns of logs as Parquet, so that the next audit does not read the logs.
 
-A cache is a directory of *segments*. A segment holds the records of some files as row numbers into
-its own tables of distinct calls and callers, with every key that records can tell and not only those
-of today's policies. It is written beside its place and renamed when it is whole: interrupting leaves
-what is complete, and nothing else is ever seen. A file is recognised by name, size and time;
-segments of another version of the mapping are passed over.
+A cache is a directory of *segments*. A segment holds the records of some files as row numbers
+into its own tables of distinct calls and callers, with every key that records can tell and not
+only those of today's policies. It is written beside its place and renamed when it is whole:
+interrupting leaves what is complete, and nothing else is ever seen. A file is recognised by name,
+size and time; segments of another version of the mapping are passed over.
 """
 
 from __future__ import annotations

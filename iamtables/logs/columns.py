@@ -6,9 +6,10 @@ is. Two codes stand for something that is not a value:
     ABSENT  = -1   the key is certainly not in the request (for a resource: not known, a null)
     UNKNOWN = -2   the key may have any value, or none
 
-Two codes may lead to equal values. A `Dictionary` belongs to a reader and only grows, so a session that decides batch after batch
-meets only values it has not seen before. When a reader's dictionaries pass their bound it starts
-new ones: the lists of batches already handed out stay as they are.
+Two codes may lead to equal values. A `Dictionary` belongs to a reader and only grows, so a session
+that decides batch after batch meets only values it has not seen before. When a reader's
+dictionaries pass their bound it starts new ones: the lists of batches already handed out stay as
+they are.
 """
 
 from __future__ import annotations

@@ -322,8 +322,8 @@ class LogReader:
                 self._cache.discard(segment)
                 return None
         served.update(segment.path for segment in segments)
-        for segment in loaded:
-            for name, bad in segment.bad.items():
+        for found in loaded:
+            for name, bad in found.bad.items():
                 self.statistics.count_bad(name, Counter(bad))
         return loaded
 

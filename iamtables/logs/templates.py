@@ -211,6 +211,8 @@ class _TypePlan:
     places: dict[str, tuple[Place, ...]]
     ids: tuple[Place, ...]
     prefix: str
+    heads: frozenset[str]
+    """Names, at the top of the parameters, below which one of `asked` may stand."""
     shape: Shape
     takes_all: bool
 
@@ -236,9 +238,16 @@ class TemplateBuilder:
         is_creating = action.spelling in self._creating
         where = self._owned(where, folded)
         found: list[tuple[str, Built]] = []
-        for plan in self._plans_of(action):
+        plans = self._plans_of(action)
+        top = folded.level(folded.top)
+        ids = [value for place in plans[0].ids for value in place.values(folded)
+               if isinstance(value, str)] if plans else []
+        for plan in plans:
             if plan.form in covered and not plan.takes_all:
                 continue
+            if not plan.is_required and not fills_named and plan.heads.isdisjoint(top) and not (
+                    plan.prefix and any(value.startswith(plan.prefix) for value in ids)):
+                continue  # some actions have a hundred types
             outer, lasts = _named(plan, folded, is_creating)
             if not plan.is_required and len(outer) + 1 < len(plan.asked):
                 lasts = []  # an optional type is named by all its pieces
@@ -373,7 +382,9 @@ def _plan(service: str, kind: ResourceType, is_only: bool) -> _TypePlan:
         form_of(kind.arn_template), kind.is_required, tuple(parts[0::2]), tuple(parts[1::2]),
         tuple(name for name in asked if places[name]), places,
         tuple(map(Place.parse, _table()["ids"].get(service, ()))),
-        rule.get("prefix", ""), _SHAPES[rule.get("shape", "plain")], bool(rule.get("all")))
+        rule.get("prefix", ""),
+        frozenset(place.path[0] for name in asked for place in places[name]),
+        _SHAPES[rule.get("shape", "plain")], bool(rule.get("all")))
 
 
 def _fill(plan: _TypePlan, pieces: dict[str, Piece], where: Where) -> Built:

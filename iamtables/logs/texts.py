@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import pairwise
 from typing import Any, overload
 
 import numpy as np
@@ -63,7 +64,7 @@ class Texts(Sequence[str]):
     def __iter__(self) -> Iterator[str]:
         text = self.data.tobytes()
         places = self.offsets.tolist()
-        for begin, end in zip(places, places[1:], strict=False):
+        for begin, end in pairwise(places):
             yield text[begin:end].decode("utf-8", "surrogatepass")
 
     def __eq__(self, other: object) -> bool:
