@@ -111,7 +111,7 @@ class _Looking:
         self.denies = [i for i in readable if statements[i].effect is Effect.DENY]
 
     def run(self) -> Oddities:
-        found = [*self._dead(), *self._denied(), *self._idle_denies(), *self._covered()]
+        found = [*self._dead(), *self._idle_denies(), *self._denied(), *self._covered()]
         found.sort(key=lambda o: (o.statement.id, o.location.line, o.location.column))
         return Oddities(
             tuple(d.source.name for d in self.documents), self.name, tuple(found),

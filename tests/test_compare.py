@@ -471,17 +471,17 @@ def test_many_patterns_with_two_stars_end_with_an_honest_answer(count: int) -> N
 
 
 def test_hundreds_of_conditions_on_one_key_are_compared() -> None:
-    old = [when(StringEquals={K: f"v{i}"}) for i in range(400)]
-    new = [when(StringEquals={K: [f"v{i}" for i in range(400)]})]
+    old = [when(StringEquals={K: f"v{i}"}) for i in range(150)]
+    new = [when(StringEquals={K: [f"v{i}" for i in range(150)]})]
     assert compare(old, new).equivalent == "yes"
-    fewer = compare(old, [when(StringEquals={K: [f"v{i}" for i in range(399)]})])
+    fewer = compare(old, [when(StringEquals={K: [f"v{i}" for i in range(149)]})])
     assert (fewer.gained.verdict, fewer.lost.verdict) == ("no", "yes")
-    assert fewer.lost.differences[0].witness.context[K] == "v399"
+    assert fewer.lost.differences[0].witness.context[K] == "v149"
 
 
 def test_hundreds_of_patterns_on_one_key_end_with_an_honest_answer() -> None:
-    old = [when(StringLike={K: f"*{i:03}*"}) for i in range(200)]
-    new = [when(StringLike={K: [f"*{i:03}*" for i in range(200)]})]
+    old = [when(StringLike={K: f"*{i:03}*"}) for i in range(80)]
+    new = [when(StringLike={K: [f"*{i:03}*" for i in range(80)]})]
     comparison = compare(old, new)
     assert comparison.gained.verdict in ("no", "undecided")
     assert comparison.lost.verdict in ("no", "undecided")

@@ -13,7 +13,7 @@ class Budget:
     """States of the resource automaton, for each set of statements that meet."""
     action_states: int = 50_000
     """States of the automaton over the action names of one service."""
-    value_states: int = 20_000
+    value_states: int = 5_000
     """States of the automaton over the values of one condition key."""
     value_samples: int = 4_000
     """Sample values of one condition key (cells)."""
