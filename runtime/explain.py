@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
-from ..errors import Location, RequestError, render_location
+from ..errors import Location, RequestError
 from .codes import FLAG_NEVER, FLAG_UNKNOWN, NO_ID, DecisionCode, Layer, State
 from .conditions import UNKNOWN, Predicate, Value
 from .decisions import Request
@@ -73,6 +73,10 @@ class Explanation:
     missing_layers: tuple[str, ...] = ()
     has_layers: bool = False
     """More than identity policies were asked."""
+    missing_unknown: bool = False
+    """The missing layers count as unknown; otherwise they are left out."""
+    otherwise: tuple[DecisionCode, tuple[Layer, ...]] | None = None
+    """Of an explicit denial: decision and deciders if no Deny matched."""
 
     @property
     def deciding(self) -> tuple[StatementTrace, ...]:
@@ -82,7 +86,9 @@ class Explanation:
 
     def render(self, verbose: bool = False) -> str:
         """Text for a terminal. verbose: the near misses too when the request is allowed."""
-        return "\n".join(_render(self, verbose))
+        from .explain_text import render
+
+        return "\n".join(render(self, verbose))
 
     def __str__(self) -> str:
         return self.render()
@@ -297,75 +303,3 @@ def _condition_text(
 
 def _listed(names: tuple[str, ...]) -> str:
     return ", ".join(f"`{name}`" for name in names)
-
-
-_LAYER_NAMES = {
-    Layer.SCP: "the service control policies",
-    Layer.RCP: "the resource control policies",
-    Layer.VPCE: "the endpoint policy",
-    Layer.RESOURCE: "the resource's policy",
-    Layer.IDENTITY: "the identity policies",
-    Layer.BOUNDARY: "the permissions boundary",
-    Layer.SESSION: "the session policies",
-    Layer.ROOT: "the root user's own rights",
-    Layer.SERVICE: "the service itself",
-    Layer.OTHER: "other means",
-}
-_KINDS = {"resource", "statement", "principal"}
-"""Reasons that are words of ours; others with a colon and no space are names of keys."""
-
-
-def _headline(explanation: Explanation) -> str:
-    decision, layer = explanation.decision, explanation.layer
-    name = decision.name
-    if decision is DecisionCode.UNDETERMINED:
-        listed = ", ".join(
-            f"`{r}`" if r not in _KINDS and " " not in r else r for r in explanation.reason
-        )
-        return f"{name}: it depends on {listed}" if listed else name
-    if decision is DecisionCode.IMPLICIT_DENY:
-        if not explanation.has_layers:
-            return f"{name}: no statement allows it"
-        missing = " and ".join(_LAYER_NAMES[layer] for layer in explanation.deciders)
-        return f"{name}: it takes an Allow in {missing}"
-    if layer is Layer.IDENTITY and not explanation.has_layers:
-        return name
-    return f"{name} by {_LAYER_NAMES[layer]}"
-
-
-def _render(explanation: Explanation, verbose: bool) -> Iterator[str]:
-    yield _headline(explanation)
-    for trace in explanation.deciding:
-        yield ""
-        yield _title(trace, explanation.has_layers)
-        location = trace.matched or trace.statement.location
-        yield render_location(location, "the action matches here")
-        for miss in trace.misses:
-            yield render_location(miss.location, miss.text)
-    near = [t for t in explanation.traces if not t.is_deciding]
-    if explanation.has_layers and explanation.decision == DecisionCode.IMPLICIT_DENY and not verbose:
-        near = [t for t in near if t.layer in explanation.deciders]
-    if near and (verbose or explanation.decision != DecisionCode.ALLOW):
-        yield ""
-        yield "near misses (the action matches):"
-        for trace in near:
-            yield ""
-            yield _title(trace, explanation.has_layers)
-            for miss in trace.misses:
-                yield render_location(miss.location, miss.text)
-    if not explanation.traces and explanation.layer is not Layer.SERVICE:
-        count, action = explanation.statement_count, explanation.request.action
-        yield f"none of the {count} statements names `{action}`"
-    if explanation.gaps:
-        yield ""
-        yield "not in the snapshot: " + "; ".join(explanation.gaps)
-    if explanation.missing_layers:
-        yield ""
-        yield "left out, since the snapshot holds none: " + ", ".join(
-            f"{layer} policies" for layer in explanation.missing_layers
-        )
-
-
-def _title(trace: StatementTrace, has_layers: bool) -> str:
-    where = f" in {_LAYER_NAMES[trace.layer]}" if has_layers else ""
-    return f"{trace.statement.effect} {trace.statement.label}{where}"

@@ -209,6 +209,10 @@ class _Question:
         verdict = judge(self._must, self._may, facts, self._planner.rules)
         if verdict.decision is DecisionCode.UNDETERMINED:
             return self._answer(verdict, tuple(self._reasons(facts)))
+        if verdict.decision is DecisionCode.EXPLICIT_DENY:
+            silenced = ~sum(1 << signal for signal in DENIES.values())
+            rest = judge(self._must & silenced, self._may & silenced, facts, self._planner.rules)
+            return self._answer(verdict, otherwise=rest)
         return self._answer(verdict)
 
     def _reasons(self, facts: Facts) -> Iterator[str]:
@@ -222,12 +226,14 @@ class _Question:
             found["aws:AssumedRoot"] = None
         yield from found
 
-    def _answer(self, verdict: Verdict, reason: tuple[str, ...] = ()) -> Explanation:
+    def _answer(
+        self, verdict: Verdict, reason: tuple[str, ...] = (), otherwise: Verdict | None = None
+    ) -> Explanation:
         decision = verdict.decision
         return Explanation(
             decision,
             self._request,
-            tuple(replace(t, is_deciding=self._decides(t, decision)) for t in self._traces),
+            tuple(replace(t, is_deciding=self._decides(t, verdict)) for t in self._traces),
             reason,
             len(self._table.statements),
             verdict.layer,
@@ -235,17 +241,19 @@ class _Question:
             tuple(dict.fromkeys(self._gaps)),
             self._table.missing_layers,
             has_layers=True,
+            missing_unknown=bool(self._table.model.frame["missing_unknown"]),
+            otherwise=None if otherwise is None else (otherwise.decision, otherwise.deciders),
         )
 
     @staticmethod
-    def _decides(trace: StatementTrace, decision: DecisionCode) -> bool:
-        effect = trace.statement.effect
-        return {
-            DecisionCode.EXPLICIT_DENY: effect == "Deny" and trace.state == "yes",
-            DecisionCode.ALLOW: effect == "Allow" and trace.state == "yes",
-            DecisionCode.IMPLICIT_DENY: False,
-            DecisionCode.UNDETERMINED: trace.state == "unknown",
-        }[decision]
+    def _decides(trace: StatementTrace, verdict: Verdict) -> bool:
+        """Of an Allow every layer's statements that match: each layer's had to."""
+        effect, state = trace.statement.effect, trace.state
+        if verdict.decision is DecisionCode.EXPLICIT_DENY:
+            return effect == "Deny" and state == "yes" and trace.layer in verdict.deciders
+        if verdict.decision is DecisionCode.ALLOW:
+            return effect == "Allow" and state == "yes"
+        return verdict.decision is DecisionCode.UNDETERMINED and state == "unknown"
 
 
 def _signals(target: int, levels: int) -> int:
@@ -255,4 +263,3 @@ def _signals(target: int, levels: int) -> int:
     if target == LEVEL_SIGNALS:
         return sum(1 << signal for bit, signal in enumerate(LEVELS) if levels >> bit & 1)
     return 1 << target if levels else 0
-

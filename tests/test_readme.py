@@ -5,9 +5,11 @@ from __future__ import annotations
 import re
 import shlex
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner
+from snapshots import ANA, BUCKET, Snapshot, document, role, user
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -20,9 +22,14 @@ def test_the_python_of_the_readme_runs_in_order(
     (tmp_path / "iamtables").symlink_to(ROOT / "iamtables")
     monkeypatch.chdir(tmp_path)
     blocks = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
-    assert len(blocks) == 4
-    exec(compile("\n".join(blocks), "README.md", "exec"), {})
+    assert len(blocks) == 6
+    names: dict[str, Any] = {}
+    exec(compile("\n".join(blocks), "README.md", "exec"), names)
     assert "UNDETERMINED: it depends on" in capsys.readouterr().out
+    snapshot = Snapshot(tmp_path / "org")
+    reader = {"PolicyName": "p", "PolicyDocument": document("s3:Get*")}
+    snapshot.details(users=(user(UserPolicyList=[reader]),), roles=(role(),))
+    assert names["who_may_read"](snapshot.path, BUCKET) == [ANA]
 
 
 def test_the_commands_of_the_readme_run_in_order(

@@ -72,3 +72,33 @@ def test_the_tables_show_tries_and_cells() -> None:
 def test_stages_print_the_same_text_every_time() -> None:
     first, second = (emit_tables(it.compile(it.parse_policy(POLICY, name="p"))) for _ in range(2))
     assert first == second
+
+
+BUCKET_POLICY = """{"Version": "2012-10-17", "Statement": {
+  "Effect": "Deny", "NotPrincipal": {"AWS": ["111122223333"], "Service": "ec2.amazonaws.com"},
+  "Action": "s3:*", "Resource": "*"
+}}"""
+
+
+def test_layers_show_principals_sets_of_policies_and_where_they_stand() -> None:
+    table = it.compile_layers(
+        identity=[it.parse_policy(POLICY, name="p")],
+        resource=it.parse_policy(BUCKET_POLICY, name="b", policy_type="resource"),
+        scps=[[], [it.parse_policy(POLICY, name="p", policy_type="scp")]],
+    )
+    lines = emit_tables(table).splitlines()
+    start = next(n for n, line in enumerate(lines) if line.startswith("principal P0"))
+    shown = [line for line in lines[start:] if not line.startswith(("principal P1", "  "))]
+    assert shown == [
+        "principal P0 none of AWS:111122223333 SERVICE:ec2.amazonaws.com (or who has a boundary)",
+        "class C0 s0 s1",
+        "class C1 s2",
+        "class C2 s3",
+        "class C3",
+        "class C4 s4 s5",
+        "place identity C0",
+        "place resource C1",
+        "place trust C2",
+        "place scp C3",
+        "place scp C4",
+    ]
