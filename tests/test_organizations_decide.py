@@ -21,7 +21,7 @@ import iamtables as it
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "benchmarks"))
 
-from organizations import SMALL, World, build_organization, generate  # noqa: E402
+from organizations import SMALL, World, build_organization, generate
 
 A, B, MANAGEMENT, FOREIGN = "111122223333", "444455556666", "999988887777", "123412341234"
 ORG, PATH = "o-abcdefghij", "o-abcdefghij/r-ab12/ou-ab12-11111111/"
@@ -438,8 +438,9 @@ def questions(world: World, made: it.Organization, rng: Random, count: int) -> l
     arns = [p.arn for p in made.principals]
     roles = [arn for arn in arns if ":role/" in arn]
     accounts = [a.id for a in world.accounts]
-    actions = ["s3:GetObject", "sqs:SendMessage", "kms:Decrypt", "sts:AssumeRole", "ec2:RunInstances",
-               "secretsmanager:GetSecretValue", "dynamodb:Query", "logs:PutLogEvents",
+    actions = ["s3:GetObject", "sqs:SendMessage", "kms:Decrypt", "sts:AssumeRole",
+               "ec2:RunInstances", "secretsmanager:GetSecretValue", "dynamodb:Query",
+               "logs:PutLogEvents",
                "sts:GetCallerIdentity", "iam:PassRole", "kms:RetireGrant"]  # fmt: skip
     policies = [r.arn for r in made.resource_policies]
     found = []
