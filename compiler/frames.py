@@ -1,9 +1,10 @@
 """Where the documents of a compilation stand: sets of policies, and who or what carries them.
 
 A *class* is a distinct set of documents in one place: the identity policies of a principal, a
-boundary, one level of SCPs, the policy of a resource. Equal sets are one class, so 20,000 principals
-with 5,000 distinct sets cost 5,000. A class with gaps is open: documents that belong to it are not in
-the snapshot, so beside what its statements say anything may be allowed or denied there.
+boundary, one level of SCPs, the policy of a resource. Equal sets are one class, so 20,000
+principals with 5,000 distinct sets cost 5,000. A class with gaps is open: documents that belong to
+it are not in the snapshot, so beside what its statements say anything may be allowed or denied
+there.
 """
 
 from __future__ import annotations
@@ -27,8 +28,8 @@ from .organization import Organization, PolicySet
 from .session_tags import may_tag_session
 
 FrameKind = str
-"""`identity`: identity policies of everyone, nothing else; `layers`: sets of policies that meet every
-request; `organization`: who carries what."""
+"""`identity`: identity policies of everyone, nothing else; `layers`: sets of policies that meet
+every request; `organization`: who carries what."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -249,7 +249,9 @@ class _Lowering:
                 flags |= PRINCIPAL_SHIELDED
         return self.principals.id(ir.PrincipalElement(flags, self._principal_entries(element)))
 
-    def _principal_entries(self, element: PrincipalElement) -> tuple[tuple[PrincipalKind, str], ...]:
+    def _principal_entries(
+        self, element: PrincipalElement
+    ) -> tuple[tuple[PrincipalKind, str], ...]:
         entries = []
         for entry in element.entries:
             if entry.is_void:

@@ -14,8 +14,8 @@ _TAG_SESSION = "sts:tagsession"
 
 
 def may_tag_session(trust: PolicySet) -> bool:
-    """Could anything in the trust policy allow `sts:TagSession`? Without it nobody can give a session
-    tags (EVAL-40). What cannot be read, and what is missing, could."""
+    """Could anything in the trust policy allow `sts:TagSession`? Without it nobody can give a
+    session tags (EVAL-40). What cannot be read, and what is missing, could."""
     return bool(trust.gaps) or any(
         document.is_faulty or document.is_unreadable or any(map(_may_allow, document.statements))
         for document in trust.documents

@@ -28,7 +28,7 @@ class Options:
     multivalued_plain: Literal["never", "any"] = "never"
     """COND-26: a plain operator on a multivalued key never matches, or matches if any does."""
     notprincipal: Literal["any", "chain"] = "any"
-    """PRIN-11: any entry excepts the requester, or only its whole chain (account, role, session)."""
+    """PRIN-11: any entry excepts the requester, or only its whole chain (account to session)."""
     trust_boundary: Literal["limit", "bypass"] = "limit"
     """EVAL-40: a boundary limits whom a trust policy names, or is bypassed as elsewhere."""
     missing_required_policy: Literal["deny", "account"] = "deny"

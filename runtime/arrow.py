@@ -2,8 +2,8 @@
 
 The buffers may come from any producer, so nothing is believed: lengths are checked here, before a
 kernel gets a pointer; codes and offsets are checked row by row where they are read, there and here.
-Layouts that are converted first are validated by pyarrow. This is the only module of the runtime that
-imports pyarrow, and it is imported when an Arrow thing is given.
+Layouts that are converted first are validated by pyarrow. This is the only module of the runtime
+that imports pyarrow, and it is imported when an Arrow thing is given.
 """
 
 from __future__ import annotations

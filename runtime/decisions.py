@@ -43,8 +43,8 @@ class Decision:
     """Answer to one request.
 
     decision : DecisionCode
-    layer    : the layer that decided: the one that denies or grants, or whose Allow is missing; NONE
-               while undetermined
+    layer    : the layer that decided: the one that denies or grants, or whose Allow is missing;
+               NONE while undetermined
     """
 
     __slots__ = ("_deciders", "_request", "_statement", "_table", "decision", "layer")

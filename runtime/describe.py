@@ -1,4 +1,4 @@
-"""What a table holds, in counts and sizes: for `iamtables inspect`, and for people who look inside."""
+"""What a table holds, in counts and sizes: for `iamtables inspect` and whoever looks inside."""
 
 from __future__ import annotations
 

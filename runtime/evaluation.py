@@ -1,9 +1,9 @@
 """The rules by which layers are combined: section 5 of docs/spec/semantics.md, as a truth table.
 
 `grant` reads like the pseudo-code of 5.11. A kernel does not call it: for each stage (who asks, and
-the facts of 5.2) its answers over the ten bits that layers contribute are a row of 1,024 bytes, made
-when the stage is first met and looked up from then on. Explicit denies come before (EVAL-2) and are
-no part of the table.
+the facts of 5.2) its answers over the ten bits that layers contribute are a row of 1,024 bytes,
+made when the stage is first met and looked up from then on. Explicit denies come before (EVAL-2)
+and are no part of the table.
 """
 
 from __future__ import annotations
@@ -137,10 +137,8 @@ def grant(
         return _across_accounts(stage, allows)
     if asker is Asker.ROOT:
         return _of_root(stage, allows)
-    if asker is Asker.NAMED:  # EVAL-41, EVAL-55
-        is_named = allows.direct or allows.wildcard
-    else:  # EVAL-58
-        is_named = allows.wildcard
+    # EVAL-41, EVAL-55; nobody is named but by a wildcard where the caller is anonymous (EVAL-58)
+    is_named = allows.wildcard or (asker is Asker.NAMED and allows.direct)
     return ((Layer.RESOURCE,), ()) if is_named else ((), (Layer.RESOURCE,))
 
 

@@ -1,4 +1,4 @@
-"""An explanation as text for a terminal: the outcome, what decided, what missed, what would help."""
+"""An explanation as text for a terminal: the outcome, what decided, what missed, what helps."""
 
 from __future__ import annotations
 

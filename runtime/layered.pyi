@@ -1,4 +1,4 @@
-"""The batch loop when several policy layers meet: columns of requests in, decision and layer out."""
+"""The batch loop when several policy layers meet: requests in, decision and layer out."""
 
 import numpy as np
 from numpy.typing import NDArray

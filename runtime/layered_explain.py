@@ -1,4 +1,4 @@
-"""Why a request is decided as it is when several layers meet: layer by layer, statement by statement.
+"""Why a request is decided as it is when several layers meet, statement by statement.
 
 The kernel's answer is worked out again here, slowly and over unreduced statements: the signals of
 every layer and the facts that no policy holds, judged by runtime/verdicts.py. A test holds the two

@@ -1,4 +1,4 @@
-"""What the layered engine asks once per distinct thing: requesters, resources, actions, principals."""
+"""What the layered engine asks once per distinct requester, resource, action and principal."""
 
 from __future__ import annotations
 

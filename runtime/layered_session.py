@@ -1,4 +1,4 @@
-"""Sessions over tables with several policy layers: who asks and whose the resource is are columns."""
+"""Sessions over tables with several layers: who asks and whose the resource is are columns."""
 
 from __future__ import annotations
 

@@ -1,16 +1,18 @@
 """An organization as an estate: who carries what, and what the snapshot does not tell.
 
 Nothing is guessed. A principal, a policy or an account that should be in the snapshot and is not
-makes the set *open*: it may allow and deny anything, and answers that hang on it are undetermined. A
-layer that the snapshot does not hold at all is left out, or open where the organization says that it
-counts as unknown.
+makes the set *open*: it may allow and deny anything, and answers that hang on it are undetermined.
+A layer that the snapshot does not hold at all is left out, or open where the organization says that
+it counts as unknown.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections import ChainMap
+from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property
+from typing import TypeVar
 
 from .codes import (
     ACCOUNT_EXPORTED,
@@ -59,6 +61,37 @@ FROM_ENDPOINT = (
     "aws:sourcevpc", "aws:sourcevpcarn", "aws:vpceaccount", "aws:vpceorgid", "aws:vpceorgpaths",
 )  # fmt: skip
 
+_V = TypeVar("_V")
+
+
+class _OnDemand(Mapping[str, _V]):
+    """Values that are made when asked for: of tens of thousands a process needs a few.
+
+    Iteration gives all names, also those that turn out to have no value.
+    """
+
+    def __init__(self, names: Mapping[str, int], make: Callable[[str], _V | None]) -> None:
+        self._names = names
+        self._make = make
+        self._made: dict[str, _V] = {}
+
+    def __getitem__(self, name: str) -> _V:
+        """Raises KeyError for a name without a value."""
+        made = self._made.get(name)
+        if made is None:
+            made = self._make(name) if name in self._names else None
+            if made is None:
+                raise KeyError(name)
+            self._made[name] = made
+        return made
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names)
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+
 class _Account:
     """A row of the account arrays."""
 
@@ -97,16 +130,6 @@ class OrganizationEstate:
     def facts(self) -> Facts:
         """What condition keys are derived from (CTX-3)."""
         model = self._model
-        principals = {
-            arn: PrincipalFacts(arn, unique_id, _tags(tags), bool(has_session_tags))
-            for arn, unique_id, tags, has_session_tags in zip(
-                self._arns,
-                model.texts("principal_unique_id"),
-                model.texts("principal_tags"),
-                model["principal_has_session_tags"].tolist(),
-                strict=True,
-            )
-        }
         accounts = {
             id: AccountFacts(id, org_id, org_path)
             for id, org_id, org_path in zip(
@@ -125,17 +148,37 @@ class OrganizationEstate:
                 strict=True,
             )
         }
-        tags = {arn: facts.tags for arn, facts in principals.items() if facts.tags is not None}
-        for arn, text in zip(self._governed, model.texts("governed_tags"), strict=True):
-            known = _tags(text)
-            if known is not None:
-                tags[arn] = known
         owners = {
             arn: account
             for arn, account in zip(self._governed, self._governed_accounts, strict=True)
             if account
         }
-        return Facts(principals, accounts, endpoints, tags, owners)
+        return Facts(
+            _OnDemand(self._principals, self._principal_facts), accounts, endpoints,
+            _OnDemand(ChainMap(self._governed, self._principals), self._tags_of), owners,
+        )  # fmt: skip
+
+    def _principal_facts(self, arn: str) -> PrincipalFacts:
+        number = self._principals[arn]
+        unique_ids, tags = self._principal_texts
+        has_session_tags = bool(self._model["principal_has_session_tags"][number])
+        return PrincipalFacts(arn, unique_ids[number], _tags(tags[number]), has_session_tags)
+
+    def _tags_of(self, arn: str) -> Mapping[str, str] | None:
+        """Tags of a resource; of a user or a role those of the principal."""
+        known = _tags(self._governed_tags[self._governed[arn]]) if arn in self._governed else None
+        if known is None and arn in self._principals:
+            return _tags(self._principal_texts[1][self._principals[arn]])
+        return known
+
+    @cached_property
+    def _principal_texts(self) -> tuple[list[str], list[str]]:
+        """Unique ids and tags, by number."""
+        return self._model.texts("principal_unique_id"), self._model.texts("principal_tags")
+
+    @cached_property
+    def _governed_tags(self) -> list[str]:
+        return self._model.texts("governed_tags")
 
     @cached_property
     def _account_gaps(self) -> Mapping[str, Gaps]:

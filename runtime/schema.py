@@ -283,7 +283,9 @@ def _check_links(arrays: Arrays, path: str) -> None:
         ("governed_", "governed_class"), ("endpoint_", "endpoint_class"),
     ):  # fmt: skip
         counts |= {
-            name: len(arrays[of]) for name in TEXTS if name.startswith(prefix) and name not in counts
+            name: len(arrays[of])
+            for name in TEXTS
+            if name.startswith(prefix) and name not in counts
         }
     counts["alias_id"] = counts["alias_key"] = len(arrays["alias_id_start"]) - 1
     sources = len(arrays["source_name_start"]) - 1

@@ -1,7 +1,7 @@
 """What a request learns from all its policy layers, as the bits of one 64-bit word.
 
-Two words are gathered per request, `must` (a statement certainly matches) and `may` (one could), and
-the rules of section 5 are asked of them twice (docs/design/three-valued.md). The kernel of
+Two words are gathered per request, `must` (a statement certainly matches) and `may` (one could),
+and the rules of section 5 are asked of them twice (docs/design/three-valued.md). The kernel of
 runtime/layered.pyx has the same numbers; a test compares them.
 """
 

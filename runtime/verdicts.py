@@ -1,7 +1,7 @@
 """From signals and facts to a verdict: the last step of an evaluation, for one request at a time.
 
-The kernel takes this step by table for a whole column and keeps only the decision and one layer. Here
-all deciders are named (EVAL-1), for single checks and explanations.
+The kernel takes this step by table for a whole column and keeps only the decision and one layer.
+Here all deciders are named (EVAL-1), for single checks and explanations.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""`check` and `compile` over all layers: an organization directory, a compiled one, one per layer."""
+"""`check` and `compile` over all layers: an organization's directory or table, one per layer."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ KEY = f"arn:aws:kms:eu-west-1:{A}:key/1"
 
 @pytest.fixture
 def snapshot(tmp_path: Path) -> Snapshot:
-    """ana may read, app may everything in S3 within a boundary of SQS; the unit deletes no bucket."""
+    """ana may read; app has all of S3 within a boundary of SQS; the unit deletes no bucket."""
     made = Snapshot(tmp_path / "org")
     made.tree(policy_types=[{"Type": "SERVICE_CONTROL_POLICY", "Status": "ENABLED"}])
     for target in (ROOT, A, B, MANAGEMENT):

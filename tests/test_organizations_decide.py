@@ -438,8 +438,9 @@ def questions(world: World, made: it.Organization, rng: Random, count: int) -> l
     arns = [p.arn for p in made.principals]
     roles = [arn for arn in arns if ":role/" in arn]
     accounts = [a.id for a in world.accounts]
-    actions = ["s3:GetObject", "sqs:SendMessage", "kms:Decrypt", "sts:AssumeRole", "ec2:RunInstances",
-               "secretsmanager:GetSecretValue", "dynamodb:Query", "logs:PutLogEvents",
+    actions = ["s3:GetObject", "sqs:SendMessage", "kms:Decrypt", "sts:AssumeRole",
+               "ec2:RunInstances", "secretsmanager:GetSecretValue", "dynamodb:Query",
+               "logs:PutLogEvents",
                "sts:GetCallerIdentity", "iam:PassRole", "kms:RetireGrant"]  # fmt: skip
     policies = [r.arn for r in made.resource_policies]
     found = []

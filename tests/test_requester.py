@@ -129,7 +129,7 @@ _RESULTS = {
 def test_identity_policies_alone_decide_as_the_reference_over_a_grid(
     principal: str, identity: str
 ) -> None:
-    """Who carries them (EVAL-6), and when their Allow is not enough: EVAL-5, 21, 32, 40 to 44, 50."""
+    """Who carries them (EVAL-6), when their Allow is not enough (EVAL-5, 21, 32, 40 to 44, 50)."""
     policy = json.dumps({"Version": "2012-10-17", "Statement": IDENTITY[identity]})
     session = compile_layers(identity=[parse_policy(policy)]).session()
     for action, resource, owner, assumed in itertools.product(
