@@ -252,6 +252,8 @@ class Flips:
             flips.change[records], batch.principal.codes[rows], batch.action.codes[rows],
             batch.resource.codes[rows],
         ]
+        pattern = getattr(batch, "resource_pattern", None)  # tables of requests have none
+        facts.append(facts[-1] if pattern is None else pattern.codes[rows])
         for side in (flips.before, flips.after):
             facts += [side.decision[records], side.layer[records], side.request_statement[rows]]
         return facts
@@ -259,15 +261,18 @@ class Flips:
     def _count_alike(self, batch: Batch, flips: BatchFlips, places: NDArray[np.int64],
                      head: Sequence[int]) -> None:
         """Count records that are equal in all facts. `places` lead into `flips.records`."""
-        change, who, what, which = head[:4]
-        before, after = (head[4], head[5], head[6]), (head[7], head[8], head[9])
+        change, who, what, which, part = head[:5]
+        before, after = (head[5], head[6], head[7]), (head[8], head[9], head[10])
         resource = _text(batch.resource, which)
+        shown = resource
+        if resource is None and hasattr(batch, "resource_pattern"):
+            shown = _text(batch.resource_pattern, part)  # what is known of it
         place = self._entry(before, after, resource)
         key = _Key(
             change, clipped(_text(batch.principal, who) or NOT_KNOWN),
             clipped(_text(batch.action, what) or NOT_KNOWN),
             clipped(place if place is not None else
-                    NOT_KNOWN if resource is None else resource_type(resource)),
+                    NOT_KNOWN if shown is None else resource_type(shown)),
             place is not None, before, after,
         )
         tally = self._groups.get(key)
@@ -279,7 +284,7 @@ class Flips:
             if key.principal != OTHERS:
                 tally.gate = self._gate(flips, int(flips.row[places[0]]), before, after)
         tally.records += len(places)
-        shown = clipped(resource or NOT_KNOWN)
+        shown = clipped(shown or NOT_KNOWN)
         if not key.is_entry and len(tally.resources) <= MAX_RESOURCES:
             tally.resources.setdefault(shown)
         for at in places[: self._examples - len(tally.examples)].tolist():
@@ -291,18 +296,17 @@ class Flips:
     def _gate(self, flips: BatchFlips, row: int, before: tuple[int, int, int],
               after: tuple[int, int, int]) -> StatementInfo | None:
         """The Allow that one side has, in the layer that denies implicitly on the other."""
-        sides = [(before, self._tables[0], flips.before), (after, self._tables[1], flips.after)]
-        if before[0] != DecisionCode.ALLOW:
-            sides.reverse()
-        (allows, *allowing), (denies, *denying) = sides
+        allows, denies = (before, after) if before[0] == DecisionCode.ALLOW else (after, before)
         is_gated = (allows[0] == DecisionCode.ALLOW and denies[0] == DecisionCode.IMPLICIT_DENY
                     and denies[1] != allows[1])
         if not is_gated or self._gates >= MAX_GATES:
             return None
         self._gates += 1
         layer = Layer(denies[1])
-        found = _allows(*allowing, row, layer)
-        still = _allows(*denying, row, layer)
+        found = _allows(self._tables[0], flips.before, row, layer)
+        still = _allows(self._tables[1], flips.after, row, layer)
+        if allows is after:
+            found, still = still, found
         # A layer of several levels has an Allow at each; one that both sides have is not missed.
         lost = [statement for text, statement in found.items() if text not in still]
         return next(iter([*lost, *found.values()]), None)

@@ -344,6 +344,18 @@ def test_resources_are_read_where_action_and_principal_alone_flip(tmp_path):
     assert result.groups[0].examples[0].resource == "arn:aws:s3:::b/k"
 
 
+def test_of_a_resource_that_is_known_in_part_the_part_is_shown(tmp_path):
+    old = table_of(tmp_path, {"Effect": "Allow", "Action": "*", "NotResource": "arn:aws:s3:::x"})
+    new = table_of(tmp_path, allow("sqs:*"), name="new.json")
+    path = write(tmp_path / "log.json", record(
+        "kms", "DescribeKey", requestParameters={"keyId": "alias/x"}))
+    batch = next(iter(read_logs(path, keys=[])))
+    known = batch.resource_pattern.value(0)
+    assert batch.resource.value(0) is None and known is not None
+    (group,) = replay(old, new, [batch]).groups
+    assert group.resources == (known,) == (group.examples[0].resource,)
+
+
 # --- the library function and its inputs
 
 ROWS = {"principal": [USER, USER, None], "action": ["s3:GetObject", "s3:PutObject", "s3:GetObject"],
