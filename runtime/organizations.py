@@ -200,7 +200,7 @@ class OrganizationEstate:
         }
 
     @cached_property
-    def _principals(self) -> Mapping[str, int]:
+    def _principals(self) -> dict[str, int]:
         return {arn: number for number, arn in enumerate(self._model.texts("principal_arn"))}
 
     @cached_property
@@ -219,7 +219,7 @@ class OrganizationEstate:
         return self._model.texts("principal_arn")
 
     @cached_property
-    def _governed(self) -> Mapping[str, int]:
+    def _governed(self) -> dict[str, int]:
         return {arn: number for number, arn in enumerate(self._model.texts("governed_id"))}
 
     @cached_property
