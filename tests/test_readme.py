@@ -20,7 +20,7 @@ def test_the_python_of_the_readme_runs_in_order(
     (tmp_path / "iamtables").symlink_to(ROOT / "iamtables")
     monkeypatch.chdir(tmp_path)
     blocks = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
-    assert len(blocks) == 3
+    assert len(blocks) == 4
     exec(compile("\n".join(blocks), "README.md", "exec"), {})
     assert "UNDETERMINED: it depends on" in capsys.readouterr().out
 

@@ -17,8 +17,8 @@ from .world import EveryRequest, Templates, World
 __all__ = [
     "Acceptor",
     "ActionPart",
-    "Answer",
     "AllOf",
+    "Answer",
     "AnyOf",
     "Budget",
     "EveryRequest",
