@@ -10,7 +10,7 @@ import pytest
 from corpora import ManagedPolicies
 
 import iamtables
-from iamtables.data import BEDROCK_FULL_ACCESS, policy_path
+from iamtables.data import BEDROCK_FULL_ACCESS, BEDROCK_FULL_ACCESS_BEFORE, policy_path
 
 Measure = Callable[..., Any]
 
@@ -28,7 +28,7 @@ def read_only() -> str:
 @pytest.mark.benchmark(group="compare, versions")
 def test_how_long_does_a_version_with_new_statements_take(measure: Measure) -> None:
     """AmazonBedrockFullAccess before and after 2024-12-04: eight statements are new."""
-    old = parsed(policy_path("AmazonBedrockFullAccess.before-2024-12-04.json").read_text())
+    old = parsed(policy_path(BEDROCK_FULL_ACCESS_BEFORE).read_text())
     new = parsed(policy_path(BEDROCK_FULL_ACCESS).read_text())
     found = measure(lambda: iamtables.compare(old, new), rows=1, unit="comparisons", facts={})
     assert (found.gained.verdict, found.lost.verdict) == ("yes", "no")
@@ -37,7 +37,8 @@ def test_how_long_does_a_version_with_new_statements_take(measure: Measure) -> N
 @pytest.mark.benchmark(group="compare, versions")
 def test_how_long_does_a_version_with_one_more_action_take(measure: Measure) -> None:
     text = policy_path(BEDROCK_FULL_ACCESS).read_text()
-    old, new = parsed(text), parsed(text.replace('"iam:ListRoles"', '"iam:ListRoles", "iam:GetRole"'))
+    wider = text.replace('"iam:ListRoles"', '"iam:ListRoles", "iam:GetRole"')
+    old, new = parsed(text), parsed(wider)
     found = measure(lambda: iamtables.compare(old, new), rows=1, unit="comparisons", facts={})
     assert (found.gained.verdict, found.lost.verdict) == ("yes", "no")
     assert found.gained.differences[0].actions == ("iam:GetRole",)

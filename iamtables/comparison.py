@@ -1,8 +1,9 @@
 """`compare(old, new)`: what one set of policies allows that the other does not, in all cases.
 
-The search (`compiler/compare/`) is exact set reasoning over the language of statements. Every request
-it finds is replayed through the reference evaluator here, always; one that the reference does not
-confirm is an internal error, and the answer is then *undecided*, never shown as a difference.
+The search (`compiler/compare/`) is exact set reasoning over the language of statements. Every
+request it finds is replayed through the reference evaluator here, always; one that the reference
+does not confirm is an internal error, and the answer is then *undecided*, never shown as a
+difference.
 """
 
 from __future__ import annotations
@@ -45,7 +46,7 @@ def compare(
     """What `new` allows that `old` does not, and the other way round.
 
     old, new : documents, each side taken as the identity policies of one principal
-    world    : `rules`, every request that the rules admit; `catalogue`, only actions that the service
+    world    : `rules`, every request the rules admit; `catalogue`, only actions that the service
                catalogue lists, on ARNs of their templates
     budget   : how much work each question may cost before the answer is *undecided*
 
@@ -102,7 +103,7 @@ class _Comparing:
     def _difference(
         self, region: Region, witness: Witness, accepts: Replayed, refuses: Replayed
     ) -> Difference | str:
-        """The region with its request, replayed; a sentence when the reference does not confirm it."""
+        """The region with its request, replayed; a sentence when that is not confirmed."""
         request = request_of(witness)
         allowing = accepts.decide(request)
         denying = refuses.decide(request)

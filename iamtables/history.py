@@ -1,8 +1,9 @@
 """Versions of one policy, step by step: what each added and what it took away.
 
-Versions are files `NAME.vN.json`. A step between versions whose numbers are not consecutive spans what
-no file holds, and says so. The promise is AWS's own: "services do not remove permissions from an AWS
-managed policy". It held in a step if it is proved that the newer version allows all that the older does.
+Versions are files `NAME.vN.json`. A step between versions whose numbers are not consecutive spans
+what no file holds, and says so. The promise is AWS's own: "services do not remove permissions from
+an AWS managed policy". It held in a step if it is proved that the newer version allows all that the
+older does.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from html import escape
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -120,8 +122,8 @@ def load_versions(directory: str | Path, *, mode: Literal["lenient", "strict"] =
                   ) -> dict[str, tuple[Version, ...]]:
     """The policies of a directory of `NAME.vN.json`: name -> its versions, by number.
 
-    A wrapper around a document may hold its date; so may `index.json`, a list of objects with `file`
-    and `created`. Raises SourceError when there is no such file.
+    A wrapper around a document may hold its date; so may `index.json`, a list of objects with
+    `file` and `created`. Raises SourceError when there is no such file.
     """
     place = Path(directory)
     try:
@@ -174,6 +176,6 @@ def history(
     steps = tuple(
         Step(old, new, tuple(range(old.number + 1, new.number)),
              compare(old.document, new.document, world=world, options=options, budget=budget))
-        for old, new in zip(ordered, ordered[1:], strict=False)
+        for old, new in pairwise(ordered)
     )
     return History(name, ordered, steps)

@@ -6,8 +6,8 @@
     always-denied       a Deny statement matches whatever the Allow statement matches
     deny-without-effect nothing that these policies would otherwise allow is denied by it
 
-All are proved by the search of `compiler/compare/`. The policies are taken as all a principal has: a Deny
-may well matter beside others. Requests shown are replayed through the reference evaluator.
+All are proved by the search of `compiler/compare/`. The policies are taken as all a principal has:
+a Deny may well matter beside others. Requests shown are replayed through the reference evaluator.
 """
 
 from __future__ import annotations
@@ -157,7 +157,7 @@ class _Looking:
             if self.denies and self._first(question, number)[0] is False:
                 culprits = self._needed(
                     self.denies,
-                    lambda some, n=number: self._first(  # type: ignore[misc]
+                    lambda some, n=number: self._first(
                         Question(None, None, must_miss=some), n)[0] is False)
                 yield self._oddity("always-denied", number, culprits,
                                    self._first(Question(None, None), number)[1])
@@ -182,7 +182,7 @@ class _Looking:
             if self._is_covered(number, others):
                 kept.remove(number)
                 culprits = self._needed(
-                    others, lambda some, n=number: self._is_covered(n, some))  # type: ignore[misc]
+                    others, lambda some, n=number: self._is_covered(n, some))
                 yield self._oddity("covered", number, culprits,
                                    self._first(Question(None, None), number)[1])
         for number in kept:

@@ -40,7 +40,7 @@ def spelled(program: ir.Program, statement: ir.Statement, span: Span) -> str:
 
 
 def action_texts(program: ir.Program, region: Region) -> tuple[str, ...]:
-    """The actions of a region: patterns as written; `in part: ...` where not all of one is in it."""
+    """The actions of a region: patterns as written; `in part: ...` where not all is in it."""
     statement = program.statements[region.statement]
     places = {entry.id: entry.span for entry in reversed(statement.action_entries)}
     out = []

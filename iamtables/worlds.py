@@ -1,8 +1,9 @@
 """The two worlds of a comparison, made from the service catalogue.
 
 `rules`     every request that the rules admit; the catalogue only makes witnesses plausible
-`catalogue` only actions that the catalogue lists, on ARNs of their templates. An action none of whose
-            resource types is required may be checked on `*` as well; one without types only on that.
+`catalogue` only actions that the catalogue lists, on ARNs of their templates. An action none of
+            whose resource types is required may be checked on `*` as well; one without types only
+            on that.
 
 The languages of template variables are supersets of what AWS allows (reachability.py), so "no
 difference" is certain in both, and what is proved in the first holds in the second.

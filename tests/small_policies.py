@@ -1,10 +1,10 @@
 """Small policies over small alphabets, and all requests about them: what comparison is judged by.
 
 A `Family` is a dozen policies that share an alphabet, a few context keys and the requests that are
-asked of all of them. The judge decides every request of a family for every policy, element by element
-with the parts of the reference evaluator (an action is decided once, not once per request), as bits of
-one integer: bit (a * resources + r) * contexts + c. `test_compare_small_worlds` holds the composition
-against the whole reference evaluator.
+asked of all of them. The judge decides every request of a family for every policy, element by
+element with the parts of the reference evaluator (an action is decided once, not once per request),
+as bits of one integer: bit (a * resources + r) * contexts + c. `test_compare_small_worlds` holds
+the composition against the whole reference evaluator.
 """
 
 from __future__ import annotations

@@ -1,13 +1,13 @@
 """Exact comparison of real policies: Bedrock versions, and managed policies that moto carries.
 
-"No difference" is challenged with requests drawn near the patterns of both policies; every policy is
-equivalent to itself, also without the shortcut that would make that trivial.
+"No difference" is challenged with requests drawn near the patterns of both policies; every policy
+is equivalent to itself, also without the shortcut that would make that trivial.
 """
 
 from __future__ import annotations
 
 import json
-from itertools import combinations
+from itertools import combinations, pairwise
 from random import Random
 from typing import Any
 
@@ -84,7 +84,7 @@ def _counterexample(accepts: Any, refuses: Any, count: int) -> Any:
 
 
 def test_no_difference_between_versions_survives_sampled_requests() -> None:
-    """Widened by a statement that is covered, a policy allows nothing new: 10,000 requests agree."""
+    """A statement that is covered allows nothing new: 10,000 requests agree."""
     text = managed()["AmazonSageMakerFullAccess"]
     wider = json.loads(text)
     extra = json.loads(json.dumps(wider["Statement"][0]))
@@ -123,7 +123,7 @@ def test_the_versions_of_the_bedrock_policies_never_took_a_permission_away() -> 
 def test_consecutive_versions_agree_without_the_shortcut_in_both_directions(policy: str) -> None:
     versions = load_versions(shared_data("bedrock_versions"))[policy]
     texts = [v.document.source.text for v in versions]
-    for old, new in zip(texts, texts[1:], strict=False):
+    for old, new in pairwise(texts):
         fast = iamtables.compare(iamtables.parse_policy(old), iamtables.parse_policy(new))
         search, (before, after) = searched(old, new, cancels=False)
         gained = search.differences(Question(after, before))

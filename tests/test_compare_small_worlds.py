@@ -1,8 +1,8 @@
 """Exact comparison against enumeration: generated pairs, every request of their small world.
 
 "No difference" is wrong if any request of the world is one; a witness is wrong if the reference
-evaluator does not say so. Undecided is never wrong, but has to stay rare, and has to have a reason: a
-policy variable, or a key compared as two types.
+evaluator does not say so. Undecided is never wrong, but has to stay rare, and has to have a reason:
+a policy variable, or a key compared as two types.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """Which statements' action elements match which actions: classes of actions, service by service.
 
-An action is `service:name` with one colon, neither part empty and no white space in it (ACT-8); both
-are compared without ASCII case (ACT-1). The service part of a pattern is a literal or exactly `*`
-(ACT-3), so the question falls apart into one question about names for each service that some pattern
-names, and one for all other services together.
+An action is `service:name` with one colon, neither part empty and no white space in it (ACT-8);
+both are compared without ASCII case (ACT-1). The service part of a pattern is a literal or exactly
+`*` (ACT-3), so the question falls apart into one question about names for each service that some
+pattern names, and one for all other services together.
 
 For one service, names are words, and every element is a bit of a mask. Patterns that are literal or
 `head*` need no automaton: a name is told apart only by being one of the literals or by the longest
@@ -207,7 +207,7 @@ _LOWER = {c: c + 32 for c in range(ord("A"), ord("Z") + 1)}
 
 
 def service_and_name(pattern: str) -> tuple[str | None, str]:
-    """Service and name part of a lowered action pattern; no service when it is any (ACT-2, ACT-3)."""
+    """Service and name part of a lowered action pattern; no service when it is any (ACT-3)."""
     service, colon, name = pattern.partition(":")
     if not colon:
         return None, "*"

@@ -10,6 +10,7 @@ import datetime
 import ipaddress
 from collections.abc import Iterable
 from fractions import Fraction
+from itertools import pairwise
 
 from ...runtime.literals import (
     Instant,
@@ -35,7 +36,7 @@ def number_samples(texts: Iterable[str]) -> list[str]:
     if not ordered:
         return ["1"]
     gaps = [_beyond(ordered[0], -1), _beyond(ordered[-1], 1)]
-    gaps += [_middle(a, b) for a, b in zip(ordered, ordered[1:], strict=False)]
+    gaps += [_middle(a, b) for a, b in pairwise(ordered)]
     return out + gaps
 
 
@@ -151,7 +152,7 @@ def instant_samples(texts: Iterable[str]) -> list[str]:
     # The instant before `s.f` is second s itself when there is a fraction, else second s - 1.
     out.append(_instant(first.seconds if first.fraction else first.seconds - 1, ""))
     out.append(_instant(last.seconds + 1, ""))
-    for a, b in zip(ordered, ordered[1:], strict=False):
+    for a, b in pairwise(ordered):
         middle = _middle_instant(a, b)
         if middle is not None:
             out.append(middle)

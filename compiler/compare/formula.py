@@ -36,11 +36,6 @@ class AnyOf:
 
 Grant = Gate | AllOf | AnyOf
 
-OPEN = AllOf(())
-"""A grant that always holds."""
-CLOSED = Gate(())
-"""A grant that never holds."""
-
 
 @dataclass(frozen=True)
 class Acceptor:

@@ -8,7 +8,7 @@ step treats unlike the rest are followed one by one; all others are one class (`
 Patterns are grouped into *units* (a `Resource` element, the values of one condition entry): what
 matters is whether some pattern of the unit accepts. Two exact reductions keep the states few:
 
-- once a `*` that may match anything is reached, what lies before it in its pattern says nothing new;
+- once a `*` that may match anything is reached, what lies before it says nothing new;
 - once a pattern of a unit accepts whatever follows, the unit is done and its patterns are dropped.
 
 Invariant: a dropped position never makes a unit accept that the remaining ones would not.

@@ -18,7 +18,7 @@ from .. import ir
 from .formula import Acceptor, AllOf, Gate, Grant
 from .linear import STAR, STAR_BUT_COLON, Step, Steps, Union, literal
 from .resources import MATCHED, UNDECIDED, ElementState, States
-from .solver import FALSE, TRUE, And, Goal, Holds, Is, all_of, any_of, negation
+from .solver import FALSE, TRUE, Goal, Holds, Is, all_of, any_of, negation
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,6 +243,3 @@ class Containments:
             else steps[g.token]
             for g in self._program.resource_patterns[pattern_id].glyphs
         ])
-
-
-__all__ = ["And", "Containments", "Meeting", "Question"]

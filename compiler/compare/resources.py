@@ -1,17 +1,19 @@
 """Which resource elements match which resources: one automaton for the elements that meet.
 
-The resource is `*`, or an ARN with at least five colons (RES-12), or an ARN of given templates. For one
-text every element is in one of the states below; a search over the automaton looks for a text whose states
-make a goal reachable. States of the automaton are cut where the goal is out of reach whatever follows:
-elements that are still open may then be taken either way, whichever suits the goal.
+The resource is `*`, or an ARN with at least five colons (RES-12), or an ARN of given templates. For
+one text every element is in one of the states below; a search over the automaton looks for a text
+whose states make a goal reachable. States of the automaton are cut where the goal is out of reach
+whatever follows: elements that are still open may then be taken either way, whichever suits the
+goal.
 
-A pattern with policy variables is an element of its own, over-approximated by a star in place of each
-variable: where even that does not match it does not; where it does, whether it matches is an atom.
+A pattern with policy variables is an element of its own, over-approximated by a star in place of
+each variable: where even that does not match it does not; where it does, whether it matches is an
+atom.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import NamedTuple
@@ -99,7 +101,6 @@ class ResourceElements:
         if within.pattern is not None:
             units.append([_steps(within.pattern)])
         self._required_bits = (1 << len(units)) - (1 << self._required)
-        self._has_units = self._required > 0
         self._units = units
         self._made: Union | None = None
 
@@ -108,11 +109,6 @@ class ResourceElements:
         if self._made is None:
             self._made = Union(self._units)
         return self._made
-
-    @property
-    def is_constant(self) -> bool:
-        """Whether every element matches all resources, or none but by variables."""
-        return not self._has_units
 
     def of_star(self) -> States | None:
         """States for the resource `*` (RES-1, RES-2); None when it is not looked at."""
@@ -251,13 +247,3 @@ def filled(pattern: ir.ResourcePattern) -> tuple[str, ...]:
 
 
 _FIELDS = {1: "aws", 2: "s3", 3: "us-east-1", 4: "111122223333", 5: "example"}
-
-
-def pattern_ids(program: ir.Program, set_ids: Iterable[int]) -> set[int]:
-    return {p for s in set_ids if s >= 0 for p in program.resource_sets[s].pattern_ids}
-
-
-__all__ = [
-    "ARN_SHAPE", "EVERYWHERE", "MATCHED", "MISSED", "UNDECIDED", "ElementState", "ResourceElements",
-    "States", "Within", "filled", "pattern_ids",
-]  # fmt: skip

@@ -1,10 +1,10 @@
 """Where one side allows and the other does not: regions, each with a request that shows it.
 
-The order of work: what both sides have cancels out (`cover`); actions fall into classes of names that
-the same statements match (`actions`); for each class and each statement that could be the reason (the
-driver) one automaton over resources is searched for a place where conditions can be met that let the
-request through on one side only (`meeting`, `resources`, `solver`). What is found is tried once more
-with plausible actions and ARNs, for the reader's sake.
+The order of work: what both sides have cancels out (`cover`); actions fall into classes of names
+that the same statements match (`actions`); for each class and each statement that could be the
+reason (the driver) one automaton over resources is searched for a place where conditions can be met
+that let the request through on one side only (`meeting`, `resources`, `solver`). What is found is
+tried once more with plausible actions and ARNs, for the reader's sake.
 
 Nothing here is believed: the caller replays every request through the reference evaluator.
 """
@@ -24,7 +24,7 @@ from .formula import Gate
 from .linear import Union, glob_steps
 from .meeting import Containments, Meeting, Question
 from .resources import EVERYWHERE, ResourceElements, States, Within, filled
-from .solver import FALSE, TRUE, And, Goal, Holds, Model, Or, Solver
+from .solver import And, Goal, Holds, Model, Or, Solver
 from .substitute import has_variables, substituted, variable_keys
 from .values import Value, cells_of
 from .world import World
@@ -80,7 +80,7 @@ class Region:
 
 @dataclass(frozen=True, slots=True)
 class Findings:
-    """What was found in one direction. Neither regions nor `undecided`: proved that there is nothing.
+    """What was found in one direction. Neither regions nor `undecided`: proved to be nothing.
 
     left_out  : how many more regions there are than the budget lets be told
     undecided : reasons that are not about one region
@@ -374,7 +374,7 @@ class Search:
 
     @staticmethod
     def _is_opposed(question: Question, present: frozenset[int]) -> bool:
-        """Whether a statement is there that could keep the driver's requests from being differences."""
+        """Whether some statement could keep the driver's requests from being differences."""
         accepts, refuses = question.accepts, question.refuses
         assert accepts is not None and refuses is not None
         if not isinstance(accepts.grant, Gate) or not isinstance(refuses.grant, Gate):
@@ -385,7 +385,7 @@ class Search:
         self, statement: ir.Statement, ours: Sequence[_Group], others: Sequence[_Group],
         sets: ActionSets,
     ) -> tuple[ActionPart, ...]:
-        """The driver's action patterns that reach into the region, with examples where only in part."""
+        """The driver's action patterns that reach into the region; examples where in part."""
         if statement.action_set < 0:
             return (ActionPart(-1, True),)
         actions = self.program.action_sets[statement.action_set]
@@ -523,7 +523,7 @@ class Search:
     def _candidates(
         self, program: ir.Program, question: Question, within: Within
     ) -> Iterator[str]:
-        """Resources to try before the automaton is walked: a difference is often where one looks."""
+        """Resources to try before the automaton is walked."""
         if within.languages is not None:
             return
         if within.pattern is not None:
@@ -552,7 +552,7 @@ class Search:
     def _concrete(
         self, question: Question, group: _Group, within: Within, name: Name
     ) -> Answer | None:
-        """A request for certain, with values chosen for policy variables; None when none is found."""
+        """A request for certain, with values for policy variables; None when none is found."""
         for pins in islice(self._pins(group.present), self.budget.substitutions):
             at = tuple(sorted(pins.items()))
             made = self._substituted.get(at)
@@ -589,7 +589,7 @@ class Search:
         return None
 
     def _pins(self, present: frozenset[int]) -> Iterator[dict[str, Value]]:
-        """Values for the keys that variables name: fresh ones, none, and those the policies know."""
+        """Values for the keys that variables name: fresh, none, those the policies know."""
         if not has_variables(self.program, present):
             yield {}
             return
@@ -734,6 +734,3 @@ def _asked(goal: Goal) -> set[int]:
         elif isinstance(part, And | Or):
             todo += part.parts
     return found
-
-
-__all__ = ["FALSE", "TRUE", "ActionPart", "Findings", "Region", "Search", "Witness"]

@@ -1,10 +1,10 @@
 """Is there a context that makes these conditions hold and those not?
 
-A goal is a formula of ANDs and ORs over literals: a predicate that holds or does not, an atom (something
-opaque: a statement that cannot be read, a resource pattern with a policy variable) that does or does
-not. Predicates of different keys are independent of each other, so a search that assumes literals one by
-one, propagates what follows and branches over the shortest OR is complete: when it finds nothing, there is
-no such context.
+A goal is a formula of ANDs and ORs over literals: a predicate that holds or does not, an atom
+(something opaque: a statement that cannot be read, a resource pattern with a policy variable) that
+does or does not. Predicates of different keys are independent of each other, so a search that
+assumes literals one by one, propagates what follows and branches over the shortest OR is complete:
+when it finds nothing, there is no such context.
 """
 
 from __future__ import annotations

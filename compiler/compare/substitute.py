@@ -44,7 +44,8 @@ def has_variables(program: ir.Program, statements: frozenset[int]) -> bool:
 def substituted(program: ir.Program, values: Mapping[str, Value]) -> ir.Program:
     """The program for requests in which these keys (lower case) have these values.
 
-    Ids stay what they are. Only statements all of whose variables are among the keys may be asked about.
+    Ids stay what they are. Only statements all of whose variables are among the keys may be asked
+    about.
     """
     points: dict[str, ir.Glyph] = {}
 

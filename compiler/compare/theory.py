@@ -1,9 +1,10 @@
 """One condition key during a search: which of its cells are still possible.
 
-A state is what the literals assumed so far leave over. Whole values are a bitset of cells. A list of
-several values is a matter of its own: a `ForAllValues` that holds bounds what the list may contain, one
-that does not hold needs a member; `ForAnyValue` the other way round. So a list is a bitset of elements
-that may be in it and some bitsets of which it needs one each; no subset is ever enumerated.
+A state is what the literals assumed so far leave over. Whole values are a bitset of cells. A list
+of several values is a matter of its own: a `ForAllValues` that holds bounds what the list may
+contain, one that does not hold needs a member; `ForAnyValue` the other way round. So a list is a
+bitset of elements that may be in it and some bitsets of which it needs one each; no subset is ever
+enumerated.
 """
 
 from __future__ import annotations

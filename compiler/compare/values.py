@@ -1,17 +1,17 @@
 """Cells of one condition key: values that stand for all others under given predicates.
 
-Two values that no predicate of the question tells apart are one cell. A cell has a sample value; how
-a predicate answers is computed by asking it about the sample (`runtime/conditions.py`), so nothing
-of section 3 of the semantics is said twice. What this module has to get right is that *every* cell
-has a sample:
+Two values that no predicate of the question tells apart are one cell. A cell has a sample value;
+how a predicate answers is computed by asking it about the sample (`runtime/conditions.py`), so
+nothing of section 3 of the semantics is said twice. What this module has to get right is that
+*every* cell has a sample:
 
 - text compared as text (String, Arn and Bool operators): the automaton of all patterns is walked
   until no new set of matching patterns turns up;
 - numbers, instants, addresses: operands and gaps (`between.py`); base64: operands and one more;
 - always: absence, an empty list, the empty string, text that is of no type.
 
-A key that is compared in more than one of these ways is *mixed*: every way is covered by itself, but
-whether two cells of different ways have a value in common is not known. Such a key has abstract
+A key that is compared in more than one of these ways is *mixed*: every way is covered by itself,
+but whether two cells of different ways have a value in common is not known. Such a key has abstract
 cells (a superset of what is possible) beside the sampled ones. So has a key whose predicates hold
 policy variables: there an abstract predicate may be either.
 """
@@ -370,10 +370,10 @@ def _arn_steps(value: ir.Glyphs) -> Steps | None:
 
 @lru_cache(maxsize=4096)
 def _ignoring_case(text: str) -> Steps | None:
-    """COND-31: all texts whose lower case is that of `text`; None where that is no row of characters.
+    """COND-31: all texts whose lower case is that of `text`; None where they are no row of sets.
 
-    `str.lower` of a text is that of its characters, except that a capital sigma at the end of a word
-    becomes a final one, and that `\\u0130` becomes two characters.
+    `str.lower` of a text is that of its characters, except that a capital sigma at the end of a
+    word becomes a final one, and that `\\u0130` becomes two characters.
     """
     lowered = text.lower()
     if any(c in "\u03c3\u03c2\u0307" for c in lowered):

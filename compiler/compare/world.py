@@ -1,8 +1,8 @@
 """Which requests a comparison is about, as data.
 
-The first world holds every request that the rules admit. The second holds only actions that a catalogue
-lists, each on the ARNs of its templates. Either may know what plausible requests look like, so that
-witnesses read well; that changes no answer.
+The first world holds every request that the rules admit. The second holds only actions that a
+catalogue lists, each on the ARNs of its templates. Either may know what plausible requests look
+like, so that witnesses read well; that changes no answer.
 """
 
 from __future__ import annotations

@@ -110,5 +110,6 @@ def _step_head(step: Step) -> str:
         head += f", {printable(step.new.date[:10])}"
     if step.missing:
         numbers = ", ".join(f"v{n}" for n in step.missing)
-        head += f" (no file holds {numbers}; this step spans {'it' if len(step.missing) == 1 else 'them'})"
+        them = "it" if len(step.missing) == 1 else "them"
+        head += f" (no file holds {numbers}; this step spans {them})"
     return f"{head}: {_PROMISES[step.promise]}"
