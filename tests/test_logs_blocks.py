@@ -141,7 +141,8 @@ def fuzzed(random: Random) -> dict[str, Any]:
         made["resources"] = [
             random.choice([{"ARN": arn}, {"type": "AWS::S3::Object", "ARN": arn},
                            {"arn": arn, "accountId": None}, {"ARN": arn, "other": 1},
-                           {"ARNPrefix": arn}, {"ARN": arn, "arn": "arn:aws:s3:::z"}])
+                           {"ARNPrefix": arn}, {"ARN": arn, "arn": "arn:aws:s3:::z"},
+                           {'a"b': arn, "ARN": arn}, {"ARN": arn, 'x\\"': "y"}, {"ARN": ""}])
             for arn in random.choices(ARNS, k=random.choice([1, 1, 2, 2, 3, 5]))]
     for _ in range(random.choice([0, 0, 1, 1, 2, 4])):
         field = random.choice(FIELDS)

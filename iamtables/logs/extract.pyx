@@ -352,12 +352,17 @@ cdef int find_arns(const uint8_t* base, const uint8_t* p, const uint8_t* end,
         while p < end and p[0] == 34:
             name = p + 1
             stop = <const uint8_t*>memchr(name, 34, end - name)
+            if stop == NULL or memchr(name, 92, stop - name) != NULL:
+                return -1
             length = stop - name
-            p = skip_space(skip_space(stop + 1, end) + 1, end)
-            if p[0] != 34:
+            p = skip_space(stop + 1, end)
+            if p >= end or p[0] != 58:
+                return -1
+            p = skip_space(p + 1, end)
+            if p >= end or p[0] != 34:
                 return -1
             stop = <const uint8_t*>memchr(p + 1, 34, end - p - 1)
-            if memchr(name, 92, stop - name) != NULL:
+            if stop == NULL or memchr(p, 92, stop - p) != NULL:
                 return -1
             if length == 3 and (memcmp(name, "ARN", 3) == 0 or memcmp(name, "arn", 3) == 0):
                 if has_arn:

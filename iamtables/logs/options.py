@@ -43,5 +43,5 @@ class LogOptions:
     """One record. CloudTrail's own limit is 256 KiB, or 1 MiB on request."""
     max_remembered_ids: int = 50_000_000
     """Event IDs kept to find duplicates, 8 bytes each; the oldest are forgotten first."""
-    max_distinct: int = 1_000_000
+    max_distinct: int = 300_000
     """Distinct calls or callers kept before a reader starts new dictionaries."""
