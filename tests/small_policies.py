@@ -77,6 +77,10 @@ _VALUES = {
 }
 
 
+_VARIABLE_KEYS = ("aws:username", "k:t")
+"""The keys that variables name."""
+
+
 @dataclass
 class Family:
     """Policies over the same world, as JSON objects, and the contexts of their requests."""
@@ -231,12 +235,10 @@ class Judge:
         empty = Context({})
         for r, text in enumerate(RESOURCES):
             if has_variables:
-                row = 0
-                for c, context in enumerate(self._contexts):
-                    if per_condition >> c & 1:
-                        match = resource_matches(resource.negated, resource.entries, "identity",
-                                                 True, text, context, self.options)
-                        row |= (match.state == "yes") << c
+                row = per_condition & sum(
+                    bits for context, bits in self._by_values_of(list(_VARIABLE_KEYS))
+                    if resource_matches(resource.negated, resource.entries, "identity", True, text,
+                                        context, self.options).state == "yes")
             else:
                 match = resource_matches(resource.negated, resource.entries, "identity", True,
                                          text, empty, self.options)
@@ -250,20 +252,21 @@ class Judge:
         return out
 
     def _entry(self, entry: Any) -> int:
-        """Contexts in which an entry holds; without variables that is a matter of its own key."""
+        """Contexts in which an entry holds: a matter of its own key, and of its variables."""
+        asked = [k for k in self.family.keys if k.lower() == entry.key.lower()]
         if any("${" in value for value in entry.values):
-            row = 0
-            for c, context in enumerate(self._contexts):
-                row |= (entry_matches(entry, True, context, self.options).state == "yes") << c
-            return row
-        spellings = [k for k in self.family.keys if k.lower() == entry.key.lower()]
-        at = tuple(spellings)
+            asked += _VARIABLE_KEYS
+        return sum(bits for context, bits in self._by_values_of(asked)
+                   if entry_matches(entry, True, context, self.options).state == "yes")
+
+    def _by_values_of(self, keys: list[str]) -> list[tuple[Context, int]]:
+        """A context for each combination of values of these keys, and the bits of all like it."""
+        at = tuple(keys)
         if at not in self._by_values:
             groups: dict[str, list[int]] = {}
             for c, values in enumerate(self.family.contexts):
-                groups.setdefault(repr([values.get(k) for k in spellings]), []).append(c)
+                groups.setdefault(repr([values.get(k) for k in keys]), []).append(c)
             self._by_values[at] = [
                 (self._contexts[members[0]], sum(1 << c for c in members))
                 for members in groups.values()]
-        return sum(bits for context, bits in self._by_values[at]
-                   if entry_matches(entry, True, context, self.options).state == "yes")
+        return self._by_values[at]

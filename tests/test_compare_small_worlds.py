@@ -23,10 +23,10 @@ from iamtables.reference import evaluate_identity
 FAMILY_SIZE = 24
 FAMILY_COUNT = 92
 PAIR_COUNT = FAMILY_COUNT * FAMILY_SIZE * (FAMILY_SIZE - 1)
-REPLAYED = 5
-"""Every fifth witness is replayed here (`compare` replays them all; test_compare.py says so)."""
-DETAILED = 40
-"""For every fortieth pair all regions are asked for, not only whether there is one."""
+REPLAYED = 8
+"""Every eighth witness is replayed here (`compare` replays them all; test_compare.py says so)."""
+DETAILED = 60
+"""For every sixtieth pair all regions are asked for, not only whether there is one."""
 
 
 def test_the_pairs_are_as_many_as_promised() -> None:

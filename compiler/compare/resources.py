@@ -151,13 +151,14 @@ class ResourceElements:
 
     def search(
         self, is_reached: Callable[[States], bool], may_be_reached: Callable[[States], bool],
-        spend: Callable[[int], None] | None = None,
+        spend: Callable[[int], None] | None = None, limit: int | None = None,
     ) -> str | None:
         """A shortest resource whose states reach a goal; None when there is none.
 
         may_be_reached : on states with UNDECIDED elements, never False where some decision of them
                          reaches the goal
         spend          : told how many states were visited
+        limit          : states that may be visited, when not as many as the budget says
 
         Raises OutOfBudget.
         """
@@ -170,7 +171,8 @@ class ResourceElements:
         verdicts: dict[tuple[int, int], bool] = {}
         reached: dict[int, bool] = {}
         required = self._required_bits
-        limit = self._budget.resource_states
+        if limit is None:
+            limit = self._budget.resource_states
         try:
             for state in queue:
                 for point, target, accepted, live, done in union.successors(state):

@@ -33,6 +33,8 @@ _REFINED_PATTERNS = 64
 """Resource elements of more patterns are told of as a whole."""
 _TRIED_PATTERNS = 8
 _PLAUSIBLE_ACTIONS = 4
+_GLANCE_STATES = 500
+"""States that looking for a plausible request may cost, each time."""
 _EXAMPLES = 8
 
 
@@ -473,9 +475,12 @@ class Search:
 
     def _find(
         self, program: ir.Program, solver: Solver, question: Question, present: frozenset[int],
-        within: Within,
+        within: Within, *, limit: int | None = None,
     ) -> tuple[str, Model, Goal] | None:
-        """A resource and a context, in a program read as the solver reads it."""
+        """A resource and a context, in a program read as the solver reads it.
+
+        limit : states of the automaton, where fewer are allowed than the budget says
+        """
         meeting = self._meeting(program, solver, question, present)
         elements = self._elements_of(program, meeting.set_ids, within)
         allowed = self.budget.total_states
@@ -500,7 +505,8 @@ class Search:
             found = at(candidate)
             if found is not None:
                 return found
-        resource = elements.search(may_be_reached, may_be_reached, spend)
+        resource = elements.search(
+            may_be_reached, may_be_reached, spend if limit is None else None, limit)
         if resource is None:
             return None
         found = at(resource)
@@ -643,13 +649,26 @@ class Search:
         names = self._plausible_names(group, sets)
         for name in names:
             for within in self._plausible_places(name, patterns):
-                better = self._ask(question, _Group(group.present, [name]), within)
-                if better.witness is not None:
+                better = self._at_a_glance(question, group, name, within)
+                if better is not None:
                     return better
         witness = answer.witness
         if names and not self.world.is_closed:
             witness = replace(witness, action=names[0].action)
         return Answer(witness)
+
+    def _at_a_glance(
+        self, question: Question, group: _Group, name: Name, within: Within
+    ) -> Answer | None:
+        """A request with this action within these resources, if one is found at once."""
+        try:
+            found = self._find(self.program, self._supersets, question, group.present, within,
+                               limit=_GLANCE_STATES)
+        except OutOfBudget:
+            return None
+        if found is None or not self._is_certain(found[1], found[2], group.present):
+            return None
+        return Answer(Witness(name.action, found[0], found[1].context))
 
     def _driver_patterns(self, question: Question) -> tuple[int, ...]:
         set_id = self.program.statements[question.driver].resource_set
