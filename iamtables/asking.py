@@ -1,4 +1,4 @@
-"""Who asked, as columns that a table of several layers takes: the session behind a role, and the role.
+"""Who asked, as columns for a table of several layers: the session, and the role behind it.
 
 Log readers name the principal whose policies apply: the role of a session, with its path. What a
 resource policy may name, and what tells a federated user apart, is the session; its ARN is put

@@ -9,8 +9,8 @@ A batch holds requests (rows) and records; one record may need several requests.
 a record is the strongest of its members, in the order explicit deny, implicit deny, undetermined,
 allow: the call needs all of them, so one definite denial denies it. The deciding statement is that
 of the first member with the decision. Under identity policies only records whose requester carries
-them are decided, in an organization all whose requester is known; and of these the selected ones. The
-others are counted by what they are, so that all counts add up.
+them are decided, in an organization all whose requester is known; and of these the selected ones.
+The others are counted by what they are, so that all counts add up.
 
 Batches are decided in one session and then forgotten. What stays are counts per distinct
 principal, action and statement, in bounded memory (`MAX_GROUPS`).

@@ -49,8 +49,8 @@ def output_kind(path: str | Path) -> str:
 
 
 def statement_label(statement: StatementInfo) -> str:
-    """`AmazonBedrockFullAccess:BedrockAll`, the policy's file name and the Sid (or the number); with
-    the line, `authorization-details:BedrockAll@120`, in a file that holds many policies."""
+    """`AmazonBedrockFullAccess:BedrockAll`, the policy's file name and the Sid (or the number);
+    with the line, `authorization-details:BedrockAll@120`, in a file that holds many policies."""
     policy = Path(statement.policy).name.removesuffix(".json") or statement.policy
     label = f"{policy}:{statement.sid or f'#{statement.index + 1}'}"
     return f"{label}@{statement.location.line}" if statement.is_in_collection else label

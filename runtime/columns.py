@@ -39,7 +39,8 @@ Value = object
 class DictionaryColumn:
     """Integer codes with their dictionary.
 
-    codes  : int32[n], index into `values`; -1 is null (absent; for the resource: unknown), -2 unknown
+    codes  : int32[n], index into `values`; -1 is null (absent; for the resource: unknown), -2 is
+             unknown
     values : texts, or lists of texts (which make a context key multivalued)
     """
 
