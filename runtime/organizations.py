@@ -339,8 +339,10 @@ class OrganizationEstate:
 
     def resource_side(self, resource: str | None, account: str | None) -> ResourceSide:
         gaps: list[str] = []
+        speaks: Bundle
+        trust: Bundle
         if resource is None:
-            speaks: Bundle = () if self._is_left_out("resource") else (_OPEN_RESOURCE,)
+            speaks = () if self._is_left_out("resource") else (_OPEN_RESOURCE,)
             trust = (_OPEN_RESOURCE,)
             gaps.append("the policy of the resource")
             return ResourceSide(
