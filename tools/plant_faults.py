@@ -232,7 +232,8 @@ class Copy:
         for test in tests:
             found = sorted(str(p.relative_to(self.root)) for p in self.root.glob(test))
             expanded += found if "*" in test else [test]
-        flags = ["-x", "-q", "--tb=line", "-p", "no:cacheprovider", "--cases", str(CASES)]
+        flags = ["-x", "-q", "-n", "0", "--tb=line", "-p", "no:cacheprovider"]
+        flags += ["--cases", str(CASES)]
         command = [sys.executable, "-m", "pytest", *flags, *expanded]
         process = subprocess.Popen(
             command, cwd=self.root, env=self._environment(), text=True, errors="replace",

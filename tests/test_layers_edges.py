@@ -1,0 +1,72 @@
+"""Must and may over several layers, one at a time: what is not known never decides more than it can.
+
+Every request has one unknown key, `aws:CurrentTime`, that the layer under test hangs on.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from iamtables import DecisionCode, Layer, evaluate
+
+USER = "arn:aws:iam::111122223333:user/ana"
+OBJECT = "arn:aws:s3:::depot/k"
+LATER = {"DateGreaterThan": {"aws:CurrentTime": "2030-01-01T00:00:00Z"}}
+ALLOW = {"Effect": "Allow", "Action": "*", "Resource": "*"}
+MAY_DENY = {"Effect": "Deny", "Action": "*", "Resource": "*", "Condition": LATER}
+MAY_ALLOW = {**ALLOW, "Condition": LATER}
+EVERYONE = {"Principal": "*"}
+
+
+def document(*statements: dict[str, Any]) -> dict[str, Any]:
+    return {"Version": "2012-10-17", "Statement": list(statements)}
+
+
+def decided(principal: str = USER, **layers: Any) -> tuple[DecisionCode, Layer]:
+    request = {"principal": principal, "action": "s3:GetObject", "resource": OBJECT,
+               "unknown": ["aws:CurrentTime"], "resource_account": "111122223333"}
+    answer = evaluate(request, **({"identity": [document(ALLOW)]} | layers))
+    assert answer.explain().decision == answer.decision
+    return answer.decision, answer.layer
+
+
+@pytest.mark.parametrize("layers", [
+    {"identity": [document(ALLOW, MAY_DENY)]},
+    {"boundary": [document(ALLOW, MAY_DENY)]},
+    {"scps": [[document(ALLOW, MAY_DENY)]]},
+    {"rcps": [[document({**MAY_DENY, **EVERYONE})]]},
+    {"resource": document({**MAY_DENY, **EVERYONE})},
+    {"endpoint": [document({**ALLOW, **EVERYONE}, {**MAY_DENY, **EVERYONE})]},
+])  # fmt: skip
+def test_a_deny_that_could_match_leaves_an_allowed_request_open(layers: dict[str, Any]) -> None:
+    assert decided(**layers) == (DecisionCode.UNDETERMINED, Layer.NONE)
+
+
+@pytest.mark.parametrize("layers", [
+    {"identity": [document(MAY_ALLOW)]},
+    {"boundary": [document(MAY_ALLOW)]},
+    {"scps": [[document(ALLOW)], [document(MAY_ALLOW)]]},
+    {"endpoint": [document({**MAY_ALLOW, **EVERYONE})]},
+    {"identity": [], "resource": document({**MAY_ALLOW, **EVERYONE})},
+])  # fmt: skip
+def test_an_allow_that_could_match_opens_no_gate(layers: dict[str, Any]) -> None:
+    assert decided(**layers) == (DecisionCode.UNDETERMINED, Layer.NONE)
+
+
+@pytest.mark.parametrize(("layers", "layer"), [
+    ({"identity": [document(MAY_DENY)]}, Layer.IDENTITY),
+    ({"identity": [document(MAY_ALLOW)], "scps": [[]]}, Layer.SCP),
+    ({"identity": [document(ALLOW, MAY_DENY)], "boundary": [document()]}, Layer.BOUNDARY),
+])  # fmt: skip
+def test_a_missing_allow_denies_whatever_is_not_known(
+    layers: dict[str, Any], layer: Layer
+) -> None:
+    assert decided(**layers) == (DecisionCode.IMPLICIT_DENY, layer)
+
+
+def test_a_certain_deny_settles_a_request_whatever_else_is_not_known() -> None:
+    deny = {"Effect": "Deny", "Action": "s3:*", "Resource": "*"}
+    assert decided(identity=[document(MAY_ALLOW, MAY_DENY, deny)]) == (
+        DecisionCode.EXPLICIT_DENY, Layer.IDENTITY)
