@@ -1,4 +1,4 @@
-"""Must and may over several layers, one at a time: what is not known never decides more than it can.
+"""Must and may over several layers: what is not known never decides more than it can.
 
 Every request has one unknown key, `aws:CurrentTime`, that the layer under test hangs on.
 """
