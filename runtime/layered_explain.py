@@ -79,6 +79,7 @@ class _Question:
         self._flags, _ = planner.action_facts(encode_text(request.action))
         self._must = self._may = sum(1 << signal for signal in self._side.given)
         self._gaps: list[str] = []
+        self._level_needs: list[str] = []
         self._traces: list[StatementTrace] = []
 
     # --- signals
@@ -118,6 +119,8 @@ class _Question:
             if levels.must == 0:
                 trace = self._with_principal(trace, statement, levels)
         effect = self._table.statements[statement].effect
+        if levels.may != levels.must and trace.state != "no" and effect != "Deny":
+            self._level_needs += self._principal_needs()  # it may grant more than it does
         layer = _DENY_LAYER[row.deny]
         self._traces.append(replace(trace, layer=layer))
         if trace.state == "no":
@@ -154,15 +157,17 @@ class _Question:
             text = f"`{self._request.principal}` is not among the principals"
             miss = Miss("principal", location, text, "no")
             return replace(trace, state="no", misses=(miss, *trace.misses))
-        needs = tuple(
-            name
-            for name in ("aws:userid", "aws:PrincipalArn")
-            if self._asked.value_of(name) is UNKNOWN
-        ) or ("principal",)
+        needs = self._principal_needs()
         text = "whether the principal is among these is not known"
         miss = Miss("principal", location, text, "unknown", needs)
         state = "no" if trace.state == "no" else "unknown"
         return replace(trace, state=state, misses=(miss, *trace.misses))  # type: ignore[arg-type]
+
+    def _principal_needs(self) -> tuple[str, ...]:
+        """What would tell whether a principal element names the requester (PRIN-4, PRIN-10)."""
+        keys = ("aws:userid", "aws:PrincipalArn")
+        unknown = tuple(name for name in keys if self._asked.value_of(name) is UNKNOWN)
+        return unknown or ("principal",)
 
     # --- the verdict
 
@@ -217,6 +222,7 @@ class _Question:
 
     def _reasons(self, facts: Facts) -> Iterator[str]:
         found = dict.fromkeys(reasons_of(self._traces))
+        found |= dict.fromkeys(self._level_needs)
         found |= dict.fromkeys(self._gaps)
         if not self._resource.is_known:
             found["resource"] = None

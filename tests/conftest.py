@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
+os.environ.pop("COLUMNS", None)  # pytest-xdist sets it for its workers, and tables would wrap
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

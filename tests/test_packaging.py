@@ -52,7 +52,12 @@ def test_every_folder_with_python_is_a_package_that_is_installed() -> None:
         if "__pycache__" not in file.parts
     }
     mapping = {home: name for name, home in settings["package-dir"].items()}
-    assert {mapping.get(name, name) for name in found} == set(settings["packages"])
+
+    def installed(name: str) -> str:
+        folder, dot, below = name.partition(".")
+        return mapping[folder] + dot + below
+
+    assert set(map(installed, found)) == set(settings["packages"])
 
 
 def test_arrows_between_the_folders_point_one_way() -> None:

@@ -98,7 +98,9 @@ def evaluate(case: dict[str, Any], *, rules: set[str] | None = None) -> Outcome:
     ):
         return outcomes[0]
     states = itertools.chain(*layers.by_type().values())
-    reason = set().union(*(state.match.reasons for state in states if state.state == "unknown"))
+    # A statement that matches at one level of its principal may hang on a key at another.
+    matches = (match for state in states for match in (state.match, *state.levels.values()))
+    reason = set().union(*(match.reasons for match in matches if match.state == "unknown"))
     if len(stages) > 1:
         reason |= {"resource"} if resource is None else set()
         reason |= {"aws:assumedroot"} if len({s.assumed_root for s in stages}) > 1 else set()

@@ -129,6 +129,17 @@ def several_layers(document: it.PolicyDocument, directory: Path) -> it.Decision:
     return decision
 
 
+def changes(old: it.PolicyDocument, new: it.PolicyDocument, logs: Any) -> str:
+    comparison = it.compare(old, new, world="catalogue", budget=it.Budget())
+    assert_type(comparison, it.Comparison)
+    it.compare(old, new, world="galaxy")  # type: ignore[arg-type]
+    found: Sequence[it.Difference] = comparison.gained.differences
+    result = it.replay(it.compile(old), it.compile(new), logs)
+    assert_type(result, it.ReplayResult)
+    assert_type(result.newly_denied, int)
+    return f"{found} {assert_type(result.to_markdown(), str)}"
+
+
 def codes_are_enumerations(row: int) -> tuple[it.DecisionCode, Effect, Layer, RowError, State]:
     return it.DecisionCode(row), Effect.ALLOW, Layer.IDENTITY, RowError.ACTION, State.UNKNOWN
 
