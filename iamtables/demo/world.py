@@ -45,7 +45,7 @@ _JAVA = (
 )
 _TERRAFORM = (
     "APN/1.0 HashiCorp/1.0 Terraform/1.10.3 (+https://www.terraform.io) "
-    "terraform-provider-aws/5.82.2 (+https://registry.terraform.io/providers/hashicorp/aws) "
+    "terraform-provider-aws/5.82.2 (+https://www.terraform.io) "
     "aws-sdk-go-v2/1.32.7 ua/2.1 os/linux lang/go#1.23.3 md/GOARCH#amd64 md/GOOS#linux"
 )
 _CLI = (
