@@ -98,8 +98,13 @@ def test_an_interrupt_ends_with_130_and_leaves_no_partial_file(tmp_path):
     fifo = log / "x.json"
     os.mkfifo(fifo)
     output = tmp_path / "out.parquet"
-    process = command("audit", "--policy", FULL_ACCESS, str(fifo), "--output", str(output),
-                      cwd=tmp_path)
+    # A test run in the background of a shell ignores interrupts, and so would the process.
+    heard = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        process = command("audit", "--policy", FULL_ACCESS, str(fifo), "--output", str(output),
+                          cwd=tmp_path)
+    finally:
+        signal.signal(signal.SIGINT, heard)
     deadline = time.monotonic() + 20
     while not any(".part" in name for name in os.listdir(tmp_path)):
         assert time.monotonic() < deadline and process.poll() is None
