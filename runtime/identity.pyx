@@ -43,6 +43,7 @@ from .engine cimport (
     Engine,
     find_item,
     kleene,
+    prefetch,
 )
 from .globs cimport GlobSet
 from .intern cimport FIRST_ID, NO_ID
@@ -50,15 +51,9 @@ from .words cimport Words, words_reserve
 
 cdef extern from *:
     """
-    #if defined(__GNUC__) || defined(__clang__)
-    #define IAMT_PREFETCH(address) __builtin_prefetch(address)
-    #else
-    #define IAMT_PREFETCH(address) ((void)(address))
-    #endif
     #define IAMT_CONSTANT 0x80000000u
     #define IAMT_PLAIN 0x80000003u
     """
-    void prefetch "IAMT_PREFETCH" (const void* address) noexcept nogil
     const uint32_t CELL_CONSTANT "IAMT_CONSTANT"       # constant | error << 8 | decision
     const uint32_t CELL_PLAIN "IAMT_PLAIN"             # the last constant without an error
 
