@@ -131,5 +131,5 @@ class Organization:
             yield principal.identity
             if principal.boundary is not None:
                 yield principal.boundary
-        for carrier in (*self.resource_policies, *self.endpoints):
-            yield carrier.policy
+        yield from (resource.policy for resource in self.resource_policies)
+        yield from (endpoint.policy for endpoint in self.endpoints)
