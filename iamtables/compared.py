@@ -61,6 +61,7 @@ class Difference:
     near_misses : Allow statements of the other side that miss it by their condition alone
     witness     : a request of the region, confirmed by the reference evaluator
     decision    : the other side's decision about it
+    deciders    : of organizations, the layers behind that decision (EVAL-1)
     """
 
     statement: StatementInfo
@@ -71,6 +72,7 @@ class Difference:
     near_misses: tuple[StatementInfo, ...]
     witness: Request
     decision: DecisionCode
+    deciders: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         return {
@@ -82,11 +84,17 @@ class Difference:
             "near_misses": [statement_dict(s) for s in self.near_misses],
             "witness": self.witness.to_dict(),
             "decision": self.decision.name,
+            "deciders": list(self.deciders),
         }
 
     @property
     def reason(self) -> str:
         """Why the other side does not allow it, in a few words."""
+        if self.deciders:
+            layers = ", ".join(self.deciders)
+            if self.decision is DecisionCode.EXPLICIT_DENY:
+                return f"denied explicitly: {layers}"
+            return f"not allowed by: {layers}"
         if self.denied_by:
             return "denied by " + ", ".join(_place(s) for s in self.denied_by)
         if self.near_misses:
@@ -153,6 +161,8 @@ class Comparison:
 
     world          : `rules` or `catalogue`: which requests the answer is about
     catalogue_date : day of the snapshot of the service catalogue
+    principal      : of two organizations, whose requests; empty for documents
+    scope          : of two organizations, what the answer is about, in sentences
     """
 
     old: Side
@@ -161,6 +171,8 @@ class Comparison:
     catalogue_date: str
     gained: Direction
     lost: Direction
+    principal: str = ""
+    scope: tuple[str, ...] = ()
 
     @property
     def equivalent(self) -> Verdict:
@@ -188,6 +200,7 @@ class Comparison:
             "old": list(self.old.names), "new": list(self.new.names), "world": self.world,
             "catalogue_date": self.catalogue_date, "equivalent": self.equivalent,
             "gained": self.gained.to_dict(), "lost": self.lost.to_dict(),
+            "principal": self.principal, "scope": list(self.scope),
         }  # fmt: skip
 
     def to_arrow(self) -> pa.Table:

@@ -24,6 +24,8 @@ from .compiler.compare import (
     identity,
 )
 from .compiler.lower import lower_documents
+from .compiler.organization import Organization
+from .errors import RequestError
 from .grammar.tree import PolicyDocument
 from .options import Options
 from .reference import evaluate_identity
@@ -40,18 +42,34 @@ Policies = PolicyDocument | Iterable[PolicyDocument]
 
 
 def compare(
-    old: Policies, new: Policies, *, world: WorldName = "rules", options: Options | None = None,
-    budget: Budget | None = None,
+    old: Policies | Organization, new: Policies | Organization, *, world: WorldName = "rules",
+    options: Options | None = None, budget: Budget | None = None, principal: str | None = None,
 ) -> Comparison:  # fmt: skip
     """What `new` allows that `old` does not, and the other way round.
 
-    old, new : documents, each side taken as the identity policies of one principal
+    old, new : documents, each side taken as the identity policies of one principal; or two
+               organizations, for the user or role `principal` (`Comparison.scope` says over
+               which requests)
     world    : `rules`, every request the rules admit; `catalogue`, only actions that the service
                catalogue lists, on ARNs of their templates
     budget   : how much work each question may cost before the answer is *undecided*
 
-    Raises RequestError for a world that does not exist.
+    Raises RequestError for a world that does not exist, or a principal that does not fit.
     """
+    if isinstance(old, Organization) or isinstance(new, Organization):
+        if not isinstance(old, Organization) or not isinstance(new, Organization):
+            raise RequestError("an organization compares with an organization", field="new",
+                               help="give two snapshots, or policies on both sides")
+        if principal is None:
+            raise RequestError("organizations compare for one principal", field="principal",
+                               help="name the ARN of a user or role")
+        from .organizations_compared import compare_organizations
+
+        return compare_organizations(
+            old, new, principal, name=world, options=options or Options(), budget=budget)
+    if principal is not None:
+        raise RequestError("documents have no principal", field="principal",
+                           help="give two organizations, or leave the principal out")
     return _Comparing(listed(old), listed(new), world, options or Options(), budget).run()
 
 

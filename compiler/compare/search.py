@@ -145,7 +145,8 @@ class Search:
         accepts, refuses = question.accepts, question.refuses
         assert accepts is not None and refuses is not None
         self._spent = 0
-        relevant = sorted({*accepts.allows, *accepts.denies, *refuses.allows, *refuses.denies})
+        relevant = sorted({*accepts.allows, *accepts.denies, *refuses.allows, *refuses.denies,
+                           *question.must_match, *question.must_miss})
         sets = self._action_sets(relevant)
         scopes = self._scopes(question, sets)
         if not scopes:
@@ -164,7 +165,8 @@ class Search:
         accepts, refuses = question.accepts, question.refuses
         assert accepts is not None and refuses is not None
         self._spent = 0
-        relevant = sorted({*accepts.allows, *accepts.denies, *refuses.allows, *refuses.denies})
+        relevant = sorted({*accepts.allows, *accepts.denies, *refuses.allows, *refuses.denies,
+                           *question.must_match, *question.must_miss})
         sets = self._action_sets(relevant)
         scopes = self._scopes(question, sets)
         if not scopes:

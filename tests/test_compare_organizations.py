@@ -1,0 +1,175 @@
+"""Two organizations compared for one principal: exactly one layer changed, and the answer.
+
+Every witness is asked of the compiled organizations, too, which share no code with the search.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from test_organizations_decide import (
+    ANA,
+    APP,
+    BUCKET,
+    A,
+    B,
+    account,
+    held,
+    organization,
+    policy,
+    principal,
+)
+
+import iamtables as it
+
+FULL = policy("*", type="scp")
+S3 = policy("s3:*")
+
+
+def org(
+    *documents: it.PolicyDocument, who: str = ANA, scps: Any = (), rcps: Any = None,
+    boundary: Any = None, resources: Any = (), endpoints: Any = (),
+) -> it.Organization:  # fmt: skip
+    more: dict[str, Any] = {} if rcps is None else {"rcps": (held(policy("*", type="rcp"), *rcps),)}
+    own = account(A, *scps, resource_services=None, **more)
+    return organization(
+        principal(who, *documents, boundary=None if boundary is None else held(boundary)),
+        accounts=(own, account(B)), resource_policies=resources, endpoints=endpoints)
+
+
+def bucket(document: it.PolicyDocument, arn: str = BUCKET, owner: str = A) -> it.ResourcePolicy:
+    return it.ResourcePolicy(arn, held(document), owner)
+
+
+def verdicts(old: it.Organization, new: it.Organization, who: str = ANA, **more: Any) -> Any:
+    """(gained, lost), after the tables of both organizations have confirmed every witness."""
+    compared = it.compare(old, new, principal=who, **more)
+    tables = it.compile(old), it.compile(new)
+    for direction, allows, denies in (
+        (compared.gained, tables[1], tables[0]), (compared.lost, tables[0], tables[1]),
+    ):  # fmt: skip
+        for difference in direction.differences:
+            asked = {"principal": who, "action": difference.witness.action,
+                     "resource": difference.witness.resource,
+                     "context": dict(difference.witness.context)}
+            assert allows.check(**asked).decision is it.DecisionCode.ALLOW, difference
+            assert denies.check(**asked).decision is difference.decision, difference
+    assert not compared.gained.undecided and not compared.lost.undecided, compared
+    return compared.gained.verdict, compared.lost.verdict
+
+
+def grant(to: Any, action: str = "s3:GetObject", effect: str = "Allow", **more: Any) -> Any:
+    return policy(action, effect, type="resource", to=to, resource=f"{BUCKET}/*", **more)
+
+
+TO_ANA = grant({"AWS": ANA})
+
+
+@pytest.mark.parametrize("who", [ANA, APP])
+@pytest.mark.parametrize(
+    ("old", "new", "expected"),
+    [
+        pytest.param({}, {}, ("no", "no"), id="nothing"),
+        pytest.param({}, {"scps": (FULL, policy("s3:Put*", "Deny", type="scp"))}, ("no", "yes"),
+                     id="SCP denies"),
+        pytest.param({}, {"scps": (FULL, policy("ec2:*", "Deny", type="scp"))}, ("no", "no"),
+                     id="SCP denies what nobody has"),
+        pytest.param({}, {"scps": (policy("s3:Get*", type="scp"),)}, ("no", "yes"),
+                     id="SCP allows less"),
+        pytest.param({}, {"boundary": policy("*")}, ("no", "no"), id="wide boundary"),
+        pytest.param({"boundary": policy("*")}, {"boundary": policy("s3:Get*")}, ("no", "yes"),
+                     id="boundary narrowed"),
+        pytest.param({"boundary": policy("s3:Get*")}, {"boundary": policy("s3:List*")},
+                     ("yes", "yes"), id="boundary moved"),
+        pytest.param({}, {"rcps": (policy("s3:*", "Deny", type="rcp", Bool={
+            "aws:SecureTransport": "false"}),)}, ("no", "yes"), id="RCP added"),
+        pytest.param({}, {"rcps": (policy("sqs:*", "Deny", type="rcp"),)}, ("no", "no"),
+                     id="RCP of another service"),
+        pytest.param({}, {"rcps": (policy("s3:*", "Deny", type="rcp", StringNotEquals={
+            "aws:PrincipalAccount": A}),)}, ("no", "no"), id="RCP that spares the account"),
+        pytest.param({}, {"rcps": (policy("s3:*", "Deny", type="rcp", StringNotEquals={
+            "aws:PrincipalOrgID": "o-zzzzzzzzzz"}),)}, ("no", "yes"), id="RCP of another org"),
+        pytest.param({}, {"resources": (bucket(grant({"AWS": ANA}, "s3:*", "Deny")),)},
+                     ("no", "yes"), id="bucket denies"),
+    ],
+)  # fmt: skip
+def test_one_layer_that_changed(who: str, old: Any, new: Any, expected: Any) -> None:
+    new = dict(new)
+    if "resources" in new and who == APP:
+        new["resources"] = (bucket(grant({"AWS": APP}, "s3:*", "Deny")),)
+    before, after = org(S3, who=who, **old), org(S3, who=who, **new)
+    assert verdicts(before, after, who) == expected
+    assert verdicts(after, before, who) == expected[::-1]
+
+
+@pytest.mark.parametrize(
+    ("own", "resource", "boundary", "expected"),
+    [
+        pytest.param("ec2:*", bucket(TO_ANA), None, "yes", id="names the user"),
+        pytest.param("ec2:*", bucket(TO_ANA), "ec2:*", "yes", id="past the boundary (EVAL-22)"),
+        pytest.param("ec2:*", bucket(grant({"AWS": A})), None, "no", id="names the account"),
+        pytest.param("ec2:*", bucket(grant({"AWS": APP})), None, "no", id="names somebody else"),
+        pytest.param("ec2:*", bucket(grant("*")), None, "yes", id="names everyone"),
+        pytest.param("ec2:*", bucket(TO_ANA, owner=B), None, "no", id="of another account"),
+        pytest.param("s3:Get*", bucket(TO_ANA, owner=B), "s3:*", "yes", id="both accounts"),
+        pytest.param("s3:Get*", bucket(grant({"AWS": A}), owner=B), None, "yes",
+                     id="both accounts, the account named"),
+    ],
+)  # fmt: skip
+def test_a_grant_of_a_resource_policy(own: str, resource: Any, boundary: Any, expected: str) -> None:
+    limit = None if boundary is None else policy(boundary)
+    nobody = bucket(grant({"AWS": f"arn:aws:iam::{A}:user/nobody"}), owner=resource.account)
+    before = org(policy(own), boundary=limit, resources=(nobody,))
+    after = org(policy(own), boundary=limit, resources=(resource,))
+    assert verdicts(before, after) == (expected, "no")
+
+
+def test_a_role_named_by_a_resource_policy_stays_within_its_boundary() -> None:
+    to_app = bucket(grant({"AWS": APP}))
+    for limit, expected in (("ec2:*", "no"), ("s3:*", "yes")):
+        before = org(policy("ec2:*"), who=APP, boundary=policy(limit))
+        after = org(policy("ec2:*"), who=APP, boundary=policy(limit), resources=(to_app,))
+        assert verdicts(before, after, APP) == (expected, "no")
+
+
+def test_a_membership_that_ended() -> None:
+    assert verdicts(org(S3, policy("ec2:*")), org(S3)) == ("no", "yes")
+
+
+def test_an_endpoint_limits_only_what_comes_through_it() -> None:
+    def through(action: str) -> Any:
+        return (it.Endpoint("vpce-1", held(policy(action, type="vpce")), A, "vpc-1"),)
+
+    before, after = org(S3, endpoints=through("*")), org(S3, endpoints=through("s3:Get*"))
+    assert verdicts(before, after) == ("no", "yes")
+    lost = it.compare(before, after, principal=ANA).lost
+    assert all(d.witness.context["aws:SourceVpce"] == "vpce-1" for d in lost.differences)
+    assert {d.deciders for d in lost.differences} == {("vpce",)}
+
+
+def test_a_gap_is_undecided_and_named() -> None:
+    before = org(S3)
+    gone = replace(before.principals[0], identity=held(S3, gaps=["managed policy `x`"]))
+    found = it.compare(before, replace(before, principals=(gone,)), principal=ANA)
+    assert (found.gained.verdict, found.lost.verdict) == ("undecided", "undecided")
+    assert "managed policy `x`" in found.gained.undecided[0]
+
+
+def test_the_replay_cannot_be_fooled(monkeypatch: pytest.MonkeyPatch) -> None:
+    from iamtables import organizations_compared
+
+    class Denied:
+        decision, deciders = "IMPLICIT_DENY", ("scp",)
+
+    monkeypatch.setattr(organizations_compared, "evaluate", lambda case: Denied)
+    found = it.compare(org(S3), org(S3, policy("ec2:*")), principal=ANA)
+    assert found.gained.verdict == "undecided" and not found.gained.differences
+
+
+@pytest.mark.parametrize("who", ["arn:aws:iam::111122223333:root", "ec2.amazonaws.com",
+                                 "arn:aws:iam::111122223333:user/nobody"])
+def test_principals_that_do_not_fit(who: str) -> None:
+    with pytest.raises(it.RequestError):
+        it.compare(org(S3), org(S3), principal=who)
