@@ -170,13 +170,32 @@ class _Sided:
     def speaking(self, zone: _Zone) -> tuple[PolicyDocument, ...] | None:
         held = self.resources.get(zone.carrier)
         if held is None:
+            self._miss_policy(zone)
             return None
         if len(held.policy.documents) > 1:
             self.gaps.append(f"which of the policies of `{held.arn}` is meant")
         return self._held(held.policy)
 
+    def _miss_policy(self, zone: _Zone) -> None:
+        """A policy that the other organization holds: has the resource none, or is it not here?"""
+        if not zone.carrier or not self._counts("resource"):
+            return
+        account = self.accounts.get(zone.owner)
+        services = None if account is None else account.resource_services
+        if account is None or (
+            services is not None and zone.carrier.split(":")[2] not in services
+        ):  # fmt: skip
+            self.gaps.append(f"the policy of `{zone.carrier}`")
+
+    @property
+    def tells_endpoints(self) -> bool:
+        """Whether an endpoint that is not listed has a policy that is not known."""
+        return self._counts("vpce")
+
     def endpoint(self, zone: _Zone) -> tuple[PolicyDocument, ...] | None:
         held = self.endpoints.get(zone.endpoint)
+        if held is None and zone.endpoint and self.tells_endpoints:
+            self.gaps.append(f"the policy of endpoint `{zone.endpoint}`")
         return None if held is None else self._held(held.policy)
 
 
@@ -283,6 +302,9 @@ class _Comparing:
             _pin(pins, name, value[0])
         if zone.endpoint:
             pins.setdefault("StringEquals", {})["aws:SourceVpce"] = zone.endpoint
+        elif self.old.tells_endpoints or self.new.tells_endpoints:
+            if "aws:sourcevpce" in names:
+                pins.setdefault("Null", {})["aws:SourceVpce"] = "true"
         else:
             listed = sorted({*self.old.endpoints, *self.new.endpoints})
             if listed:
@@ -416,6 +438,9 @@ class _Comparing:
             "on resources of the principal's own account (an ARN without an account counts as "
             "such), and of other accounts where a snapshot holds the resource's policy; where "
             "neither snapshot holds a policy, the resource is taken to have none",
+            "through no VPC endpoint, or one whose policy a snapshot holds"
+            + ("" if self.old.tells_endpoints or self.new.tells_endpoints
+               else " (others are taken to have none)"),
             "KMS keys only where a snapshot holds their policy",
             f"not the actions with rules of their own: {', '.join(_SPECIAL)}",
             *(f"not {text}" for text in self.left_out),
