@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -322,3 +323,22 @@ def test_very_many_findings_are_counted(snapshot: Snapshot) -> None:
     told = asked(snapshot, ANA, "s3:GetObject", f"{BUCKET}/a")
     assert told.err.count("`Odd") == 50
     assert "10 more findings" in told.err
+
+
+def test_two_organizations_are_compared_for_a_principal(snapshot: Snapshot) -> None:
+    new = snapshot.path.parent / "new"
+    shutil.copytree(snapshot.path, new)
+    Snapshot(new).describe("p-nodelete", document("s3:Get*", "Deny"))
+    given = ("diff", snapshot.path, new, "--principal", ANA)
+    same = iamtables("diff", snapshot.path, snapshot.path, "--principal", ANA,
+                     "--expect", "equivalent")
+    assert same.code == 0, same
+    narrowed = iamtables(*given, "--expect", "no-lost-access", "--json")
+    assert narrowed.code == 1, narrowed
+    found = json.loads(narrowed.out)
+    assert (found["gained"]["verdict"], found["lost"]["verdict"]) == ("no", "yes")
+    assert found["principal"] == ANA and found["scope"]
+    assert {tuple(d["deciders"]) for d in found["lost"]["differences"]} == {("scp",)}
+    told = iamtables(*given, "--expect", "no-new-access")
+    assert told.code == 0 and f"requests of {ANA}:" in told.out
+    assert iamtables("diff", snapshot.path, "--principal", ANA).code == 2

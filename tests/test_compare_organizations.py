@@ -118,7 +118,9 @@ def test_one_layer_that_changed(who: str, old: Any, new: Any, expected: Any) -> 
                      id="both accounts, the account named"),
     ],
 )  # fmt: skip
-def test_a_grant_of_a_resource_policy(own: str, resource: Any, boundary: Any, expected: str) -> None:
+def test_a_grant_of_a_resource_policy(
+    own: str, resource: Any, boundary: Any, expected: str
+) -> None:
     limit = None if boundary is None else policy(boundary)
     nobody = bucket(grant({"AWS": f"arn:aws:iam::{A}:user/nobody"}), owner=resource.account)
     before = org(policy(own), boundary=limit, resources=(nobody,))

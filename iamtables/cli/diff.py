@@ -39,7 +39,8 @@ def world_option(command: Any) -> Any:
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @compilation_options
 def command(old: str, new: str | None, expect: str | None, principal: str | None,
-            missing_layers: str, world: Any, as_json: bool, options: tuple[str, ...], strict: bool) -> None:
+            missing_layers: str, world: Any, as_json: bool, options: tuple[str, ...],
+            strict: bool) -> None:
     """What NEW allows that OLD does not, and the other way round: in all cases, logged or not.
 
     OLD and NEW are files, directories, quoted patterns or `-`; the documents of each are taken as
