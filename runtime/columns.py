@@ -8,6 +8,7 @@ predicate bytes by vectorised comparison; Python objects are coded once per dist
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence, Sized
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -197,7 +198,7 @@ def _make(given: Any, name: str) -> Column:
     if isinstance(given, DictionaryColumn) or _is_coded(given):
         return _from_codes(np.asarray(given.codes), given.values, name)
     if hasattr(given, "array") and getattr(given, "dtype", None) == object:
-        return _make(given.to_numpy(), name)  # a pandas Series: Arrow takes no mixed objects
+        return _from_series_of_objects(given, name)
     if any(hasattr(given, way) for way in _ARROW):
         from .arrow import from_arrow
 
@@ -214,6 +215,16 @@ def _make(given: Any, name: str) -> Column:
         return from_objects(given, name)
     text = scalar_text(given, name)
     return ScalarColumn(None if text is None else encode_text(text), given)
+
+
+def _from_series_of_objects(given: Any, name: str) -> Column:
+    """Text and lists of text by way of Arrow, which takes no mixed objects, one by one."""
+    from .arrow import from_arrow
+
+    if hasattr(given, "__arrow_c_stream__"):
+        with suppress(ColumnError):
+            return from_arrow(given, name)
+    return _make(given.to_numpy(), name)
 
 
 def _is_coded(given: Any) -> bool:
