@@ -157,6 +157,8 @@ def every_error_carries_data(error: it.IamtablesError) -> str:
         return assert_type(error.field, str)
     elif isinstance(error, it.ColumnError):
         return assert_type(error.column, str)
+    elif isinstance(error, it.MissingExtraError):
+        return assert_type(error.extra, str)
     elif isinstance(error, it.ArtefactError):
         return assert_type(error.part, str)
     kinds: tuple[type[it.PolicyError], ...] = (it.PolicySyntaxError, it.PolicySemanticError)
