@@ -47,7 +47,7 @@ def command_of(process: int) -> str:
 class Telling:
     """Runs a function for `mapInArrow`, and tells of its process instead of the rows."""
 
-    SCHEMA = "process int, modules array<string>, opened int, mapped boolean"
+    SCHEMA = "process int, modules array<string>, opened int, kept int, mapped boolean"
 
     def __init__(self, function: Any) -> None:
         self._function = function
@@ -60,4 +60,5 @@ class Telling:
             "process": pa.array([os.getpid()], pa.int32()),
             "modules": pa.array([sorted(sys.modules)], pa.list_(pa.string())),
             "opened": pa.array([tasks.opened.cache_info().misses], pa.int32()),
+            "kept": pa.array([tasks.opened.cache_info().currsize], pa.int32()),
             "mapped": [".iamt" in maps]})

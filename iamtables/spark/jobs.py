@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import isqrt
@@ -178,14 +177,12 @@ def shipped(spark: SparkSession, path: str | Path, table: Table, *, is_shared: b
     from pyspark import SparkFiles
 
     name = f"{table.sha256}.iamt"
-    if not os.path.exists(SparkFiles.get(name)):  # not shipped by this session before
-        with tempfile.TemporaryDirectory() as folder:
-            copy = os.path.join(folder, name)
-            shutil.copyfile(path, copy)
-            spark.sparkContext.addFile(copy)
-            kept = SparkFiles.get(name)
-            if not os.path.exists(kept):
-                shutil.copyfile(copy, kept)
+    # Executors fetch it whenever they start, so it stays where Spark keeps the files of a session.
+    copy = SparkFiles.get(os.path.join("iamtables", name))
+    if not os.path.exists(copy):
+        os.makedirs(os.path.dirname(copy), exist_ok=True)
+        shutil.copyfile(path, copy)
+        spark.sparkContext.addFile(copy)
     return Artefact(name, is_shipped=True)
 
 
