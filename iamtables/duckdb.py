@@ -17,6 +17,7 @@ over 2,048 rows at a time; what was learnt from them stays until the connection 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from .engine_columns import NAMES, Decider, Missing, named_decisions, one_array
@@ -53,10 +54,8 @@ def register(connection: duckdb.DuckDBPyConnection, table: Table, *, name: str =
     def iam_decide(*arguments: Any) -> Any:  # DuckDB looks at the signature
         return function(arguments)
 
-    try:
+    with suppress(duck.InvalidInputException):  # there was none
         connection.remove_function(name)
-    except duck.InvalidInputException:
-        pass  # there was none
     decisions = ", ".join(f"'{decision}'" for decision in NAMES)
     connection.create_function(name, iam_decide, None, f"ENUM({decisions})", type="arrow",
                                null_handling="special")

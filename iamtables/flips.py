@@ -373,9 +373,10 @@ class Flips:
     def counts(self) -> dict[str, int]:
         """Records by change."""
         totals = dict.fromkeys((change.label for change in Change), 0)
+        transitions = self.totals.transitions
         for before in DecisionCode:
             for after in DecisionCode:
-                totals[change_of(before, after).label] += int(self.totals.transitions[before, after])
+                totals[change_of(before, after).label] += int(transitions[before, after])
         return totals
 
     def groups(self) -> Iterator[Group]:

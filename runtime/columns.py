@@ -197,7 +197,7 @@ def _make(given: Any, name: str) -> Column:
         return _from_codes(np.asarray(given.codes), given.categories.tolist(), name)
     if isinstance(given, DictionaryColumn) or _is_coded(given):
         return _from_codes(np.asarray(given.codes), given.values, name)
-    if hasattr(given, "array") and getattr(given, "dtype", None) == object:
+    if hasattr(given, "array") and str(getattr(given, "dtype", "")) == "object":
         return _from_series_of_objects(given, name)
     if any(hasattr(given, way) for way in _ARROW):
         from .arrow import from_arrow

@@ -125,7 +125,8 @@ def assert_same_statistics(found: Statistics, expected: Statistics) -> None:
 
 def local_audit(path: Path, logs: Path, *, has_rows: bool) -> tuple[Any, Statistics, pa.Table]:
     table = iamtables.open_table(path)
-    reader = read_logs(logs, LOCAL, keys_of(table), needs=None if has_rows else needs_request(table))
+    needs = None if has_rows else needs_request(table)
+    reader = read_logs(logs, LOCAL, keys_of(table), needs=needs)
     audit = Audit(table)
     rows = [results_table(audit.add(batch), table.statements) for batch in reader]
     schema = pa.schema([(one.name, one.type.value_type if pa.types.is_dictionary(one.type)

@@ -15,9 +15,9 @@ Rows have the columns of `results.results_table` (or `replay_rows.flips_table`) 
 from __future__ import annotations
 
 import pickle
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -167,7 +167,8 @@ class _Task:
              ) -> Iterator[pa.RecordBatch]:
         raise NotImplementedError
 
-    def _rows(self, number: int, batch: Any, table: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
+    def _rows(self, number: int, batch: Any, tabulate: Callable[[], pa.RecordBatch]
+              ) -> Iterator[pa.RecordBatch]:
         """Rows for Spark: a hash for each record of a log, and the rows of results if wanted.
 
         Rows of results need not be one per record, so they go apart from the hashes.
@@ -181,7 +182,10 @@ class _Task:
             hashes, is_proper = record_hashes(
                 batch.event_id, accounts[np.where(codes < 0, len(values), codes)])
             yield self._filled(number, hash=pa.array(hashes[is_proper].view(np.int64)))
-        if self._settings.has_rows and table.num_rows:
+        if not self._settings.has_rows:
+            return
+        table = tabulate()
+        if table.num_rows:
             columns = {name: _plain(table.column(name)) for name in table.schema.names}
             if DAY in self.columns:
                 columns[DAY] = _day(columns["time"])
@@ -230,7 +234,8 @@ class AuditTask(_Task):
         needs = None if settings.has_rows else needs_request(table)
         for batch in reading.batches(keys_of(table), needs, seen):
             results = audit.add(batch)
-            yield from self._rows(number, batch, results_table(results, table.statements))
+            yield from self._rows(
+                number, batch, partial(results_table, results, table.statements))
         yield self._counted(number, reading, audit.counts)
 
 
@@ -257,7 +262,7 @@ class ReplayTask(_Task):
         for batch in reading.batches(keys_of_both(before, after),
                                      either_needs_request(before, after), seen):
             flips = replay.add(batch)
-            yield from self._rows(number, batch, flips_table(flips, before, after))
+            yield from self._rows(number, batch, partial(flips_table, flips, before, after))
         yield self._counted(number, reading, replay.counts)
 
 
