@@ -311,3 +311,22 @@ def test_a_frame_gets_decisions_and_statements(spark: Any, tables: tuple[Path, P
                 assert row.statement == "AmazonBedrockFullAccess:PassRoleToBedrock"
     with pytest.raises(iamtables.ColumnError, match="no column `nothing`"):
         iamtables.spark.decide(frame, tables[1], resource="nothing")
+
+
+def test_the_examples_of_the_page_run(
+    spark: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from test_engine_docs import PAGE, SECTIONS, SPARK, blocks
+
+    (tmp_path / "iamtables").symlink_to(HERE.parent / "iamtables")
+    write_sample(tmp_path, records=300, seed=2)
+    monkeypatch.chdir(tmp_path)
+    start = blocks(PAGE.partition("## Arrow")[0])
+    code = "\n".join(start + blocks(SECTIONS["Spark"], SPARK))
+    names: dict[str, Any] = {"spark": spark}
+    # workers have a directory of their own: a path has to mean the same everywhere
+    exec(compile(code.replace('"AWSLogs"', repr(str(tmp_path / "AWSLogs"))).replace(
+        'output="', f'output="{tmp_path}/').replace(
+        'parquet("decisions")', f'parquet("{tmp_path}/decisions")'), "engines.md", "exec"), names)
+    assert names["replay"].result.records == names["audit"].summary.records == 300
+    assert (tmp_path / "flips").is_dir() and "newly" in capsys.readouterr().out
