@@ -6,6 +6,7 @@ under that path first.
 IAMTABLES_CHECKED=1 builds the kernels with bounds checks on (the same tests must pass).
 """
 
+import filecmp
 import os
 import shutil
 from pathlib import Path
@@ -23,10 +24,13 @@ def mirror_declarations() -> str:
     package.mkdir(parents=True, exist_ok=True)
     for directory in (package.parent, package):
         (directory / "__init__.py").touch()
-    for stale in package.glob("*.pxd"):
-        stale.unlink()
-    for declaration in (HERE / "runtime").glob("*.pxd"):
-        shutil.copyfile(declaration, package / declaration.name)
+    declarations = {source.name: source for source in (HERE / "runtime").glob("*.pxd")}
+    for mirrored in package.glob("*.pxd"):
+        if mirrored.name not in declarations:
+            mirrored.unlink()
+    for name, source in declarations.items():
+        if not (package / name).exists() or not filecmp.cmp(source, package / name, shallow=False):
+            shutil.copyfile(source, package / name)  # a new date would rebuild every kernel
     return str(root)
 
 

@@ -27,6 +27,7 @@ from .conditions import UNKNOWN
 from .decisions import Decision, Decisions, Request
 from .engine import Engine
 from .globs import GlobSet
+from .identity import IdentityEngine
 from .typed import typed_truth
 from .values import encode_text, encode_value
 
@@ -84,7 +85,7 @@ class Session:
         while len(self._engines) <= number:
             planner = self._table.planner
             globs = GlobSet(self._table.model.arrays, "resource/")
-            self._engines.append(Engine(planner, globs, planner.facts))
+            self._engines.append(IdentityEngine(planner, globs, planner.facts))
         return self._engines[number]
 
     # --- columns
@@ -221,6 +222,7 @@ class Session:
     def _decide_chunk(
         self, engine: Engine, bound: tuple[Any, ...], outputs: Outputs, start: int, stop: int
     ) -> int:
+        assert isinstance(engine, IdentityEngine)
         arguments: tuple[Any, ...] = (
             *bound, outputs.decision, outputs.statement, outputs.error, start, stop
         )  # fmt: skip
@@ -236,7 +238,6 @@ class Session:
     ) -> tuple[Any, ...]:
         """The arguments of the engine, as far as they are columns."""
         return (
-            BoundColumn.constant(n, 0),
             columns["action"].bind(n, engine.action_id),
             columns["resource"].bind(n, engine.resource_id),
             self._bind_keys(engine, keys, masks, n),
@@ -314,10 +315,10 @@ class Session:
     def _check_one(
         self, engine: Engine, action_id: int, resource_id: int, request: Request
     ) -> Decision:
+        assert isinstance(engine, IdentityEngine)
         one = self._one
         one.error[0] = 0
         engine.decide(
-            one.absent,
             BoundColumn.constant(1, action_id),
             BoundColumn.constant(1, resource_id),
             self._key_constants(engine, request),
