@@ -181,6 +181,32 @@ def test_a_relation_of_duckdb_is_arrow(connection: Any) -> None:
     assert [row[0] for row in back.fetchall()] == [NAMES[code] for code in expected.decision]
 
 
+def test_sql_over_several_layers_asks_who_and_whose() -> None:
+    """Who owns a bucket, no ARN tells: its owner decides whether the identity policy is enough."""
+    duckdb = pytest.importorskip("duckdb", reason="DuckDB is not installed")
+    import iamtables.duckdb
+
+    table = iamtables.compile_layers(identity=[POLICY])
+    assert table.is_layered
+    connection = duckdb.connect()
+    iamtables.duckdb.register(connection, table)
+    for context, owner in (("{{'resource_account': {}}}", True), ("MAP {{'resource_account': {}}}",
+                                                                  True), ("NULL", False)):
+        for account in ("111122223333", "444455556666", None):
+            expected = table.decide(
+                principal=PRINCIPAL, action="s3:GetObject", resource=["arn:aws:s3:::logs/a"],
+                resource_account=account if owner else None)
+            shown = "NULL::VARCHAR" if account is None else f"'{account}'"
+            (found,) = connection.execute(
+                f"SELECT iam_decide('{PRINCIPAL}', 's3:GetObject', 'arn:aws:s3:::logs/a', "
+                f"{context.format(shown)})").fetchone()
+            assert found == NAMES[expected.decision[0]], (context, account)
+    own, other = (table.check(principal=PRINCIPAL, action="s3:GetObject",
+                              resource="arn:aws:s3:::logs/a", resource_account=account).decision
+                  for account in ("111122223333", "444455556666"))
+    assert own != other
+
+
 # --- Polars
 
 @needs("polars")

@@ -18,7 +18,7 @@ from ..logs.sources import LogFile, find_files, is_stored, local_file
 from ..request_tables import table_kind
 
 PART_BYTES = 32 << 20
-"""Bytes of a part as its files lie: some 280,000 records, 3 to 20 seconds of a core (docs/scale.md)."""
+"""Bytes of a part as its files lie: some 280,000 records, 3 to 16 s of a core (docs/scale.md)."""
 
 
 @dataclass(frozen=True, slots=True)
