@@ -131,5 +131,7 @@ class Organization:
             yield principal.identity
             if principal.boundary is not None:
                 yield principal.boundary
-        for carrier in (*self.resource_policies, *self.endpoints):
-            yield carrier.policy
+        for resource in self.resource_policies:
+            yield resource.policy
+        for endpoint in self.endpoints:
+            yield endpoint.policy
