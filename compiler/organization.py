@@ -131,7 +131,5 @@ class Organization:
             yield principal.identity
             if principal.boundary is not None:
                 yield principal.boundary
-        for resource in self.resource_policies:
-            yield resource.policy
-        for endpoint in self.endpoints:
-            yield endpoint.policy
+        yield from (resource.policy for resource in self.resource_policies)
+        yield from (endpoint.policy for endpoint in self.endpoints)

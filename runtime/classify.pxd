@@ -11,6 +11,8 @@ cdef enum:
     CELL_VERIFY = 3
     ROW_UNKNOWN = 0         # row of an unknown resource: offset 0 of `items`
 
+cdef bint is_resource(const uint8_t* text, size_t length) noexcept nogil
+
 cdef class ResourceClasses:
     cdef GlobSet globs
     cdef tuple keep
