@@ -229,6 +229,19 @@ def test_examples_run_on_over_batches(tables):
     assert group.records == 4 and len(group.examples) == 3
 
 
+def test_examples_are_the_first_records_whatever_their_resources(tmp_path):
+    old = table_of(tmp_path, {"Effect": "Allow", "Action": "s3:*", "Resource": "*"})
+    names = [f"arn:aws:s3:::b/{name}" for name in "zazzazb"]
+    for size in (1, 3, 7):
+        run = Replay(old, table_of(tmp_path, allow("sqs:*"), name="n.json"), examples=5)
+        for start in range(0, 7, size):
+            some = names[start : start + size]
+            run.add(FakeBatch([["s3:GetObject"]] * len(some), resources=some))
+        (group,) = run.result().groups
+        assert [example.resource for example in group.examples] == names[:5]
+        assert group.records == 7
+
+
 def test_groups_beyond_the_limit_are_counted_together(tables, monkeypatch):
     monkeypatch.setattr(flips, "MAX_GROUPS", 3)
     run = Replay(*tables)
