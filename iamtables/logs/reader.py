@@ -41,7 +41,7 @@ from .classes import GIVEN, Outcome, RecordClass, Requester
 from .columns import Int32Array
 from .containers import decode_items, decode_lines, read_file
 from .context import CALLER_KEYS, Caller, CallerKey
-from .duplicates import SeenIds
+from .duplicates import SeenIds, record_hashes
 from .inflate import FileFailed, FileSkipped
 from .names import Names, Resolver
 from .options import LogOptions
@@ -65,7 +65,6 @@ from .texts import Texts
 _TIME_KEYS = {"aws:currenttime": "aws:CurrentTime", "aws:epochtime": "aws:EpochTime",
               "aws:multifactorauthage": "aws:MultiFactorAuthAge"}
 _TAG_KEYS = ("aws:tagkeys", "aws:requesttag/")
-_ID_LENGTH = 32
 _NO_PARAMETERS, _SOME_PARAMETERS, _ALL_PARAMETERS = range(3)
 
 
@@ -226,6 +225,11 @@ class LogReader:
     def __iter__(self) -> Iterator[Batch]:
         return self._batches
 
+    def pass_over(self, hashes: NDArray[np.uint64]) -> None:
+        """Take records with these hashes (`duplicates.record_hashes`) for duplicates: somebody
+        else has read them."""
+        self._seen.add(hashes)
+
     def _start_tables(self) -> None:
         self._callers = CallerTable(self._keys.caller)
         self._calls = CallTable(self._keys.request)
@@ -299,9 +303,8 @@ class LogReader:
             self._writer.flush(self._callers, self._calls)
             self.statistics.cache_error = self._writer.error
         self.statistics.check()
-        statistics = self.statistics
-        if not (statistics.files_read or statistics.files_outside or statistics.records):
-            self._refuse()
+        if not self.statistics.has_log:
+            raise no_log(self._given, self.statistics)
 
     # -- cache --------------------------------------------------------------------------------
 
@@ -357,17 +360,6 @@ class LogReader:
             self._part += 1
             self._unwritten.clear()
         self._writer.flush(self._callers, self._calls)
-
-    def _refuse(self) -> None:
-        """No file was a log: say so, with the first reasons."""
-        unread = self.statistics.failed + self.statistics.skipped
-        shown = "; ".join(f"`{name}`: {reason}" for name, reason in unread[:3])
-        more = f"; and {len(unread) - 3} more" if len(unread) > 3 else ""
-        given = "`, `".join(self._given[:3])
-        raise SourceError(
-            f"no CloudTrail log in `{given}` ({shown}{more})",
-            path=self._given[0] if self._given else "",
-            help="give CloudTrail files: `.json.gz` as delivered, JSON, or one record per line")
 
     def _finish(self, pending: _Pending) -> Batch:
         batch = self._hand_out(pending.rows(), pending.files, self._keys.plans)
@@ -427,10 +419,8 @@ class LogReader:
 
     def _without_duplicates(self, rows: Rows) -> Rows:
         """Leave out records seen before by account and event ID; only GUIDs prove anything."""
-        is_proper = rows.event_id.lengths() >= _ID_LENGTH
-        hashes = rows.event_id.hashes()
-        account = self._callers.take_account_hash(rows.caller).view(np.uint64)
-        hashes ^= account * np.uint64(0x9E3779B97F4A7C15)
+        hashes, is_proper = record_hashes(
+            rows.event_id, self._callers.take_account_hash(rows.caller))
         keep = np.ones(len(hashes), dtype=bool)
         keep[is_proper] = self._seen.add(hashes[is_proper])
         self.statistics.ids_forgotten = self._seen.forgotten
@@ -781,6 +771,17 @@ class _Pending:
             Texts.joined(self._event_id),
             np.repeat(np.arange(len(self.files), dtype=np.int32), self._counts),
         )
+
+
+def no_log(given: Sequence[str], statistics: Statistics) -> SourceError:
+    """No file was a log: says so, with the first reasons."""
+    unread = statistics.failed + statistics.skipped
+    shown = "; ".join(f"`{name}`: {reason}" for name, reason in unread[:3])
+    more = f"; and {len(unread) - 3} more" if len(unread) > 3 else ""
+    named = "`, `".join(given[:3])
+    return SourceError(
+        f"no CloudTrail log in `{named}` ({shown}{more})", path=given[0] if given else "",
+        help="give CloudTrail files: `.json.gz` as delivered, JSON, or one record per line")
 
 
 def read_logs(

@@ -18,6 +18,7 @@ from .calls import MappedCall
 from .classes import Requester
 from .columns import ABSENT, UNKNOWN, Dictionary, Int32Array
 from .context import Caller, CallerKey, KeyValue, _mfa
+from .duplicates import account_hash
 from .names import pattern_of_session
 from .parameters import NOT_SHOWN, _Unknown
 from .records import seconds
@@ -127,7 +128,7 @@ class CallerTable:
         ))
         attributes = caller.attributes
         self._created.append(seconds(attributes.creationDate if attributes is not None else None))
-        self._account_hash.append(hash(recipient))
+        self._account_hash.append(account_hash(recipient))
         self.key_codes.add(tuple(
             _key_code(dictionary, key.read(caller))
             for key, dictionary in zip(self.keys, self.key_values, strict=True)))
@@ -139,7 +140,7 @@ class CallerTable:
         """After the codes were filled: sessions' starts, and what follows from the codes."""
         rows = np.arange(len(created), dtype=np.int32)
         self._created.frombytes(np.ascontiguousarray(created, dtype=np.int64).tobytes())
-        hashes = [hash(text) for text in self.accounts.values] + [hash(None)]
+        hashes = [*(account_hash(str(text)) for text in self.accounts.values), account_hash(None)]
         accounts = self.codes.take("account", rows)
         self._account_hash.extend(hashes[code] for code in accounts.tolist())
         self.own_user.extend([None] * len(created))
