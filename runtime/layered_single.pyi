@@ -20,7 +20,7 @@ class LayeredChecker(KeyReader):
         derivable: Iterable[int],
         budget_bytes: int,
     ) -> None:
-        """names: of the keys of the table, by number; derivable: numbers of those that may follow."""
+        """names: of the keys, by number; derivable: numbers of those that may follow."""
 
     def check(
         self,

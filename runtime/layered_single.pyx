@@ -28,7 +28,7 @@ cdef class LayeredChecker(KeyReader):
     cdef Batch batch
 
     def __init__(self, LayeredEngine engine not None, names, derivable, size_t budget_bytes):
-        """names: of the keys of the table, by number; derivable: numbers of those that may follow."""
+        """names: of the keys, by number; derivable: numbers of those that may follow."""
         cdef size_t k
         KeyReader.__init__(self, engine, names, budget_bytes)
         self.layered = engine
