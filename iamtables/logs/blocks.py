@@ -19,20 +19,27 @@ from numpy.typing import NDArray
 
 from .columns import Int32Array
 from .containers import decode_repaired
+from .moulding import ArnClasses, Slots
 from .outcome import is_denial
 from .records import DECODE_ERRORS, BadRecord, Record, RecordDecoder, seconds
+from .resources import ResourceForms
 from .texts import Texts
+from .value_classes import SUFFIXES, prefixes, words
 
 try:
     from .extract import Extractor
+    from .moulds import Moulds
 except ImportError:  # not built: everything goes through the library-based reader
     Extractor = None  # type: ignore[assignment,misc]
 
-PARAMETERS_SOME, PARAMETERS_ALL, RESOURCES, SELF, BAD, BY_SHAPE = 1, 2, 4, 8, 16, 32
+PARAMETERS_SOME, PARAMETERS_ALL, RESOURCES, SELF, BAD, BY_SHAPE, BY_MOULD = (
+    1, 2, 4, 8, 16, 32, 64)
 NO_ERROR, DENIAL = 2, 1
 MAX_KEY_BYTES = 48 << 20
 """Memory of the extractor's dictionaries before they are started anew."""
 _MAX_NEEDLES = 4096
+_MIN_MOULDS = 256
+"""From this many moulds of a plan on, they must pay: at least four calls for each."""
 
 
 def is_available() -> bool:
@@ -82,6 +89,9 @@ class Rows32:
     def __len__(self) -> int:
         return self._size
 
+    def all(self) -> Int32Array:
+        return self._data[: self._size]
+
     def take(self, codes: Int32Array) -> Int32Array:
         """-1 for the code -1."""
         found = self._data[np.maximum(codes, 0)] if self._size else np.full_like(codes, -1)
@@ -110,18 +120,26 @@ class BlockReader:
     caller_of : record -> row of the caller table; raises BadRecord
     call_of   : (record, plan number, caller row) -> row of the call table; raises BadRecord
     place_of  : (record, row) -> which of the record's ARNs is the one resource of a row, or -1
-    like      : (rows, resources) -> new rows that differ from these in their one resource
+    like      : (rows, texts) -> new rows that differ from these in their one resource, or in its
+                pattern
+    mould_of  : (record, plan number, slots) -> (row or -1, program or None); raises BadRecord
     """
 
     def __init__(
         self, plan_of: Callable[[Record, int], PlanFlags], caller_of: Callable[[Record], int],
         call_of: Callable[[Record, int, int], int], place_of: Callable[[Record, int], int],
-        like: Callable[[Int32Array, list[str]], Int32Array], needs: tuple[bool, bool, bool, bool],
+        like: Callable[[Int32Array, list[str]], Int32Array],
+        mould_of: Callable[[Record, int, Slots], tuple[int, bytes | None]],
+        forms: ResourceForms, needs: tuple[bool, bool, bool, bool],
     ) -> None:
         self._plan_of, self._caller_of, self._call_of = plan_of, caller_of, call_of
         self._place_of, self._like = place_of, like
+        self._mould_of, self._forms = mould_of, forms
         self._needs = needs
         self._extractor = Extractor(secrets.randbits(64))
+        self._moulds = Moulds(
+            secrets.randbits(64), [text.encode() for text in prefixes()],
+            sorted(text.encode() for text in words()), [text.encode() for text in SUFFIXES])
         self._start_plans()
 
     def _start_plans(self) -> None:
@@ -131,6 +149,7 @@ class BlockReader:
         self._needles: list[bytes] = []
         self._needle_places: dict[tuple[bytes, ...], tuple[int, int]] = {}
         self._error_flags: list[int] = []
+        self._calls_of_plan: Counter[int] = Counter()
         self._forget_rows()
 
     def _forget_rows(self) -> None:
@@ -139,19 +158,27 @@ class BlockReader:
         self._given = Rows32()
         self._shape_rows: list[int] = []
         self._shape_places: list[int] = []
+        self._arn_classes = ArnClasses(self._forms)
+        self._arn_numbers = Rows32()
+        self._filled = Rows32()
+        self._mould_rows: list[int] = []
+        self._programs: list[bytes | None] = []
+        self._moulds_of_plan: Counter[int] = Counter()
 
     def forget(self) -> None:
         """The reader's tables start anew: so do the codes that lead into them."""
         self._extractor.forget(secrets.randbits(64))
+        self._moulds.forget(secrets.randbits(64))
         self._forget_rows()
 
     def forget_all(self) -> None:
         self._extractor.forget_plans(secrets.randbits(64))
+        self._moulds.forget(secrets.randbits(64))
         self._start_plans()
 
     @property
     def is_full(self) -> bool:
-        return bool(self._extractor.key_bytes > MAX_KEY_BYTES)
+        return bool(self._extractor.key_bytes + self._moulds.key_bytes > MAX_KEY_BYTES)
 
     def take(self, data: bytes, is_lines: bool, max_record_bytes: int, bad: Counter[str]
              ) -> Block | None:
@@ -166,7 +193,7 @@ class BlockReader:
         if 2 * odd_count > count:
             return None
         try:
-            return self._code(odd, bad)
+            return self._code(odd, bad, max_record_bytes)
         except Unsure:
             self.forget_all()
             return None
@@ -177,7 +204,7 @@ class BlockReader:
         except DECODE_ERRORS as error:
             raise Unsure from error
 
-    def _code(self, odd: NDArray[np.bool_], bad: Counter[str]) -> Block:
+    def _code(self, odd: NDArray[np.bool_], bad: Counter[str], max_record_bytes: int) -> Block:
         extractor = self._extractor
         plan, fresh = extractor.plans()
         for index in fresh.tolist():
@@ -199,14 +226,16 @@ class BlockReader:
                  np.array(self._error_flags or [0], dtype=np.uint8))
         caller_rows = self._callers.take(caller)
         given = self._by_shape(plan, error, caller_rows, facts)
-        call, fresh = extractor.calls(plan, caller, error, *facts, given)
+        filled = self._by_mould(plan, error, facts, given, max_record_bytes)
+        known = np.where(given >= 0, self._given.take(given), self._filled.take(filled))
+        call, fresh = extractor.calls(plan, caller, error, *facts, known)
         for index in fresh.tolist():
             try:
                 self._calls.add(self._call_of(
                     self._record(index), int(plan[index]), int(caller_rows[index])))
             except BadRecord as problem:
                 self._calls.add(-1, str(problem))
-        call_rows = np.where(given >= 0, self._given.take(given), self._calls.take(call))
+        call_rows = np.where(known >= 0, known, self._calls.take(call))
         keep = (call_rows >= 0) & (caller_rows >= 0)
         if not keep.all():
             self._count_bad(~keep & ~odd, plan, caller, call, bad)
@@ -244,6 +273,56 @@ class BlockReader:
             rows = np.array(self._shape_rows, dtype=np.int32)[shape[fresh]]
             self._given.extend(self._like(rows, extractor.arn_texts(fresh, shape, places)))
         return given
+
+    def _by_mould(
+        self, plan: Int32Array, error: Int32Array, facts: Any, done: Int32Array, max_bytes: int
+    ) -> Int32Array:
+        """Calls that differ in texts the mapping cannot tell apart: one mapping per mould."""
+        extractor, moulds = self._extractor, self._moulds
+        flags = facts[0]
+        if not (flags & BY_MOULD).any():
+            return np.full(len(plan), -1, dtype=np.int32)
+        codes = np.full(len(plan), -2, dtype=np.int32)
+        moulds.start()
+        for _ in range(2):  # in the first round the ARNs are met, in the second all have classes
+            fresh = moulds.find(extractor, plan, error, *facts, done, max_bytes,
+                                self._arn_numbers.all(), codes)
+            for index in fresh.tolist():
+                self._learn(index, int(plan[index]))
+            new = moulds.new_arns(len(self._arn_numbers))
+            if not new:
+                break
+            self._arn_numbers.extend(
+                np.array([self._arn_classes.number(arn) for arn in new], dtype=np.int32))
+        filled, fresh = moulds.fill(extractor, codes, self._programs)
+        if len(fresh):
+            rows = np.array(self._mould_rows, dtype=np.int32)[codes[fresh]]
+            self._filled.extend(self._like(rows, moulds.texts(
+                extractor, fresh, codes, self._programs)))
+        self._weigh_moulds(plan, codes)
+        return filled
+
+    def _learn(self, index: int, plan: int) -> None:
+        self._moulds_of_plan[plan] += 1
+        try:
+            row, program = self._mould_of(
+                self._record(index), plan, self._moulds.slots_of(self._extractor, index))
+        except BadRecord:
+            row, program = -1, None
+        self._mould_rows.append(row)
+        self._programs.append(program if row >= 0 else None)
+
+    def _weigh_moulds(self, plan: Int32Array, codes: Int32Array) -> None:
+        """Plans whose calls hardly share a mould go without (names of the caller's choice)."""
+        many = [number for number, count in self._moulds_of_plan.items()
+                if count > _MIN_MOULDS and self._plan_flags[number] & BY_MOULD]
+        if not many:
+            return
+        used = np.bincount(plan[codes >= 0], minlength=len(self._plan_flags))
+        for number in many:
+            self._calls_of_plan[number] += int(used[number])
+            if self._calls_of_plan[number] < 4 * self._moulds_of_plan[number]:
+                self._plan_flags[number] &= ~BY_MOULD
 
     def _add_plan(self, record: Record) -> None:
         try:

@@ -25,6 +25,7 @@ from ..errors import SourceError
 from .actions import Plan
 from .batch import Batch, KeyPlan, Rows, build
 from .blocks import (
+    BY_MOULD,
     BY_SHAPE,
     PARAMETERS_ALL,
     PARAMETERS_SOME,
@@ -43,6 +44,7 @@ from .containers import decode_items, decode_lines, read_file
 from .context import CALLER_KEYS, Caller, CallerKey
 from .duplicates import SeenIds
 from .inflate import FileFailed, FileSkipped
+from .moulding import Slots, learn
 from .names import Names, Resolver
 from .options import LogOptions
 from .outcome import is_denial, strip_opaque
@@ -216,7 +218,7 @@ class LogReader:
         self._times: dict[str | None, int] = {}
         self._blocks = BlockReader(
             self._plan_of_block, self._map_caller, self._call_of_block, self._place_of,
-            self._like,
+            self._like, self._mould_of_block, self._mapper.forms,
             (self._keys.network, self._keys.agent, self._keys.tls, self._keys.additional),
         ) if options.is_compiled and is_available() else None
         self._numbered_plans: dict[int, _PlanRow] = {}
@@ -548,6 +550,8 @@ class LogReader:
         flags |= SELF if row.plan.is_about_self else 0
         if row.parameters == _ALL_PARAMETERS and self._is_by_shape(row.plan):
             return PlanFlags(flags | BY_SHAPE, self._rule_needles(row.plan))
+        if row.parameters == _ALL_PARAMETERS and self._is_by_mould(row.plan):
+            return PlanFlags(flags | BY_MOULD, (b"ag",) if self._keys.tags else ())
         return PlanFlags(flags, row.needles)
 
     def _is_by_shape(self, plan: Plan) -> bool:
@@ -559,6 +563,18 @@ class LogReader:
                      or plan.passes_role or plan.tagging_action is not None)
             and not any(key.services is None or "s3" in key.services
                         for key in self._keys.request))
+
+    def _is_by_mould(self, plan: Plan) -> bool:
+        """Calls whose values are looked at in no other way than `value_classes` says."""
+        return (
+            plan.verdict is None and not any(step.tail for step in plan.steps)
+            and (plan.rule is None or set(plan.rule) <= {"actions", "when"})
+            and not (plan.are_resources_unknown or plan.is_about_self)
+            and not any(step.action.startswith("iam:Create") for step in plan.steps)
+            and not any(
+                key.services is None or plan.service in key.services
+                for key in self._keys.request
+                if not key.spelling.lower().startswith(_TAG_KEYS)))
 
     def _rule_needles(self, plan: Plan) -> tuple[bytes, ...]:
         """What in the parameters would change the actions of an S3 call."""
@@ -678,18 +694,42 @@ class LogReader:
             self._names.learn(caller.principal.arn)
         return row
 
+    def _mould_of_block(
+        self, record: Record, number: int, slots: Slots
+    ) -> tuple[int, bytes | None]:
+        """The row of a call and how others of its mould differ from it; -1 when that is open."""
+        row = self._numbered_plans[number]
+        message, parameters = _told(record, row)
+        resources = bytes(record.resources) if row.wants_resources else b""
+        mould = learn(
+            lambda parameters, resources: self._mapper.map(
+                self._call(record, row, message, parameters, resources, None)),
+            parameters, resources, slots, self._mapper.forms)
+        if mould.program is None:
+            return -1, None
+        assert record.eventName is not None and record.eventSource is not None
+        return self._calls.add(record.eventSource, record.eventName, record.errorCode,
+                               mould.call), mould.program
+
+    def _call(
+        self, record: Record, plan: _PlanRow, message: str | None, parameters: bytes,
+        resources: bytes, own_user: str | None,
+    ) -> Call:
+        assert record.eventName is not None
+        return Call(
+            plan.plan, record.eventName, record.errorCode, message, parameters, resources, own_user,
+            Where(partition_of(record.awsRegion), record.awsRegion, record.recipientAccountId),
+            plan.needs_resources)
+
     def _map_call(
         self, record: Record, plan: _PlanRow, message: str | None, parameters: bytes, caller: int
     ) -> int:
         assert record.eventName is not None and record.eventSource is not None
         is_about_self = plan.plan.is_about_self and caller >= 0
-        mapped = self._mapper.map(Call(
-            plan.plan, record.eventName, record.errorCode, message, parameters,
+        mapped = self._mapper.map(self._call(
+            record, plan, message, parameters,
             bytes(record.resources) if plan.wants_resources else b"",
-            self._callers.own_user[caller] if is_about_self else None,
-            Where(partition_of(record.awsRegion), record.awsRegion, record.recipientAccountId),
-            plan.needs_resources,
-        ))
+            self._callers.own_user[caller] if is_about_self else None))
         row = self._calls.add(record.eventSource, record.eventName, record.errorCode, mapped)
         if mapped.outcome.outcome == Outcome.PASSED:
             for member in mapped.members:

@@ -181,13 +181,22 @@ class CallTable:
     def size(self) -> int:
         return len(self.codes) + len(self.members)
 
-    def like(self, rows: Int32Array, resources: list[str]) -> Int32Array:
-        """New calls that differ from the calls `rows`, of one member each, in their resource."""
+    def like(self, rows: Int32Array, texts: list[str]) -> Int32Array:
+        """New calls that differ from the calls `rows`, of one member each, in their resource.
+
+        Where the resource is known in part, the text is its pattern; where it is not known at
+        all, the calls do not differ.
+        """
         count, first, member = len(rows), len(self.members), self.codes.take("first_member", rows)
-        start = self.resources.extend(resources)
         begin = len(self.codes)
         columns = {name: self.members.take(name, member) for name in self.members.names}
-        columns["resource"] = np.arange(start, start + count, dtype=np.int32)
+        is_pattern = (columns["resource"] < 0) & (columns["pattern"] >= 0)
+        for name, dictionary, changes in (
+                ("resource", self.resources, columns["resource"] >= 0),
+                ("pattern", self.patterns, is_pattern)):
+            places = np.flatnonzero(changes)
+            start = dictionary.extend([texts[place] for place in places.tolist()])
+            columns[name][places] = np.arange(start, start + len(places), dtype=np.int32)
         self.members.fill(list(columns.values()))
         self.key_codes.fill([self.key_codes.take(index, member)
                              for index in range(len(self.key_values))])
