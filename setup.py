@@ -19,14 +19,15 @@ CHECKED = os.environ.get("IAMTABLES_CHECKED") == "1"
 
 def mirror_declarations() -> str:
     root = HERE / "build" / "declarations"
-    package = root / "iamtables" / "runtime"
-    package.mkdir(parents=True, exist_ok=True)
-    for directory in (package.parent, package):
-        (directory / "__init__.py").touch()
-    for stale in package.glob("*.pxd"):
-        stale.unlink()
-    for declaration in (HERE / "runtime").glob("*.pxd"):
-        shutil.copyfile(declaration, package / declaration.name)
+    for name, folder in (("runtime", HERE / "runtime"), ("logs", HERE / "iamtables" / "logs")):
+        package = root / "iamtables" / name
+        package.mkdir(parents=True, exist_ok=True)
+        for directory in (package.parent, package):
+            (directory / "__init__.py").touch()
+        for stale in package.glob("*.pxd"):
+            stale.unlink()
+        for declaration in folder.glob("*.pxd"):
+            shutil.copy2(declaration, package / declaration.name)
     return str(root)
 
 

@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import secrets
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from .arns import NOTHING_BELOW
 from .columns import Int32Array
 from .containers import decode_repaired
 from .moulding import ArnClasses, Slots
@@ -32,12 +33,14 @@ try:
 except ImportError:  # not built: everything goes through the library-based reader
     Extractor = None  # type: ignore[assignment,misc]
 
-PARAMETERS_SOME, PARAMETERS_ALL, RESOURCES, SELF, BAD, BY_SHAPE, BY_MOULD = (
-    1, 2, 4, 8, 16, 32, 64)
+PARAMETERS_SOME, PARAMETERS_ALL, RESOURCES, SELF, BAD, BY_SHAPE, BY_MOULD, IS_BLIND = (
+    1, 2, 4, 8, 16, 32, 64, 128)
 NO_ERROR, DENIAL = 2, 1
 MAX_KEY_BYTES = 48 << 20
 """Memory of the extractor's dictionaries before they are started anew."""
 _MAX_NEEDLES = 4096
+_SCAN_RECORDS = 1500
+"""Coded at a time: what the scan has read is still near the processor."""
 _MIN_MOULDS = 256
 """From this many moulds of a plan on, they must pay: at least four calls for each."""
 
@@ -111,6 +114,21 @@ class Block:
     odd: list[tuple[int, bytes]]
     """(number, text) of the records that the reader has to decode."""
 
+    @classmethod
+    def joined(cls, blocks: Sequence[Block]) -> Block:
+        if len(blocks) == 1:
+            return blocks[0]
+        if not blocks:
+            empty = np.zeros(0, dtype=np.int32)
+            return cls(empty, empty, np.zeros(0, dtype=np.int64), Texts.of([]), empty, [])
+        return cls(
+            np.concatenate([block.call for block in blocks]),
+            np.concatenate([block.caller for block in blocks]),
+            np.concatenate([block.time for block in blocks]),
+            Texts.joined([block.event_id for block in blocks]),
+            np.concatenate([block.place for block in blocks]),
+            [pair for block in blocks for pair in block.odd])
+
 
 class BlockReader:
     """One extractor with the rows behind its codes.
@@ -135,15 +153,16 @@ class BlockReader:
         self._plan_of, self._caller_of, self._call_of = plan_of, caller_of, call_of
         self._place_of, self._like = place_of, like
         self._mould_of, self._forms = mould_of, forms
-        self._needs = needs
-        self._extractor = Extractor(secrets.randbits(64))
+        self._extractor = Extractor(secrets.randbits(64), *needs)
         self._moulds = Moulds(
             secrets.randbits(64), [text.encode() for text in prefixes()],
-            sorted(text.encode() for text in words()), [text.encode() for text in SUFFIXES])
+            sorted(text.encode() for text in words()), [text.encode() for text in SUFFIXES],
+            sorted(name.encode() for name in NOTHING_BELOW))
         self._start_plans()
 
     def _start_plans(self) -> None:
         self._plan_flags: list[int] = []
+        self._made_facts: Any = None
         self._plan_needles: list[tuple[int, int]] = []
         self._plan_reasons: dict[int, str] = {}
         self._needles: list[bytes] = []
@@ -162,7 +181,6 @@ class BlockReader:
         self._arn_numbers = Rows32()
         self._filled = Rows32()
         self._mould_rows: list[int] = []
-        self._programs: list[bytes | None] = []
         self._moulds_of_plan: Counter[int] = Counter()
 
     def forget(self) -> None:
@@ -185,18 +203,26 @@ class BlockReader:
         """The rows of a block; None when the reader has to take it. `bad` counts what is left out.
         """
         extractor = self._extractor
-        count = extractor.scan(data, is_lines)
-        if count < 0 or (is_lines and not 0 < extractor.longest() <= max_record_bytes):
-            return None
-        odd = extractor.odd_records()
-        odd_count = int(np.count_nonzero(odd))
-        if 2 * odd_count > count:
-            return None
+        extractor.start(data, is_lines)
+        blocks: list[Block] = []
+        number = 0
         try:
-            return self._code(odd, bad, max_record_bytes)
+            while count := extractor.scan(_SCAN_RECORDS):
+                if count < 0:
+                    raise Unsure
+                odd = extractor.odd_records()
+                if 2 * int(np.count_nonzero(odd)) > count or (
+                        is_lines and extractor.longest() > max_record_bytes):
+                    raise Unsure
+                blocks.append(self._code(odd, bad, max_record_bytes, number))
+                number += count
         except Unsure:
-            self.forget_all()
+            if extractor.has_given_codes:
+                self.forget_all()
             return None
+        if not number and is_lines:
+            return None
+        return Block.joined(blocks)
 
     def _record(self, index: int) -> Record:
         try:
@@ -204,12 +230,16 @@ class BlockReader:
         except DECODE_ERRORS as error:
             raise Unsure from error
 
-    def _code(self, odd: NDArray[np.bool_], bad: Counter[str], max_record_bytes: int) -> Block:
+    def _code(
+        self, odd: NDArray[np.bool_], bad: Counter[str], max_record_bytes: int, number: int
+    ) -> Block:
+        """The records of the last scan, the first of which has this number in the block."""
         extractor = self._extractor
         plan, fresh = extractor.plans()
         for index in fresh.tolist():
+            self._made_facts = None
             self._add_plan(self._record(index))
-        caller, fresh = extractor.callers(*self._needs)
+        caller, fresh = extractor.callers()
         for index in fresh.tolist():
             record = self._record(index)
             try:
@@ -218,12 +248,11 @@ class BlockReader:
                 self._callers.add(-1, str(problem))
         error, fresh = extractor.errors()
         for index in fresh.tolist():
+            self._made_facts = None
             code = self._record(index).errorCode
             self._error_flags.append(
                 NO_ERROR if not code else DENIAL if is_denial(code) else 0)
-        facts = (np.array(self._plan_flags or [0], dtype=np.uint8),
-                 np.array(self._plan_needles or [(0, 0)], dtype=np.int32),
-                 np.array(self._error_flags or [0], dtype=np.uint8))
+        facts = self._facts()
         caller_rows = self._callers.take(caller)
         given = self._by_shape(plan, error, caller_rows, facts)
         filled = self._by_mould(plan, error, facts, given, max_record_bytes)
@@ -245,11 +274,19 @@ class BlockReader:
         ids = Texts(*extractor.ids())
         if keep.all():
             return Block(call_rows, caller_rows, time, ids,
-                         np.arange(len(keep), dtype=np.int32), [])
+                         np.arange(number, number + len(keep), dtype=np.int32), [])
         return Block(
             call_rows[keep], caller_rows[keep], time[keep], ids.take(keep),
-            np.flatnonzero(keep).astype(np.int32),
-            [(index, extractor.record(index)) for index in np.flatnonzero(odd).tolist()])
+            (np.flatnonzero(keep) + number).astype(np.int32),
+            [(number + index, extractor.record(index)) for index in np.flatnonzero(odd).tolist()])
+
+    def _facts(self) -> Any:
+        """Flags and needles of plans, flags of errors, as arrays; made anew when there are more."""
+        if self._made_facts is None:
+            self._made_facts = (np.array(self._plan_flags or [0], dtype=np.uint8),
+                                np.array(self._plan_needles or [(0, 0)], dtype=np.int32),
+                                np.array(self._error_flags or [0], dtype=np.uint8))
+        return self._made_facts
 
     def _by_shape(
         self, plan: Int32Array, error: Int32Array, caller_rows: Int32Array, facts: Any
@@ -294,11 +331,10 @@ class BlockReader:
                 break
             self._arn_numbers.extend(
                 np.array([self._arn_classes.number(arn) for arn in new], dtype=np.int32))
-        filled, fresh = moulds.fill(extractor, codes, self._programs)
+        filled, fresh = moulds.fill(extractor, codes)
         if len(fresh):
             rows = np.array(self._mould_rows, dtype=np.int32)[codes[fresh]]
-            self._filled.extend(self._like(rows, moulds.texts(
-                extractor, fresh, codes, self._programs)))
+            self._filled.extend(self._like(rows, moulds.texts(extractor, fresh, codes)))
         self._weigh_moulds(plan, codes)
         return filled
 
@@ -310,7 +346,7 @@ class BlockReader:
         except BadRecord:
             row, program = -1, None
         self._mould_rows.append(row)
-        self._programs.append(program if row >= 0 else None)
+        self._moulds.add(program if row >= 0 else None)
 
     def _weigh_moulds(self, plan: Int32Array, codes: Int32Array) -> None:
         """Plans whose calls hardly share a mould go without (names of the caller's choice)."""
@@ -323,6 +359,7 @@ class BlockReader:
             self._calls_of_plan[number] += int(used[number])
             if self._calls_of_plan[number] < 4 * self._moulds_of_plan[number]:
                 self._plan_flags[number] &= ~BY_MOULD
+                self._made_facts = None
 
     def _add_plan(self, record: Record) -> None:
         try:

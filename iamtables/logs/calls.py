@@ -162,6 +162,19 @@ class CallMapper:
         return MappedCall(record_class, reason, is_complete, outcome,
                           self._with_keys(call, members, parameters, given, has_passed))
 
+    def is_blind_below(self, plan: Plan, names: frozenset[str]) -> bool:
+        """Is nothing below parameters of these lower-case names ever looked at, tags but apart?"""
+        if plan.service == "apigateway" or plan.tagging_action is not None or plan.may_tag:
+            return False
+        asked = {name.lower() for condition in (plan.rule or {}).get("when", ())
+                 for name in condition["has"]}
+        for step in plan.steps:
+            prepared = self._prepare(step.action)
+            if prepared is None:
+                return False
+            asked |= self._templates.names_of(prepared.action)
+        return asked.isdisjoint(names)
+
     def _refused(self, outcome: RecordedOutcome) -> Member | None:
         """The request that the message of a denied call names."""
         if outcome.action is None:

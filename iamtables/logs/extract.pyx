@@ -23,7 +23,13 @@ from .scan cimport (
     PARAMETERS, RECIPIENT, REGION, RESOURCES, SOURCE, STAMP, TIME, TLS, TYPE, VPCE, VPCE_ACCOUNT,
     ScanMemo, find, memo_free, memo_init, scan_record, skip_space,
 )
-from .slices cimport MAX_ARNS, bucket_or_object, find_arns, seconds_of
+from .slices cimport MAX_ARNS, bucket_or_object, find_arns, hash_of, seconds_of
+
+cdef extern from *:
+    int __builtin_ctz(uint32_t) noexcept nogil
+
+cdef enum:
+    PLAN_FIELDS = 1 << SOURCE | 1 << NAME | 1 << TYPE | 1 << CATEGORY
 
 cdef const uint8_t* OPAQUE = b"Encoded authorization failure message"
 
@@ -46,7 +52,18 @@ cdef class Extractor:
     Codes count from 0 in order of first appearance, and stay valid until `forget`.
     """
 
-    def __cinit__(self, uint64_t seed):
+    def __cinit__(self, uint64_t seed, bint network=False, bint agent=False, bint tls=False,
+                  bint additional=False):
+        """The flags add fields to those that tell callers apart."""
+        self.caller_fields = 1 << IDENTITY | 1 << REGION | 1 << RECIPIENT
+        if network:
+            self.caller_fields |= 1 << ADDRESS | 1 << VPCE | 1 << VPCE_ACCOUNT
+        if agent:
+            self.caller_fields |= 1 << AGENT
+        if tls:
+            self.caller_fields |= 1 << TLS
+        if additional:
+            self.caller_fields |= 1 << ADDITIONAL
         self.plan_table.slots = self.caller_table.slots = NULL
         if (intern_init(&self.plan_table, seed) or intern_init(&self.caller_table, seed)
                 or intern_init(&self.error_table, seed) or intern_init(&self.call_table, seed)
@@ -54,9 +71,9 @@ cdef class Extractor:
                 or memo_init(&self.memo, seed)):
             raise MemoryError
         self.needles = []
-        self.texts = []
 
     def __dealloc__(self):
+        cdef int kind
         intern_free(&self.plan_table)
         intern_free(&self.caller_table)
         intern_free(&self.error_table)
@@ -64,7 +81,12 @@ cdef class Extractor:
         intern_free(&self.shape_table)
         intern_free(&self.given_table)
         memo_free(&self.memo)
-        free(self.bases)
+        for kind in range(3):
+            free(self.codes[kind])
+            free(self.fresh[kind])
+        free(self.seconds)
+        free(self.id_hash)
+        free(self.id_text)
         free(self.identities)
         free(self.arns)
         free(self.slices)
@@ -81,6 +103,7 @@ cdef class Extractor:
 
     cdef int grow(self, size_t records) noexcept nogil:
         cdef size_t room = records * 2 if records * 2 > 1024 else 1024
+        cdef int kind
         cdef void* moved
         moved = realloc(self.slices, room * 2 * FIELD_COUNT * sizeof(uint32_t))
         if moved == NULL:
@@ -94,14 +117,27 @@ cdef class Extractor:
         if moved == NULL:
             return -1
         self.arns = <uint32_t*>moved
-        moved = realloc(self.bases, room * sizeof(void*))
-        if moved == NULL:
-            return -1
-        self.bases = <const uint8_t**>moved
         moved = realloc(self.identities, room * sizeof(uint32_t))
         if moved == NULL:
             return -1
         self.identities = <uint32_t*>moved
+        moved = realloc(self.seconds, room * sizeof(int64_t))
+        if moved == NULL:
+            return -1
+        self.seconds = <int64_t*>moved
+        moved = realloc(self.id_hash, room * sizeof(uint64_t))
+        if moved == NULL:
+            return -1
+        self.id_hash = <uint64_t*>moved
+        for kind in range(3):
+            moved = realloc(self.codes[kind], room * sizeof(int32_t))
+            if moved == NULL:
+                return -1
+            self.codes[kind] = <int32_t*>moved
+            moved = realloc(self.fresh[kind], room * sizeof(int32_t))
+            if moved == NULL:
+                return -1
+            self.fresh[kind] = <int32_t*>moved
         moved = realloc(self.odd, room)
         if moved == NULL:
             return -1
@@ -109,113 +145,191 @@ cdef class Extractor:
         self.room = room
         return 0
 
-    def scan(self, bytes data not None, bint is_lines, bint is_further=False):
-        """Take the records of a document, or of lines, apart. Returns their number, or -1.
+    def start(self, bytes data not None, bint is_lines):
+        """Begin with a document, or with lines; `scan` takes them apart."""
+        self.text = data
+        self.base = self.at = <const uint8_t*><const char*>data
+        self.end = self.base + len(data)
+        self.is_lines = is_lines
+        self.is_inside = self.is_done = False
+        self.count = self.id_used = 0
+        self.fresh_count[0] = self.fresh_count[1] = self.fresh_count[2] = 0
 
-        -1: the text is no delivery file, or no JSON; the reader has to look at it.
-        is_further : add them to those of the scans before, else they take their place.
-        Releases the GIL.
+    def scan(self, size_t most):
+        """Take the next records apart, `most` at a time. Returns their number, or -1.
+
+        0 : there are no more
+        -1: the text is no delivery file, or no JSON; the reader has to look at it. Then some codes
+            were given to nobody: they must be forgotten.
+        The slices are valid until the next scan. Releases the GIL.
         """
-        cdef const uint8_t* base = <const uint8_t*><const char*>data
-        cdef size_t size = len(data), before
         cdef int64_t found
-        if not is_further:
-            self.texts.clear()
-            self.count = 0
-        if size >= 0xFFFFFFF0u:
+        self.count = self.id_used = 0
+        self.fresh_count[0] = self.fresh_count[1] = self.fresh_count[2] = 0
+        if self.is_done or self.base == NULL:
+            return 0
+        if self.end - self.base >= 0xFFFFFFF0u:
             return -1
-        before = self.count
         with nogil:
-            found = (self.scan_lines(base, base + size) if is_lines
-                     else self.scan_document(base, base + size))
+            found = self.scan_lines(most) if self.is_lines else self.scan_document(most)
         if found == -2:
             raise MemoryError
         if found < 0:
-            self.count = before
-            return -1
-        self.texts.append(data)
-        return <int64_t>(self.count - before)
+            self.is_done = True
+            self.count = 0
+        return found
 
-    cdef int64_t scan_one(self, const uint8_t* base, const uint8_t** at, const uint8_t* end
-                          ) noexcept nogil:
+    cdef int64_t scan_one(self, const uint8_t** at, const uint8_t* end) noexcept nogil:
         cdef int odd = 0
         cdef size_t i = self.count
         cdef const uint8_t* p
         if i == self.room and self.grow(i + 1):
             return -2
-        p = scan_record(base, at[0], end, &self.memo, self.slices + i * 2 * FIELD_COUNT,
+        p = scan_record(self.base, at[0], end, &self.memo, self.slices + i * 2 * FIELD_COUNT,
                         self.identities + i, &odd)
         if p == NULL:
             return -1
-        self.bases[i] = base
-        self.bounds[2 * i] = <uint32_t>(at[0] - base)
-        self.bounds[2 * i + 1] = <uint32_t>(p - base)
+        self.bounds[2 * i] = <uint32_t>(at[0] - self.base)
+        self.bounds[2 * i + 1] = <uint32_t>(p - self.base)
         self.odd[i] = odd
         self.count = i + 1
         at[0] = p
+        return self.code_one(i)
+
+    cdef int code_one(self, size_t i) noexcept nogil:
+        # the codes of a record, and its time and event ID, while its text is still near
+        cdef const uint32_t* slices = self.slices + i * 2 * FIELD_COUNT
+        cdef uint32_t length = slices[2 * ID + 1]
+        cdef void* moved
+        if self.odd[i]:
+            self.codes[0][i] = self.codes[1][i] = self.codes[2][i] = -1
+        elif (self.code(&self.plan_table, PLAN_FIELDS, 0, i)
+                or self.code(&self.caller_table, self.caller_fields, 1, i)
+                or self.code(&self.error_table, 1 << ERROR, 2, i)):
+            return -2
+        if slices[2 * TIME + 1]:
+            self.seconds[i] = seconds_of(self.base + slices[2 * TIME], slices[2 * TIME + 1])
+        elif slices[2 * STAMP + 1]:
+            self.seconds[i] = seconds_of(self.base + slices[2 * STAMP], slices[2 * STAMP + 1])
+        else:
+            self.seconds[i] = -1
+        if self.id_used + length > self.id_room:
+            moved = realloc(self.id_text, 2 * (self.id_used + length) + 65536)
+            if moved == NULL:
+                return -2
+            self.id_text = <uint8_t*>moved
+            self.id_room = 2 * (self.id_used + length) + 65536
+        memcpy(self.id_text + self.id_used, self.base + slices[2 * ID], length)
+        self.id_used += length
+        self.id_hash[i] = hash_of(self.base + slices[2 * ID], length)
         return 0
 
-    cdef int64_t scan_document(self, const uint8_t* base, const uint8_t* end) noexcept nogil:
-        cdef const uint8_t* p = base
-        cdef int64_t status
-        p = skip_space(p, end)
-        if p >= end or p[0] != 123:
-            return -1
-        p = skip_space(p + 1, end)
-        if end - p < 9 or memcmp(p, b'"Records"', 9) != 0:
-            return -1
-        p = skip_space(p + 9, end)
-        if p >= end or p[0] != 58:
-            return -1
-        p = skip_space(p + 1, end)
-        if p >= end or p[0] != 91:
-            return -1
-        p = skip_space(p + 1, end)
-        if p < end and p[0] == 93:
-            p += 1
-        else:
-            while True:
-                p = skip_space(p, end)
-                if p >= end or p[0] != 123:
+    cdef int code(self, InternTable* table, uint32_t fields, int kind, size_t i) noexcept nogil:
+        # number what these fields hold; a new number is noted with its record
+        cdef const uint32_t* slice
+        cdef size_t used = 0, need = 4
+        cdef int field
+        cdef uint32_t id, left = fields
+        cdef size_t before = table.count
+        while left:
+            field = __builtin_ctz(left)
+            left &= left - 1
+            if field == IDENTITY:
+                need += 4
+                if self.ensure(need):
                     return -1
-                status = self.scan_one(base, &p, end)
-                if status:
-                    return status
-                p = skip_space(p, end)
-                if p >= end:
+                memcpy(self.scratch + used, self.identities + i, 4)
+                used += 4
+            else:
+                slice = self.slices + (i * FIELD_COUNT + field) * 2
+                need += 4 + slice[1]
+                if self.ensure(need):
                     return -1
-                if p[0] == 93:
-                    p += 1
-                    break
-                if p[0] != 44:
-                    return -1
-                p += 1
-        p = skip_space(p, end)
-        if p >= end or p[0] != 125:
+                memcpy(self.scratch + used, slice + 1, 4)
+                memcpy(self.scratch + used + 4, self.base + slice[0], slice[1])
+                used += 4 + slice[1]
+        id = intern_add(table, self.scratch, used)
+        if id == NO_ID:
             return -1
-        p = skip_space(p + 1, end)
-        return <int64_t>self.count if p == end else -1
+        if table.count != before:
+            self.fresh[kind][self.fresh_count[kind]] = <int32_t>i
+            self.fresh_count[kind] += 1
+        self.codes[kind][i] = <int32_t>(id - FIRST_ID)
+        return 0
 
-    cdef int64_t scan_lines(self, const uint8_t* base, const uint8_t* end) noexcept nogil:
-        cdef const uint8_t* p = base
+    cdef int64_t scan_document(self, size_t most) noexcept nogil:
+        cdef const uint8_t* p = self.at
+        cdef const uint8_t* end = self.end
+        cdef int64_t status
+        if not self.is_inside:
+            p = skip_space(p, end)
+            if p >= end or p[0] != 123:
+                return -1
+            p = skip_space(p + 1, end)
+            if end - p < 9 or memcmp(p, b'"Records"', 9) != 0:
+                return -1
+            p = skip_space(p + 9, end)
+            if p >= end or p[0] != 58:
+                return -1
+            p = skip_space(p + 1, end)
+            if p >= end or p[0] != 91:
+                return -1
+            p = skip_space(p + 1, end)
+            self.is_inside = True
+            if p < end and p[0] == 93:
+                return self.end_document(p + 1)
+        while self.count < most:
+            p = skip_space(p, end)
+            if p >= end or p[0] != 123:
+                return -1
+            status = self.scan_one(&p, end)
+            if status:
+                return status
+            p = skip_space(p, end)
+            if p >= end:
+                return -1
+            if p[0] == 93:
+                return self.end_document(p + 1)
+            if p[0] != 44:
+                return -1
+            p += 1
+        self.at = p
+        return <int64_t>self.count
+
+    cdef int64_t end_document(self, const uint8_t* p) noexcept nogil:
+        self.is_done = True
+        p = skip_space(p, self.end)
+        if p >= self.end or p[0] != 125:
+            return -1
+        return <int64_t>self.count if skip_space(p + 1, self.end) == self.end else -1
+
+    cdef int64_t scan_lines(self, size_t most) noexcept nogil:
+        cdef const uint8_t* p = self.at
         cdef const uint8_t* stop
         cdef const uint8_t* behind
         cdef int64_t status
-        while p < end:
-            stop = <const uint8_t*>memchr(p, 10, end - p)
+        while p < self.end and self.count < most:
+            stop = <const uint8_t*>memchr(p, 10, self.end - p)
             if stop == NULL:
-                stop = end
+                stop = self.end
             behind = skip_space(p, stop)
             if behind < stop:
                 if behind[0] != 123:
                     return -1
-                status = self.scan_one(base, &behind, stop)
+                status = self.scan_one(&behind, stop)
                 if status:
                     return status
                 if skip_space(behind, stop) != stop:
                     return -1
             p = stop + 1
+        self.at = p
+        self.is_done = p >= self.end
         return <int64_t>self.count
+
+    @property
+    def has_given_codes(self):
+        """Did the last scan give new ones?"""
+        return self.fresh_count[0] + self.fresh_count[1] + self.fresh_count[2] != 0
 
     def odd_records(self):
         """bool[count]: records that the reader has to decode itself."""
@@ -225,7 +339,7 @@ cdef class Extractor:
         """The JSON text of a record."""
         if index >= self.count:
             raise IndexError(index)
-        return (<char*>self.bases[index])[self.bounds[2 * index]:self.bounds[2 * index + 1]]
+        return (<char*>self.base)[self.bounds[2 * index]:self.bounds[2 * index + 1]]
 
     def longest(self):
         """Length of the longest record in bytes."""
@@ -250,77 +364,26 @@ cdef class Extractor:
         cdef const uint32_t* slice = self.slices + (i * FIELD_COUNT + field) * 2
         cdef uint32_t length = slice[1]
         memcpy(self.scratch + used, &length, 4)
-        memcpy(self.scratch + used + 4, self.bases[i] + slice[0], length)
+        memcpy(self.scratch + used + 4, self.base + slice[0], length)
         return used + 4 + length
 
-    cdef int64_t code_fields(self, InternTable* table, uint32_t fields, int32_t* codes,
-                             int32_t* first) noexcept nogil:
-        cdef size_t i, used, need
-        cdef size_t fresh = 0
-        cdef int field
-        cdef uint32_t id, before
-        cdef const uint32_t* slices
-        for i in range(self.count):
-            if self.odd[i]:
-                codes[i] = -1
-                continue
-            slices = self.slices + i * 2 * FIELD_COUNT
-            need = 0
-            for field in range(FIELD_COUNT):
-                if fields >> field & 1:
-                    need += 4 + slices[2 * field + 1]
-            if self.ensure(need):
-                return -1
-            used = 0
-            for field in range(FIELD_COUNT):
-                if fields >> field & 1:
-                    if field == IDENTITY:
-                        memcpy(self.scratch + used, self.identities + i, 4)
-                        used += 4
-                    else:
-                        used = self.put(used, i, field)
-            before = <uint32_t>table.count
-            id = intern_add(table, self.scratch, used)
-            if id == NO_ID:
-                return -1
-            if table.count != before:
-                first[fresh] = <int32_t>i
-                fresh += 1
-            codes[i] = <int32_t>(id - FIRST_ID)
-        return <int64_t>fresh
-
-    cdef code(self, InternTable* table, uint32_t fields):
-        cdef int32_t[::1] codes = np.empty(self.count, dtype=np.int32)
-        cdef int32_t[::1] first = np.empty(self.count, dtype=np.int32)
-        cdef int64_t fresh
-        if not self.count:
-            return np.asarray(codes), np.asarray(first)
-        with nogil:
-            fresh = self.code_fields(table, fields, &codes[0], &first[0])
-        if fresh < 0:
-            raise MemoryError
-        return np.asarray(codes), np.asarray(first)[:fresh]
+    cdef tuple coded(self, int kind):
+        return (np.asarray(<int32_t[:self.count]>self.codes[kind]).copy()
+                if self.count else np.empty(0, dtype=np.int32),
+                np.asarray(<int32_t[:self.fresh_count[kind]]>self.fresh[kind]).copy()
+                if self.fresh_count[kind] else np.empty(0, dtype=np.int32))
 
     def plans(self):
         """(codes int32[count], records with a new one): source, name, event type and category."""
-        return self.code(&self.plan_table, 1 << SOURCE | 1 << NAME | 1 << TYPE | 1 << CATEGORY)
+        return self.coded(0)
 
-    def callers(self, bint network, bint agent, bint tls, bint additional):
-        """The same for what is known of the caller; the flags add the fields that keys need."""
-        cdef uint32_t fields = 1 << IDENTITY | 1 << REGION | 1 << RECIPIENT
-        if network:
-            fields |= 1 << ADDRESS | 1 << VPCE | 1 << VPCE_ACCOUNT
-        if agent:
-            fields |= 1 << AGENT
-        if tls:
-            fields |= 1 << TLS
-        if additional:
-            fields |= 1 << ADDITIONAL
-        return self.code(&self.caller_table, fields)
+    def callers(self):
+        """The same for what is known of the caller."""
+        return self.coded(1)
 
     def errors(self):
         """The same for the error code; no error is a code, too."""
-        return self.code(&self.error_table, 1 << ERROR)
+        return self.coded(2)
 
     def set_needles(self, list needles not None):
         """All needles that plans refer to by number: at most MAX_NEEDLES, each not empty."""
@@ -338,7 +401,7 @@ cdef class Extractor:
         cdef const uint32_t* slice = self.slices + (i * FIELD_COUNT + PARAMETERS) * 2
         cdef int32_t needle
         for needle in range(span[0], span[1]):
-            if find(self.bases[i] + slice[0], slice[1], self.needle_at[needle],
+            if find(self.base + slice[0], slice[1], self.needle_at[needle],
                     self.needle_length[needle]) != NULL:
                 return True
         return False
@@ -389,20 +452,20 @@ cdef class Extractor:
             slices = self.slices + i * 2 * FIELD_COUNT
             if slices[2 * MESSAGE + 1] and is_denial[error[i]] == 1:
                 continue
-            if slices[2 * PARAMETERS + 1] == 0 or self.bases[i][slices[2 * PARAMETERS]] != 123:
+            if slices[2 * PARAMETERS + 1] == 0 or self.base[slices[2 * PARAMETERS]] != 123:
                 continue
             arns = self.arns + i * 2 * MAX_ARNS
-            count = find_arns(self.bases[i], self.bases[i] + slices[2 * RESOURCES],
-                              self.bases[i] + slices[2 * RESOURCES] + slices[2 * RESOURCES + 1], arns)
+            count = find_arns(self.base, self.base + slices[2 * RESOURCES],
+                              self.base + slices[2 * RESOURCES] + slices[2 * RESOURCES + 1], arns)
             if count < 1:
                 continue
             kind = 1
             for k in range(count):
-                kind = bucket_or_object(self.bases[i] + arns[2 * k], arns[2 * k + 1])
+                kind = bucket_or_object(self.base + arns[2 * k], arns[2 * k + 1])
                 if kind == 0:
                     break
                 self.scratch[9 + k] = kind
-            if kind == 0 or (count > 1 and has_twice(self.bases[i], arns, count)):
+            if kind == 0 or (count > 1 and has_twice(self.base, arns, count)):
                 continue
             if self.has_needle(i, plan_needles + 2 * plan[i]):
                 continue
@@ -445,7 +508,7 @@ cdef class Extractor:
                     is_short = True
                     break
                 memcpy(self.scratch, &shape[i], 4)
-                memcpy(self.scratch + 4, self.bases[i] + arn[0], length)
+                memcpy(self.scratch + 4, self.base + arn[0], length)
                 before = <uint32_t>self.given_table.count
                 id = intern_add(&self.given_table, self.scratch, 4 + length)
                 if id == NO_ID:
@@ -469,7 +532,7 @@ cdef class Extractor:
             if not 0 <= i < <int64_t>self.count or shape[i] < 0 or place[shape[i]] < 0:
                 raise IndexError(i)
             arn = self.arns + <size_t>i * 2 * MAX_ARNS + 2 * place[shape[i]]
-            texts.append((<const char*>self.bases[i])[arn[0]:arn[0] + arn[1]].decode("ascii"))
+            texts.append((<const char*>self.base)[arn[0]:arn[0] + arn[1]].decode("ascii"))
         return texts
 
     def calls(self, const int32_t[::1] plan, const int32_t[::1] caller, const int32_t[::1] error,
@@ -533,7 +596,7 @@ cdef class Extractor:
             length = 0
             if slices[2 * MESSAGE + 1]:
                 if is_denial[error[i]] == 1:
-                    message = self.bases[i] + slices[2 * MESSAGE]
+                    message = self.base + slices[2 * MESSAGE]
                     length = slices[2 * MESSAGE + 1]
                     stop = find(message, length, OPAQUE, 37)
                     if stop != NULL:
@@ -547,7 +610,7 @@ cdef class Extractor:
             is_shown = (flags & 2) != 0
             if flags & 1:
                 is_shown = (is_shown or slices[2 * PARAMETERS + 1] == 0
-                            or self.bases[i][slices[2 * PARAMETERS]] != 123
+                            or self.base[slices[2 * PARAMETERS]] != 123
                             or self.has_needle(i, plan_needles + 2 * plan[i]))
             self.scratch[used] = is_shown
             used += 1
@@ -568,22 +631,10 @@ cdef class Extractor:
         return <int64_t>fresh
 
     def times(self):
-        """int64[count]: Unix seconds; -2 where the reader has to look at the text."""
-        cdef int64_t[::1] out = np.empty(self.count, dtype=np.int64)
-        cdef size_t i
-        cdef const uint32_t* slices
+        """int64[count]: Unix seconds; -2 where the reader has to look at the text, -1 for none."""
         if not self.count:
-            return np.asarray(out)
-        with nogil:
-            for i in range(self.count):
-                slices = self.slices + i * 2 * FIELD_COUNT
-                if slices[2 * TIME + 1]:
-                    out[i] = seconds_of(self.bases[i] + slices[2 * TIME], slices[2 * TIME + 1])
-                elif slices[2 * STAMP + 1]:
-                    out[i] = seconds_of(self.bases[i] + slices[2 * STAMP], slices[2 * STAMP + 1])
-                else:
-                    out[i] = -1
-        return np.asarray(out)
+            return np.empty(0, dtype=np.int64)
+        return np.asarray(<int64_t[:self.count]>self.seconds).copy()
 
     def time_text(self, size_t index):
         """The time stamp of a record as it is written."""
@@ -593,23 +644,20 @@ cdef class Extractor:
             raise IndexError(index)
         slices = self.slices + index * 2 * FIELD_COUNT
         field = TIME if slices[2 * TIME + 1] else STAMP
-        return (<char*>self.bases[index])[slices[2 * field]:slices[2 * field] + slices[2 * field + 1]]
+        return (<char*>self.base)[slices[2 * field]:slices[2 * field] + slices[2 * field + 1]]
 
     def ids(self):
-        """(bytes, int64[count + 1]): all event IDs end to end, and where each begins."""
+        """(bytes, int64[count + 1], uint64[count]): all event IDs end to end, where each begins,
+        and their hashes (`texts`)."""
         cdef int64_t[::1] offsets = np.zeros(self.count + 1, dtype=np.int64)
         cdef size_t i
-        cdef int64_t total = 0
-        cdef const uint32_t* slices
         for i in range(self.count):
-            total += self.slices[i * 2 * FIELD_COUNT + 2 * ID + 1]
-            offsets[i + 1] = total
-        cdef uint8_t[::1] out = np.empty(max(total, 1), dtype=np.uint8)
-        with nogil:
-            for i in range(self.count):
-                slices = self.slices + i * 2 * FIELD_COUNT
-                memcpy(&out[0] + offsets[i], self.bases[i] + slices[2 * ID], slices[2 * ID + 1])
-        return np.asarray(out)[:total], np.asarray(offsets)
+            offsets[i + 1] = offsets[i] + self.slices[i * 2 * FIELD_COUNT + 2 * ID + 1]
+        if not self.count or not self.id_used:
+            return (np.empty(0, dtype=np.uint8), np.asarray(offsets),
+                    np.full(self.count, hash_of(<const uint8_t*><const char*>b"", 0), dtype=np.uint64))
+        return (np.asarray(<uint8_t[:self.id_used]>self.id_text).copy(), np.asarray(offsets),
+                np.asarray(<uint64_t[:self.count]>self.id_hash).copy())
 
     def forget(self, uint64_t seed):
         """Drop all codes but those of plans and errors."""

@@ -20,7 +20,7 @@ from iamtables.runtime.intern cimport (
 
 from .extract cimport Extractor
 from .scan cimport (
-    ERROR, FIELD_COUNT, MESSAGE, PARAMETERS, RECIPIENT, REGION, RESOURCES, skip_space,
+    FIELD_COUNT, MESSAGE, PARAMETERS, RECIPIENT, REGION, RESOURCES, skip_space, skip_value,
 )
 
 cdef enum:
@@ -34,7 +34,8 @@ cdef enum:
     IS_ARN = 64
     NO_MOULD = -1
     WAITING = -2            # for the class of an ARN
-    BY_MOULD = 64           # flag of a plan
+    BY_MOULD = 64           # flags of a plan
+    IS_BLIND = 128
 
 cdef uint8_t IS_PLAIN[256]
 cdef uint8_t FACTS_OF[256]
@@ -96,22 +97,33 @@ cdef class Moulds:
     cdef const uint8_t* suffix_at[MAX_LISTED]
     cdef size_t suffix_length[MAX_LISTED]
     cdef int suffix_count
+    cdef const uint8_t* blind_at[MAX_LISTED]
+    cdef size_t blind_length[MAX_LISTED]
+    cdef int blind_count
     cdef uint8_t may_begin[256]     # the byte begins a prefix 1, a word 2
+    cdef list programs
+    cdef uint32_t* spans        # by mould, begin and end of its slots in `wanted`
+    cdef uint8_t* wanted        # slots that matter
+    cdef uint8_t* is_made
+    cdef size_t program_count, program_room
     cdef uint8_t* out
     cdef size_t out_used
 
     def __cinit__(self, uint64_t seed, list prefixes not None, list words not None,
-                  list suffixes not None):
-        """prefixes : the longest first; all of these are bytes and not empty."""
+                  list suffixes not None, list blind not None):
+        """prefixes : the longest first; all of these are bytes and not empty
+        blind    : lower-case names whose values plans with the flag IS_BLIND 128 do not look at
+        """
         cdef bytes text
-        if max(len(prefixes), len(words), len(suffixes)) > MAX_LISTED:
+        if max(len(prefixes), len(words), len(suffixes), len(blind)) > MAX_LISTED:
             raise ValueError("too many texts")
         self.out = <uint8_t*>malloc(2 * MAX_BYTES + 4096)
         if (self.out == NULL or intern_init(&self.mould_table, seed)
                 or intern_init(&self.arn_table, seed) or intern_init(&self.filled_table, seed)):
             raise MemoryError
-        self.listed = [list(prefixes), list(words), list(suffixes)]
+        self.listed = [list(prefixes), list(words), list(suffixes), list(blind)]
         memset(self.may_begin, 0, 256)
+        self.programs = []
         for text in self.listed[0]:
             self.prefix_at[self.prefix_count] = <const uint8_t*><const char*>text
             self.prefix_length[self.prefix_count] = len(text)
@@ -126,6 +138,10 @@ cdef class Moulds:
             self.suffix_at[self.suffix_count] = <const uint8_t*><const char*>text
             self.suffix_length[self.suffix_count] = len(text)
             self.suffix_count += 1
+        for text in self.listed[3]:
+            self.blind_at[self.blind_count] = <const uint8_t*><const char*>text
+            self.blind_length[self.blind_count] = len(text)
+            self.blind_count += 1
 
     def __dealloc__(self):
         intern_free(&self.mould_table)
@@ -134,6 +150,9 @@ cdef class Moulds:
         free(self.slots)
         free(self.first_slot)
         free(self.counts)
+        free(self.spans)
+        free(self.wanted)
+        free(self.is_made)
         free(self.out)
 
     @property
@@ -144,6 +163,8 @@ cdef class Moulds:
 
     def forget(self, uint64_t seed):
         """Drop all codes."""
+        self.programs = []
+        self.program_count = 0
         intern_free(&self.mould_table)
         intern_free(&self.arn_table)
         intern_free(&self.filled_table)
@@ -226,7 +247,8 @@ cdef class Moulds:
         return <int>number
 
     cdef int write(self, size_t first, const uint8_t* base, const uint8_t* p, const uint8_t* end,
-                   uint8_t field, const int32_t* arn_classes, size_t class_count) noexcept nogil:
+                   uint8_t field, bint is_blind, const int32_t* arn_classes,
+                   size_t class_count) noexcept nogil:
         # Add the JSON from p to end to `out`. 0, NO_MOULD, or WAITING for the class of an ARN.
         cdef const uint8_t* stop
         cdef size_t length
@@ -234,6 +256,7 @@ cdef class Moulds:
         cdef int prefix, same, waits = 0
         cdef uint32_t id
         cdef bint is_key
+        cdef int odd, escaped
         while p < end:
             if p[0] == 32 or p[0] == 9 or p[0] == 10 or p[0] == 13:
                 p += 1
@@ -250,6 +273,11 @@ cdef class Moulds:
             is_key = stop < end and stop[0] == 58
             if is_key or length == 0:
                 self.emit(p, length + 2)
+                if is_key and is_blind and self.is_blind_name(p + 1, length):
+                    odd = escaped = 0
+                    stop = skip_value(stop + 1, end, &odd, &escaped)
+                    if stop == NULL:
+                        return NO_MOULD
                 p = stop
                 continue
             p += 1
@@ -285,11 +313,28 @@ cdef class Moulds:
             p = stop
         return WAITING if waits else 0
 
+    cdef bint is_blind_name(self, const uint8_t* p, size_t length) noexcept nogil:
+        cdef int i
+        cdef size_t at
+        cdef uint8_t c
+        for i in range(self.blind_count):
+            if self.blind_length[i] != length:
+                continue
+            for at in range(length):
+                c = p[at]
+                if 65 <= c <= 90:
+                    c += 32
+                if c != self.blind_at[i][at]:
+                    break
+            else:
+                return True
+        return False
+
     cdef int32_t code(self, Extractor e, size_t i, const int32_t* plan, const int32_t* error,
                       const uint8_t* plan_flags, const int32_t* arn_classes, size_t class_count
                       ) noexcept nogil:
         cdef const uint32_t* slices = e.slices + i * 2 * FIELD_COUNT
-        cdef const uint8_t* base = e.bases[i]
+        cdef const uint8_t* base = e.base
         cdef size_t first = self.slot_count
         cdef uint8_t flag = 3  # between the parts: no JSON has it
         cdef uint32_t id
@@ -301,8 +346,8 @@ cdef class Moulds:
         self.emit(&error[i], 4)
         waits = self.write(
             first, base, base + slices[2 * PARAMETERS],
-            base + slices[2 * PARAMETERS] + slices[2 * PARAMETERS + 1], PARAMETERS, arn_classes,
-            class_count)
+            base + slices[2 * PARAMETERS] + slices[2 * PARAMETERS + 1], PARAMETERS,
+            (plan_flags[plan[i]] & IS_BLIND) != 0, arn_classes, class_count)
         if waits == NO_MOULD:
             self.slot_count = first
             return NO_MOULD
@@ -310,8 +355,8 @@ cdef class Moulds:
             self.emit(&flag, 1)
             status = self.write(
                 first, base, base + slices[2 * RESOURCES],
-                base + slices[2 * RESOURCES] + slices[2 * RESOURCES + 1], RESOURCES, arn_classes,
-                class_count)
+                base + slices[2 * RESOURCES] + slices[2 * RESOURCES + 1], RESOURCES,
+                False, arn_classes, class_count)
             if status == NO_MOULD:
                 self.slot_count = first
                 return NO_MOULD
@@ -380,7 +425,7 @@ cdef class Moulds:
                 slices = e.slices + i * 2 * FIELD_COUNT
                 size = <size_t>slices[2 * PARAMETERS + 1] + slices[2 * RESOURCES + 1]
                 if (size > max_bytes or slices[2 * PARAMETERS + 1] == 0
-                        or e.bases[i][slices[2 * PARAMETERS]] != 123
+                        or e.base[slices[2 * PARAMETERS]] != 123
                         or slices[2 * REGION + 1] + slices[2 * RECIPIENT + 1] > 1024
                         or (slices[2 * MESSAGE + 1] and is_denial[error[i]] != 0)):
                     continue
@@ -421,45 +466,66 @@ cdef class Moulds:
                  bool(self.slots[k].facts & IS_ARN), self.slots[k].field == PARAMETERS)
                 for k in range(self.first_slot[i], self.first_slot[i] + self.counts[i])]
 
-    def fill(self, Extractor e not None, const int32_t[::1] moulds, list programs not None):
-        """(codes int32[count], records with a new one): mould and the texts that matter; -1: none.
+    def add(self, bytes program):
+        """What is known of the next mould: None, or how to make the text of its one resource.
 
-        programs : by mould, None or how to make the text of its resource: for each piece a byte,
-                   255 for a text that follows behind two bytes of its length, else a slot's number
+        program : for each piece a byte, 255 for a text that follows behind two bytes of its
+                  length, else the number of a slot
         """
-        cdef int32_t[::1] codes = np.full(e.count, -1, dtype=np.int32)
+        cdef list numbers = [] if program is None else slots_in(program)
+        cdef size_t used = self.spans[self.program_count] if self.program_count else 0
+        cdef void* moved
+        if self.program_count + 2 > self.program_room:
+            moved = realloc(self.spans, (self.program_room * 2 + 256) * sizeof(uint32_t))
+            if moved == NULL:
+                raise MemoryError
+            self.spans = <uint32_t*>moved
+            moved = realloc(self.is_made, self.program_room * 2 + 256)
+            if moved == NULL:
+                raise MemoryError
+            self.is_made = <uint8_t*>moved
+            moved = realloc(self.wanted, (self.program_room * 2 + 256) * MAX_SLOTS)
+            if moved == NULL:
+                raise MemoryError
+            self.wanted = <uint8_t*>moved
+            self.program_room = self.program_room * 2 + 256
+        if max(numbers, default=0) >= MAX_SLOTS:
+            raise ValueError("no such slot")
+        self.spans[self.program_count] = <uint32_t>used
+        for number in numbers:
+            self.wanted[used] = number
+            used += 1
+        self.is_made[self.program_count] = program is not None
+        self.program_count += 1
+        self.spans[self.program_count] = <uint32_t>used
+        self.programs.append(program)
+
+    def fill(self, Extractor e not None, const int32_t[::1] moulds):
+        """(codes int32[count], records with a new one): mould and the texts that matter; -1: none.
+        """
+        cdef int32_t[::1] codes = np.empty(e.count, dtype=np.int32)
         cdef int32_t[::1] first = np.empty(e.count, dtype=np.int32)
-        cdef size_t i, used, fresh = 0, count = len(programs)
-        cdef int64_t at
-        cdef uint32_t id, before
+        cdef size_t i, used, fresh = 0
+        cdef uint32_t id, before, k
         cdef const Slot* slot
-        cdef int slot_total = 0
+        cdef bint is_short = False
         if not e.count:
             return np.asarray(codes), np.asarray(first)
-        if len(moulds) != e.count or np.max(moulds) >= <int64_t>count:
+        if len(moulds) != e.count or np.max(moulds) >= <int64_t>self.program_count:
             raise ValueError("a mould without its program")
-        # slots that matter, by mould: [begin, end) into `wanted`
-        cdef uint32_t[::1] spans = np.zeros(count + 1, dtype=np.uint32)
-        cdef uint8_t[::1] is_made = np.zeros(max(count, 1), dtype=np.uint8)
-        numbers = []
-        for i in range(count):
-            if programs[i] is not None:
-                is_made[i] = 1
-                numbers += slots_in(programs[i])
-            spans[i + 1] = len(numbers)
-        cdef uint8_t[::1] wanted = np.array([*numbers, 0], dtype=np.uint8)
-        cdef uint32_t k
-        cdef bint is_short = False
         with nogil:
             for i in range(e.count):
-                if moulds[i] < 0 or not is_made[moulds[i]]:
+                codes[i] = -1
+                if moulds[i] < 0 or not self.is_made[moulds[i]]:
                     continue
                 memcpy(self.out, &moulds[i], 4)
                 used = 4
-                for k in range(spans[moulds[i]], spans[moulds[i] + 1]):
-                    slot = self.slots + self.first_slot[i] + wanted[k]
+                for k in range(self.spans[moulds[i]], self.spans[moulds[i] + 1]):
+                    if self.wanted[k] >= self.counts[i]:
+                        continue  # cannot be: all calls of a mould have the same slots
+                    slot = self.slots + self.first_slot[i] + self.wanted[k]
                     memcpy(self.out + used, &slot.length, 4)
-                    memcpy(self.out + used + 4, e.bases[i] + slot.begin, slot.length)
+                    memcpy(self.out + used + 4, e.base + slot.begin, slot.length)
                     used += 4 + slot.length
                 before = <uint32_t>self.filled_table.count
                 id = intern_add(&self.filled_table, self.out, used)
@@ -474,8 +540,7 @@ cdef class Moulds:
             raise MemoryError
         return np.asarray(codes), np.asarray(first)[:fresh]
 
-    def texts(self, Extractor e not None, const int32_t[::1] records,
-              const int32_t[::1] moulds, list programs not None):
+    def texts(self, Extractor e not None, const int32_t[::1] records, const int32_t[::1] moulds):
         """The text that the program of its mould makes of each of these records."""
         cdef list made = []
         cdef bytes program
@@ -485,7 +550,7 @@ cdef class Moulds:
         cdef size_t used, length
         cdef int32_t i
         for i in records:
-            program = programs[moulds[i]]
+            program = self.programs[moulds[i]]
             p = <const uint8_t*><const char*>program
             end = p + len(program)
             used = 0
@@ -503,7 +568,7 @@ cdef class Moulds:
                     length = slot.length
                     if used + length > 2 * MAX_BYTES:
                         raise ValueError("a text that is too long")
-                    memcpy(self.out + used, e.bases[i] + slot.begin, length)
+                    memcpy(self.out + used, e.base + slot.begin, length)
                     p += 1
                 used += length
             made.append((<const char*>self.out)[:used].decode("ascii"))

@@ -23,10 +23,12 @@ from numpy.typing import NDArray
 from ..catalogue import Catalogue, load_catalogue
 from ..errors import SourceError
 from .actions import Plan
+from .arns import NOTHING_BELOW
 from .batch import Batch, KeyPlan, Rows, build
 from .blocks import (
     BY_MOULD,
     BY_SHAPE,
+    IS_BLIND,
     PARAMETERS_ALL,
     PARAMETERS_SOME,
     RESOURCES,
@@ -551,6 +553,7 @@ class LogReader:
         if row.parameters == _ALL_PARAMETERS and self._is_by_shape(row.plan):
             return PlanFlags(flags | BY_SHAPE, self._rule_needles(row.plan))
         if row.parameters == _ALL_PARAMETERS and self._is_by_mould(row.plan):
+            flags |= IS_BLIND if self._mapper.is_blind_below(row.plan, NOTHING_BELOW) else 0
             return PlanFlags(flags | BY_MOULD, (b"ag",) if self._keys.tags else ())
         return PlanFlags(flags, row.needles)
 

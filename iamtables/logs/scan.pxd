@@ -21,6 +21,8 @@ cdef struct ScanMemo:
     uint32_t* places            # by hash of a value's beginning: the value that was there last, or 0
     size_t mask
 
+cdef const uint8_t* skip_value(const uint8_t* p, const uint8_t* end, int* odd,
+                               int* escaped) noexcept nogil
 cdef int memo_init(ScanMemo* memo, uint64_t seed) noexcept nogil
 cdef void memo_free(ScanMemo* memo) noexcept nogil
 cdef const uint8_t* scan_record(const uint8_t* base, const uint8_t* p, const uint8_t* end,
@@ -37,10 +39,12 @@ cdef inline const uint8_t* find(const uint8_t* text, size_t length, const uint8_
                                 size_t needle_length) noexcept nogil:
     cdef const uint8_t* end = text + length
     cdef const uint8_t* at
+    cdef size_t skip = needle_length > 1 and needle[0] == 34  # quotes are everywhere
     while <size_t>(end - text) >= needle_length:
-        at = <const uint8_t*>memchr(text, needle[0], (end - text) - needle_length + 1)
+        at = <const uint8_t*>memchr(text + skip, needle[skip], (end - text) - needle_length + 1)
         if at == NULL:
             return NULL
+        at -= skip
         if memcmp(at, needle, needle_length) == 0:
             return at
         text = at + 1

@@ -3,8 +3,8 @@
 The text has been checked by the scan. What is not understood at a glance is left to the reader.
 """
 
-from libc.stdint cimport int64_t, uint8_t, uint32_t
-from libc.string cimport memchr, memcmp
+from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
+from libc.string cimport memchr, memcmp, memcpy
 
 from .scan cimport skip_space
 
@@ -114,3 +114,17 @@ cdef int64_t seconds_of(const uint8_t* t, size_t length) noexcept nogil:
     days = (365 * era_year + era_year // 4 - era_year // 100 + era_year // 400
             + (153 * (month + (-3 if month > 2 else 9)) + 2) // 5 + day - 1 - 719468)
     return days * 86400 + hour * 3600 + minute * 60 + second
+
+
+cdef uint64_t hash_of(const uint8_t* text, size_t length) noexcept nogil:
+    # as Texts.hashes: by words of eight bytes, the last one filled up with zeros
+    cdef uint64_t word, found = length
+    while True:
+        word = 0
+        memcpy(&word, text, length if length < 8 else 8)
+        found = (found ^ word) * <uint64_t>0xD6E8FEB86659FD93
+        found ^= found >> 29
+        if length <= 8:
+            return found
+        text += 8
+        length -= 8

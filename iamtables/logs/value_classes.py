@@ -67,9 +67,15 @@ def split(text: str) -> tuple[str, str] | None:
     """(known prefix, rest) of a text; None for one of its own class."""
     if text in words() or text.endswith(SUFFIXES) or _ACCOUNT.fullmatch(text):
         return None
-    prefix = next((prefix for prefix in prefixes() if text.startswith(prefix)), "")
-    rest = text[len(prefix):]
-    return (prefix, rest) if PLAIN.fullmatch(rest) and rest[0] != "/" else None
+    found = _parts().fullmatch(text)
+    return None if found is None else (found.group(1) or "", found.group(2))
+
+
+@cache
+def _parts() -> re.Pattern[str]:
+    """The longest known prefix and the rest; possessive, since no shorter prefix may do."""
+    known = "|".join(map(re.escape, prefixes()))
+    return re.compile(f"({known})?+((?!/){PLAIN.pattern})")
 
 
 def facts(text: str, rest: str) -> int:
