@@ -77,7 +77,7 @@ class Dictionary:
         self._index: dict[Hashable, int] = {}
 
     def code(self, value: str | list[str]) -> int:
-        key: Hashable = tuple(value) if isinstance(value, list) else value
+        key: Hashable = value if value.__class__ is str else tuple(value)
         code = self._index.get(key)
         if code is None:
             code = self._index[key] = len(self.values)
@@ -99,7 +99,10 @@ class Dictionary:
 
     def optional(self, value: str | None) -> int:
         """Code of `value`; ABSENT for None."""
-        return ABSENT if value is None else self.code(value)
+        if value is None:
+            return ABSENT
+        code = self._index.get(value)
+        return self.code(value) if code is None else code
 
     def __len__(self) -> int:
         return len(self.values)

@@ -9,6 +9,7 @@ call's plan can make use of them, so that reads of many objects of no consequenc
 from __future__ import annotations
 
 import gc
+import secrets
 from array import array
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -44,7 +45,6 @@ from .classes import GIVEN, Outcome, RecordClass, Requester
 from .columns import Int32Array
 from .containers import decode_items, decode_lines, read_file
 from .context import CALLER_KEYS, Caller, CallerKey
-from .duplicates import SeenIds
 from .inflate import FileFailed, FileSkipped
 from .moulding import Slots, learn
 from .names import Names, Resolver
@@ -60,6 +60,7 @@ from .records import (
     seconds,
 )
 from .request_keys import FAMILIES, RequestKey, all_request_keys, family_key, request_key
+from .seen import SeenHashes
 from .sources import LogFile, find_files, is_delivered_before
 from .statistics import Statistics
 from .tables import CallerTable, CallTable
@@ -215,7 +216,7 @@ class LogReader:
         """The asked keys that records tell something about: the columns of `batch.context`."""
         self._mapper = CallMapper(catalogue, options, tuple(self._keys.request))
         self._names = Names(resolver, learns=options.learn_names)
-        self._seen = SeenIds(options.max_remembered_ids)
+        self._seen = SeenHashes(options.max_remembered_ids, secrets.randbits(64))
         self._plans: dict[tuple[str | None, ...], _PlanRow] = {}
         self._times: dict[str | None, int] = {}
         self._blocks = BlockReader(
@@ -435,8 +436,11 @@ class LogReader:
         hashes = rows.event_id.hashes()
         account = self._callers.take_account_hash(rows.caller).view(np.uint64)
         hashes ^= account * np.uint64(0x9E3779B97F4A7C15)
-        keep = np.ones(len(hashes), dtype=bool)
-        keep[is_proper] = self._seen.add(hashes[is_proper])
+        if is_proper.all():
+            keep = self._seen.add(hashes)
+        else:
+            keep = np.ones(len(hashes), dtype=bool)
+            keep[is_proper] = self._seen.add(hashes[is_proper])
         self.statistics.ids_forgotten = self._seen.forgotten
         if keep.all():
             return rows

@@ -52,17 +52,19 @@ MEMBER_TEXTS = {"action": "actions", "resource": "resources", "state": "states",
 class IntTable:
     """Append-only rows of int32 codes, with named columns; a column is read as one gather."""
 
-    __slots__ = ("_data", "_names", "_width", "add")
+    __slots__ = ("_columns", "_names", "_size", "_waiting", "_width", "add")
 
     def __init__(self, *names: str) -> None:
         self._names = {name: index for index, name in enumerate(names)}
         self._width = len(names)
-        self._data = array("i")
-        self.add: Callable[[tuple[int, ...]], None] = self._data.extend
+        self._columns: NDArray[np.int32] = np.empty((self._width, 256), dtype=np.int32)
+        self._size = 0
+        self._waiting = array("i")
+        self.add: Callable[[tuple[int, ...]], None] = self._waiting.extend
         """Append one row. Invariant: the tuple has one number per column."""
 
     def __len__(self) -> int:
-        return len(self._data) // self._width if self._width else 0
+        return self._size + (len(self._waiting) // self._width if self._width else 0)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -70,18 +72,33 @@ class IntTable:
 
     def fill(self, columns: Sequence[NDArray[np.integer[Any]]]) -> None:
         """Append many rows: one array per column, all of one length."""
+        self._settle()
         if columns:
-            rows = np.stack([np.asarray(column, dtype=np.int32) for column in columns], axis=1)
-            self._data.frombytes(np.ascontiguousarray(rows).tobytes())
+            self._append(columns, len(columns[0]))
 
     def take(self, name: str | int, rows: NDArray[np.integer[Any]]) -> Int32Array:
-        """int32[len(rows)], a copy. No view may outlive this call: the next `add` would fail."""
+        """int32[len(rows)], a copy."""
+        self._settle()
         column = self._names[name] if isinstance(name, str) else name
-        if not self._data:
-            return np.empty(0, dtype=np.int32)
-        table = np.frombuffer(self._data, dtype=np.int32).reshape(-1, self._width)
-        taken: Int32Array = table[:, column][rows]
+        taken: Int32Array = self._columns[column, : self._size].take(rows)
         return taken
+
+    def _append(self, columns: Sequence[NDArray[np.integer[Any]]], count: int) -> None:
+        end = self._size + count
+        if end > self._columns.shape[1]:
+            grown = np.empty((self._width, 2 * end), dtype=np.int32)
+            grown[:, : self._size] = self._columns[:, : self._size]
+            self._columns = grown
+        for index, column in enumerate(columns):
+            self._columns[index, self._size : end] = column
+        self._size = end
+
+    def _settle(self) -> None:
+        """Take over the rows that were added one by one."""
+        if self._waiting:
+            rows = np.array(self._waiting, dtype=np.int32).reshape(-1, self._width)
+            self._append(rows.T, len(rows))
+            del self._waiting[:]
 
 
 class CallerTable:
