@@ -262,7 +262,8 @@ cdef class Moulds:
                 p += 1
                 continue
             if p[0] != 34:
-                self.emit(p, 1)
+                self.out[self.out_used] = p[0]
+                self.out_used += 1
                 p += 1
                 continue
             stop = <const uint8_t*>memchr(p + 1, 34, end - p - 1)

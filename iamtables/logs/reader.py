@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from ..catalogue import Catalogue, load_catalogue
 from ..errors import SourceError
 from .actions import Plan
+from .ahead import ReadAhead
 from .arns import NOTHING_BELOW
 from .batch import Batch, KeyPlan, Rows, build
 from .blocks import (
@@ -242,6 +243,23 @@ class LogReader:
     # -- files to batches ---------------------------------------------------------------------
 
     def _iterate(self) -> Iterator[Batch]:
+        following = dict(zip(map(id, self._files), self._files[1:], strict=False))
+
+        def next_of(file: LogFile) -> LogFile | None:
+            found = following.get(id(file))
+            while found is not None and is_delivered_before(found.name, self.options.since):
+                found = following.get(id(found))
+            is_cached = found is not None and self._cache is not None and (
+                self._cache.segments_of(found) is not None)
+            return None if is_cached else found
+
+        ahead = ReadAhead(self.options, next_of)
+        try:
+            yield from self._batches_of(ahead)
+        finally:
+            ahead.close()
+
+    def _batches_of(self, ahead: ReadAhead) -> Iterator[Batch]:
         pending = _Pending()
         served: set[Path] = set()
         for file in self._files:
@@ -266,7 +284,7 @@ class LogReader:
             take = None
             if self._blocks is not None:
                 take = partial(self._take_block, file=name, pending=pending, bad=bad)
-            lists = read_file(file, self.options, bad, take)
+            lists = read_file(file, self.options, bad, take, ahead.pieces(file))
             while True:
                 is_collecting = gc.isenabled()
                 gc.disable()

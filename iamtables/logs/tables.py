@@ -83,14 +83,27 @@ class IntTable:
         taken: Int32Array = self._columns[column, : self._size].take(rows)
         return taken
 
+    def repeat(self, rows: Int32Array, changed: dict[str, Int32Array]) -> None:
+        """Append copies of these rows, but for the changed columns."""
+        if not self._width:
+            return
+        self._settle()
+        copies = self._columns.take(rows, axis=1)
+        for name, column in changed.items():
+            copies[self._names[name]] = column
+        self._append(copies, len(rows))
+
     def _append(self, columns: Sequence[NDArray[np.integer[Any]]], count: int) -> None:
         end = self._size + count
         if end > self._columns.shape[1]:
             grown = np.empty((self._width, 2 * end), dtype=np.int32)
             grown[:, : self._size] = self._columns[:, : self._size]
             self._columns = grown
-        for index, column in enumerate(columns):
-            self._columns[index, self._size : end] = column
+        if isinstance(columns, np.ndarray):
+            self._columns[:, self._size : end] = columns
+        else:
+            for index, column in enumerate(columns):
+                self._columns[index, self._size : end] = column
         self._size = end
 
     def _settle(self) -> None:
@@ -206,20 +219,20 @@ class CallTable:
         """
         count, first, member = len(rows), len(self.members), self.codes.take("first_member", rows)
         begin = len(self.codes)
-        columns = {name: self.members.take(name, member) for name in self.members.names}
-        is_pattern = (columns["resource"] < 0) & (columns["pattern"] >= 0)
-        for name, dictionary, changes in (
-                ("resource", self.resources, columns["resource"] >= 0),
-                ("pattern", self.patterns, is_pattern)):
-            places = np.flatnonzero(changes)
-            start = dictionary.extend([texts[place] for place in places.tolist()])
-            columns[name][places] = np.arange(start, start + len(places), dtype=np.int32)
-        self.members.fill(list(columns.values()))
-        self.key_codes.fill([self.key_codes.take(index, member)
-                             for index in range(len(self.key_values))])
-        columns = {name: self.codes.take(name, rows) for name in self.codes.names}
-        columns["first_member"] = np.arange(first, first + count, dtype=np.int32)
-        self.codes.fill(list(columns.values()))
+        resource, pattern = self.members.take("resource", member), self.members.take(
+            "pattern", member)
+        of_pattern = (resource < 0) & (pattern >= 0)
+        for codes, dictionary, changes in ((resource, self.resources, resource >= 0),
+                                           (pattern, self.patterns, of_pattern)):
+            if changes.all():
+                codes[:] = dictionary.extend(texts) + np.arange(count, dtype=np.int32)
+            elif changes.any():
+                places = np.flatnonzero(changes)
+                codes[places] = dictionary.extend(
+                    [texts[place] for place in places.tolist()]) + np.arange(len(places))
+        self.members.repeat(member, {"resource": resource, "pattern": pattern})
+        self.key_codes.repeat(member, {})
+        self.codes.repeat(rows, {"first_member": np.arange(first, first + count, dtype=np.int32)})
         return np.arange(begin, begin + count, dtype=np.int32)
 
     def add(self, source: str, name: str, error: str | None, call: MappedCall) -> int:
