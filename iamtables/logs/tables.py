@@ -169,9 +169,9 @@ class CallerTable:
         """After the codes were filled: sessions' starts, and what follows from the codes."""
         rows = np.arange(len(created), dtype=np.int32)
         self._created.frombytes(np.ascontiguousarray(created, dtype=np.int64).tobytes())
-        hashes = [hash(text) for text in self.accounts.values] + [hash(None)]
+        hashes = np.array([hash(text) for text in (*self.accounts.values, None)], dtype=np.int64)
         accounts = self.codes.take("account", rows)
-        self._account_hash.extend(hashes[code] for code in accounts.tolist())
+        self._account_hash.frombytes(hashes[accounts].tobytes())
         self.own_user.extend([None] * len(created))
 
     def take_created(self, rows: Int32Array) -> NDArray[np.int64]:
