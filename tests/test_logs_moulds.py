@@ -57,6 +57,9 @@ ARNS = [
 ]
 
 
+KEYS = ("aws:ResourceAccount", "kms:EncryptionContext:a", "s3:prefix", "sts:RoleSessionName")
+
+
 def moulds_of(parameters: list[dict[str, Any]]) -> list[int]:
     """The mould of a call with each of these parameters, all of one plan that wants them."""
     extractor = Extractor(1)
@@ -169,6 +172,10 @@ def values(random: Random) -> Iterator[Any]:
             yield random.choice([None, 1, True, {}, {"items": [{"resourceId": "i-7"}]}])
 
 
+OTHER_NAMES = ["tags", "roleArn", "policyArn", "comment", "path", "encryptionContext", "prefix",
+               "roleSessionName", "externalId", "userName", "x-amz-acl", "bucketName", "key"]
+
+
 def calls(random: Random, count: int) -> list[dict[str, Any]]:
     """Records of many actions, whose parameters have the names that are looked for in them."""
     catalogue = load_catalogue()
@@ -187,8 +194,7 @@ def calls(random: Random, count: int) -> list[dict[str, Any]]:
         if random.random() < 0.1:
             parameters = {picked[0]: {"items": [parameters, {random.choice(asked): next(value)}]}}
         if random.random() < 0.2:
-            parameters |= {random.choice(["tags", "roleArn", "policyArn", "comment", "path"]):
-                           next(value)}
+            parameters |= {random.choice(OTHER_NAMES): next(value)}
         listed = [{"ARN": random.choice(ARNS), "accountId": ACCOUNT}
                   for _ in range(random.choice([0, 0, 0, 1, 2]))]
         fields: dict[str, Any] = {"resources": listed} if listed else {}
@@ -202,9 +208,9 @@ def calls(random: Random, count: int) -> list[dict[str, Any]]:
 
 
 @pytest.mark.parametrize("seed", range(3))
-@pytest.mark.parametrize("keys", [(), ("aws:TagKeys", "aws:RequestTag/a")])
+@pytest.mark.parametrize("keys", [(), ("aws:TagKeys", "aws:RequestTag/a"), None, KEYS])
 def test_calls_by_mould_are_mapped_as_one_by_one(
-    tmp_path: Path, seed: int, keys: tuple[str, ...]
+    tmp_path: Path, seed: int, keys: tuple[str, ...] | None
 ) -> None:
     path = tmp_path / "log.json"
     path.write_text(json.dumps({"Records": calls(Random(seed), 2000)}), "utf-8")

@@ -20,10 +20,11 @@ from numpy.typing import NDArray
 from .arns import NOTHING_BELOW
 from .columns import Int32Array
 from .containers import decode_repaired
-from .moulding import ArnClasses, Slots
+from .moulding import ArnClasses, Mould, Slots
 from .outcome import is_denial
 from .records import DECODE_ERRORS, BadRecord, Record, RecordDecoder, seconds
 from .resources import ResourceForms
+from .tables import KeyChanges
 from .texts import Texts
 from .value_classes import SUFFIXES, prefixes, words
 
@@ -140,19 +141,21 @@ class BlockReader:
     place_of  : (record, row) -> which of the record's ARNs is the one resource of a row, or -1
     like      : (rows, texts) -> new rows that differ from these in their one resource, or in its
                 pattern
-    mould_of  : (record, plan number, slots) -> (row or -1, program or None); raises BadRecord
+    mould_of  : (record, plan number, slots) -> (row, mould), -1 for one that is refused; raises
+                BadRecord
+    tells_accounts : as for ArnClasses
     """
 
     def __init__(
         self, plan_of: Callable[[Record, int], PlanFlags], caller_of: Callable[[Record], int],
         call_of: Callable[[Record, int, int], int], place_of: Callable[[Record, int], int],
-        like: Callable[[Int32Array, list[str]], Int32Array],
-        mould_of: Callable[[Record, int, Slots], tuple[int, bytes | None]],
-        forms: ResourceForms, needs: tuple[bool, bool, bool, bool],
+        like: Callable[[Int32Array, list[str], KeyChanges], Int32Array],
+        mould_of: Callable[[Record, int, Slots], tuple[int, Mould]],
+        forms: ResourceForms, tells_accounts: bool, needs: tuple[bool, bool, bool, bool],
     ) -> None:
         self._plan_of, self._caller_of, self._call_of = plan_of, caller_of, call_of
         self._place_of, self._like = place_of, like
-        self._mould_of, self._forms = mould_of, forms
+        self._mould_of, self._forms, self._tells_accounts = mould_of, forms, tells_accounts
         self._extractor = Extractor(secrets.randbits(64), *needs)
         self._moulds = Moulds(
             secrets.randbits(64), [text.encode() for text in prefixes()],
@@ -177,10 +180,11 @@ class BlockReader:
         self._given = Rows32()
         self._shape_rows: list[int] = []
         self._shape_places: list[int] = []
-        self._arn_classes = ArnClasses(self._forms)
+        self._arn_classes = ArnClasses(self._forms, self._tells_accounts)
         self._arn_numbers = Rows32()
         self._filled = Rows32()
         self._mould_rows: list[int] = []
+        self._mould_keys: list[tuple[tuple[int, bytes | tuple[bytes, ...]], ...]] = []
         self._moulds_of_plan: Counter[int] = Counter()
 
     def forget(self) -> None:
@@ -308,7 +312,7 @@ class BlockReader:
         given, fresh = extractor.given(shape, places)
         if len(fresh):
             rows = np.array(self._shape_rows, dtype=np.int32)[shape[fresh]]
-            self._given.extend(self._like(rows, extractor.arn_texts(fresh, shape, places)))
+            self._given.extend(self._like(rows, extractor.arn_texts(fresh, shape, places), {}))
         return given
 
     def _by_mould(
@@ -334,19 +338,38 @@ class BlockReader:
         filled, fresh = moulds.fill(extractor, codes)
         if len(fresh):
             rows = np.array(self._mould_rows, dtype=np.int32)[codes[fresh]]
-            self._filled.extend(self._like(rows, moulds.texts(extractor, fresh, codes)))
+            self._filled.extend(self._like(
+                rows, moulds.texts(extractor, fresh, codes), self._keys_of(fresh, codes)))
         self._weigh_moulds(plan, codes)
         return filled
 
     def _learn(self, index: int, plan: int) -> None:
         self._moulds_of_plan[plan] += 1
         try:
-            row, program = self._mould_of(
+            row, mould = self._mould_of(
                 self._record(index), plan, self._moulds.slots_of(self._extractor, index))
         except BadRecord:
-            row, program = -1, None
+            self._mould_rows.append(-1)
+            self._mould_keys.append(())
+            self._moulds.add(None)
+            return
         self._mould_rows.append(row)
-        self._moulds.add(program if row >= 0 else None)
+        self._mould_keys.append(mould.keys)
+        self._moulds.add(mould.program, [
+            program for _, made in mould.keys
+            for program in ((made,) if isinstance(made, bytes) else made)])
+
+    def _keys_of(self, records: Int32Array, moulds: Int32Array) -> KeyChanges:
+        """The values of keys that differ among calls of a mould, for these records."""
+        changes: KeyChanges = {}
+        extractor, text = self._extractor, self._moulds.text
+        for place, record in enumerate(records.tolist()):
+            for key, made in self._mould_keys[moulds[record]]:
+                places, values = changes.setdefault(key, ([], []))
+                places.append(place)
+                values.append(text(extractor, record, made) if isinstance(made, bytes)
+                              else [text(extractor, record, one) for one in made])
+        return changes
 
     def _weigh_moulds(self, plan: Int32Array, codes: Int32Array) -> None:
         """Plans whose calls hardly share a mould go without (names of the caller's choice)."""

@@ -22,6 +22,7 @@ from .extract cimport Extractor
 from .scan cimport (
     FIELD_COUNT, MESSAGE, PARAMETERS, RECIPIENT, REGION, RESOURCES, skip_space, skip_value,
 )
+from .slices cimport bucket_or_object
 
 cdef enum:
     MAX_SLOTS = 24
@@ -215,6 +216,28 @@ cdef class Moulds:
         facts[0] = seen
         return prefix
 
+    cdef bint is_of_s3(self, const uint8_t* p, size_t length, uint8_t* token) noexcept nogil:
+        # A listed bucket or object, by what it is and the class of its last piece: so many are met
+        # once that their classes are not worth remembering.
+        cdef uint8_t kind = bucket_or_object(p, length), facts = 0
+        cdef size_t at, last = 13
+        cdef int prefix
+        if kind == 0:
+            return False
+        for at in range(13, length):
+            if p[at] == 47 or p[at] == 58:
+                last = at + 1
+            elif not IS_PLAIN[p[at]]:
+                return False
+        if last == length:
+            return False
+        prefix = self.split(p + last, length - last, &facts)
+        if prefix < 0:
+            return False
+        token[0], token[2], token[3] = 4, kind, facts
+        token[4], token[5] = <uint8_t>(prefix & 255), <uint8_t>(prefix >> 8)
+        return True
+
     cdef inline void emit(self, const void* data, size_t length) noexcept nogil:
         # `write` has proved that there is room: no more than twice the input and 4096 bytes
         memcpy(self.out + self.out_used, data, length)
@@ -282,7 +305,13 @@ cdef class Moulds:
                 p = stop
                 continue
             p += 1
-            if length >= 4 and memcmp(p, b"arn:", 4) == 0:
+            if field == RESOURCES and self.is_of_s3(p, length, token):
+                same = self.slot(first, base, p, length, 0, IS_ARN, field)
+                if same < 0:
+                    return NO_MOULD
+                token[1] = <uint8_t>same
+                self.emit(token, 6)
+            elif length >= 4 and memcmp(p, b"arn:", 4) == 0:
                 id = intern_add(&self.arn_table, p, length)
                 if id == NO_ID:
                     return NO_MOULD
@@ -467,13 +496,18 @@ cdef class Moulds:
                  bool(self.slots[k].facts & IS_ARN), self.slots[k].field == PARAMETERS)
                 for k in range(self.first_slot[i], self.first_slot[i] + self.counts[i])]
 
-    def add(self, bytes program):
+    def add(self, bytes program, list others=[]):
         """What is known of the next mould: None, or how to make the text of its one resource.
 
         program : for each piece a byte, 255 for a text that follows behind two bytes of its
                   length, else the number of a slot
+        others  : further programs, the slots of which matter, too
         """
-        cdef list numbers = [] if program is None else slots_in(program)
+        cdef set named = set() if program is None else set(slots_in(program))
+        cdef list numbers
+        for other in others:
+            named.update(slots_in(other))
+        numbers = sorted(named)
         cdef size_t used = self.spans[self.program_count] if self.program_count else 0
         cdef void* moved
         if self.program_count + 2 > self.program_room:
@@ -544,36 +578,40 @@ cdef class Moulds:
     def texts(self, Extractor e not None, const int32_t[::1] records, const int32_t[::1] moulds):
         """The text that the program of its mould makes of each of these records."""
         cdef list made = []
-        cdef bytes program
-        cdef const uint8_t* p
-        cdef const uint8_t* end
-        cdef const Slot* slot
-        cdef size_t used, length
         cdef int32_t i
         for i in records:
-            program = self.programs[moulds[i]]
-            p = <const uint8_t*><const char*>program
-            end = p + len(program)
-            used = 0
-            while p < end:
-                if p[0] == 255:
-                    length = p[1] + 256 * <size_t>p[2]
-                    if used + length > 2 * MAX_BYTES:
-                        raise ValueError("a text that is too long")
-                    memcpy(self.out + used, p + 3, length)
-                    p += 3 + length
-                else:
-                    if p[0] >= self.counts[i]:
-                        raise IndexError(i)
-                    slot = self.slots + self.first_slot[i] + p[0]
-                    length = slot.length
-                    if used + length > 2 * MAX_BYTES:
-                        raise ValueError("a text that is too long")
-                    memcpy(self.out + used, e.base + slot.begin, length)
-                    p += 1
-                used += length
-            made.append((<const char*>self.out)[:used].decode("ascii"))
+            made.append(self.made(e, i, self.programs[moulds[i]]))
         return made
+
+    def text(self, Extractor e not None, size_t record, bytes program not None):
+        """The text that a program makes of a record with a mould."""
+        if record >= e.count or record >= self.room:
+            raise IndexError(record)
+        return self.made(e, record, program)
+
+    cdef str made(self, Extractor e, size_t i, bytes program):
+        cdef const uint8_t* p = <const uint8_t*><const char*>program
+        cdef const uint8_t* end = p + len(program)
+        cdef const Slot* slot
+        cdef size_t used = 0, length
+        while p < end:
+            if p[0] == 255:
+                length = p[1] + 256 * <size_t>p[2]
+                if used + length > 2 * MAX_BYTES:
+                    raise ValueError("a text that is too long")
+                memcpy(self.out + used, p + 3, length)
+                p += 3 + length
+            else:
+                if p[0] >= self.counts[i]:
+                    raise IndexError(i)
+                slot = self.slots + self.first_slot[i] + p[0]
+                length = slot.length
+                if used + length > 2 * MAX_BYTES:
+                    raise ValueError("a text that is too long")
+                memcpy(self.out + used, e.base + slot.begin, length)
+                p += 1
+            used += length
+        return (<const char*>self.out)[:used].decode("ascii")
 
 
 def slots_in(bytes program not None):

@@ -47,7 +47,7 @@ from .columns import Int32Array
 from .containers import decode_items, decode_lines, read_file
 from .context import CALLER_KEYS, Caller, CallerKey
 from .inflate import FileFailed, FileSkipped
-from .moulding import Slots, learn
+from .moulding import Mould, Slots, learn
 from .names import Names, Resolver
 from .options import LogOptions
 from .outcome import is_denial, strip_opaque
@@ -64,12 +64,13 @@ from .request_keys import FAMILIES, RequestKey, all_request_keys, family_key, re
 from .seen import SeenHashes
 from .sources import LogFile, find_files, is_delivered_before
 from .statistics import Statistics
-from .tables import CallerTable, CallTable
+from .tables import CallerTable, CallTable, KeyChanges
 from .templates import Where, partition_of
 from .texts import Texts
 
 _TIME_KEYS = {"aws:currenttime": "aws:CurrentTime", "aws:epochtime": "aws:EpochTime",
               "aws:multifactorauthage": "aws:MultiFactorAuthAge"}
+_RESOURCE_ACCOUNT = "aws:resourceaccount"
 _TAG_KEYS = ("aws:tagkeys", "aws:requesttag/")
 _ID_LENGTH = 32
 _NO_PARAMETERS, _SOME_PARAMETERS, _ALL_PARAMETERS = range(3)
@@ -118,6 +119,7 @@ class _Keys:
         self.tls = "tls" in needs
         self.additional = "additional" in needs
         self.tags = any(plan.name.lower().startswith(_TAG_KEYS) for plan in self.plans)
+        self.accounts = any(plan.name.lower() == _RESOURCE_ACCOUNT for plan in self.plans)
 
     def want_parameters_of(self, service: str) -> bool:
         """Does a key other than those of tags need the parameters of this service's calls?"""
@@ -135,7 +137,7 @@ class _Keys:
             whole.request.append(family_key(spelling, catalogue))
         by_name = {plan.name.lower(): plan for plan in whole.plans}
         whole.plans = [self._whole_plan(plan, by_name, places) for plan in self.plans]
-        whole.tags = True
+        whole.tags = whole.accounts = True
         return whole
 
     def of_cache(self, catalogue: Catalogue) -> _Keys:
@@ -222,7 +224,7 @@ class LogReader:
         self._times: dict[str | None, int] = {}
         self._blocks = BlockReader(
             self._plan_of_block, self._map_caller, self._call_of_block, self._place_of,
-            self._like, self._mould_of_block, self._mapper.forms,
+            self._like, self._mould_of_block, self._mapper.forms, self._keys.accounts,
             (self._keys.network, self._keys.agent, self._keys.tls, self._keys.additional),
         ) if options.is_compiled and is_available() else None
         self._numbered_plans: dict[int, _PlanRow] = {}
@@ -575,7 +577,9 @@ class LogReader:
         if row.parameters == _ALL_PARAMETERS and self._is_by_shape(row.plan):
             return PlanFlags(flags | BY_SHAPE, self._rule_needles(row.plan))
         if row.parameters == _ALL_PARAMETERS and self._is_by_mould(row.plan):
-            flags |= IS_BLIND if self._mapper.is_blind_below(row.plan, NOTHING_BELOW) else 0
+            if not self._keys.want_parameters_of(row.plan.service) and (
+                    self._mapper.is_blind_below(row.plan, NOTHING_BELOW)):
+                flags |= IS_BLIND
             return PlanFlags(flags | BY_MOULD, (b"ag",) if self._keys.tags else ())
         return PlanFlags(flags, row.needles)
 
@@ -595,11 +599,7 @@ class LogReader:
             plan.verdict is None and not any(step.tail for step in plan.steps)
             and (plan.rule is None or set(plan.rule) <= {"actions", "when"})
             and not (plan.are_resources_unknown or plan.is_about_self)
-            and not any(step.action.startswith("iam:Create") for step in plan.steps)
-            and not any(
-                key.services is None or plan.service in key.services
-                for key in self._keys.request
-                if not key.spelling.lower().startswith(_TAG_KEYS)))
+            and not any(step.action.startswith("iam:Create") for step in plan.steps))
 
     def _rule_needles(self, plan: Plan) -> tuple[bytes, ...]:
         """What in the parameters would change the actions of an S3 call."""
@@ -618,8 +618,8 @@ class LogReader:
         resource = calls.resources.values[calls.members.take("resource", member)[0]]
         return list(decode_resources(bytes(record.resources))).index(str(resource))
 
-    def _like(self, rows: Int32Array, resources: list[str]) -> Int32Array:
-        return self._calls.like(rows, resources)
+    def _like(self, rows: Int32Array, texts: list[str], keys: KeyChanges) -> Int32Array:
+        return self._calls.like(rows, texts, keys)
 
     def _call_of_block(self, record: Record, number: int, caller: int) -> int:
         plan = self._numbered_plans[number]
@@ -721,7 +721,7 @@ class LogReader:
 
     def _mould_of_block(
         self, record: Record, number: int, slots: Slots
-    ) -> tuple[int, bytes | None]:
+    ) -> tuple[int, Mould]:
         """The row of a call and how others of its mould differ from it; -1 when that is open."""
         row = self._numbered_plans[number]
         message, parameters = _told(record, row)
@@ -729,12 +729,12 @@ class LogReader:
         mould = learn(
             lambda parameters, resources: self._mapper.map(
                 self._call(record, row, message, parameters, resources, None)),
-            parameters, resources, slots, self._mapper.forms)
+            parameters, resources, slots, self._mapper.forms, self._keys.accounts)
         if mould.program is None:
-            return -1, None
+            return -1, mould
         assert record.eventName is not None and record.eventSource is not None
         return self._calls.add(record.eventSource, record.eventName, record.errorCode,
-                               mould.call), mould.program
+                               mould.call), mould
 
     def _call(
         self, record: Record, plan: _PlanRow, message: str | None, parameters: bytes,

@@ -49,6 +49,10 @@ MEMBER_TEXTS = {"action": "actions", "resource": "resources", "state": "states",
                 "service": "services", "pattern": "patterns"}
 
 
+KeyChanges = dict[int, tuple[list[int], list[str | list[str]]]]
+"""Number of a key -> (places among the rows, the key's value at each)."""
+
+
 class IntTable:
     """Append-only rows of int32 codes, with named columns; a column is read as one gather."""
 
@@ -211,11 +215,11 @@ class CallTable:
     def size(self) -> int:
         return len(self.codes) + len(self.members)
 
-    def like(self, rows: Int32Array, texts: list[str]) -> Int32Array:
+    def like(self, rows: Int32Array, texts: list[str], keys: KeyChanges) -> Int32Array:
         """New calls that differ from the calls `rows`, of one member each, in their resource.
 
         Where the resource is known in part, the text is its pattern; where it is not known at
-        all, the calls do not differ.
+        all, the calls do not differ. keys: by number, the values of keys that differ, too.
         """
         count, first, member = len(rows), len(self.members), self.codes.take("first_member", rows)
         begin = len(self.codes)
@@ -231,7 +235,12 @@ class CallTable:
                 codes[places] = dictionary.extend(
                     [texts[place] for place in places.tolist()]) + np.arange(len(places))
         self.members.repeat(member, {"resource": resource, "pattern": pattern})
-        self.key_codes.repeat(member, {})
+        changed: dict[str, Int32Array] = {}
+        for number, (places, values) in keys.items():
+            codes = self.key_codes.take(number, member)
+            codes[places] = [self.key_values[number].code(value) for value in values]
+            changed[self.keys[number].spelling] = codes
+        self.key_codes.repeat(member, changed)
         self.codes.repeat(rows, {"first_member": np.arange(first, first + count, dtype=np.int32)})
         return np.arange(begin, begin + count, dtype=np.int32)
 

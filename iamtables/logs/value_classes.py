@@ -122,7 +122,9 @@ def arn_class(arn: str, forms: ResourceForms) -> Hashable | None:
             bool(fields[4]), *of_last)
 
 
-def marked_arn(arn: str, marker: str, number: int, forms: ResourceForms) -> str | None:
+def marked_arn(
+    arn: str, marker: str, number: int, forms: ResourceForms, *, keeps_account: bool = False
+) -> str | None:
     """Another ARN of the same class, with another account and another last piece."""
     if arn_class(arn, forms) is None:
         return None
@@ -132,7 +134,7 @@ def marked_arn(arn: str, marker: str, number: int, forms: ResourceForms) -> str 
     made = marked(last, marker, number)
     if found is None or made is None:
         return None
-    account = f"{900000000000 + number}" if fields[4] else ""
+    account = f"{900000000000 + number}" if fields[4] and not keeps_account else fields[4]
     resource = fields[5][: len(fields[5]) - len(last)] + found[0] + made
     other = ":".join((*fields[:4], account, resource))
     return other if arn_class(other, forms) == arn_class(arn, forms) else None
