@@ -714,7 +714,8 @@ class LogReader:
             additional.AuthenticationMethod if additional is not None else None,
             additional.SignatureVersion if additional is not None else None,
         )
-        row = self._callers.add(caller, record.recipientAccountId)
+        row = self._callers.add(caller, record.recipientAccountId,
+                                (raw, record.awsRegion, record.recipientAccountId))
         if caller.principal.arn is not None:
             self._names.learn(caller.principal.arn)
         return row

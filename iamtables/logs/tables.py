@@ -8,7 +8,7 @@ together and are dropped together when the reader starts new ones.
 from __future__ import annotations
 
 from array import array
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from typing import Any
 
 import numpy as np
@@ -118,6 +118,11 @@ class IntTable:
             del self._waiting[:]
 
 
+_MAX_BASES = 20_000
+_Base = tuple[tuple[int, ...], int, int, "str | None", tuple[int, ...]]
+"""(codes, start of the session, hash of the account, own user, codes of the keys)"""
+
+
 class CallerTable:
     """One row per distinct (identity, region, receiving account, and the fields that keys need)."""
 
@@ -139,16 +144,42 @@ class CallerTable:
         self._created = array("q")
         self._account_hash = array("q")
         self.own_user: list[str | None] = []
+        self._needy = [place for place, key in enumerate(self.keys) if key.needs]
+        self._of_base: dict[Hashable, _Base] = {}
 
     def __len__(self) -> int:
         return len(self.own_user)
 
-    def add(self, caller: Caller, recipient: str | None) -> int:
-        """The new row."""
+    def add(self, caller: Caller, recipient: str | None, base: Hashable) -> int:
+        """The new row.
+
+        base : identity, region and recipient: what all but the keys with needs follow from
+        """
+        known = self._of_base.get(base)
+        if known is None:
+            known = self._read(caller, recipient)
+            if self._needy:  # else hardly two callers have one
+                if len(self._of_base) >= _MAX_BASES:
+                    self._of_base.clear()
+                self._of_base[base] = known
+        codes, created, account_hash, own_user, keys = known
+        self.codes.add(codes)
+        self._created.append(created)
+        self._account_hash.append(account_hash)
+        if self._needy:
+            of_keys = list(keys)
+            for place in self._needy:
+                of_keys[place] = _key_code(self.key_values[place], self.keys[place].read(caller))
+            keys = tuple(of_keys)
+        self.key_codes.add(keys)
+        self.own_user.append(own_user)
+        return len(self.own_user) - 1
+
+    def _read(self, caller: Caller, recipient: str | None) -> _Base:
         identity, principal = caller.identity, caller.principal
         kind = identity.type if identity is not None else None
         mfa = _mfa(caller)
-        self.codes.add((
+        codes = (
             self.principals.optional(principal.arn),
             self.types.optional(kind),
             self.sessions.optional(principal.session),
@@ -158,16 +189,14 @@ class CallerTable:
             self.problems.optional(principal.problem),
             UNKNOWN if mfa is NOT_SHOWN else 1 if mfa == "true" else ABSENT,
             self.patterns.optional(_role_pattern(caller)),
-        ))
+        )
         attributes = caller.attributes
-        self._created.append(seconds(attributes.creationDate if attributes is not None else None))
-        self._account_hash.append(hash(recipient))
-        self.key_codes.add(tuple(
-            _key_code(dictionary, key.read(caller))
-            for key, dictionary in zip(self.keys, self.key_values, strict=True)))
+        keys = tuple(
+            ABSENT if key.needs else _key_code(dictionary, key.read(caller))
+            for key, dictionary in zip(self.keys, self.key_values, strict=True))
         is_user = kind == "IAMUser" and principal.requester == Requester.ROLE_OR_USER
-        self.own_user.append(principal.arn if is_user else None)
-        return len(self.own_user) - 1
+        return (codes, seconds(attributes.creationDate if attributes is not None else None),
+                hash(recipient), principal.arn if is_user else None, keys)
 
     def fill(self, created: NDArray[np.int64]) -> None:
         """After the codes were filled: sessions' starts, and what follows from the codes."""
