@@ -51,7 +51,8 @@ ARNS = [
     f"arn:aws:dynamodb:eu-west-1:{ACCOUNT}:table/t",
     f"arn:aws:dynamodb:eu-west-1:{ACCOUNT}:table/t/index/i",
     f"arn:aws:ecs:eu-west-1:{ACCOUNT}:service/c/s", f"arn:aws:ecs:eu-west-1:{ACCOUNT}:cluster/c",
-    f"arn:aws:logs:eu-west-1:{ACCOUNT}:log-group:g:*", "arn:aws:bedrock:eu-west-1::foundation-model/m",
+    f"arn:aws:logs:eu-west-1:{ACCOUNT}:log-group:g:*",
+    "arn:aws:bedrock:eu-west-1::foundation-model/m",
     f"arn:aws:bedrock:eu-west-1:{ACCOUNT}:inference-profile/p",
     f"arn:aws-cn:sns:cn-north-1:{ACCOUNT}:t", f"arn:aws:sns:eu-west-1:{ACCOUNT}:t...(truncated)",
 ]
@@ -64,7 +65,8 @@ def moulds_of(parameters: list[dict[str, Any]]) -> list[int]:
     """The mould of a call with each of these parameters, all of one plan that wants them."""
     extractor = Extractor(1)
     extractor.start(json.dumps({"Records": [
-        record("x", "Y", requestParameters=one, eventID="1") for one in parameters]}).encode(), False)
+        record("x", "Y", requestParameters=one, eventID="1") for one in parameters]}).encode(),
+        False)
     assert extractor.scan(10_000) == len(parameters)
     plan, _ = extractor.plans()
     error, _ = extractor.errors()

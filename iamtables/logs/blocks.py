@@ -12,7 +12,6 @@ import secrets
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -49,6 +48,10 @@ _MIN_MOULDS = 256
 def is_available() -> bool:
     """Is the extractor built?"""
     return Extractor is not None
+
+
+Facts = tuple[NDArray[np.uint8], Int32Array, NDArray[np.uint8]]
+"""(flags of plans, their needles, flags of errors)"""
 
 
 class Unsure(Exception):
@@ -165,7 +168,7 @@ class BlockReader:
 
     def _start_plans(self) -> None:
         self._plan_flags: list[int] = []
-        self._made_facts: Any = None
+        self._made_facts: Facts | None = None
         self._plan_needles: list[tuple[int, int]] = []
         self._plan_reasons: dict[int, str] = {}
         self._needles: list[bytes] = []
@@ -284,7 +287,7 @@ class BlockReader:
             (np.flatnonzero(keep) + number).astype(np.int32),
             [(number + index, extractor.record(index)) for index in np.flatnonzero(odd).tolist()])
 
-    def _facts(self) -> Any:
+    def _facts(self) -> Facts:
         """Flags and needles of plans, flags of errors, as arrays; made anew when there are more."""
         if self._made_facts is None:
             self._made_facts = (np.array(self._plan_flags or [0], dtype=np.uint8),
@@ -293,7 +296,7 @@ class BlockReader:
         return self._made_facts
 
     def _by_shape(
-        self, plan: Int32Array, error: Int32Array, caller_rows: Int32Array, facts: Any
+        self, plan: Int32Array, error: Int32Array, caller_rows: Int32Array, facts: Facts
     ) -> Int32Array:
         """Calls on buckets and objects: one mapping per shape, then only the resource differs."""
         extractor = self._extractor
@@ -316,7 +319,7 @@ class BlockReader:
         return given
 
     def _by_mould(
-        self, plan: Int32Array, error: Int32Array, facts: Any, done: Int32Array, max_bytes: int
+        self, plan: Int32Array, error: Int32Array, facts: Facts, done: Int32Array, max_bytes: int
     ) -> Int32Array:
         """Calls that differ in texts the mapping cannot tell apart: one mapping per mould."""
         extractor, moulds = self._extractor, self._moulds

@@ -86,13 +86,15 @@ def learn(map_call: Map, parameters: bytes, resources: bytes, slots: Slots,
         texts.append(text)
         marks.append(by_text[is_arn, text])
     try:
-        other = map_call(_with(parameters, slots, marks, True), _with(resources, slots, marks, False))
+        other = map_call(_with(parameters, slots, marks, of_parameters=True),
+                         _with(resources, slots, marks, of_parameters=False))
     except BadRecord:
         return Mould(call, None)
     return _compared(call, other, _Slots(texts, marks))
 
 
-def _with(raw: bytes, slots: Slots, marks: list[str | None], of_parameters: bool) -> bytes:
+def _with(raw: bytes, slots: Slots, marks: list[str | None], *, of_parameters: bool
+          ) -> bytes:
     """The JSON with the markers in their slots."""
     pieces: list[bytes] = []
     at = 0

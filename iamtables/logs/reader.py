@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import gc
 import secrets
-from array import array
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -26,6 +25,7 @@ from ..errors import SourceError
 from .actions import Plan
 from .ahead import ReadAhead
 from .arns import NOTHING_BELOW
+from .asked_keys import AskedKeys
 from .batch import Batch, KeyPlan, Rows, build
 from .blocks import (
     BY_MOULD,
@@ -45,12 +45,13 @@ from .calls import Call, CallMapper, decode_resources
 from .classes import GIVEN, Outcome, RecordClass, Requester
 from .columns import Int32Array
 from .containers import decode_items, decode_lines, read_file
-from .context import CALLER_KEYS, Caller, CallerKey
+from .context import Caller
 from .inflate import FileFailed, FileSkipped
 from .moulding import Mould, Slots, learn
 from .names import Names, Resolver
 from .options import LogOptions
 from .outcome import is_denial, strip_opaque
+from .pending import Chunk, Pending, no_rows
 from .principals import principal_of
 from .records import (
     BadRecord,
@@ -60,18 +61,12 @@ from .records import (
     decode_tls,
     seconds,
 )
-from .request_keys import FAMILIES, RequestKey, all_request_keys, family_key, request_key
 from .seen import SeenHashes
 from .sources import LogFile, find_files, is_delivered_before
 from .statistics import Statistics
 from .tables import CallerTable, CallTable, KeyChanges
 from .templates import Where, partition_of
-from .texts import Texts
 
-_TIME_KEYS = {"aws:currenttime": "aws:CurrentTime", "aws:epochtime": "aws:EpochTime",
-              "aws:multifactorauthage": "aws:MultiFactorAuthAge"}
-_RESOURCE_ACCOUNT = "aws:resourceaccount"
-_TAG_KEYS = ("aws:tagkeys", "aws:requesttag/")
 _ID_LENGTH = 32
 _NO_PARAMETERS, _SOME_PARAMETERS, _ALL_PARAMETERS = range(3)
 
@@ -91,102 +86,6 @@ class _PlanRow:
     """Does a policy ask for more of its calls than the action?"""
 
 
-class _Keys:
-    """The context keys asked for, sorted by where they come from."""
-
-    def __init__(self, keys: Sequence[str] | None, catalogue: Catalogue) -> None:
-        self.caller: list[CallerKey] = []
-        self.request: list[RequestKey] = []
-        self.plans: list[KeyPlan] = []
-        asked = keys if keys is not None else _all_keys()
-        for name in dict.fromkeys(asked):
-            lower = name.lower()
-            if (time_name := _TIME_KEYS.get(lower)) is not None:
-                spelled = name if keys is not None else time_name
-                self.plans.append(KeyPlan(spelled, "time", time_key=lower))
-            elif (caller_key := CALLER_KEYS.get(lower)) is not None:
-                spelled = name if keys is not None else caller_key.spelling
-                self.plans.append(
-                    KeyPlan(spelled, "caller", len(self.caller), caller_key.service))
-                self.caller.append(caller_key)
-            elif (found := request_key(lower, catalogue)) is not None:
-                spelled = name if keys is not None else found.spelling
-                self.plans.append(KeyPlan(spelled, "request", len(self.request)))
-                self.request.append(found)
-        needs = {need for key in self.caller for need in key.needs}
-        self.network = "ip" in needs
-        self.agent = "agent" in needs
-        self.tls = "tls" in needs
-        self.additional = "additional" in needs
-        self.tags = any(plan.name.lower().startswith(_TAG_KEYS) for plan in self.plans)
-        self.accounts = any(plan.name.lower() == _RESOURCE_ACCOUNT for plan in self.plans)
-
-    def want_parameters_of(self, service: str) -> bool:
-        """Does a key other than those of tags need the parameters of this service's calls?"""
-        return any(
-            key.needs_parameters and key.services is not None and service in key.services
-            for key in self.request)
-
-
-    def of_everything(self, catalogue: Catalogue) -> _Keys:
-        """All keys that records tell, with the plans for those asked here: what a cache holds."""
-        whole = _Keys(None, catalogue)
-        places = {key.spelling.lower(): i for i, key in enumerate(whole.request)}
-        for spelling in FAMILIES.values():
-            places[spelling.lower()] = len(whole.request)
-            whole.request.append(family_key(spelling, catalogue))
-        by_name = {plan.name.lower(): plan for plan in whole.plans}
-        whole.plans = [self._whole_plan(plan, by_name, places) for plan in self.plans]
-        whole.tags = whole.accounts = True
-        return whole
-
-    def of_cache(self, catalogue: Catalogue) -> _Keys:
-        """The keys asked here and no others, families by the column that holds all of them."""
-        lean = _Keys([plan.name for plan in self.plans], catalogue)
-        families: dict[str, int] = {}
-        kept: list[RequestKey] = []
-        plans: list[KeyPlan] = []
-        for plan in lean.plans:
-            if plan.kind != "request":
-                plans.append(plan)
-            elif (family := _family_of(plan.name)) is not None:
-                prefix, spelling = family
-                if spelling not in families:
-                    families[spelling] = len(kept)
-                    kept.append(family_key(spelling, catalogue))
-                plans.append(KeyPlan(plan.name, "family", families[spelling],
-                                     part=plan.name.lower().removeprefix(prefix)))
-            else:
-                plans.append(KeyPlan(plan.name, "request", len(kept)))
-                kept.append(lean.request[plan.index])
-        lean.request, lean.plans = kept, plans
-        return lean
-
-    @staticmethod
-    def _whole_plan(
-        plan: KeyPlan, by_name: dict[str, KeyPlan], places: dict[str, int]
-    ) -> KeyPlan:
-        lower = plan.name.lower()
-        if plan.kind == "request":
-            if (family := _family_of(plan.name)) is not None:
-                prefix, spelling = family
-                return KeyPlan(plan.name, "family", places[spelling.lower()],
-                               part=lower.removeprefix(prefix))
-            return KeyPlan(plan.name, "request", places[lower])
-        whole = by_name[lower]
-        return KeyPlan(plan.name, whole.kind, whole.index, whole.service, whole.time_key)
-
-
-def _family_of(name: str) -> tuple[str, str] | None:
-    """(prefix, column) of the family that a key belongs to."""
-    return next(((prefix, spelling) for prefix, spelling in FAMILIES.items()
-                 if name.lower().startswith(prefix)), None)
-
-
-def _all_keys() -> list[str]:
-    return [*_TIME_KEYS, *CALLER_KEYS, *all_request_keys()]
-
-
 class LogReader:
     """Iterates over batches, once; `statistics` counts along."""
 
@@ -202,10 +101,10 @@ class LogReader:
         self.statistics = Statistics(
             files_found=len(self._files), bytes_found=sum(f.size_bytes for f in self._files))
         self._needs = needs
-        self._keys = _Keys(keys, catalogue)
+        self._keys = AskedKeys(keys, catalogue)
         self._cache: Cache | None = None
         self._writer: Writer | None = None
-        self._unwritten = _Pending()
+        self._unwritten = Pending()
         self._part = 0
         self._file: LogFile | None = None
         if options.cache is not None:
@@ -262,7 +161,7 @@ class LogReader:
             ahead.close()
 
     def _batches_of(self, ahead: ReadAhead) -> Iterator[Batch]:
-        pending = _Pending()
+        pending = Pending()
         served: set[Path] = set()
         for file in self._files:
             name = file.name
@@ -365,7 +264,7 @@ class LogReader:
         if self._writer is None:
             return
         if is_whole and not file.has_changed():
-            rows = self._unwritten.rows() if len(self._unwritten) else _no_rows()
+            rows = self._unwritten.rows() if len(self._unwritten) else no_rows()
             self._writer.add(rows, file, self._part, True, bad)
         else:
             self._writer.drop(file)
@@ -394,7 +293,7 @@ class LogReader:
             path=self._given[0] if self._given else "",
             help="give CloudTrail files: `.json.gz` as delivered, JSON, or one record per line")
 
-    def _finish(self, pending: _Pending) -> Batch:
+    def _finish(self, pending: Pending) -> Batch:
         batch = self._hand_out(pending.rows(), pending.files, self._keys.plans)
         if len(self._callers) + self._calls.size > self.options.max_distinct or (
                 self._blocks is not None and self._blocks.is_full):
@@ -470,7 +369,7 @@ class LogReader:
     # -- records to rows ----------------------------------------------------------------------
 
     def _take(
-        self, records: list[Record], file: str, pending: _Pending, bad: Counter[str]
+        self, records: list[Record], file: str, pending: Pending, bad: Counter[str]
     ) -> None:
         """The loop over records. Everything else in this package runs once per distinct value."""
         plans, caller_rows, call_rows = self._plans, self._caller_rows, self._call_rows
@@ -480,7 +379,7 @@ class LogReader:
         keys = self._keys
         wants_network, wants_agent = keys.network, keys.agent
         wants_tls, wants_additional = keys.tls, keys.additional
-        chunk = _Chunk()
+        chunk = Chunk()
         add_call, add_caller = chunk.call.append, chunk.caller.append
         add_time, add_id = chunk.time.append, chunk.event_id.append
         for record in records:
@@ -530,7 +429,7 @@ class LogReader:
         self._add(pending, file, *chunk.arrays())
 
     def _take_block(
-        self, data: bytes, is_lines: bool, file: str, pending: _Pending, bad: Counter[str]
+        self, data: bytes, is_lines: bool, file: str, pending: Pending, bad: Counter[str]
     ) -> bool:
         """A document or lines through the extractor; False when it leaves them to the decoder."""
         assert self._blocks is not None
@@ -551,7 +450,7 @@ class LogReader:
         return True
 
     def _add_block(
-        self, block: Block, begin: int, end: int, file: str, pending: _Pending
+        self, block: Block, begin: int, end: int, file: str, pending: Pending
     ) -> None:
         if begin == end:
             return
@@ -561,7 +460,7 @@ class LogReader:
         self.statistics.records += end - begin
         self._add(pending, file, block.call[part], block.caller[part], block.time[part], ids)
 
-    def _add(self, pending: _Pending, file: str, *rows: Any) -> None:
+    def _add(self, pending: Pending, file: str, *rows: Any) -> None:
         pending.add(file, *rows)
         if self._writer is not None:
             self._unwritten.add(file, *rows)
@@ -786,67 +685,6 @@ def _told(record: Record, plan: _PlanRow) -> tuple[str | None, bytes]:
             needle in parameters for needle in plan.needles):
         return message, b"{}"
     return message, parameters
-
-
-def _no_rows() -> Rows:
-    empty = np.zeros(0, dtype=np.int32)
-    return Rows(empty, empty, np.zeros(0, dtype=np.int64), Texts.of([]), empty)
-
-
-class _Chunk:
-    """Rows of records that were decoded one by one."""
-
-    __slots__ = ("call", "caller", "event_id", "time")
-
-    def __init__(self) -> None:
-        self.call = array("i")
-        self.caller = array("i")
-        self.time = array("q")
-        self.event_id: list[str] = []
-
-    def arrays(self) -> tuple[Int32Array, Int32Array, NDArray[np.int64], Texts]:
-        return (np.array(self.call, dtype=np.int32), np.array(self.caller, dtype=np.int32),
-                np.array(self.time, dtype=np.int64), Texts.of(self.event_id))
-
-
-class _Pending:
-    """Records of the next batch."""
-
-    def __init__(self) -> None:
-        self.clear()
-
-    def clear(self) -> None:
-        self._call: list[Int32Array] = []
-        self._caller: list[Int32Array] = []
-        self._time: list[NDArray[np.int64]] = []
-        self._event_id: list[Texts] = []
-        self.files: list[str] = []
-        self._counts: list[int] = []
-        self._size = 0
-
-    def __len__(self) -> int:
-        return self._size
-
-    def add(self, file: str, call: Int32Array, caller: Int32Array, time: NDArray[np.int64],
-            event_id: Texts) -> None:
-        """Rows of one file."""
-        self._call.append(call)
-        self._caller.append(caller)
-        self._time.append(time)
-        self._event_id.append(event_id)
-        self._size += len(call)
-        if self.files and self.files[-1] == file:
-            self._counts[-1] += len(call)
-        else:
-            self.files.append(file)
-            self._counts.append(len(call))
-
-    def rows(self) -> Rows:
-        return Rows(
-            np.concatenate(self._call), np.concatenate(self._caller), np.concatenate(self._time),
-            Texts.joined(self._event_id),
-            np.repeat(np.arange(len(self.files), dtype=np.int32), self._counts),
-        )
 
 
 def read_logs(

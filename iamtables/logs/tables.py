@@ -97,7 +97,9 @@ class IntTable:
             copies[self._names[name]] = column
         self._append(copies, len(rows))
 
-    def _append(self, columns: Sequence[NDArray[np.integer[Any]]], count: int) -> None:
+    def _append(
+        self, columns: Sequence[NDArray[np.integer[Any]]] | NDArray[np.int32], count: int
+    ) -> None:
         end = self._size + count
         if end > self._columns.shape[1]:
             grown = np.empty((self._width, 2 * end), dtype=np.int32)
@@ -265,9 +267,9 @@ class CallTable:
                     [texts[place] for place in places.tolist()]) + np.arange(len(places))
         self.members.repeat(member, {"resource": resource, "pattern": pattern})
         changed: dict[str, Int32Array] = {}
-        for number, (places, values) in keys.items():
+        for number, (at, values) in keys.items():
             codes = self.key_codes.take(number, member)
-            codes[places] = [self.key_values[number].code(value) for value in values]
+            codes[at] = [self.key_values[number].code(value) for value in values]
             changed[self.keys[number].spelling] = codes
         self.key_codes.repeat(member, changed)
         self.codes.repeat(rows, {"first_member": np.arange(first, first + count, dtype=np.int32)})

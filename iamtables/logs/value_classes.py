@@ -6,8 +6,8 @@ nothing apart have the same requests, but for these texts (`moulding`). This mod
 are; `moulds.pyx` does the same per record. Everything in `templates`, `places`, `resources`, `arns`
 and `parameters` that looks at a value must be covered here:
 
-- an *own* text is of its own class: a word that rules ask for, a hidden or cut value, an account id,
-  a text that ends in a suffix with a meaning, one with characters that are not plain;
+- an *own* text is of its own class: a word that rules ask for, a hidden or cut value, an account
+  id, a text that ends in a suffix with a meaning, one with characters that are not plain;
 - any other is a known prefix (the longest; it tells all the others it begins with) and a rest of
   plain characters, of which four facts are told: FACTS;
 - an ARN's class has its partition, service and region, the forms of resources it belongs to, the
