@@ -6,6 +6,7 @@ under that path first.
 IAMTABLES_CHECKED=1 builds the kernels with bounds checks on (the same tests must pass).
 """
 
+import filecmp
 import os
 import shutil
 from pathlib import Path
@@ -24,10 +25,14 @@ def mirror_declarations() -> str:
         package.mkdir(parents=True, exist_ok=True)
         for directory in (package.parent, package):
             (directory / "__init__.py").touch()
-        for stale in package.glob("*.pxd"):
-            stale.unlink()
-        for declaration in folder.glob("*.pxd"):
-            shutil.copy2(declaration, package / declaration.name)
+        declarations = {source.name: source for source in folder.glob("*.pxd")}
+        for mirrored in package.glob("*.pxd"):
+            if mirrored.name not in declarations:
+                mirrored.unlink()
+        for file, source in declarations.items():
+            mirrored = package / file
+            if not mirrored.exists() or not filecmp.cmp(source, mirrored, shallow=False):
+                shutil.copyfile(source, mirrored)  # a new date would rebuild every kernel
     return str(root)
 
 

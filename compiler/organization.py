@@ -8,7 +8,7 @@ name the gap. `iamtables.organization` loads one from a directory.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from ..grammar.tree import PolicyDocument
@@ -115,3 +115,21 @@ class Organization:
     missing_layers: tuple[str, ...] = ("session",)
     missing_unknown: bool = False
     kms_aliases: Mapping[str, str] = field(default_factory=dict)
+
+    def documents(self) -> tuple[PolicyDocument, ...]:
+        """Every document of the snapshot, each object once."""
+        found: dict[int, PolicyDocument] = {}
+        for policies in self._policy_sets():
+            found.update((id(document), document) for document in policies.documents)
+        return tuple(found.values())
+
+    def _policy_sets(self) -> Iterator[PolicySet]:
+        for account in self.accounts:
+            yield from account.scps or ()
+            yield from account.rcps or ()
+        for principal in self.principals:
+            yield principal.identity
+            if principal.boundary is not None:
+                yield principal.boundary
+        yield from (resource.policy for resource in self.resource_policies)
+        yield from (endpoint.policy for endpoint in self.endpoints)

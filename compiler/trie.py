@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from ..runtime.codes import NO_ID
 from .automaton import END_AUTOMATON, Automaton, Element, Program, compile_program
+from .signature import required_words
 
 Arrays = dict[str, NDArray[np.generic]]
 
@@ -32,12 +33,14 @@ def compile_patterns(patterns: Sequence[Sequence[Element]]) -> Arrays:
     """Arrays of a `GlobSet`; pattern i keeps the id i.
 
     label, label_start, first_child, child_count : the edges, by node
-    end_start, end_pattern, end_kind             : patterns whose head ends at a node
+    end_start, end_pattern, end_kind, end_words  : patterns whose head ends at a node
     piece, piece_start, program_start            : pieces, by pattern
     automaton, word_count, mask, mask_start, symbol, symbol_start : automata
     """
     programs = [compile_program(elements) for elements in patterns]
-    return {**_trie_arrays(programs), **_piece_arrays(programs), **_automaton_arrays(programs)}
+    words = [required_words(elements[len(program.head.decode("utf-8", "surrogatepass")) :])
+             for elements, program in zip(patterns, programs, strict=True)]
+    return _trie_arrays(programs, words) | _piece_arrays(programs) | _automaton_arrays(programs)
 
 
 def _insert(root: _Node, head: bytes, pattern: int) -> None:
@@ -72,12 +75,13 @@ def _common_length(label: bytes, head: bytes, at: int) -> int:
     return length
 
 
-def _trie_arrays(programs: Sequence[Program]) -> Arrays:
+def _trie_arrays(programs: Sequence[Program], words: Sequence[int]) -> Arrays:
     root = _Node(b"")
     for pattern, program in enumerate(programs):
         _insert(root, program.head, pattern)
     order = [root]
     first_child, child_count, end_start, end_pattern, end_kind = [], [], [0], [], []
+    end_words: list[int] = []
     labels, label_start = bytearray(), [0]
     for node in order:
         first_child.append(len(order))
@@ -87,6 +91,7 @@ def _trie_arrays(programs: Sequence[Program]) -> Arrays:
         label_start.append(len(labels))
         end_pattern += node.ends
         end_kind += [programs[pattern].kind for pattern in node.ends]
+        end_words += [words[pattern] for pattern in node.ends]
         end_start.append(len(end_pattern))
     return {
         "label": np.frombuffer(bytes(labels), dtype=np.uint8),
@@ -96,6 +101,7 @@ def _trie_arrays(programs: Sequence[Program]) -> Arrays:
         "end_start": np.array(end_start, dtype=np.uint32),
         "end_pattern": np.array(end_pattern, dtype=np.uint32),
         "end_kind": np.array(end_kind, dtype=np.uint8),
+        "end_words": np.array(end_words, dtype=np.uint64),
     }
 
 

@@ -11,6 +11,8 @@ cdef enum:
     CELL_VERIFY = 3
     ROW_UNKNOWN = 0         # row of an unknown resource: offset 0 of `items`
 
+cdef bint is_resource(const uint8_t* text, size_t length) noexcept nogil
+
 cdef class ResourceClasses:
     cdef GlobSet globs
     cdef tuple keep
@@ -26,6 +28,8 @@ cdef class ResourceClasses:
     cdef size_t negated_count
     # caches
     cdef InternTable texts              # resources seen as texts, and those that were verified
+    cdef InternTable matches            # what matched together, as pattern ids
+    cdef Words match_row                # id in `matches` -> row
     cdef InternTable rows               # distinct rows, by their words
     cdef Words items                    # a row: count, then items ascending by set id
     cdef Words row_start                # id in `rows` -> row
@@ -36,6 +40,7 @@ cdef class ResourceClasses:
 
     cdef int start_rows(self) except -1
     cdef uint32_t classify(self, const uint8_t* text, size_t length) noexcept nogil
+    cdef uint32_t row_of_matches(self, size_t found) noexcept nogil
     cdef uint32_t row_of_id(self, uint32_t resource) noexcept nogil
     cdef uint32_t row(self, ColumnData* column, size_t i) noexcept nogil
     cdef uint32_t resource_id(self, ColumnData* column, size_t i) noexcept nogil

@@ -1,16 +1,17 @@
 """Resources to classes: which resource sets each distinct text matches, found out once.
 
 A text goes through all patterns together (`globs`), and the sets of the patterns that match make its
-row: set ids with what the match is worth. Rows are hash-consed, because millions of resources fall
-into a few thousand classes; they are sparse, because a bit matrix of classes times sets has no bound
-but the number of strings.
+row: set ids with what the match is worth. What matched together before has its row already; an
+organization holds thousands of sets, and `*` is in most of them. Rows are hash-consed, because
+millions of resources fall into a few thousand classes; they are sparse, because a bit matrix of
+classes times sets has no bound but the number of strings.
 """
 
 import cython
 
 from libc.stdint cimport int32_t, uint8_t, uint32_t, uint64_t
-from libc.stdlib cimport calloc, free
-from libc.string cimport memcpy
+from libc.stdlib cimport calloc, free, malloc
+from libc.string cimport memcpy, memset
 
 from .column cimport (
     COLUMN_CODES,
@@ -37,7 +38,7 @@ from .intern cimport (
     intern_free,
     intern_init,
 )
-from .words cimport Words, words_reserve
+from .words cimport Words, words_fill, words_reserve
 
 cdef enum:
     COLON = 58
@@ -97,6 +98,7 @@ cdef class ResourceClasses:
         self.set_state = <uint8_t*>calloc(self.set_count + 1, 1)
         if (self.set_state == NULL or intern_init(&self.texts, seed)
                 or intern_init(&self.rows, seed + 1)
+                or intern_init(&self.matches, seed + 2)
                 or words_reserve(&self.scratch, 2 * self.set_count + 2)):
             raise MemoryError
         self.start_rows()
@@ -104,6 +106,8 @@ cdef class ResourceClasses:
     def __dealloc__(self):
         intern_free(&self.texts)
         intern_free(&self.rows)
+        intern_free(&self.matches)
+        free(self.match_row.data)
         free(self.items.data)
         free(self.row_start.data)
         free(self.text_row.data)
@@ -114,7 +118,7 @@ cdef class ResourceClasses:
         """The rows of an unknown and of an invalid resource exist before any text was seen."""
         cdef const uint32_t[::1] items = self.planner.unknown_row()
         cdef size_t i, n = items.shape[0]
-        self.row_start.count = self.items.count = self.text_row.count = 0
+        self.row_start.count = self.items.count = self.text_row.count = self.match_row.count = 0
         if (words_reserve(&self.row_start, FIRST_ID) or words_reserve(&self.items, n + 2)
                 or words_reserve(&self.text_row, FIRST_ID)):
             raise MemoryError
@@ -131,12 +135,27 @@ cdef class ResourceClasses:
 
     cdef uint32_t classify(self, const uint8_t* text, size_t length) noexcept nogil:
         """Row of a valid resource: which sets it matches. NO_ID when memory is short."""
-        cdef size_t found, i, j, n = 0, touched
+        cdef size_t found = self.globs.match(text, length)
+        cdef uint32_t row, known
+        known = intern_add(&self.matches, <const uint8_t*>self.globs.found,
+                           found * sizeof(uint32_t))
+        if known == NO_ID:
+            return NO_ID
+        known -= FIRST_ID
+        if words_fill(&self.match_row, known, NO_ID):
+            return NO_ID
+        row = self.match_row.data[known]
+        if row == NO_ID:
+            row = self.match_row.data[known] = self.row_of_matches(found)
+        return row
+
+    cdef uint32_t row_of_matches(self, size_t found) noexcept nogil:
+        """Row of the first `found` patterns of `globs.found`."""
+        cdef size_t i, j, n = 0, touched
         cdef uint32_t pattern, s, row, item
         cdef uint32_t* items = self.scratch.data
         cdef uint32_t* sets = items + self.set_count + 1
         cdef uint8_t state
-        found = self.globs.match(text, length)
         touched = 0
         for i in range(found):
             pattern = self.globs.found[i]
@@ -181,11 +200,8 @@ cdef class ResourceClasses:
         """Row of an interned resource, classified once."""
         cdef const uint8_t* text
         cdef size_t start, length
-        while self.text_row.count <= resource:
-            if words_reserve(&self.text_row, 1):
-                return NO_ID
-            self.text_row.data[self.text_row.count] = NO_ID
-            self.text_row.count += 1
+        if words_fill(&self.text_row, resource, NO_ID):
+            return NO_ID
         if self.text_row.data[resource] == NO_ID:
             start = <size_t>self.texts.ends[resource - 1]
             text = self.texts.arena + start
@@ -232,13 +248,23 @@ cdef class ResourceClasses:
         return NO_ID if resource == NO_ID else self.row_of_id(resource)
 
     cdef uint32_t resource_id(self, ColumnData* column, size_t i) noexcept nogil:
+        """Id of the resource of row i, which is known; kept with a column of codes."""
         cdef const uint8_t* text = NULL
-        cdef size_t length = 0
+        cdef size_t length = 0, size = column.dictionary_count * sizeof(uint64_t)
+        cdef uint64_t* known
         if column.kind != COLUMN_CODES:
             return column_value(column, &self.texts, i)
-        if column_text(&column.strings, <size_t>column.codes[i], &text, &length):
-            return NO_ID
-        return intern_add(&self.texts, text, length)
+        if column.by_code == NULL:
+            column.by_code = <uint64_t*>malloc(size + 1)
+            if column.by_code == NULL:
+                return NO_ID
+            memset(column.by_code, 0xFF, size)
+        known = column.by_code + column.codes[i]
+        if <uint32_t>known[0] == NO_ID:
+            if column_text(&column.strings, <size_t>column.codes[i], &text, &length):
+                return NO_ID
+            known[0] = intern_add(&self.texts, text, length)
+        return <uint32_t>known[0]
 
     cdef int is_valid(self, ColumnData* column, size_t i) noexcept nogil:
         """RES-12 for a row whose decision does not depend on the resource; -1 on failure."""
@@ -270,13 +296,14 @@ cdef class ResourceClasses:
 
     cdef size_t used(self) noexcept nogil:
         """Memory of the caches, in bytes."""
-        return (intern_bytes(&self.texts) + intern_bytes(&self.rows)
-                + 4 * (self.items.capacity + self.row_start.capacity + self.text_row.capacity))
+        return (intern_bytes(&self.texts) + intern_bytes(&self.rows) + intern_bytes(&self.matches)
+                + 4 * (self.match_row.capacity + self.items.capacity + self.row_start.capacity + self.text_row.capacity))
 
     cdef int forget(self) except -1:
         """Drop every text and row."""
         intern_clear(&self.texts)
         intern_clear(&self.rows)
+        intern_clear(&self.matches)
         self.start_rows()
         return 0
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import IntEnum
 
 FORMAT_NAME = "iamtables"
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 
 
 class DecisionCode(IntEnum):

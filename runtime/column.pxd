@@ -35,6 +35,9 @@ cdef struct ColumnData:
     uint64_t element_count
     const uint8_t* unknown      # one byte per row, or NULL
     const uint8_t** truth       # TRUTH: one array of rows per predicate slot of the key
+    uint8_t** states            # CODES: per predicate slot, code -> state, or NULL; -1, -2 as remap
+    size_t state_slots
+    uint64_t* by_code           # CODES: eight bytes of the engine's for each code, or NULL
     uint8_t* scratch            # LISTS: where a list is encoded before it is interned
     size_t scratch_size
     int resource_check          # RESOURCES_*: what is known of RES-12 for the whole column
@@ -45,6 +48,8 @@ cdef enum:
     RESOURCES_MIXED = 2
 
 cdef int column_text(Strings* s, size_t row, const uint8_t** text, size_t* length) noexcept nogil
+cdef uint8_t* column_states(ColumnData* c, size_t slot, size_t slots,
+                            uint8_t unseen) noexcept nogil
 cdef uint32_t column_intern(ColumnData* c, InternTable* table, size_t row) noexcept nogil
 
 cdef inline bint bit_is_set(const uint8_t* bitmap, size_t at) noexcept nogil:

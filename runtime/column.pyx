@@ -111,6 +111,23 @@ cdef uint32_t column_intern(ColumnData* c, InternTable* table, size_t row) noexc
     return intern_list(c, table, row + c.row_offset)
 
 
+cdef uint8_t* column_states(ColumnData* c, size_t slot, size_t slots,
+                            uint8_t unseen) noexcept nogil:
+    """States of a predicate by code, `unseen` in the beginning; NULL when memory is short."""
+    cdef size_t size = NO_TEXT_CODES + c.dictionary_count
+    if c.states == NULL:
+        c.states = <uint8_t**>calloc(slots, sizeof(void*))
+        if c.states == NULL:
+            return NULL
+        c.state_slots = slots
+    if c.states[slot] == NULL:
+        c.states[slot] = <uint8_t*>malloc(size)
+        if c.states[slot] == NULL:
+            return NULL
+        memset(c.states[slot], unseen, size)
+    return c.states[slot] + NO_TEXT_CODES
+
+
 cdef const void* address_of(object array) except? NULL:
     """Data pointer of a C-contiguous numpy array (or NULL for None)."""
     if array is None:
@@ -126,8 +143,14 @@ cdef class BoundColumn:
         self._keep = ()
 
     def __dealloc__(self):
+        cdef size_t slot
         if self.c.remap != NULL:
             free(self.c.remap - NO_TEXT_CODES)
+        if self.c.states != NULL:
+            for slot in range(self.c.state_slots):
+                free(self.c.states[slot])
+        free(self.c.states)
+        free(self.c.by_code)
         free(self.c.truth)
         free(self.c.scratch)
 

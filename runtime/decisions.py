@@ -45,6 +45,8 @@ class Decision:
     decision : DecisionCode
     layer    : the layer that decided: the one that denies or grants, or whose Allow is missing;
                NONE while undetermined
+
+    The request is kept as it was asked, and made a `Request` when an explanation needs it.
     """
 
     __slots__ = ("_deciders", "_request", "_statement", "_table", "decision", "layer")
@@ -54,7 +56,7 @@ class Decision:
         table: Table,
         decision: DecisionCode,
         statement: int,
-        request: Request,
+        request: Request | tuple[str | None, str, str | None, Mapping[str, object]],
         layer: Layer = Layer.IDENTITY,
         deciders: Callable[[], tuple[Layer, ...]] | None = None,
     ) -> None:
@@ -62,7 +64,7 @@ class Decision:
         self._statement = statement
         self._request = request
         self.decision = decision
-        self.layer = Layer.NONE if decision == DecisionCode.UNDETERMINED else layer
+        self.layer = Layer.NONE if decision is DecisionCode.UNDETERMINED else layer
         self._deciders = deciders
 
     @property
@@ -93,7 +95,8 @@ class Decision:
         """Why: every statement that matters, and why the near misses missed."""
         from .explain import explain
 
-        return explain(self._table, self._request)
+        request = self._request
+        return explain(self._table, request if isinstance(request, Request) else Request(*request))
 
     def __repr__(self) -> str:
         by = f" by {self.statement}" if self._statement >= 0 else ""

@@ -6,10 +6,11 @@ from .intern cimport InternTable
 from .words cimport Words
 
 cdef enum:
+    # States as two bits, may and must: Kleene's "and" is `&`. They are not codes.State.
     NO = 0
-    YES = 1
-    UNKNOWN = 2
-    UNSEEN = 255            # truth byte not computed yet
+    UNKNOWN = 1
+    YES = 3
+    UNSEEN = 255            # not computed yet
 
     IMPLICIT_DENY = 0
     ALLOW = 1
@@ -17,7 +18,6 @@ cdef enum:
     UNDETERMINED = 3
 
     ENTRY_UNKNOWN = 0x10000 # entry word: test count | this flag
-    BLOCK = 1024
 
     ERROR_ACTION = 1
     ERROR_RESOURCE = 2
@@ -25,9 +25,15 @@ cdef enum:
 
 cdef extern from *:
     """
+    #if defined(__GNUC__) || defined(__clang__)
+    #define IAMT_PREFETCH(address) __builtin_prefetch(address)
+    #else
+    #define IAMT_PREFETCH(address) ((void)(address))
+    #endif
     #define IAMT_SET_ANY 0xFFFFFFFFu
     #define IAMT_SET_UNREADABLE 0xFFFFFFFEu
     """
+    void prefetch "IAMT_PREFETCH" (const void* address) noexcept nogil
     const uint32_t SET_ANY "IAMT_SET_ANY"              # entry: matches every resource
     const uint32_t SET_UNREADABLE "IAMT_SET_UNREADABLE"
 
@@ -37,11 +43,31 @@ cdef struct Truth:
     size_t rows
     size_t slots
 
+cdef inline uint8_t kleene(uint8_t state) noexcept nogil:
+    """A codes.State in two bits."""
+    return YES if state == 1 else state >> 1
+
+cdef inline uint32_t find_item(const uint32_t* row, uint32_t set_id) noexcept nogil:
+    """What the row of a resource says of a set, 0 for nothing. Rows are short, or else sorted."""
+    cdef size_t n = row[0], low = 1, high = n + 1, middle
+    cdef uint32_t found = 0
+    if n <= 8:
+        for low in range(1, n + 1):  # without a branch on data
+            found |= row[low] & (3 if row[low] >> 2 == set_id else 0)
+        return found
+    while low < high:
+        middle = (low + high) >> 1
+        if row[middle] >> 2 < set_id:
+            low = middle + 1
+        else:
+            high = middle
+    return row[low] & 3 if low <= n and row[low] >> 2 == set_id else 0
+
 cdef class Engine:
     cdef object planner
     cdef ResourceClasses resources
     cdef tuple keep
-    cdef size_t class_count, key_count, dependent_count
+    cdef size_t key_count, dependent_count
     cdef const uint32_t* set_dependent          # dependent test that verifies a set, or NO_ID
     # tests: unary ones first come from `test_key`/`test_slot`, dependent ones have test_dependent
     cdef const uint32_t* test_key
@@ -55,32 +81,23 @@ cdef class Engine:
     cdef Truth* truth
     cdef InternTable* memo_tables
     cdef Truth* memo_truth
-    cdef uint32_t* cells                        # [action id][class]
-    cdef int32_t* cell_statement
-    cdef size_t cell_rows
     cdef Words pool                             # statement lists
     cdef Words memo_scratch
-    cdef dict lists                             # list words -> pool offset (hash-consing)
     cdef object error
     cdef bint failed
 
-    cdef uint32_t _fill_cell(self, uint32_t action, size_t class_id) noexcept with gil
     cdef uint8_t _fill_unary(self, uint32_t test, uint32_t key, uint32_t value) noexcept with gil
     cdef uint8_t _fill_dependent(self, uint32_t dependent, uint32_t memo) noexcept with gil
     cdef bytes _text(self, InternTable* table, uint32_t id)
     cdef object _value(self, uint32_t key, uint32_t id)
-    cdef int _grow_cells(self, size_t action) noexcept nogil
     cdef uint8_t _dependent(self, uint32_t dependent, ColumnData* resources, ColumnData** keys,
                             size_t i) noexcept nogil
     cdef uint8_t _test(self, uint32_t test, ColumnData** keys, size_t i) noexcept nogil
+    cdef uint8_t _unary(self, uint32_t test, uint32_t key, uint32_t value) noexcept nogil
+    cdef uint8_t _item(self, uint32_t item, uint32_t set_id, ColumnData* resources,
+                       ColumnData** keys, size_t i) noexcept nogil
     cdef uint8_t _entry(self, const uint32_t* entry, ColumnData* resources, const uint32_t* row,
                         ColumnData** keys, size_t i) noexcept nogil
-    cdef uint8_t _decide_list(self, const uint32_t* words, ColumnData* resources,
-                              const uint32_t* row, ColumnData** keys, size_t i,
-                              int32_t* statement) noexcept nogil
-    cdef size_t _block(self, size_t start, size_t stop, ColumnData* classes, ColumnData* actions,
-                       ColumnData* resources, bint check_resources, ColumnData** keys,
-                       uint8_t* decision, int32_t* statement, uint8_t* error) noexcept nogil
     cdef int _raise(self) except -1
     cdef uint32_t _interned(self, InternTable* table, bytes text) except? 0
     cdef size_t _used(self) noexcept nogil

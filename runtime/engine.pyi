@@ -1,38 +1,17 @@
-"""The decision of a row: a cell by action and class, then the statements that are still open."""
+"""What every engine knows: actions, resources and values as numbers, and states of predicates."""
 
-import numpy as np
-from numpy.typing import NDArray
-
-from .column import BoundColumn
 from .globs import GlobSet
 from .plan import EngineFacts, Planner
 
 class Engine:
     """Caches and kernels over one table's arrays.
 
-    `planner` answers the slow questions (runtime/plan.py): `cell(action, class)`,
-    `predicate(test, value)`, `dependent(test, values)`.
+    `planner` answers the slow questions (runtime/plan.py): `predicate(test, value)` and
+    `dependent(test, values)`.
     """
 
     def __init__(self, planner: Planner, globs: GlobSet, facts: EngineFacts) -> None:
         """facts: the derived arrays of plan.EngineFacts."""
-
-    def decide(
-        self,
-        classes: BoundColumn,
-        actions: BoundColumn,
-        resources: BoundColumn,
-        keys: list[BoundColumn],
-        decision: NDArray[np.uint8],
-        statement: NDArray[np.int32],
-        error: NDArray[np.uint8],
-        start: int,
-        stop: int,
-    ) -> int:
-        """Decide rows start..stop of bound columns into the outputs; returns rows with an error.
-
-        Every column has at least `stop` rows, keys come in key order; `error` comes zeroed.
-        """
 
     def action_id(self, text: bytes) -> int:
         """Id of an action, new or known; valid until `clear`."""

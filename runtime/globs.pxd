@@ -16,6 +16,7 @@ cdef struct GlobArrays:
     const uint32_t* end_start       # [nodes + 1]
     const uint32_t* end_pattern     # pattern ids that end at a node
     const uint8_t* end_kind
+    const uint64_t* end_words       # signature of the words that the pattern needs behind its head
     size_t node_count
     # Verification programs, by pattern id.
     const uint8_t* piece            # literal bytes; 0xFF stands for one code point

@@ -1,8 +1,9 @@
 """All patterns of one kind against one string: a prefix trie, then verification.
 
 A pattern is filed in the trie under its literal head. Patterns that are only their head (exact) or
-head and `*` are settled on the walk. The others end at a node as candidates and are verified from
-there, linearly and without backtracking:
+head and `*` are settled on the walk. The others end at a node as candidates. A candidate that asks for
+a word that the text does not hold is dropped unseen (compiler/signature.py); what is left is verified
+from the node on, linearly and without backtracking:
 
 - *pieces*: a plain glob, where every wildcard may match every character. Pieces between stars are
   searched leftmost; that is exact because a later start of a piece never helps.
@@ -30,6 +31,59 @@ cdef enum:
     ROW_SYMBOLS = 5
     ANY_POINT = 0xFF
     COLON = 58
+
+cdef extern from *:
+    """
+    #include <stdint.h>
+    #include <string.h>
+    #define IAMT_EACH 0x0101010101010101ull
+    #define IAMT_LOW 0x7F7F7F7F7F7F7F7Full
+    /* The high bit of each byte of `word` that equals `byte`. */
+    static inline uint64_t iamt_equal_bytes(uint64_t word, uint8_t byte) {
+        word ^= IAMT_EACH * byte;
+        return ~(((word & IAMT_LOW) + IAMT_LOW) | word | IAMT_LOW);
+    }
+    static inline unsigned iamt_lowest_bit(uint64_t word) {
+    #if defined(__GNUC__) || defined(__clang__)
+        return (unsigned)__builtin_ctzll(word);
+    #else
+        unsigned bit = 0;
+        while (!(word >> bit & 1)) bit++;
+        return bit;
+    #endif
+    }
+    /* Bit k: byte k of eight is a separator. */
+    static inline uint64_t iamt_separators(const uint8_t *text, size_t length) {
+        uint64_t bytes = 0, hits;
+        memcpy(&bytes, text, length < 8 ? length : 8);
+    #if defined(__BYTE_ORDER__) && __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+        bytes = __builtin_bswap64(bytes);
+    #endif
+        hits = iamt_equal_bytes(bytes, ':') | iamt_equal_bytes(bytes, '/');
+        return (hits >> 7) * 0x0102040810204080ull >> 56;
+    }
+    /* One bit for each word of the text: a ':' or '/' and the three bytes behind it. The places come
+       first, 64 bytes at a time, so that only the loop over them ends where nobody can foresee it. */
+    static inline uint64_t iamt_signature(const uint8_t *text, size_t length) {
+        uint64_t signature = 0, places;
+        uint32_t word;
+        size_t at, k, found;
+        for (at = 0; at + 4 <= length; at += 64) {
+            places = 0;
+            for (k = 0; k < 64 && at + k < length; k += 8)
+                places |= iamt_separators(text + at + k, length - at - k) << k;
+            if (length - at < 64 + 3) places &= (1ull << (length - at - 3)) - 1;
+            for (; places; places &= places - 1) {
+                found = at + iamt_lowest_bit(places);
+                word = (uint32_t)text[found] | (uint32_t)text[found + 1] << 8
+                     | (uint32_t)text[found + 2] << 16 | (uint32_t)text[found + 3] << 24;
+                signature |= 1ull << (word * 0x9E3779B1u >> 26);
+            }
+        }
+        return signature;
+    }
+    """
+    uint64_t iamt_signature(const uint8_t* text, size_t length) noexcept nogil
 
 cdef uint64_t NOTHING = 0       # what the pointer of an empty array points to
 
@@ -192,8 +246,16 @@ cdef size_t glob_matches(const GlobArrays* g, const uint8_t* text, size_t length
     cdef size_t count = 0, node = 0, at = 0, e, child, stop, begin, size
     cdef uint8_t kind
     cdef uint32_t pattern
+    cdef bint has_signature = False
+    cdef uint64_t words, signature = 0
     while True:
         for e in range(g.end_start[node], g.end_start[node + 1]):
+            words = g.end_words[e]
+            if words and not has_signature:
+                signature = iamt_signature(text + at, length - at)
+                has_signature = True
+            if words & ~signature:
+                continue
             kind = g.end_kind[e]
             pattern = g.end_pattern[e]
             if kind == END_EXACT:
@@ -260,6 +322,7 @@ cdef class GlobSet:
         self.g.end_start = words_of(get("end_start"))
         self.g.end_pattern = words_of(get("end_pattern"))
         self.g.end_kind = bytes_of(get("end_kind"))
+        self.g.end_words = longs_of(get("end_words"))
         self.g.node_count = len(get("first_child"))
         self.g.piece = bytes_of(get("piece"))
         self.g.piece_start = words_of(get("piece_start"))
@@ -294,6 +357,7 @@ cdef class GlobSet:
 
 ARRAY_NAMES = (
     "label", "label_start", "first_child", "child_count", "end_start", "end_pattern", "end_kind",
+    "end_words",
     "piece", "piece_start", "program_start", "automaton", "word_count", "mask", "mask_start",
     "symbol", "symbol_start",
 )

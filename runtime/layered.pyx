@@ -4,6 +4,9 @@ What a row's requester, resource, endpoint and action come to is looked up (runt
 row then gathers the signals of its lists in two words, `must` and `may`; denies are read off them,
 and what is left is one look into the truth table of the rules (runtime/evaluation.py) for each way in
 which a fact that is not known may turn out.
+
+In a large organization every one of these look-ups misses the caches of the processor. So a block of
+rows takes each step together, and each step asks early for what the next will read.
 """
 
 from libc.stdint cimport int32_t, uint8_t, uint32_t, uint64_t
@@ -20,9 +23,11 @@ from .engine cimport (
     NO,
     UNDETERMINED,
     YES,
+    prefetch,
 )
 from .globs cimport GlobSet
 from .intern cimport NO_ID
+from .pairs cimport pair_of, pair_slot
 from .sides cimport (
     ACCOUNT_OF_REQUESTER,
     ACCOUNT_UNKNOWN,
@@ -72,6 +77,8 @@ cdef enum:
     STAGE_COUNT = 64
 
     ROW_LENGTH = 1024
+    BLOCK = 128             # rows that take each step together
+    LIST_COUNT = 5          # requester, resource, RCPs of either side, endpoint
     ASKER_COUNT = 4
 
     LAYER_RESOURCE = 4              # codes.Layer
@@ -99,11 +106,31 @@ cdef struct Facts:
 
 
 cdef struct Row:
-    # One request, looked up.
+    # One request, looked up. `found` is its decision | layer << 2, or NO_ID while it is open.
     size_t i
-    uint32_t action, requester, resource_row
+    uint32_t found
+    uint32_t action, what, requester, side, endpoint, resource_row
+    uint32_t list_count
+    uint32_t[5] bundles     # those that meet the request (EVAL-6 to EVAL-10)
+    uint32_t[5] lists
+    bint is_endpoint_open   # no endpoint policy stands in the way
+    bint is_service         # EVAL-11, EVAL-12
+
+cdef struct Batch:
+    # Bound columns and outputs of one call.
+    ColumnData** who
+    const uint8_t* management
+    ColumnData* actions
     ColumnData* resources
+    ColumnData* owners
+    const uint8_t* others
     ColumnData** keys
+    const uint8_t* is_derived
+    uint8_t* decision
+    uint8_t* layer
+    int32_t* statement
+    uint8_t* error
+    size_t errors
 
 
 cdef class LayeredEngine(SidesEngine):
@@ -115,6 +142,7 @@ cdef class LayeredEngine(SidesEngine):
     cdef uint8_t* truth_table               # ASKER_COUNT * STAGE_COUNT rows
     cdef uint8_t truth_known[256]
     cdef bint assumes_account               # option missing_required_policy="account"
+    cdef Row* rows                          # BLOCK of them
     # what the last row came to, for checks of one request
     cdef Signals last_signals
     cdef Facts last_facts
@@ -125,12 +153,14 @@ cdef class LayeredEngine(SidesEngine):
         SidesEngine.__init__(self, planner, globs, facts, layers)
         self.assumes_account = layers.assumes_account
         self.truth_table = <uint8_t*>malloc(ASKER_COUNT * STAGE_COUNT * ROW_LENGTH)
-        if self.truth_table == NULL:
+        self.rows = <Row*>malloc(BLOCK * sizeof(Row))
+        if self.truth_table == NULL or self.rows == NULL:
             raise MemoryError
         memset(self.truth_known, 0, sizeof(self.truth_known))
 
     def __dealloc__(self):
         free(self.truth_table)
+        free(self.rows)
 
     cdef int _fill_truth(self, uint32_t asker, uint32_t stage) noexcept with gil:
         cdef const uint8_t[::1] row
@@ -147,20 +177,15 @@ cdef class LayeredEngine(SidesEngine):
 
     # --- signals of a row
 
-    cdef int _gather(self, Signals* signals, uint32_t bundle, Row* row) noexcept nogil:
-        """Signals of the entries that the row's action leaves of a bundle."""
+    cdef int _gather(self, Signals* signals, uint32_t words, Batch* batch,
+                     Row* row) noexcept nogil:
+        """Signals of the entries of a list."""
         cdef const uint32_t* entry
         cdef const uint32_t* following
-        cdef uint32_t words, target, levels, must, may
-        cdef size_t e, count
+        cdef uint32_t target, levels, must, may
+        cdef size_t e, count = self.pool.data[words]
         cdef uint8_t state
         cdef int bit
-        if bundle == 0:
-            return 0
-        words = self._list(row.action, bundle)
-        if words == NO_ID:
-            return -1
-        count = self.pool.data[words]
         following = self.pool.data + words + 1
         for e in range(count):
             entry = following
@@ -170,13 +195,13 @@ cdef class LayeredEngine(SidesEngine):
                 continue
             levels = LEVEL_MASK | LEVEL_MASK << 8
             if entry[2] != NO_ID:
-                levels = self._levels(entry[2], row.requester, row.keys, row.i)
+                levels = self._levels(entry[2], row.requester, batch.keys, row.i)
                 if levels == NO_ID:
                     return -1
                 if levels >> 8 == 0:
                     continue
-            state = self._entry(entry + 2, row.resources,
-                                self.resources.items.data + row.resource_row, row.keys, row.i)
+            state = self._entry(entry + 2, batch.resources,
+                                self.resources.items.data + row.resource_row, batch.keys, row.i)
             if self.failed:
                 return -1
             if state == NO:
@@ -280,97 +305,150 @@ cdef class LayeredEngine(SidesEngine):
                 return signals.by_may[bit]
         return -1
 
-    # --- rows
+    # --- the steps of a block
 
-    cdef uint32_t _decide_row(self, ColumnData** who, const uint8_t* management,
-                              ColumnData* actions, ColumnData* resources, ColumnData* owners,
-                              const uint8_t* others, ColumnData** keys, const uint8_t* is_derived,
-                              size_t i, int32_t* statement, uint8_t* error) noexcept nogil:
-        """Decision | layer << 2 of row i; NO_ID on failure."""
-        cdef uint32_t what, side, endpoint, found
+    cdef int _look_up(self, Batch* batch, Row* row) noexcept nogil:
+        """Who and what: everything that a row names, as numbers."""
         cdef Requester* asking
-        cdef Signals signals
-        cdef Facts facts
-        cdef Row row
-        statement[0] = -1
-        self.last_is_service = False
-        row.i = i
-        row.resources = resources
-        row.keys = keys
-        row.action = self._action(actions, i)
+        row.found = UNDETERMINED
+        row.is_service = False
+        batch.statement[row.i] = -1
+        row.action = self._action(batch.actions, row.i)
         if row.action == NO_ID:
-            return NO_ID
-        what = self.action_flag.data[row.action]
-        if what & ACTION_ERROR:
-            error[0] = ERROR_ACTION
-            return UNDETERMINED
-        row.resource_row = self.resources.row(resources, i)
+            return -1
+        row.what = self.action_flag.data[row.action]
+        if row.what & ACTION_ERROR:
+            batch.error[row.i] = ERROR_ACTION
+            return 0
+        row.resource_row = self.resources.row(batch.resources, row.i)
         if row.resource_row == NO_ID:
             self.failed = True
-            return NO_ID
+            return -1
         if row.resource_row == self.resources.invalid_row:
-            error[0] = ERROR_RESOURCE
-            return UNDETERMINED
-        row.requester = self._requester(who, management, i)
+            batch.error[row.i] = ERROR_RESOURCE
+            return 0
+        row.requester = self._requester(batch.who, batch.management, row.i)
         if row.requester == NO_ID:
-            return NO_ID
-        asking = <Requester*>self.requesters.data + row.requester
+            return -1
+        row.side = self._side(batch.resources, batch.owners, row.resource_row, row.i)
+        row.endpoint = self._endpoint(batch.keys, row.i)
+        if row.side == NO_ID or row.endpoint == NO_ID:
+            return -1
+        row.found = NO_ID
+        asking = self._asking(row)
+        prefetch(asking)
+        prefetch(<uint8_t*>asking + sizeof(Requester) - 1)
+        prefetch(self._asked(row))
+        prefetch(self.requester_values.data + row.requester * self.requester_key.count)
+        return 0
+
+    cdef Requester* _asking(self, Row* row) noexcept nogil:
+        return <Requester*>self.requesters.data + row.requester
+
+    cdef Side* _asked(self, Row* row) noexcept nogil:
+        return <Side*>self.sides.data + row.side
+
+    cdef void _meet(self, Batch* batch, Row* row) noexcept nogil:
+        """Which bundles of policies meet the request (EVAL-6 to EVAL-10)."""
+        cdef Requester* asking = self._asking(row)
+        cdef Side* asked = self._asked(row)
+        cdef size_t k
         if asking.bundle == NO_ID:
-            error[0] = ERROR_PRINCIPAL
-            return UNDETERMINED
-        if (what & ACTION_CALLER and asking.flags & REQUESTER_CALLER) or (
-                what & ACTION_TOKEN and asking.flags & REQUESTER_TOKEN):  # EVAL-11, EVAL-12
-            self.last_is_service = True
-            return ALLOW | LAYER_SERVICE << 2
-        side = self._side(resources, owners, row.resource_row, i)
-        if side == NO_ID:
-            return NO_ID
-        self._set_derived(keys, &self.requester_key,
+            batch.error[row.i] = ERROR_PRINCIPAL
+            row.found = UNDETERMINED
+            return
+        if (row.what & ACTION_CALLER and asking.flags & REQUESTER_CALLER) or (
+                row.what & ACTION_TOKEN and asking.flags & REQUESTER_TOKEN):  # EVAL-11, EVAL-12
+            row.is_service = True
+            row.found = ALLOW | LAYER_SERVICE << 2
+            return
+        row.list_count = 0
+        self._add_bundle(row, asking.bundle)
+        self._add_bundle(row, asked.trust if row.what & (ACTION_TRUST | ACTION_FEDERATED)
+                         else asked.plain)
+        if asking.flags & REQUESTER_UNDER_RCPS and not row.what & ACTION_NO_RCP:
+            self._add_bundle(row, asked.rcps)
+            if asked.account == ACCOUNT_OF_REQUESTER:
+                self._add_bundle(row, asking.rcps)
+        row.is_endpoint_open = True
+        if asking.flags & REQUESTER_UNDER_ENDPOINTS and self.endpoint_bundle.data[row.endpoint]:
+            row.is_endpoint_open = False
+            self._add_bundle(row, self.endpoint_bundle.data[row.endpoint])
+        for k in range(row.list_count):
+            prefetch(pair_slot(&self.cells, pair_of(row.action, row.bundles[k])))
+
+    cdef void _add_bundle(self, Row* row, uint32_t bundle) noexcept nogil:
+        row.bundles[row.list_count] = bundle
+        row.list_count += bundle != 0
+
+    cdef int _find_lists(self, Row* row) noexcept nogil:
+        """The statements that the action leaves of each bundle."""
+        cdef size_t k
+        for k in range(row.list_count):
+            row.lists[k] = self._list(row.action, row.bundles[k])
+            if row.lists[k] == NO_ID:
+                return -1
+            prefetch(self.pool.data + row.lists[k])
+        return 0
+
+    cdef int _settle(self, Batch* batch, Row* row) noexcept nogil:
+        """Decide a row by its lists."""
+        cdef Requester* asking = self._asking(row)
+        cdef Signals signals
+        cdef Facts facts
+        cdef size_t k
+        self._set_derived(batch.keys, &self.requester_key,
                           self.requester_values.data + row.requester * self.requester_key.count,
-                          is_derived)
-        self._set_derived(keys, &self.side_key, self.side_values.data + side * self.side_key.count,
-                          is_derived)
-        endpoint = self._endpoint(keys, i)
-        if endpoint == NO_ID:
-            return NO_ID
-        self._set_derived(keys, &self.endpoint_key,
-                          self.endpoint_values.data + endpoint * self.endpoint_key.count,
-                          is_derived)
+                          batch.is_derived)
+        self._set_derived(batch.keys, &self.side_key,
+                          self.side_values.data + row.side * self.side_key.count,
+                          batch.is_derived)
+        self._set_derived(batch.keys, &self.endpoint_key,
+                          self.endpoint_values.data + row.endpoint * self.endpoint_key.count,
+                          batch.is_derived)
         signals.must = signals.may = asking.given
-        if self._gather_sides(&signals, what, asking, <Side*>self.sides.data + side,
-                              self.endpoint_bundle.data[endpoint], &row):
-            return NO_ID
-        if self._facts(&facts, what, asking, <Side*>self.sides.data + side, &row):
-            return NO_ID
-        facts.is_other = others != NULL and others[i]
+        if row.is_endpoint_open:
+            signals.must |= <uint64_t>1 << VPCE
+            signals.may |= <uint64_t>1 << VPCE
+        for k in range(row.list_count):
+            if self._gather(&signals, row.lists[k], batch, row):
+                return -1
+        if self._facts(&facts, batch, row):
+            return -1
         self.last_signals.must = signals.must
         self.last_signals.may = signals.may
         self.last_facts = facts
-        found = self._outcome(&signals, &facts, asking.scp, statement)
-        return NO_ID if self.failed else found
+        row.found = self._outcome(&signals, &facts, asking.scp, &batch.statement[row.i])
+        return -1 if self.failed else 0
 
-    cdef int _gather_sides(self, Signals* signals, uint32_t what, Requester* asking, Side* asked,
-                           uint32_t endpoint, Row* row) noexcept nogil:
-        """Signals of every policy that meets the request (EVAL-6 to EVAL-10)."""
-        if self._gather(signals, asking.bundle, row):
-            return -1
-        if self._gather(signals, asked.trust if what & (ACTION_TRUST | ACTION_FEDERATED)
-                        else asked.plain, row):
-            return -1
-        if asking.flags & REQUESTER_UNDER_RCPS and not what & ACTION_NO_RCP:
-            if self._gather(signals, asked.rcps, row):
+    cdef int _decide_block(self, Batch* batch, size_t start, size_t stop) noexcept nogil:
+        """Rows start..stop, at most BLOCK."""
+        cdef size_t n = stop - start, k
+        cdef Row* rows = self.rows
+        for k in range(n):
+            rows[k].i = start + k
+            if self._look_up(batch, &rows[k]):
                 return -1
-            if asked.account == ACCOUNT_OF_REQUESTER and self._gather(signals, asking.rcps, row):
+        for k in range(n):
+            if rows[k].found == NO_ID:
+                self._meet(batch, &rows[k])
+        for k in range(n):
+            if rows[k].found == NO_ID and self._find_lists(&rows[k]):
                 return -1
-        if asking.flags & REQUESTER_UNDER_ENDPOINTS and endpoint != 0:
-            return self._gather(signals, endpoint, row)
-        signals.must |= <uint64_t>1 << VPCE
-        signals.may |= <uint64_t>1 << VPCE
+        for k in range(n):
+            if rows[k].found == NO_ID and self._settle(batch, &rows[k]):
+                return -1
+            batch.decision[start + k] = rows[k].found & 3
+            batch.layer[start + k] = <uint8_t>(rows[k].found >> 2)
+            batch.errors += batch.error[start + k] != 0
+        self.last_is_service = rows[n - 1].is_service
         return 0
 
-    cdef int _facts(self, Facts* facts, uint32_t what, Requester* asking, Side* asked,
-                    Row* row) noexcept nogil:
+    cdef int _facts(self, Facts* facts, Batch* batch, Row* row) noexcept nogil:
         """What is in no policy (EVAL-3 to EVAL-5, EVAL-16, EVAL-40 to EVAL-44, EVAL-52)."""
+        cdef uint32_t what = row.what
+        cdef Requester* asking = self._asking(row)
+        cdef Side* asked = self._asked(row)
         if asking.account == 0:
             facts.same = IS_FALSE
         elif asked.account == ACCOUNT_UNKNOWN:
@@ -400,9 +478,10 @@ cdef class LayeredEngine(SidesEngine):
         facts.has_policy = asked.flags & RESOURCE_HAS_POLICY
         facts.assumed = IS_FALSE
         if facts.is_root:
-            facts.assumed = self._assumed(row.keys, row.i)
+            facts.assumed = self._assumed(batch.keys, row.i)
             if facts.assumed == NO_ID:
                 return -1
+        facts.is_other = batch.others != NULL and batch.others[row.i]
         return 0
 
     # --- doorway
@@ -418,13 +497,10 @@ cdef class LayeredEngine(SidesEngine):
         keys       : bound columns in key order; is_derived[k] marks those whose values the engine
                      derives, which are constants of their own
         """
-        cdef size_t n = len(keys), k, i, errors = 0
-        cdef ColumnData** columns
+        cdef size_t n = len(keys), k, end
         cdef ColumnData* asking[4]
         cdef const uint8_t[::1] flags
-        cdef const uint8_t* is_management = NULL
-        cdef const uint8_t* is_other = NULL
-        cdef uint32_t found
+        cdef Batch batch
         if n != self.key_count or <size_t>is_derived.shape[0] != n:
             raise ValueError("one column per key")
         if len(who) != 4:
@@ -435,45 +511,53 @@ cdef class LayeredEngine(SidesEngine):
         for column in (*who, actions, resources, owners, *keys):
             if (<BoundColumn>column).length < stop:
                 raise ValueError("a column is too short")
+        batch.management = batch.others = NULL
         if management is not None:
             flags = management
             if <size_t>flags.shape[0] < stop:
                 raise ValueError("a column is too short")
-            is_management = &flags[0] if flags.shape[0] else NULL
+            batch.management = &flags[0] if flags.shape[0] else NULL
         if others is not None:
             flags = others
             if <size_t>flags.shape[0] < stop:
                 raise ValueError("a column is too short")
-            is_other = &flags[0] if flags.shape[0] else NULL
+            batch.others = &flags[0] if flags.shape[0] else NULL
         if stop <= start:
             return 0
-        columns = <ColumnData**>malloc((n + 1) * sizeof(void*))
-        if columns == NULL:
+        batch.keys = <ColumnData**>malloc((n + 1) * sizeof(void*))
+        if batch.keys == NULL:
             raise MemoryError
         for k in range(n):
-            columns[k] = &(<BoundColumn>keys[k]).c
+            batch.keys[k] = &(<BoundColumn>keys[k]).c
         for k in range(4):
             asking[k] = &(<BoundColumn>who[k]).c
+        batch.who = asking
+        batch.actions = &actions.c
+        batch.resources = &resources.c
+        batch.owners = &owners.c
+        batch.is_derived = &is_derived[0] if n else NULL
+        batch.decision = &decision[0]
+        batch.layer = &layer[0]
+        batch.statement = &statement[0]
+        batch.error = &error[0]
+        batch.errors = 0
         self.failed = False
         self.error = None
         try:
             with nogil:
-                for i in range(start, stop):
-                    found = self._decide_row(asking, is_management, &actions.c, &resources.c,
-                                             &owners.c, is_other, columns,
-                                             &is_derived[0] if n else NULL, i,
-                                             &statement[i], &error[i])
-                    if self.failed:
+                self._begin(asking, batch.management, &owners.c)
+                while start < stop:
+                    end = start + BLOCK if stop - start > BLOCK else stop
+                    if self._decide_block(&batch, start, end):
+                        self.failed = True
                         break
-                    decision[i] = found & 3
-                    layer[i] = <uint8_t>(found >> 2)
-                    errors += error[i] != 0
+                    start = end
         finally:
-            free(columns)
+            free(batch.keys)
         if self.failed:
             self.clear()  # what was being learnt is half there
             self._raise()
-        return errors
+        return batch.errors
 
     def last_row(self):
         """(must, may, facts) of the row decided last; None where no policy was asked.

@@ -106,6 +106,15 @@ class LayeredSession(Session):
 
     # --- one request
 
+    def check_fast(
+        self,
+        principal: str | None,
+        action: str,
+        resource: str | None,
+        context: Mapping[str, object] | None,
+    ) -> Decision | None:
+        return None
+
     def _check_one(
         self, engine: Engine, action_id: int, resource_id: int, request: Request
     ) -> Decision:

@@ -60,6 +60,7 @@ _GLOB_RULES = {
     "end_start": Rule("uint32", like="first_child", plus=1, offsets_into="end_pattern"),
     "end_pattern": Rule("uint32", below="automaton"),
     "end_kind": Rule("uint8", like="end_pattern", below=4),
+    "end_words": Rule("uint64", like="end_pattern"),
     "piece": Rule("uint8"),
     "piece_start": Rule("uint32", offsets_into="piece"),
     "program_start": Rule("uint32", like="automaton", plus=1),

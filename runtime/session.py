@@ -27,6 +27,8 @@ from .conditions import UNKNOWN
 from .decisions import Decision, Decisions, Request
 from .engine import Engine
 from .globs import GlobSet
+from .identity import IdentityEngine
+from .single import Checker
 from .typed import typed_truth
 from .values import encode_text, encode_value
 
@@ -45,6 +47,8 @@ ASKING = (
 )  # fmt: skip
 """Columns that say who asks and whose the resource is."""
 
+_DECISIONS = tuple(DecisionCode)
+
 _NOT_KEYS = frozenset({*ASKING, "action", "resource"})
 
 
@@ -58,6 +62,7 @@ class Session:
         self._table = table
         self._budget = budget_bytes
         self._engines: list[Engine] = []
+        self._checker: Checker | None = None
         self._one = _OneRow()
         self._derivable: frozenset[int] = frozenset()
         """Numbers of keys whose values follow from who asks, or whose the resource is."""
@@ -70,6 +75,7 @@ class Session:
 
     def close(self) -> None:
         """Drop all caches."""
+        self._checker = None
         self._engines.clear()
 
     def counts(self) -> dict[str, int]:
@@ -84,7 +90,7 @@ class Session:
         while len(self._engines) <= number:
             planner = self._table.planner
             globs = GlobSet(self._table.model.arrays, "resource/")
-            self._engines.append(Engine(planner, globs, planner.facts))
+            self._engines.append(IdentityEngine(planner, globs, planner.facts))
         return self._engines[number]
 
     # --- columns
@@ -221,6 +227,7 @@ class Session:
     def _decide_chunk(
         self, engine: Engine, bound: tuple[Any, ...], outputs: Outputs, start: int, stop: int
     ) -> int:
+        assert isinstance(engine, IdentityEngine)
         arguments: tuple[Any, ...] = (
             *bound, outputs.decision, outputs.statement, outputs.error, start, stop
         )  # fmt: skip
@@ -236,7 +243,6 @@ class Session:
     ) -> tuple[Any, ...]:
         """The arguments of the engine, as far as they are columns."""
         return (
-            BoundColumn.constant(n, 0),
             columns["action"].bind(n, engine.action_id),
             columns["resource"].bind(n, engine.resource_id),
             self._bind_keys(engine, keys, masks, n),
@@ -298,6 +304,10 @@ class Session:
         **asking: Any,
     ) -> Decision:
         """Decide one request; see `Table.check`."""
+        if not asking and not unknown:
+            decided = self.check_fast(principal, action, resource, context)
+            if decided is not None:
+                return decided
         engine = self._engine(0)
         if engine.used_bytes() > self._budget:
             engine.clear()
@@ -311,13 +321,38 @@ class Session:
             raise RequestError("action and resource must be text", field="action") from None
         return self._check_one(engine, action_id, resource_id, request)
 
+    def check_fast(
+        self,
+        principal: str | None,
+        action: str,
+        resource: str | None,
+        context: Mapping[str, object] | None,
+    ) -> Decision | None:
+        """The usual question, without an array; None where it has to be asked another way."""
+        if context is not None and type(context) is not dict:
+            return None
+        checker = self._checker
+        if checker is None:
+            engine = self._engine(0)
+            assert isinstance(engine, IdentityEngine)
+            names = [key.name for key in self._table.model.keys]
+            checker = self._checker = Checker(engine, names, self._budget)
+        try:
+            found = checker.check(action, resource, context)
+        except TypeError:  # no text
+            return None
+        if found & 0xFF00:
+            return None
+        return Decision(self._table, _DECISIONS[found & 3], (found >> 16) - 1,
+                        (principal, action, resource, context or {}))  # fmt: skip
+
     def _check_one(
         self, engine: Engine, action_id: int, resource_id: int, request: Request
     ) -> Decision:
+        assert isinstance(engine, IdentityEngine)
         one = self._one
         one.error[0] = 0
         engine.decide(
-            one.absent,
             BoundColumn.constant(1, action_id),
             BoundColumn.constant(1, resource_id),
             self._key_constants(engine, request),

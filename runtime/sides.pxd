@@ -3,6 +3,7 @@ from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from .column cimport ColumnData
 from .engine cimport Engine
 from .intern cimport InternTable
+from .pairs cimport PairTable
 from .words cimport Words
 
 cdef enum:
@@ -80,6 +81,13 @@ cdef class SidesEngine(Engine):
     # names: principals, issuers, accounts, types
     cdef InternTable names
     cdef InternTable requester_table           # (principal, issuer, account, type, management)
+    # by id of the principal, where all rows of a call say the same of the rest; NO_ID unseen
+    cdef Words requester_of
+    cdef uint32_t requester_rest[4]            # issuer, account, type, management
+    cdef bint is_rest_constant
+    cdef Words side_of                         # by resource id, where one account owns all
+    cdef uint32_t side_owner
+    cdef bint is_owner_constant
     cdef Words requesters                      # of Requester
     cdef Words requester_values                # derived value ids, one per derived key
     cdef InternTable side_table                # (resource, account)
@@ -98,9 +106,9 @@ cdef class SidesEngine(Engine):
     cdef size_t states_used, states_size
     cdef InternTable list_table
     cdef Words list_start                      # by list id
-    cdef InternTable cell_table                # (action, bundle)
-    cdef Words cell_list                       # list offset by cell id
+    cdef PairTable cells                       # (action, bundle) -> list offset
     cdef Words build
+    cdef PairTable plain_levels                # (element, requester) -> masks
     cdef InternTable level_table               # (element, requester, user id, principal ARN)
     cdef Words level_masks
     # keys whose values may follow from each side (CTX-3)
@@ -114,7 +122,7 @@ cdef class SidesEngine(Engine):
     cdef int _fill_side(self, uint32_t resource, uint32_t account) noexcept with gil
     cdef int _fill_endpoint(self, uint32_t value) noexcept with gil
     cdef int _fill_action(self, uint32_t action) noexcept with gil
-    cdef int _fill_levels(self, uint32_t memo, const uint32_t* asked) noexcept with gil
+    cdef uint32_t _fill_levels(self, const uint32_t* asked) noexcept with gil
     cdef int _fill_assumed(self, uint32_t value) noexcept with gil
     cdef uint32_t _build_list(self, uint32_t action, uint32_t bundle) noexcept nogil
     cdef int _put_statement(self, uint32_t statement, uint32_t allow, uint32_t deny,
@@ -124,10 +132,15 @@ cdef class SidesEngine(Engine):
     cdef int _put_open(self, uint32_t allow, uint32_t deny) noexcept nogil
     cdef uint32_t _list(self, uint32_t action, uint32_t bundle) noexcept nogil
     cdef uint32_t _action(self, ColumnData* actions, size_t i) noexcept nogil
+    cdef int _begin(self, ColumnData** who, const uint8_t* management,
+                    ColumnData* owners) noexcept nogil
     cdef uint32_t _requester(self, ColumnData** who, const uint8_t* management,
                              size_t i) noexcept nogil
+    cdef uint32_t _new_requester(self, ColumnData** who, const uint8_t* management,
+                                 size_t i) noexcept nogil
     cdef uint32_t _side(self, ColumnData* resources, ColumnData* owners, uint32_t row,
                         size_t i) noexcept nogil
+    cdef uint32_t _new_side(self, uint32_t resource, uint32_t owner) noexcept nogil
     cdef uint32_t _endpoint(self, ColumnData** keys, size_t i) noexcept nogil
     cdef uint32_t _levels(self, uint32_t element, uint32_t requester, ColumnData** keys,
                           size_t i) noexcept nogil

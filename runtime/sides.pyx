@@ -12,10 +12,10 @@ a door fails, everything learnt is dropped (`clear`).
 
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport free, realloc
-from libc.string cimport memcpy, memset
+from libc.string cimport memcmp, memcpy, memset
 
 from .classify cimport ROW_UNKNOWN
-from .column cimport ColumnData, column_value
+from .column cimport COLUMN_CONSTANT, ColumnData, column_value
 from .engine cimport ENTRY_UNKNOWN, SET_ANY, Engine
 from .globs cimport GlobSet
 from .intern cimport (
@@ -30,7 +30,8 @@ from .intern cimport (
     intern_free,
     intern_init,
 )
-from .words cimport Words, words_reserve
+from .pairs cimport pairs_bytes, pairs_clear, pairs_free, pairs_get, pairs_init, pairs_put
+from .words cimport Words, words_fill, words_reserve
 
 cdef enum:
     REQUESTER_WORDS = sizeof(Requester) // sizeof(uint32_t)
@@ -72,8 +73,9 @@ cdef class SidesEngine(Engine):
                 or intern_init(&self.requester_table, seed + 102)
                 or intern_init(&self.side_table, seed + 103)
                 or intern_init(&self.list_table, seed + 104)
-                or intern_init(&self.cell_table, seed + 105)
-                or intern_init(&self.level_table, seed + 106)):
+                or pairs_init(&self.cells, seed + 105)
+                or intern_init(&self.level_table, seed + 106)
+                or pairs_init(&self.plain_levels, seed + 107)):
             raise MemoryError
         self._start()
 
@@ -82,8 +84,11 @@ cdef class SidesEngine(Engine):
         intern_free(&self.requester_table)
         intern_free(&self.side_table)
         intern_free(&self.list_table)
-        intern_free(&self.cell_table)
+        pairs_free(&self.cells)
         intern_free(&self.level_table)
+        pairs_free(&self.plain_levels)
+        free(self.requester_of.data)
+        free(self.side_of.data)
         free(self.requesters.data)
         free(self.requester_values.data)
         free(self.sides.data)
@@ -97,7 +102,6 @@ cdef class SidesEngine(Engine):
         free(self.action_states.data)
         free(self.states)
         free(self.list_start.data)
-        free(self.cell_list.data)
         free(self.build.data)
         free(self.level_masks.data)
         free(self.requester_key.data)
@@ -106,13 +110,15 @@ cdef class SidesEngine(Engine):
 
     cdef int _start(self) except -1:
         """Empty caches. Bundle 0 holds nothing."""
+        self.requester_of.count = self.side_of.count = 0
+        self.is_rest_constant = self.is_owner_constant = False
         self.requesters.count = self.requester_values.count = 0
         self.sides.count = self.side_values.count = 0
         self.endpoint_bundle.count = self.endpoint_values.count = self.assumed.count = 0
         self.bundle_start.count = self.bundle_row.count = 0
         self.action_flag.count = self.action_states.count = 0
         self.states_used = 0
-        self.list_start.count = self.cell_list.count = self.level_masks.count = 0
+        self.list_start.count = self.level_masks.count = 0
         self.pool.count = 0
         self.bundles.clear()
         self.asking.clear()
@@ -254,13 +260,9 @@ cdef class SidesEngine(Engine):
             if action >= FIRST_ID:
                 text = self._text(&self.action_table, action)
             flags, states = self.planner.action_facts(text)
-            while self.action_flag.count <= action:
-                if words_reserve(&self.action_flag, 1) or words_reserve(&self.action_states, 1):
-                    raise MemoryError
-                self.action_flag.data[self.action_flag.count] = NO_ID
-                self.action_flag.count += 1
-                self.action_states.data[self.action_states.count] = 0
-                self.action_states.count += 1
+            if (words_fill(&self.action_flag, action, NO_ID)
+                    or words_fill(&self.action_states, action, 0)):
+                raise MemoryError
             if states is not None:
                 found = states
                 size = self.action_set_count + 1
@@ -280,7 +282,7 @@ cdef class SidesEngine(Engine):
             self.failed = True
             return -1
 
-    cdef int _fill_levels(self, uint32_t memo, const uint32_t* asked) noexcept with gil:
+    cdef uint32_t _fill_levels(self, const uint32_t* asked) noexcept with gil:
         cdef uint32_t masks
         try:
             user_id = principal_arn = None
@@ -289,26 +291,17 @@ cdef class SidesEngine(Engine):
             if self.element_reads[asked[0]] & 2:
                 principal_arn = self._value(self.key_principal_arn, asked[3])
             masks = self.planner.levels(asked[0], self.asking[asked[1]], user_id, principal_arn)
-            while self.level_masks.count <= memo:
-                if words_reserve(&self.level_masks, 1):
-                    raise MemoryError
-                self.level_masks.data[self.level_masks.count] = NO_ID
-                self.level_masks.count += 1
-            self.level_masks.data[memo] = masks
-            return 0
+            return masks
         except BaseException as error:
             self.error = error
             self.failed = True
-            return -1
+            return NO_ID
 
     cdef int _fill_assumed(self, uint32_t value) noexcept with gil:
         try:
             state = self.planner.assumed_root(self._value(self.key_assumed_root, value))
-            while self.assumed.count <= value:
-                if words_reserve(&self.assumed, 1):
-                    raise MemoryError
-                self.assumed.data[self.assumed.count] = 0
-                self.assumed.count += 1
+            if words_fill(&self.assumed, value, 0):
+                raise MemoryError
             self.assumed.data[value] = state
             return 0
         except BaseException as error:
@@ -320,18 +313,8 @@ cdef class SidesEngine(Engine):
 
     cdef uint32_t _list(self, uint32_t action, uint32_t bundle) noexcept nogil:
         """Offset of the list of (action, bundle) in the pool; NO_ID on failure."""
-        cdef uint32_t[2] pair
-        cdef uint32_t cell
-        pair[0] = action
-        pair[1] = bundle
-        cell = intern_add(&self.cell_table, <const uint8_t*>pair, sizeof(pair))
-        if cell == NO_ID:
-            self.failed = True
-            return NO_ID
-        cell -= FIRST_ID
-        if cell < self.cell_list.count:
-            return self.cell_list.data[cell]
-        return self._build_list(action, bundle)
+        cdef uint32_t words = pairs_get(&self.cells, action, bundle)
+        return words if words != NO_ID else self._build_list(action, bundle)
 
     cdef uint32_t _build_list(self, uint32_t action, uint32_t bundle) noexcept nogil:
         cdef const uint8_t* states
@@ -359,7 +342,7 @@ cdef class SidesEngine(Engine):
                 return NO_ID
         size = self.build.count * sizeof(uint32_t)
         list_id = intern_add(&self.list_table, <const uint8_t*>self.build.data, size)
-        if list_id == NO_ID or words_reserve(&self.cell_list, 1):
+        if list_id == NO_ID:
             self.failed = True
             return NO_ID
         list_id -= FIRST_ID
@@ -372,8 +355,9 @@ cdef class SidesEngine(Engine):
             self.list_start.count += 1
             memcpy(self.pool.data + self.pool.count, self.build.data, size)
             self.pool.count += self.build.count
-        self.cell_list.data[self.cell_list.count] = self.list_start.data[list_id]
-        self.cell_list.count += 1
+        if pairs_put(&self.cells, action, bundle, self.list_start.data[list_id]):
+            self.failed = True
+            return NO_ID
         return self.list_start.data[list_id]
 
     cdef int _put_statement(self, uint32_t statement, uint32_t allow, uint32_t deny,
@@ -453,9 +437,44 @@ cdef class SidesEngine(Engine):
                 return NO_ID
         return action
 
+    cdef int _begin(self, ColumnData** who, const uint8_t* management,
+                    ColumnData* owners) noexcept nogil:
+        """What all rows of a call have in common."""
+        cdef uint32_t[4] rest
+        cdef int j
+        rest[3] = 0
+        self.is_rest_constant = management == NULL
+        for j in range(3):
+            self.is_rest_constant = (self.is_rest_constant and who[j + 1].kind == COLUMN_CONSTANT
+                                     and who[j + 1].unknown == NULL)
+            rest[j] = who[j + 1].constant
+        if self.is_rest_constant and memcmp(rest, self.requester_rest, sizeof(rest)) != 0:
+            memcpy(self.requester_rest, rest, sizeof(rest))
+            self.requester_of.count = 0
+        self.is_owner_constant = owners.kind == COLUMN_CONSTANT and owners.unknown == NULL
+        if self.is_owner_constant and owners.constant != self.side_owner:
+            self.side_owner = owners.constant
+            self.side_of.count = 0
+        return 0
+
     cdef uint32_t _requester(self, ColumnData** who, const uint8_t* management,
                              size_t i) noexcept nogil:
         """Number of the requester of row i; NO_ID on failure."""
+        cdef uint32_t principal, number
+        if not self.is_rest_constant:
+            return self._new_requester(who, management, i)
+        principal = column_value(who[0], &self.names, i)
+        if principal == NO_ID or words_fill(&self.requester_of, principal, NO_ID):
+            self.failed = True
+            return NO_ID
+        number = self.requester_of.data[principal]
+        if number == NO_ID:
+            number = self.requester_of.data[principal] = self._new_requester(who, management, i)
+        return number
+
+    cdef uint32_t _new_requester(self, ColumnData** who, const uint8_t* management,
+                                 size_t i) noexcept nogil:
+        """`_requester` by all that may tell requesters apart."""
         cdef uint32_t[5] ids
         cdef uint32_t number
         cdef int j
@@ -477,15 +496,28 @@ cdef class SidesEngine(Engine):
     cdef uint32_t _side(self, ColumnData* resources, ColumnData* owners, uint32_t row,
                         size_t i) noexcept nogil:
         """Number of the side of the resource of row i; NO_ID on failure."""
-        cdef uint32_t[2] ids
-        cdef uint32_t number
-        ids[0] = UNKNOWN_ID
+        cdef uint32_t resource = UNKNOWN_ID, owner, number
         if row != ROW_UNKNOWN:
-            ids[0] = self.resources.resource_id(resources, i)
-        ids[1] = column_value(owners, &self.names, i)
-        if ids[0] == NO_ID or ids[1] == NO_ID:
+            resource = self.resources.resource_id(resources, i)
+        owner = column_value(owners, &self.names, i)
+        if resource == NO_ID or owner == NO_ID:
             self.failed = True
             return NO_ID
+        if not self.is_owner_constant:
+            return self._new_side(resource, owner)
+        if words_fill(&self.side_of, resource, NO_ID):
+            self.failed = True
+            return NO_ID
+        number = self.side_of.data[resource]
+        if number == NO_ID:
+            number = self.side_of.data[resource] = self._new_side(resource, owner)
+        return number
+
+    cdef uint32_t _new_side(self, uint32_t resource, uint32_t owner) noexcept nogil:
+        cdef uint32_t[2] ids
+        cdef uint32_t number
+        ids[0] = resource
+        ids[1] = owner
         number = intern_add(&self.side_table, <const uint8_t*>ids, sizeof(ids))
         if number == NO_ID:
             self.failed = True
@@ -512,10 +544,20 @@ cdef class SidesEngine(Engine):
                           size_t i) noexcept nogil:
         """Levels at which a principal element matches: must | may << 8; NO_ID on failure."""
         cdef uint32_t[4] asked
-        cdef uint32_t memo
+        cdef uint32_t memo, masks
+        if not self.element_reads[element]:
+            masks = pairs_get(&self.plain_levels, element, requester)
+            if masks != NO_ID:
+                return masks
         asked[0] = element
         asked[1] = requester
         asked[2] = asked[3] = 0
+        if not self.element_reads[element]:
+            masks = self._fill_levels(asked)
+            if masks == NO_ID or pairs_put(&self.plain_levels, element, requester, masks):
+                self.failed = True
+                return NO_ID
+            return masks
         if self.element_reads[element] & 1:
             asked[2] = column_value(keys[self.key_user_id], &self.key_tables[self.key_user_id], i)
         if self.element_reads[element] & 2:
@@ -526,10 +568,13 @@ cdef class SidesEngine(Engine):
             self.failed = True
             return NO_ID
         memo -= FIRST_ID
-        if memo >= self.level_masks.count or self.level_masks.data[memo] == NO_ID:
-            if self._fill_levels(memo, asked):
-                return NO_ID
-        return self.level_masks.data[memo]
+        if words_fill(&self.level_masks, memo, NO_ID):
+            self.failed = True
+            return NO_ID
+        masks = self.level_masks.data[memo]
+        if masks == NO_ID:
+            masks = self.level_masks.data[memo] = self._fill_levels(asked)
+        return masks
 
     cdef uint32_t _assumed(self, ColumnData** keys, size_t i) noexcept nogil:
         """EVAL-52: may the root user of row i be one of AssumeRoot? Bit 0: may not, bit 1: may."""
@@ -582,12 +627,12 @@ cdef class SidesEngine(Engine):
             self.requesters.capacity + self.requester_values.capacity + self.sides.capacity + self.side_values.capacity
             + self.endpoint_bundle.capacity + self.endpoint_values.capacity + self.assumed.capacity
             + self.bundle_start.capacity + self.bundle_row.capacity + self.action_flag.capacity
-            + self.action_states.capacity + self.list_start.capacity + self.cell_list.capacity
-            + self.level_masks.capacity)
+            + self.action_states.capacity + self.list_start.capacity + self.level_masks.capacity
+            + self.requester_of.capacity + self.side_of.capacity)
         return (Engine._used(self) + 4 * words + self.states_size + intern_bytes(&self.names)
                 + intern_bytes(&self.requester_table) + intern_bytes(&self.side_table)
-                + intern_bytes(&self.list_table) + intern_bytes(&self.cell_table)
-                + intern_bytes(&self.level_table))
+                + intern_bytes(&self.list_table) + intern_bytes(&self.level_table)
+                + pairs_bytes(&self.cells) + pairs_bytes(&self.plain_levels))
 
     def clear(self):
         """Drop everything learnt from data. Columns bound before hold stale ids: bind them again."""
@@ -596,8 +641,9 @@ cdef class SidesEngine(Engine):
         intern_clear(&self.requester_table)
         intern_clear(&self.side_table)
         intern_clear(&self.list_table)
-        intern_clear(&self.cell_table)
         intern_clear(&self.level_table)
+        pairs_clear(&self.cells)
+        pairs_clear(&self.plain_levels)
         self._start()
 
     def counts(self):
@@ -606,5 +652,5 @@ cdef class SidesEngine(Engine):
             **Engine.counts(self),
             "lists": self.list_start.count,
             "requesters": self.requesters.count // REQUESTER_WORDS,
-            "cells": self.cell_list.count,
+            "cells": self.cells.count,
         }

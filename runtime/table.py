@@ -130,9 +130,15 @@ class Table:
         Raises RequestError for a malformed action or resource (ACT-8, RES-12), and for a principal
         that can make no request (PRIN-2).
         """
-        session = getattr(self._local, "session", None)
+        session: Session | None = getattr(self._local, "session", None)
         if session is None:
             session = self._local.session = self.session(budget_bytes=64 << 20)
+        if (issuer_arn is None and principal_account is None and principal_type is None
+                and resource_account is None and not unknown and not is_management_account
+                and not also_allowed):  # fmt: skip
+            decided = session.check_fast(principal, action, resource, context)
+            if decided is not None:
+                return decided
         return session.check(
             action=action, resource=resource, principal=principal, context=context,
             unknown=unknown, issuer_arn=issuer_arn, principal_account=principal_account,

@@ -20,3 +20,12 @@ cdef inline int words_reserve(Words* words, size_t extra) noexcept nogil:
     words.data = <uint32_t*>moved
     words.capacity = capacity
     return 0
+
+cdef inline int words_fill(Words* words, size_t at, uint32_t value) noexcept nogil:
+    """Let there be a word at `at`: new ones get `value`. -1 when memory is short."""
+    while words.count <= at:
+        if words_reserve(words, 1):
+            return -1
+        words.data[words.count] = value
+        words.count += 1
+    return 0

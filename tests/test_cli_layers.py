@@ -296,3 +296,29 @@ def test_text_of_an_organization_cannot_write_to_the_terminal(
     ]),))  # fmt: skip
     iamtables("compile", "--org", snapshot.path, "-o", table)
     assert "\u001b" not in asked(table, ANA, "s3:GetObject", f"{BUCKET}/a").out
+
+
+def test_findings_in_the_documents_of_a_snapshot_are_told(
+    snapshot: Snapshot, tmp_path: Path
+) -> None:
+    """Once each, with file and line, whatever the verb; a document in many places counts once."""
+    bad = document("s3:GetObject", Resource=f"{BUCKET}/*", Efect="Deny")
+    snapshot.policy(f"{BUCKET}2", bad | {"Statement": [bad["Statement"][0] | {"Principal": "*"}]})
+    table = tmp_path / "org.iamt"
+    done = iamtables("compile", "--org", snapshot.path, "-o", table)
+    assert done.code == 0 and done.err.count("`Efect`") == 1, done.err
+    assert "resources/" in done.err and ".json:" in done.err
+    told = asked(snapshot, ANA, "s3:GetObject", f"{BUCKET}/a")
+    assert told.err.count("`Efect`") == 1
+    assert iamtables("check", "--org", snapshot.path, "--strict", "-p", ANA, "-a", "s3:GetObject",
+                     "-r", f"{BUCKET}/a").code == 3  # fmt: skip
+
+
+def test_very_many_findings_are_counted(snapshot: Snapshot) -> None:
+    bad = document("s3:GetObject", Resource="*", Principal="*")
+    for k in range(60):
+        snapshot.policy(f"arn:aws:s3:::b{k}", bad | {
+            "Statement": [bad["Statement"][0] | {f"Odd{k}": "x"}]})
+    told = asked(snapshot, ANA, "s3:GetObject", f"{BUCKET}/a")
+    assert told.err.count("`Odd") == 50
+    assert "10 more findings" in told.err

@@ -194,3 +194,40 @@ def test_answers_stay_right_when_caches_are_dropped() -> None:
                 again = session.check(action=action, resource=resource, context=context)
                 assert again.decision == expected
     assert seen == {DecisionCode.ALLOW, DecisionCode.IMPLICIT_DENY, DecisionCode.EXPLICIT_DENY}
+
+
+# --- rows of many lists in one block ----------------------------------------------------------
+
+
+def test_rows_of_many_lists_come_back_in_their_places() -> None:
+    """The engine puts rows together by list; 5,000 rows are three of its blocks."""
+    rng = np.random.default_rng(5)
+    actions = [f"s3:Get{k}" for k in range(7)] + ["sqs:Send"]
+    table = table_of(
+        {"Action": "s3:Get0"},
+        *({"Action": f"s3:Get{k}", "Resource": f"{_BUCKET}b{k % 3}/*",
+           "Condition": {"StringEquals": {"k:k": [str(k), "x"]}}} for k in range(1, 7)),
+        {"Effect": "Deny", "Action": "s3:*", "Resource": f"{_BUCKET}b2/secret*"},
+        {"Effect": "Deny", "Action": "s3:Get3", "Condition": {"StringEquals": {"k:k": "x"}}},
+    )
+    resources = [f"{_BUCKET}b{k}/{name}" for k in range(4) for name in ("a", "secret")]
+    values = [*map(str, range(7)), "x"]
+    codes = {name: rng.integers(low, len(texts), 5000).astype(np.int32)
+             for name, low, texts in (("action", 0, actions), ("resource", 0, resources),
+                                      ("k:k", -2, values))}
+    coded = {"action": DictionaryColumn(codes["action"], actions),
+             "resource": DictionaryColumn(codes["resource"], resources),
+             "k:k": DictionaryColumn(codes["k:k"], values)}
+    out = table.decide(coded)
+    known: dict[tuple[int, int, int], tuple[int, int]] = {}
+    for row, asked in enumerate(zip(*codes.values(), strict=True)):
+        if asked not in known:
+            a, r, k = asked
+            one = table.check(action=actions[a], resource=resources[r],
+                              context={"k:k": values[k]} if k >= 0 else {},
+                              unknown=["k:k"] if k == -2 else [])
+            by = -1 if one.statement is None else table.statements.index(one.statement)
+            known[asked] = one.decision, by
+        assert (out.decision[row], out.statement[row]) == known[asked], asked
+    assert set(out.counts()) >= {"ALLOW", "IMPLICIT_DENY", "EXPLICIT_DENY", "UNDETERMINED"}
+    assert min(out.counts()[d.name] for d in DecisionCode) > 50

@@ -18,6 +18,7 @@ from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field, replace
+from itertools import repeat
 from multiprocessing import get_context
 from random import Random
 from typing import Any
@@ -33,6 +34,10 @@ from iamtables import RequestError
 from iamtables.reference import LAYER_RULES, RequestFault, evaluate
 
 PER_WORLD = 150
+LONG_RUN, PER_WORLD_OF_A_LONG_RUN = 1_000_000, 1000
+"""A world costs more than its requests, so a long run asks more of each."""
+CHECKS = 30
+"""Requests of a sampled world that are also asked alone."""
 EVERY = 6
 """One world in so many is also checked, reopened, threaded and dictionary-encoded."""
 NAMES = ("IMPLICIT_DENY", "ALLOW", "EXPLICIT_DENY", "UNDETERMINED")
@@ -69,9 +74,9 @@ class Tally:
 class Trial:
     """One world, decided by both evaluators."""
 
-    def __init__(self, seed: int, tally: Tally) -> None:
+    def __init__(self, seed: int, tally: Tally, per_world: int = PER_WORLD) -> None:
         start = time.perf_counter()
-        self.world = make_layer_world(seed, PER_WORLD)
+        self.world = make_layer_world(seed, per_world)
         self.texts = texts_of(self.world.policies)
         self.reference = Reference(self.texts, self.world.options)
         self.tally = tally
@@ -140,7 +145,7 @@ class Trial:
                     self.fail(request, f"{name}: {answer}, plainly {expected}")
                     return
         rng = Random(world.seed)
-        for row in rng.sample(range(len(world.requests)), PER_WORLD // 5):
+        for row in rng.sample(range(len(world.requests)), CHECKS):
             request, judgement = world.requests[row], self.judgements[row]
             for asked in (table, again):
                 wrong = self.complaint_of_check(asked, request, judgement, plain[row], rng)
@@ -204,12 +209,12 @@ class Trial:
         self.tally.failures.append(f"seed {world.seed}: {wrong}\n{text}")
 
 
-def run(seeds: range, most_failures: int = 3) -> Tally:
+def run(seeds: range, per_world: int, most_failures: int = 3) -> Tally:
     """Worlds of these seeds; stops after a few failures."""
     tally = Tally()
     for seed in seeds:
         try:
-            trial = Trial(seed, tally)
+            trial = Trial(seed, tally, per_world)
             with trial.reference:
                 trial.judge()
                 if tables.HAS_TABLES:
@@ -240,13 +245,14 @@ def _table_of(tally: Tally, worlds: int) -> list[str]:
 @pytest.fixture(scope="module")
 def tally(case_count: int, first_seed: int, say: Callable[[str], None]) -> Tally:
     """All worlds of this run, on two processes."""
-    worlds = -(-case_count // PER_WORLD)
+    per_world = PER_WORLD if case_count < LONG_RUN else PER_WORLD_OF_A_LONG_RUN
+    worlds = -(-case_count // per_world)
     parts = max(2, worlds // 100)
     chunks = [range(first_seed + part, first_seed + worlds, parts) for part in range(parts)]
     total = Tally()
     workers = min(2, os.cpu_count() or 1)
     with ProcessPoolExecutor(workers, mp_context=get_context("fork")) as pool:
-        for part in pool.map(run, chunks):
+        for part in pool.map(run, chunks, repeat(per_world)):
             total.add(part)
             if len(total.failures) >= 3:
                 pool.shutdown(cancel_futures=True)

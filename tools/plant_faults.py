@@ -55,6 +55,7 @@ AREAS = (
     "kernel_globs",
     "kernel_classify",
     "kernel_engine",
+    "kernel_identity",
     "kernel_column",
     "layers",
 )

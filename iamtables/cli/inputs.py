@@ -6,6 +6,7 @@ import re
 import time
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 TABLE_SUFFIX = ".iamt"
+
+MOST_FINDINGS = 50
+"""Findings in the documents of an organization that are told in full."""
 
 
 def compilation_options(command: Command) -> Command:
@@ -108,12 +112,17 @@ def missing_layers_option(command: Command) -> Command:
 
 
 def read_organization(directory: str, missing_layers: str, *, is_strict: bool) -> Organization:
-    """The organization of a directory; `missing_layers` as `--missing-layers` has it."""
+    """The organization of a directory; `missing_layers` as `--missing-layers` has it.
+
+    What was gone past in its documents is told on stderr, as `load_documents` does.
+    """
     from ..organization import load_organization
 
     counts: Any = missing_layers
-    return load_organization(
+    organization = load_organization(
         directory, missing_layers=counts, mode="strict" if is_strict else "lenient")
+    _tell_findings(organization.documents(), most=MOST_FINDINGS)
+    return organization
 
 
 def load_organization_table(directory: str, missing_layers: str, options: Sequence[str], *,
@@ -139,10 +148,23 @@ def load_documents(policies: Sequence[str], *, is_strict: bool, has_notes: bool 
     for policy in policies:
         for document in load_policy(policy, mode=mode, policy_type=policy_type):
             documents.append(document)
-            for diagnostic in document.diagnostics:
-                if has_notes or diagnostic.severity != "note":
-                    click.echo(printable(diagnostic.render()) + "\n", err=True)
+            _tell_findings([document], has_notes=has_notes)
     return documents
+
+
+def _tell_findings(documents: Iterable[PolicyDocument], *, has_notes: bool = False,
+                   most: int | None = None) -> None:
+    """Findings on stderr, the same one once; beyond `most` only their number."""
+    found = {
+        diagnostic.render(): None
+        for document in documents
+        for diagnostic in document.diagnostics
+        if has_notes or diagnostic.severity != "note"
+    }
+    for text in islice(found, most):
+        click.echo(printable(text) + "\n", err=True)
+    if most is not None and len(found) > most:
+        click.echo(f"… and {len(found) - most:,} more findings in the documents\n", err=True)
 
 
 def load_table(policies: Sequence[str], options: Sequence[str], *, is_strict: bool,

@@ -21,6 +21,7 @@ VERBS = {
     "compile": "Compile policies to a decision table, or show a stage of it.",
     "inspect": "Show what a compiled table holds.",
     "init": "Make a directory for a snapshot of an organization.",
+    "bench": "Measure how fast policies are decided on this machine.",
     "demo": "Audit a generated log under the Bedrock managed policies.",
 }
 

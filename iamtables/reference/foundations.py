@@ -74,11 +74,15 @@ def negation(match: Match) -> Match:
 
 def all_of(matches: Iterable[Match]) -> Match:
     """Kleene's and: one no is enough for no, else one unknown is enough for unknown."""
-    operands = list(matches)
-    if any(match.state == "no" for match in operands):
-        return NO
-    reasons = [match.reasons for match in operands if match.state == "unknown"]
-    return Match("unknown", frozenset().union(*reasons)) if reasons else YES
+    is_unknown = False
+    reasons: frozenset[str] = frozenset()
+    for match in matches:
+        if match.state == "no":
+            return NO
+        if match.state == "unknown":
+            is_unknown = True
+            reasons |= match.reasons
+    return Match("unknown", reasons) if is_unknown else YES
 
 
 def any_of(matches: Iterable[Match]) -> Match:

@@ -1,0 +1,27 @@
+"""One request at a time under identity policies, from the objects a caller holds."""
+
+from collections.abc import Sequence
+from typing import final
+
+from .identity import IdentityEngine
+
+@final
+class Checker:
+    """Checks on one engine, which belongs to one thread.
+
+    budget_bytes : caches of the engine, above which they are dropped and learnt anew
+    """
+
+    def __init__(self, engine: IdentityEngine, names: Sequence[str], budget_bytes: int) -> None:
+        """names: of the keys of the table, by number."""
+
+    def check(
+        self, action: str, resource: str | None, context: dict[str, object] | None
+    ) -> int:
+        """Decision | error << 8 | (deciding statement + 1) << 16 of one request.
+
+        resource : None where it is not known
+        context  : None, or key -> value; a value may be `conditions.UNKNOWN`
+
+        Raises RequestError for a value that has no text form.
+        """

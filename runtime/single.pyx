@@ -1,0 +1,244 @@
+"""One request at a time under identity policies, from the objects a caller holds.
+
+The same engine and the same steps as for a block of rows (runtime/identity.pyx), on columns of one
+constant each. No array is made and no column bound: texts are read where Python keeps them, and a
+resource whose action decides alone is looked at but not remembered.
+"""
+
+import cython
+
+from cpython.dict cimport PyDict_GetItem
+from cpython.object cimport PyObject
+from libc.stdint cimport int32_t, uint8_t, uint32_t
+from libc.stdlib cimport calloc, free, realloc
+from libc.string cimport memcpy, memset
+
+from ..errors import RequestError
+from .conditions import UNKNOWN as UNKNOWN_VALUE
+from .values import encode_text, encode_value
+
+from .classify cimport is_resource
+from .column cimport COLUMN_CONSTANT, ColumnData
+from .engine cimport ERROR_RESOURCE, UNDETERMINED
+from .identity cimport CELL_CONSTANT, Batch, Cell, IdentityEngine
+from .intern cimport ABSENT_ID, NO_ID, UNKNOWN_ID, InternTable, intern_add
+
+cdef extern from "Python.h":
+    bint PyUnicode_IS_COMPACT_ASCII(object text)
+    void* PyUnicode_DATA(object text)
+    Py_ssize_t PyUnicode_GET_LENGTH(object text)
+
+cdef enum:
+    NOT_GIVEN = 0
+    OTHER_SPELLING = 1
+    EXACT = 2
+    SPELLING_LIMIT = 4096   # spellings of keys that are remembered
+    LOOK = 64               # checks between two looks at the memory budget
+    TEXT_LIMIT = 1 << 20    # longer ones in a list go through Python
+
+cdef struct Bytes:
+    uint8_t* data
+    size_t count
+    size_t capacity
+
+
+cdef int bytes_put(Bytes* bytes, const uint8_t* data, size_t size) noexcept nogil:
+    """Append; -1 when memory is short."""
+    cdef void* moved
+    if bytes.count + size > bytes.capacity:
+        moved = realloc(bytes.data, 2 * (bytes.count + size))
+        if moved == NULL:
+            return -1
+        bytes.data = <uint8_t*>moved
+        bytes.capacity = 2 * (bytes.count + size)
+    memcpy(bytes.data + bytes.count, data, size)
+    bytes.count += size
+    return 0
+
+
+@cython.final
+cdef class Checker:
+    """Checks on one engine, which belongs to one thread.
+
+    budget_bytes : caches of the engine, above which they are dropped and learnt anew
+    """
+
+    cdef IdentityEngine engine
+    cdef list names             # of the keys, as the policies spell them
+    cdef dict numbers           # key in lower case -> numbers of the keys of that name (COND-4)
+    cdef dict spellings         # key as a caller spells it -> [number << 2 | how], or None
+    cdef size_t budget, count
+    cdef ColumnData* columns    # one of each key, then action and resource
+    cdef ColumnData** keys
+    cdef uint8_t* given         # how a key was spelled in the context at hand
+    cdef uint8_t decision, error
+    cdef int32_t statement
+    cdef Batch batch
+    cdef Bytes text             # where a list is written before it is interned
+
+    def __init__(self, IdentityEngine engine not None, names, size_t budget_bytes):
+        """names: of the keys of the table, by number."""
+        cdef size_t k
+        self.engine = engine
+        self.names = list(names)
+        if len(self.names) != engine.key_count:
+            raise ValueError("one name per key")
+        self.numbers = {}
+        for k, name in enumerate(self.names):
+            self.numbers.setdefault(name.lower(), []).append(k)
+        self.spellings = {}
+        self.budget = budget_bytes
+        self.columns = <ColumnData*>calloc(engine.key_count + 2, sizeof(ColumnData))
+        self.keys = <ColumnData**>calloc(engine.key_count + 1, sizeof(void*))
+        self.given = <uint8_t*>calloc(engine.key_count + 1, 1)
+        if self.columns == NULL or self.keys == NULL or self.given == NULL:
+            raise MemoryError
+        for k in range(engine.key_count + 2):
+            self.columns[k].kind = COLUMN_CONSTANT
+        for k in range(engine.key_count):
+            self.keys[k] = &self.columns[k]
+        memset(&self.batch, 0, sizeof(Batch))
+        self.batch.actions = &self.columns[engine.key_count]
+        self.batch.resources = &self.columns[engine.key_count + 1]
+        self.batch.keys = self.keys
+        self.batch.decision = &self.decision
+        self.batch.statement = &self.statement
+        self.batch.error = &self.error
+
+    def __dealloc__(self):
+        free(self.columns)
+        free(self.keys)
+        free(self.given)
+        free(self.text.data)
+
+    def check(self, str action not None, str resource, dict context):
+        """Decision | error << 8 | (deciding statement + 1) << 16 of one request.
+
+        resource : None where it is not known
+        context  : None, or key -> value; a value may be `conditions.UNKNOWN`
+
+        Raises RequestError for a value that has no text form.
+        """
+        cdef IdentityEngine engine = self.engine
+        cdef Cell cell
+        cdef size_t k
+        self.count += 1
+        if self.count % LOOK == 0 and engine._used() > self.budget:
+            engine.clear()
+        for k in range(engine.key_count):
+            self.columns[k].constant = ABSENT_ID
+        if context is not None and context and engine.key_count:
+            self._read(context)
+        engine.failed = False
+        engine.error = None
+        self.batch.actions.constant = self._id(&engine.action_table, action)
+        if engine._cell_of(&self.batch, 0, &cell) == NO_ID:
+            engine._raise()
+        if cell.list >= CELL_CONSTANT:
+            self.decision = cell.list & 3
+            self.statement = cell.statement
+            self.error = cell.list >> 8 & 0xFF
+            if not self.error and resource is not None and not self._is_resource(resource):
+                self.error = ERROR_RESOURCE
+        else:
+            self.batch.resources.constant = UNKNOWN_ID if resource is None else (
+                self._id(&engine.resources.texts, resource))
+            self._decide(cell.list)
+        if self.error:
+            self.decision = UNDETERMINED
+            self.statement = -1
+        return (<long long>self.decision | <long long>self.error << 8
+                | <long long>(self.statement + 1) << 16)
+
+    cdef int _decide(self, uint32_t list) except -1:
+        cdef IdentityEngine engine = self.engine
+        self.error = 0
+        engine.block.found[0] = 0
+        engine.block.list[0] = list
+        if engine._classify(&self.batch, 1):
+            engine.block.row[0] = 0
+            engine.block.resource[0] = engine.block.classed[0]
+            engine._decide_group(&self.batch, engine.pool.data + engine.list_start.data[list], 0, 1)
+        if engine.failed:
+            engine._raise()
+        return 0
+
+    cdef int _read(self, dict context) except -1:
+        """Values of the keys that the table asks for. Keys compare without case (COND-4); the spelling
+        of the policies counts before others, and of those the first (COND-5)."""
+        cdef list asked
+        cdef size_t number, code
+        memset(self.given, NOT_GIVEN, self.engine.key_count)
+        for key, value in context.items():
+            asked = self._keys_of(key)
+            if asked is None:
+                continue
+            for code in asked:
+                number = code >> 2
+                if code & 3 > self.given[number]:
+                    self.given[number] = code & 3
+                    self.columns[number].constant = self._value_id(number, value)
+        return 0
+
+    cdef list _keys_of(self, key):
+        """Which keys of the table a key of a context is, and how it spells them."""
+        cdef PyObject* known = PyDict_GetItem(self.spellings, key)
+        if known != NULL:
+            return <list>known
+        if not isinstance(key, str):
+            raise RequestError("a context key is no text", field="context",
+                               help="give a dict: key -> value")
+        if len(self.spellings) >= SPELLING_LIMIT:
+            self.spellings.clear()
+        asked = None
+        if key.lower() in self.numbers:
+            asked = [number << 2 | (EXACT if key == self.names[number] else OTHER_SPELLING)
+                     for number in self.numbers[key.lower()]]
+        self.spellings[key] = asked
+        return asked
+
+    cdef uint32_t _value_id(self, size_t number, value) except? 0:
+        cdef InternTable* table = &self.engine.key_tables[number]
+        if value is None:
+            return ABSENT_ID
+        if type(value) is str:
+            return self._id(table, value)
+        if value is UNKNOWN_VALUE:
+            return UNKNOWN_ID
+        if type(value) is list and self._put_list(<list>value):
+            return self._added(intern_add(table, self.text.data, self.text.count))
+        data = encode_value(value, self.names[number])
+        return ABSENT_ID if data is None else self.engine._interned(table, data)
+
+    cdef bint _put_list(self, list values) except -1:
+        """Write a list into `text` as `values.encode_list` does; False where that has to do it."""
+        cdef uint32_t size
+        self.text.count = 0
+        bytes_put(&self.text, b"\xff", 1)
+        for value in values:
+            if type(value) is not str or not PyUnicode_IS_COMPACT_ASCII(value):
+                return False
+            size = <uint32_t>PyUnicode_GET_LENGTH(value)
+            if (PyUnicode_GET_LENGTH(value) > TEXT_LIMIT
+                    or bytes_put(&self.text, <const uint8_t*>&size, sizeof(size))
+                    or bytes_put(&self.text, <const uint8_t*>PyUnicode_DATA(value), size)):
+                return False
+        return True
+
+    cdef uint32_t _id(self, InternTable* table, str text) except? 0:
+        if not PyUnicode_IS_COMPACT_ASCII(text):
+            return self.engine._interned(table, encode_text(text))
+        return self._added(
+            intern_add(table, <const uint8_t*>PyUnicode_DATA(text), PyUnicode_GET_LENGTH(text)))
+
+    cdef uint32_t _added(self, uint32_t id) except? 0:
+        if id == NO_ID:
+            raise MemoryError
+        return id
+
+    cdef bint _is_resource(self, str text) except -1:
+        cdef bytes data
+        if PyUnicode_IS_COMPACT_ASCII(text):
+            return is_resource(<const uint8_t*>PyUnicode_DATA(text), PyUnicode_GET_LENGTH(text))
+        data = encode_text(text)
+        return is_resource(data, len(data))

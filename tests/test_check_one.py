@@ -1,0 +1,128 @@
+"""`check` asks one request without arrays; `decide` on one row is its judge."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from judging import compile_texts
+
+import iamtables
+from iamtables import RequestError
+
+_OBJECT = "arn:aws:s3:::bucket/é/a"
+
+
+def table_of(*statements: dict[str, Any]) -> iamtables.Table:
+    whole = [{"Effect": "Allow", "Action": "s3:Get", "Resource": "*", **s} for s in statements]
+    return compile_texts([json.dumps({"Version": "2012-10-17", "Statement": whole})], {})
+
+
+_TABLE = table_of(
+    {"Action": "s3:List*"},
+    {"Resource": "arn:aws:s3:::bucket/é/*",
+     "Condition": {"StringLike": {"aws:Tag/Ä": "x*"}, "Bool": {"aws:Sec": "true"}}},
+    {"Action": "s3:Put", "Condition": {"ForAllValues:StringEquals": {"aws:TagKeys": ["a", "ü"]}}},
+    {"Action": "s3:Put", "Effect": "Deny",
+     "Condition": {"NumericGreaterThan": {"s3:max-keys": 10}}},
+    {"Action": "s3:Age", "Condition": {"DateLessThan": {"aws:Now": "2026-01-01T00:00:00Z"}}},
+)
+
+_CONTEXTS: list[dict[str, Any]] = [
+    {},
+    {"aws:Tag/Ä": "xy", "aws:Sec": True},
+    {"aws:tag/ä": "xy", "AWS:SEC": "true"},
+    {"aws:Tag/Ä": "xy", "aws:Sec": "TRUE", "aws:sec": "false"},
+    {"aws:sec": "false", "aws:Sec": "true", "aws:TAG/Ä": "x"},
+    {"AWS:Sec": "false", "aws:sec": "true", "aws:Tag/Ä": "x"},
+    {"aws:Tag/Ä": None, "aws:tag/ä": "xy", "aws:Sec": True},
+    {"aws:Tag/Ä": "\ud800x", "aws:Sec": True},
+    {"aws:TagKeys": ["a"]}, {"aws:TagKeys": ["a", "ü"]}, {"aws:TagKeys": []},
+    {"aws:TagKeys": ["a", None]}, {"aws:TagKeys": ("a", "b")}, {"aws:TagKeys": "a"},
+    {"aws:TagKeys": ["a", 7]}, {"aws:TagKeys": {"a"}}, {"aws:TagKeys": ["x" * 5000, "a"]},
+    {"s3:max-keys": 11}, {"s3:max-keys": 9.5}, {"s3:max-keys": "10"},
+    {"aws:Now": datetime(2025, 5, 1, tzinfo=UTC)}, {"other": "x", "aws:Sec": "true"},
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("context", _CONTEXTS)
+def test_a_check_is_a_batch_of_one_row(context: dict[str, Any]) -> None:
+    """COND-4, COND-5: for columns, the spelling that counts is put under the policy's own name."""
+    seen = set()
+    for action in ("s3:Get", "s3:ListAll", "s3:Put", "s3:Age", "ec2:No", "s3:GET"):
+        for resource in (_OBJECT, "arn:aws:s3:::bucket", "*", None):
+            once = _TABLE.check(action=action, resource=resource, context=context)
+            again = _TABLE.check(action=action, resource=resource, context=context)
+            rows = _TABLE.decide(action=[action], resource=[resource],
+                                 context={k: [v] for k, v in _counting(context).items()})
+            assert once.decision == again.decision == rows.decision[0], (action, resource)
+            by = -1 if once.statement is None else _TABLE.statements.index(once.statement)
+            assert by == rows.statement[0]
+            seen.add(once.decision)
+            assert once.explain().decision == once.decision
+    assert len(seen) >= 2
+
+
+def _counting(context: dict[str, Any]) -> dict[str, Any]:
+    names = {key.lower(): key for key in _TABLE.keys}
+    found: dict[str, Any] = {}
+    for key, value in context.items():
+        name = names.get(key.lower(), key)
+        if name not in found or key == name:
+            found[name] = list(value) if isinstance(value, tuple | set) else value
+    return found
+
+
+@pytest.mark.parametrize("resource", ["arn:aws:s3", "", "bucket", "arn:aws:s3::é", "**"])
+@pytest.mark.parametrize("action", ["s3:ListAll", "s3:Get"])
+def test_a_broken_resource_is_refused_whether_or_not_it_decides(action: str, resource: str) -> None:
+    """RES-12"""
+    with pytest.raises(RequestError) as refused:
+        _TABLE.check(action=action, resource=resource)
+    assert refused.value.field == "resource"
+
+
+@pytest.mark.parametrize("action", ["s3", "s3:", "", "s3:Get:x", "s3: Get", "é"])
+def test_a_broken_action_is_refused(action: str) -> None:
+    """ACT-8"""
+    with pytest.raises(RequestError) as refused:
+        _TABLE.check(action=action, resource="*")
+    assert refused.value.field == "action"
+
+
+@pytest.mark.parametrize("asked", [
+    {"action": None}, {"action": b"s3:Get"}, {"resource": 7}, {"context": {"aws:Sec": object()}},
+    {"context": {7: "x"}}, {"context": {"aws:TagKeys": ["a", object()]}},
+])  # fmt: skip
+def test_what_is_no_text_is_refused(asked: dict[str, Any]) -> None:
+    with pytest.raises(RequestError):
+        _TABLE.check(**{"action": "s3:Get", "resource": "*", **asked})
+
+
+def test_a_mapping_that_is_no_dict_is_a_context_too() -> None:
+    from types import MappingProxyType
+
+    context = MappingProxyType({"aws:Tag/Ä": "xy", "aws:Sec": "true"})
+    assert _TABLE.check(action="s3:Get", resource=_OBJECT, context=context).is_allowed
+
+
+def test_caches_of_checks_are_dropped_within_their_budget() -> None:
+    """A service that sees ever new values stays within the budget, and right."""
+    session = _TABLE.session(budget_bytes=200_000)
+    largest = 0
+    for number in range(6_000):
+        value = f"{'x' if number % 3 else 'y'}{number}" * 8
+        found = session.check(action="s3:Get", resource=f"arn:aws:s3:::bucket/é/{value}",
+                              context={"aws:Tag/Ä": value, "aws:Sec": "true"})
+        assert found.is_allowed == bool(number % 3)
+        largest = max(largest, session.counts()["resources"])
+    assert 100 < largest < 3_000
+
+
+def test_very_many_spellings_of_a_key_are_not_all_kept() -> None:
+    for number in range(9_000):
+        context = {f"never:asked-{number}": "x", "AWS:sec": "true", "aws:Tag/Ä": "x"}
+        found = _TABLE.check(action="s3:Get", resource=_OBJECT, context=context)
+        assert found.is_allowed
