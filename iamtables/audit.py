@@ -226,7 +226,7 @@ class Audit:
         self._selected: dict[str, bool] = {}
         self._missing = missing
         self._assume = {key.lower(): value for key, value in (assume or {}).items()}
-        self._counts = _Counts(table)
+        self._counts = Counts(table)
         kinds = DECIDABLE if table.is_layered else {Requester.ROLE_OR_USER}
         self._decidable = np.array([kind in kinds for kind in Requester])
         # reasons by codes, valid while the batches bring the same dictionaries
@@ -279,6 +279,15 @@ class Audit:
     def summary(self) -> Summary:
         """What all batches so far add up to."""
         return self._counts.summary()
+
+    @property
+    def counts(self) -> Counts:
+        """What all batches so far add up to, for `merge` of another audit, in another process."""
+        return self._counts
+
+    def merge(self, counts: Counts) -> None:
+        """Add what another audit under the same table counted."""
+        self._counts.merge(counts)
 
     def _is_selected(self, batch: Batch, carries: NDArray[np.bool_]) -> NDArray[np.bool_]:
         """Records to decide: with requests, and a requester that carries policies and is wanted."""
@@ -410,7 +419,7 @@ def _fill_unknown(column: Any, value: str | list[str]) -> Any:
     return Coded(codes, [*column.values, value])
 
 
-class _Counts:
+class Counts:
     """Running totals over batches."""
 
     def __init__(self, table: Table) -> None:
@@ -488,10 +497,30 @@ class _Counts:
                                          return_counts=True)
             for kind, code, count in zip(kinds[first].tolist(), reasons[first].tolist(),
                                          counts.tolist(), strict=True):
-                reason = (kind, str(values[code]))
-                if reason not in self.reasons and len(self.reasons) >= MAX_GROUPS:
-                    reason = (kind, OTHERS)
-                self.reasons[reason] += count
+                self._add_reason((kind, str(values[code])), count)
+
+    def _add_reason(self, reason: tuple[int, str], count: int) -> None:
+        if reason not in self.reasons and len(self.reasons) >= MAX_GROUPS:
+            reason = (reason[0], OTHERS)
+        self.reasons[reason] += count
+
+    def merge(self, other: Counts) -> None:
+        """Add the counts of later batches."""
+        for name in ("layers", "records", "requests", "not_selected", "classes", "not_carrying",
+                     "agreement"):
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+        for reason, count in other.reasons.items():
+            self._add_reason(reason, count)
+        self.depends_on.update(other.depends_on)
+        _add_totals(self.statements, other.statements)
+        for day, counts in other.days.items():
+            is_full = day not in self.days and len(self.days) >= MAX_DAYS
+            _add_totals(self.days, {_NO_DAY if is_full else day: counts})
+        self.groups.merge(other.groups, self.principals.merge(other.principals),
+                          self.actions.merge(other.actions))
+        self.reality.merge(other.reality)
+        self.is_log |= other.is_log
+        self.not_supplied = other.not_supplied or self.not_supplied
 
     def summary(self) -> Summary:
         actions = self.actions.by_name()
@@ -547,14 +576,24 @@ class _Totals:
         used, inverse = _used(codes, len(values))
         numbers = np.array([self._number(str(values[code]) if code >= 0 else "-")
                             for code in used.tolist()], dtype=np.int64)
-        if len(self.names) > len(self._counts):
-            grown = np.zeros((2 * len(self.names), len(DecisionCode)), dtype=np.int64)
-            grown[: len(self._counts)] = self._counts
-            self._counts = grown
+        self._grow()
         found: NDArray[np.int64] = numbers[inverse]
         flat = self._counts.reshape(-1)
         flat += np.bincount(found * len(DecisionCode) + decision, minlength=len(flat))
         return found
+
+    def merge(self, other: _Totals) -> NDArray[np.int64]:
+        """Add the counts of others; the number here of each of their names."""
+        numbers = np.array([0, *map(self._number, other.names[1:])], dtype=np.int64)
+        self._grow()
+        np.add.at(self._counts, numbers, other._counts[: len(numbers)])
+        return numbers
+
+    def _grow(self) -> None:
+        if len(self.names) > len(self._counts):
+            grown = np.zeros((2 * len(self.names), len(DecisionCode)), dtype=np.int64)
+            grown[: len(self._counts)] = self._counts
+            self._counts = grown
 
     def _number(self, name: str) -> int:
         number = self._numbers.get(name)
@@ -597,7 +636,24 @@ class _Groups:
             decision: NDArray[np.int64]) -> None:
         key = ((who << _ACTION_BITS | what) << _STATEMENT_BITS | (statement + 1).astype(np.int64)
                ) << _DECISION_BITS | decision
-        keys, counts = np.unique(key, return_counts=True)
+        self._append(*np.unique(key, return_counts=True))
+
+    def merge(self, other: _Groups, who: NDArray[np.int64], what: NDArray[np.int64]) -> None:
+        """Add the groups of others.
+
+        who, what : the number here of each of their principals and actions
+        """
+        if not other._keys:
+            return
+        other._merge()
+        keys = other._keys[0]
+        rest = _STATEMENT_BITS + _DECISION_BITS
+        actions = keys >> rest & ((1 << _ACTION_BITS) - 1)
+        principals = keys >> (rest + _ACTION_BITS)
+        self._append((who[principals] << _ACTION_BITS | what[actions]) << rest
+                     | keys & ((1 << rest) - 1), other._counts[0])
+
+    def _append(self, keys: NDArray[np.int64], counts: NDArray[np.int64]) -> None:
         self._keys.append(keys)
         self._counts.append(counts)
         self._size += len(keys)
@@ -657,6 +713,14 @@ def _bump(totals: dict[Any, NDArray[np.int64]], name: Any, decision: int, count:
             name = OTHERS if isinstance(name, str) else -1
         counts = totals.setdefault(name, np.zeros(len(DecisionCode), dtype=np.int64))
     counts[decision] += count
+
+
+def _add_totals(totals: dict[Any, NDArray[np.int64]], more: Mapping[Any, NDArray[np.int64]]
+                ) -> None:
+    for name, counts in more.items():
+        for decision, count in enumerate(counts.tolist()):
+            if count:
+                _bump(totals, name, decision, count)
 
 
 def _by_service(actions: dict[str, NDArray[np.int64]]) -> dict[str, NDArray[np.int64]]:

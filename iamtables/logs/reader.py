@@ -46,6 +46,7 @@ from .classes import GIVEN, Outcome, RecordClass, Requester
 from .columns import Int32Array
 from .containers import decode_items, decode_lines, read_file
 from .context import Caller
+from .duplicates import record_hashes
 from .inflate import FileFailed, FileSkipped
 from .moulding import Mould, Slots, learn
 from .names import Names, Resolver
@@ -67,7 +68,6 @@ from .statistics import Statistics
 from .tables import CallerTable, CallTable, KeyChanges
 from .templates import Where, partition_of
 
-_ID_LENGTH = 32
 _NO_PARAMETERS, _SOME_PARAMETERS, _ALL_PARAMETERS = range(3)
 
 
@@ -132,6 +132,11 @@ class LogReader:
 
     def __iter__(self) -> Iterator[Batch]:
         return self._batches
+
+    def pass_over(self, hashes: NDArray[np.uint64]) -> None:
+        """Take records with these hashes (`duplicates.record_hashes`) for duplicates: somebody
+        else has read them."""
+        self._seen.add(hashes)
 
     def _start_tables(self) -> None:
         self._callers = CallerTable(self._keys.caller)
@@ -223,9 +228,8 @@ class LogReader:
             self._writer.flush(self._callers, self._calls)
             self.statistics.cache_error = self._writer.error
         self.statistics.check()
-        statistics = self.statistics
-        if not (statistics.files_read or statistics.files_outside or statistics.records):
-            self._refuse()
+        if not self.statistics.has_log:
+            raise no_log(self._given, self.statistics)
 
     # -- cache --------------------------------------------------------------------------------
 
@@ -281,17 +285,6 @@ class LogReader:
             self._part += 1
             self._unwritten.clear()
         self._writer.flush(self._callers, self._calls)
-
-    def _refuse(self) -> None:
-        """No file was a log: say so, with the first reasons."""
-        unread = self.statistics.failed + self.statistics.skipped
-        shown = "; ".join(f"`{name}`: {reason}" for name, reason in unread[:3])
-        more = f"; and {len(unread) - 3} more" if len(unread) > 3 else ""
-        given = "`, `".join(self._given[:3])
-        raise SourceError(
-            f"no CloudTrail log in `{given}` ({shown}{more})",
-            path=self._given[0] if self._given else "",
-            help="give CloudTrail files: `.json.gz` as delivered, JSON, or one record per line")
 
     def _finish(self, pending: Pending) -> Batch:
         batch = self._hand_out(pending.rows(), pending.files, self._keys.plans)
@@ -351,10 +344,8 @@ class LogReader:
 
     def _without_duplicates(self, rows: Rows) -> Rows:
         """Leave out records seen before by account and event ID; only GUIDs prove anything."""
-        is_proper = rows.event_id.lengths() >= _ID_LENGTH
-        hashes = rows.event_id.hashes()
-        account = self._callers.take_account_hash(rows.caller).view(np.uint64)
-        hashes ^= account * np.uint64(0x9E3779B97F4A7C15)
+        hashes, is_proper = record_hashes(
+            rows.event_id, self._callers.take_account_hash(rows.caller))
         if is_proper.all():
             keep = self._seen.add(hashes)
         else:
@@ -685,6 +676,17 @@ def _told(record: Record, plan: _PlanRow) -> tuple[str | None, bytes]:
             needle in parameters for needle in plan.needles):
         return message, b"{}"
     return message, parameters
+
+
+def no_log(given: Sequence[str], statistics: Statistics) -> SourceError:
+    """No file was a log: says so, with the first reasons."""
+    unread = statistics.failed + statistics.skipped
+    shown = "; ".join(f"`{name}`: {reason}" for name, reason in unread[:3])
+    more = f"; and {len(unread) - 3} more" if len(unread) > 3 else ""
+    named = "`, `".join(given[:3])
+    return SourceError(
+        f"no CloudTrail log in `{named}` ({shown}{more})", path=given[0] if given else "",
+        help="give CloudTrail files: `.json.gz` as delivered, JSON, or one record per line")
 
 
 def read_logs(

@@ -18,6 +18,7 @@ from .calls import MappedCall
 from .classes import Requester
 from .columns import ABSENT, UNKNOWN, Dictionary, Int32Array
 from .context import Caller, CallerKey, KeyValue, _mfa
+from .duplicates import account_hash
 from .names import pattern_of_session
 from .parameters import NOT_SHOWN, _Unknown
 from .records import seconds
@@ -164,10 +165,10 @@ class CallerTable:
                 if len(self._of_base) >= _MAX_BASES:
                     self._of_base.clear()
                 self._of_base[base] = known
-        codes, created, account_hash, own_user, keys = known
+        codes, created, of_account, own_user, keys = known
         self.codes.add(codes)
         self._created.append(created)
-        self._account_hash.append(account_hash)
+        self._account_hash.append(of_account)
         if self._needy:
             of_keys = list(keys)
             for place in self._needy:
@@ -198,13 +199,14 @@ class CallerTable:
             for key, dictionary in zip(self.keys, self.key_values, strict=True))
         is_user = kind == "IAMUser" and principal.requester == Requester.ROLE_OR_USER
         return (codes, seconds(attributes.creationDate if attributes is not None else None),
-                hash(recipient), principal.arn if is_user else None, keys)
+                account_hash(recipient), principal.arn if is_user else None, keys)
 
     def fill(self, created: NDArray[np.int64]) -> None:
         """After the codes were filled: sessions' starts, and what follows from the codes."""
         rows = np.arange(len(created), dtype=np.int32)
         self._created.frombytes(np.ascontiguousarray(created, dtype=np.int64).tobytes())
-        hashes = np.array([hash(text) for text in (*self.accounts.values, None)], dtype=np.int64)
+        hashes = np.array([account_hash(text) for text in (
+            *map(str, self.accounts.values), None)], dtype=np.int64)
         accounts = self.codes.take("account", rows)
         self._account_hash.frombytes(hashes[accounts].tobytes())
         self.own_user.extend([None] * len(created))
