@@ -460,17 +460,18 @@ class Counts:
         if not len(decided):
             return
         code = decision[decided].astype(np.int64)
-        np.add.at(self.agreement, (batch.outcome[decided], code), 1)
-        np.add.at(self.layers, (layer[decided], code), 1)
+        _count(self.agreement, batch.outcome[decided], code)
+        _count(self.layers, layer[decided], code)
         self._add_days(batch, decided, code)
         at = row[decided]
         principal, action = batch.principal.codes[at], batch.action.codes[at]
         by = statement[decided]
         who = self.principals.add(batch.principal.values, principal, code)
         what = self.actions.add(batch.action.values, action, code)
-        pairs, counts = np.unique(by.astype(np.int64) * len(DecisionCode) + code,
-                                  return_counts=True)
-        for pair, count in zip(pairs.tolist(), counts.tolist(), strict=True):
+        totals = np.bincount((by + 1).astype(np.int64) * len(DecisionCode) + code)
+        pairs = np.flatnonzero(totals)
+        for pair, count in zip((pairs - len(DecisionCode)).tolist(), totals[pairs].tolist(),
+                               strict=True):
             _bump(self.statements, pair // len(DecisionCode), pair % len(DecisionCode), count)
         self.groups.add(who, what, by, code)
 
@@ -546,9 +547,7 @@ class Counts:
             missing_layers=self.missing_layers,
             days={_day_name(day): self.days[day].tolist() for day in sorted(self.days)},
             reality=self.reality.reality() if self.is_log else None,
-            groups=[(who, what, statement, DECISIONS[code], count)
-                    for (who, what, statement, code), count in _ranked(
-                        self.groups.by_name(self.principals.names, self.actions.names))],
+            groups=self.groups.ranked(self.principals.names, self.actions.names),
             depends_on=_ranked(self.depends_on),
             agreement={
                 name: dict(zip(DECISIONS, self.agreement[outcome].tolist(), strict=True))
@@ -574,11 +573,11 @@ class _Totals:
     def add(self, values: Sequence[Any], codes: NDArray[np.int32], decision: NDArray[np.int64]
             ) -> NDArray[np.int64]:
         """Count rows; the number of each row's name. Code -1 is the name `-`."""
-        used, inverse = np.unique(codes, return_inverse=True)
+        used, inverse = _used(codes, len(values))
         numbers = np.array([self._number(str(values[code]) if code >= 0 else "-")
                             for code in used.tolist()], dtype=np.int64)
         self._grow()
-        found: NDArray[np.int64] = numbers[inverse.ravel()]
+        found: NDArray[np.int64] = numbers[inverse]
         flat = self._counts.reshape(-1)
         flat += np.bincount(found * len(DecisionCode) + decision, minlength=len(flat))
         return found
@@ -608,6 +607,18 @@ class _Totals:
     def by_name(self) -> dict[str, NDArray[np.int64]]:
         return {name: counts for name, counts in zip(self.names, self._counts, strict=False)
                 if counts.any()}
+
+
+def _used(codes: NDArray[np.int32], size: int) -> tuple[NDArray[Any], NDArray[Any]]:
+    """The codes that occur, ascending, and the place of each row's code among them."""
+    if size > 4 * len(codes) + 1000:
+        used, inverse = np.unique(codes, return_inverse=True)
+        return used, inverse.ravel()
+    shifted = codes + 2  # -2 and -1 are codes, too
+    occurs = np.zeros(size + 2, dtype=bool)
+    occurs[shifted] = True
+    places = np.cumsum(occurs, dtype=np.int32)
+    return np.flatnonzero(occurs) - 2, places[shifted] - 1
 
 
 class _Groups:
@@ -662,21 +673,37 @@ class _Groups:
             counts = np.bincount(which.ravel(), counts).astype(np.int64)
         self._keys, self._counts, self._size = [keys], [counts], len(keys)
 
-    def by_name(self, principals: list[str], actions: list[str]
-                ) -> Counter[tuple[str, str, int, int]]:
+    def ranked(self, principals: list[str], actions: list[str]
+               ) -> list[tuple[str, str, int, str, int]]:
+        """(principal, action, statement, decision, records), most frequent first, then by name."""
         if not self._keys:
-            return Counter()
+            return []
         self._merge()
-        keys = self._keys[0]
+        keys, counts = self._keys[0], self._counts[0]
         decision = keys & ((1 << _DECISION_BITS) - 1)
         statement = (keys >> _DECISION_BITS & ((1 << _STATEMENT_BITS) - 1)) - 1
         what = keys >> (_DECISION_BITS + _STATEMENT_BITS) & ((1 << _ACTION_BITS) - 1)
         who = keys >> (_DECISION_BITS + _STATEMENT_BITS + _ACTION_BITS)
-        return Counter({
-            (principals[w], actions[a], s, d): count
-            for w, a, s, d, count in zip(
-                who.tolist(), what.tolist(), statement.tolist(), decision.tolist(),
-                self._counts[0].tolist(), strict=True)})
+        order = np.lexsort((decision, statement, _places_by_name(actions)[what],
+                            _places_by_name(principals)[who], -counts))
+        return list(zip(
+            map(principals.__getitem__, who[order].tolist()),
+            map(actions.__getitem__, what[order].tolist()), statement[order].tolist(),
+            map(DECISIONS.__getitem__, decision[order].tolist()), counts[order].tolist(),
+            strict=True))
+
+
+def _places_by_name(names: list[str]) -> NDArray[np.int64]:
+    """Where each name stands among all of them in order."""
+    places = np.empty(len(names), dtype=np.int64)
+    places[sorted(range(len(names)), key=names.__getitem__)] = np.arange(len(names))
+    return places
+
+
+def _count(table: NDArray[np.int64], first: NDArray[Any], second: NDArray[Any]) -> None:
+    """Add one to the table's entry of each pair."""
+    pairs = first.astype(np.int64) * table.shape[1] + second
+    table += np.bincount(pairs, minlength=table.size).reshape(table.shape)
 
 
 def _bump(totals: dict[Any, NDArray[np.int64]], name: Any, decision: int, count: int) -> None:
