@@ -20,17 +20,19 @@ CHECKED = os.environ.get("IAMTABLES_CHECKED") == "1"
 
 def mirror_declarations() -> str:
     root = HERE / "build" / "declarations"
-    package = root / "iamtables" / "runtime"
-    package.mkdir(parents=True, exist_ok=True)
-    for directory in (package.parent, package):
-        (directory / "__init__.py").touch()
-    declarations = {source.name: source for source in (HERE / "runtime").glob("*.pxd")}
-    for mirrored in package.glob("*.pxd"):
-        if mirrored.name not in declarations:
-            mirrored.unlink()
-    for name, source in declarations.items():
-        if not (package / name).exists() or not filecmp.cmp(source, package / name, shallow=False):
-            shutil.copyfile(source, package / name)  # a new date would rebuild every kernel
+    for name, folder in (("runtime", HERE / "runtime"), ("logs", HERE / "iamtables" / "logs")):
+        package = root / "iamtables" / name
+        package.mkdir(parents=True, exist_ok=True)
+        for directory in (package.parent, package):
+            (directory / "__init__.py").touch()
+        declarations = {source.name: source for source in folder.glob("*.pxd")}
+        for mirrored in package.glob("*.pxd"):
+            if mirrored.name not in declarations:
+                mirrored.unlink()
+        for file, source in declarations.items():
+            mirrored = package / file
+            if not mirrored.exists() or not filecmp.cmp(source, mirrored, shallow=False):
+                shutil.copyfile(source, mirrored)  # a new date would rebuild every kernel
     return str(root)
 
 

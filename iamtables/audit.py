@@ -226,7 +226,7 @@ class Audit:
         self._selected: dict[str, bool] = {}
         self._missing = missing
         self._assume = {key.lower(): value for key, value in (assume or {}).items()}
-        self._counts = _Counts(table)
+        self._counts = Counts(table)
         kinds = DECIDABLE if table.is_layered else {Requester.ROLE_OR_USER}
         self._decidable = np.array([kind in kinds for kind in Requester])
         # reasons by codes, valid while the batches bring the same dictionaries
@@ -279,6 +279,15 @@ class Audit:
     def summary(self) -> Summary:
         """What all batches so far add up to."""
         return self._counts.summary()
+
+    @property
+    def counts(self) -> Counts:
+        """What all batches so far add up to, for `merge` of another audit, in another process."""
+        return self._counts
+
+    def merge(self, counts: Counts) -> None:
+        """Add what another audit under the same table counted."""
+        self._counts.merge(counts)
 
     def _is_selected(self, batch: Batch, carries: NDArray[np.bool_]) -> NDArray[np.bool_]:
         """Records to decide: with requests, and a requester that carries policies and is wanted."""
@@ -410,7 +419,7 @@ def _fill_unknown(column: Any, value: str | list[str]) -> Any:
     return Coded(codes, [*column.values, value])
 
 
-class _Counts:
+class Counts:
     """Running totals over batches."""
 
     def __init__(self, table: Table) -> None:
@@ -451,17 +460,18 @@ class _Counts:
         if not len(decided):
             return
         code = decision[decided].astype(np.int64)
-        np.add.at(self.agreement, (batch.outcome[decided], code), 1)
-        np.add.at(self.layers, (layer[decided], code), 1)
+        _count(self.agreement, batch.outcome[decided], code)
+        _count(self.layers, layer[decided], code)
         self._add_days(batch, decided, code)
         at = row[decided]
         principal, action = batch.principal.codes[at], batch.action.codes[at]
         by = statement[decided]
         who = self.principals.add(batch.principal.values, principal, code)
         what = self.actions.add(batch.action.values, action, code)
-        pairs, counts = np.unique(by.astype(np.int64) * len(DecisionCode) + code,
-                                  return_counts=True)
-        for pair, count in zip(pairs.tolist(), counts.tolist(), strict=True):
+        totals = np.bincount((by + 1).astype(np.int64) * len(DecisionCode) + code)
+        pairs = np.flatnonzero(totals)
+        for pair, count in zip((pairs - len(DecisionCode)).tolist(), totals[pairs].tolist(),
+                               strict=True):
             _bump(self.statements, pair // len(DecisionCode), pair % len(DecisionCode), count)
         self.groups.add(who, what, by, code)
 
@@ -487,10 +497,30 @@ class _Counts:
                                          return_counts=True)
             for kind, code, count in zip(kinds[first].tolist(), reasons[first].tolist(),
                                          counts.tolist(), strict=True):
-                reason = (kind, str(values[code]))
-                if reason not in self.reasons and len(self.reasons) >= MAX_GROUPS:
-                    reason = (kind, OTHERS)
-                self.reasons[reason] += count
+                self._add_reason((kind, str(values[code])), count)
+
+    def _add_reason(self, reason: tuple[int, str], count: int) -> None:
+        if reason not in self.reasons and len(self.reasons) >= MAX_GROUPS:
+            reason = (reason[0], OTHERS)
+        self.reasons[reason] += count
+
+    def merge(self, other: Counts) -> None:
+        """Add the counts of later batches."""
+        for name in ("layers", "records", "requests", "not_selected", "classes", "not_carrying",
+                     "agreement"):
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+        for reason, count in other.reasons.items():
+            self._add_reason(reason, count)
+        self.depends_on.update(other.depends_on)
+        _add_totals(self.statements, other.statements)
+        for day, counts in other.days.items():
+            is_full = day not in self.days and len(self.days) >= MAX_DAYS
+            _add_totals(self.days, {_NO_DAY if is_full else day: counts})
+        self.groups.merge(other.groups, self.principals.merge(other.principals),
+                          self.actions.merge(other.actions))
+        self.reality.merge(other.reality)
+        self.is_log |= other.is_log
+        self.not_supplied = other.not_supplied or self.not_supplied
 
     def summary(self) -> Summary:
         actions = self.actions.by_name()
@@ -517,9 +547,7 @@ class _Counts:
             missing_layers=self.missing_layers,
             days={_day_name(day): self.days[day].tolist() for day in sorted(self.days)},
             reality=self.reality.reality() if self.is_log else None,
-            groups=[(who, what, statement, DECISIONS[code], count)
-                    for (who, what, statement, code), count in _ranked(
-                        self.groups.by_name(self.principals.names, self.actions.names))],
+            groups=self.groups.ranked(self.principals.names, self.actions.names),
             depends_on=_ranked(self.depends_on),
             agreement={
                 name: dict(zip(DECISIONS, self.agreement[outcome].tolist(), strict=True))
@@ -545,17 +573,27 @@ class _Totals:
     def add(self, values: Sequence[Any], codes: NDArray[np.int32], decision: NDArray[np.int64]
             ) -> NDArray[np.int64]:
         """Count rows; the number of each row's name. Code -1 is the name `-`."""
-        used, inverse = np.unique(codes, return_inverse=True)
+        used, inverse = _used(codes, len(values))
         numbers = np.array([self._number(str(values[code]) if code >= 0 else "-")
                             for code in used.tolist()], dtype=np.int64)
+        self._grow()
+        found: NDArray[np.int64] = numbers[inverse]
+        flat = self._counts.reshape(-1)
+        flat += np.bincount(found * len(DecisionCode) + decision, minlength=len(flat))
+        return found
+
+    def merge(self, other: _Totals) -> NDArray[np.int64]:
+        """Add the counts of others; the number here of each of their names."""
+        numbers = np.array([0, *map(self._number, other.names[1:])], dtype=np.int64)
+        self._grow()
+        np.add.at(self._counts, numbers, other._counts[: len(numbers)])
+        return numbers
+
+    def _grow(self) -> None:
         if len(self.names) > len(self._counts):
             grown = np.zeros((2 * len(self.names), len(DecisionCode)), dtype=np.int64)
             grown[: len(self._counts)] = self._counts
             self._counts = grown
-        found: NDArray[np.int64] = numbers[inverse.ravel()]
-        flat = self._counts.reshape(-1)
-        flat += np.bincount(found * len(DecisionCode) + decision, minlength=len(flat))
-        return found
 
     def _number(self, name: str) -> int:
         number = self._numbers.get(name)
@@ -569,6 +607,18 @@ class _Totals:
     def by_name(self) -> dict[str, NDArray[np.int64]]:
         return {name: counts for name, counts in zip(self.names, self._counts, strict=False)
                 if counts.any()}
+
+
+def _used(codes: NDArray[np.int32], size: int) -> tuple[NDArray[Any], NDArray[Any]]:
+    """The codes that occur, ascending, and the place of each row's code among them."""
+    if size > 4 * len(codes) + 1000:
+        used, inverse = np.unique(codes, return_inverse=True)
+        return used, inverse.ravel()
+    shifted = codes + 2  # -2 and -1 are codes, too
+    occurs = np.zeros(size + 2, dtype=bool)
+    occurs[shifted] = True
+    places = np.cumsum(occurs, dtype=np.int32)
+    return np.flatnonzero(occurs) - 2, places[shifted] - 1
 
 
 class _Groups:
@@ -586,7 +636,24 @@ class _Groups:
             decision: NDArray[np.int64]) -> None:
         key = ((who << _ACTION_BITS | what) << _STATEMENT_BITS | (statement + 1).astype(np.int64)
                ) << _DECISION_BITS | decision
-        keys, counts = np.unique(key, return_counts=True)
+        self._append(*np.unique(key, return_counts=True))
+
+    def merge(self, other: _Groups, who: NDArray[np.int64], what: NDArray[np.int64]) -> None:
+        """Add the groups of others.
+
+        who, what : the number here of each of their principals and actions
+        """
+        if not other._keys:
+            return
+        other._merge()
+        keys = other._keys[0]
+        rest = _STATEMENT_BITS + _DECISION_BITS
+        actions = keys >> rest & ((1 << _ACTION_BITS) - 1)
+        principals = keys >> (rest + _ACTION_BITS)
+        self._append((who[principals] << _ACTION_BITS | what[actions]) << rest
+                     | keys & ((1 << rest) - 1), other._counts[0])
+
+    def _append(self, keys: NDArray[np.int64], counts: NDArray[np.int64]) -> None:
         self._keys.append(keys)
         self._counts.append(counts)
         self._size += len(keys)
@@ -606,21 +673,37 @@ class _Groups:
             counts = np.bincount(which.ravel(), counts).astype(np.int64)
         self._keys, self._counts, self._size = [keys], [counts], len(keys)
 
-    def by_name(self, principals: list[str], actions: list[str]
-                ) -> Counter[tuple[str, str, int, int]]:
+    def ranked(self, principals: list[str], actions: list[str]
+               ) -> list[tuple[str, str, int, str, int]]:
+        """(principal, action, statement, decision, records), most frequent first, then by name."""
         if not self._keys:
-            return Counter()
+            return []
         self._merge()
-        keys = self._keys[0]
+        keys, counts = self._keys[0], self._counts[0]
         decision = keys & ((1 << _DECISION_BITS) - 1)
         statement = (keys >> _DECISION_BITS & ((1 << _STATEMENT_BITS) - 1)) - 1
         what = keys >> (_DECISION_BITS + _STATEMENT_BITS) & ((1 << _ACTION_BITS) - 1)
         who = keys >> (_DECISION_BITS + _STATEMENT_BITS + _ACTION_BITS)
-        return Counter({
-            (principals[w], actions[a], s, d): count
-            for w, a, s, d, count in zip(
-                who.tolist(), what.tolist(), statement.tolist(), decision.tolist(),
-                self._counts[0].tolist(), strict=True)})
+        order = np.lexsort((decision, statement, _places_by_name(actions)[what],
+                            _places_by_name(principals)[who], -counts))
+        return list(zip(
+            map(principals.__getitem__, who[order].tolist()),
+            map(actions.__getitem__, what[order].tolist()), statement[order].tolist(),
+            map(DECISIONS.__getitem__, decision[order].tolist()), counts[order].tolist(),
+            strict=True))
+
+
+def _places_by_name(names: list[str]) -> NDArray[np.int64]:
+    """Where each name stands among all of them in order."""
+    places = np.empty(len(names), dtype=np.int64)
+    places[sorted(range(len(names)), key=names.__getitem__)] = np.arange(len(names))
+    return places
+
+
+def _count(table: NDArray[np.int64], first: NDArray[Any], second: NDArray[Any]) -> None:
+    """Add one to the table's entry of each pair."""
+    pairs = first.astype(np.int64) * table.shape[1] + second
+    table += np.bincount(pairs, minlength=table.size).reshape(table.shape)
 
 
 def _bump(totals: dict[Any, NDArray[np.int64]], name: Any, decision: int, count: int) -> None:
@@ -630,6 +713,14 @@ def _bump(totals: dict[Any, NDArray[np.int64]], name: Any, decision: int, count:
             name = OTHERS if isinstance(name, str) else -1
         counts = totals.setdefault(name, np.zeros(len(DecisionCode), dtype=np.int64))
     counts[decision] += count
+
+
+def _add_totals(totals: dict[Any, NDArray[np.int64]], more: Mapping[Any, NDArray[np.int64]]
+                ) -> None:
+    for name, counts in more.items():
+        for decision, count in enumerate(counts.tolist()):
+            if count:
+                _bump(totals, name, decision, count)
 
 
 def _by_service(actions: dict[str, NDArray[np.int64]]) -> dict[str, NDArray[np.int64]]:

@@ -185,3 +185,14 @@ class OrganizationError(SourceError):
     def __init__(self, message: str, *, path: str, name: str = "", help: str = "") -> None:
         super().__init__(message, path=path, help=help)
         self.name = name
+
+
+class MissingExtraError(IamtablesError):
+    """An engine is not installed. `extra` is the optional dependency that brings it."""
+
+    code = "IT080"
+
+    def __init__(self, engine: str, *, extra: str) -> None:
+        super().__init__(f"{engine} is not installed",
+                         help=f"install it with `pip install 'iamtables[{extra}]'`")
+        self.extra = extra

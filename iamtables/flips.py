@@ -180,7 +180,8 @@ class _Tally:
     records: int = 0
     examples: list[Example] = field(default_factory=list)
     resources: dict[str, None] = field(default_factory=dict)
-    depends_on: dict[str, None] = field(default_factory=dict)
+    depends_on: list[tuple[str, ...]] = field(default_factory=list)
+    """Of each example."""
     gate: StatementInfo | None = None
 
 
@@ -197,6 +198,48 @@ class _Key(NamedTuple):
     """(decision, layer, statement) of each side."""
 
 
+@dataclass(slots=True)
+class Totals:
+    """What flips add up to, without their tables: it can travel between processes.
+
+    limit       : examples kept of a group
+    transitions : records by decision before and after
+    only_before, only_after : records whose requester only one side can decide about
+    """
+
+    limit: int
+    groups: dict[_Key, _Tally] = field(default_factory=dict)
+    transitions: NDArray[np.int64] = field(default_factory=lambda: np.zeros(
+        (len(DecisionCode), len(DecisionCode)), dtype=np.int64))
+    only_before: int = 0
+    only_after: int = 0
+
+    def new_group(self, key: _Key) -> tuple[_Key, _Tally]:
+        """A group, or the one for all that are beyond the bound, and its key."""
+        if len(self.groups) >= MAX_GROUPS:
+            key = _Key(key.change, OTHERS, OTHERS, OTHERS, True, (key.before[0], 0, -1),
+                       (key.after[0], 0, -1))
+        return key, self.groups.setdefault(key, _Tally())
+
+    def merge(self, later: Totals) -> None:
+        """Add what the same tables made of later batches."""
+        self.transitions += later.transitions
+        self.only_before += later.only_before
+        self.only_after += later.only_after
+        for key, other in later.groups.items():
+            tally = self.groups.get(key)
+            if tally is None:
+                key, tally = self.new_group(key)
+                tally.gate = other.gate if key.principal != OTHERS else None
+            tally.records += other.records
+            room = max(0, self.limit - len(tally.examples))
+            tally.examples += other.examples[:room]
+            tally.depends_on += other.depends_on[:room]
+            for resource in other.resources:
+                if not key.is_entry and len(tally.resources) <= MAX_RESOURCES:
+                    tally.resources.setdefault(resource)
+
+
 class Flips:
     """Counts and groups of what two tables decide differently."""
 
@@ -204,13 +247,8 @@ class Flips:
         """examples : how many records are named for each group, up to MAX_EXAMPLES"""
         self._tables = before, after
         self._entries = MatchedEntries(before), MatchedEntries(after)
-        self._examples = max(0, min(examples, MAX_EXAMPLES))
-        self._groups: dict[_Key, _Tally] = {}
         self._gates = 0
-        self.transitions = np.zeros((len(DecisionCode), len(DecisionCode)), dtype=np.int64)
-        """Records by decision before and after."""
-        self.only_before = self.only_after = 0
-        """Records whose requester only one side can decide about."""
+        self.totals = Totals(max(0, min(examples, MAX_EXAMPLES)))
 
     def add(self, before: BatchResults, after: BatchResults,
             settle: Callable[[NDArray[np.bool_]], Mapping[int, tuple[str, ...]]] | None = None
@@ -221,9 +259,10 @@ class Flips:
         """
         change = changes(before, after)
         compared = change != NOT_COMPARED
-        np.add.at(self.transitions, (before.decision[compared], after.decision[compared]), 1)
-        self.only_before += int((~compared & (before.decision != UNDECIDED)).sum())
-        self.only_after += int((~compared & (after.decision != UNDECIDED)).sum())
+        totals = self.totals
+        np.add.at(totals.transitions, (before.decision[compared], after.decision[compared]), 1)
+        totals.only_before += int((~compared & (before.decision != UNDECIDED)).sum())
+        totals.only_after += int((~compared & (after.decision != UNDECIDED)).sum())
         records = np.flatnonzero(change <= FLIPS[-1])
         is_open = change == Change.NEWLY_UNDETERMINED
         depends_on = settle(is_open) if settle is not None and is_open.any() else {}
@@ -242,9 +281,19 @@ class Flips:
         starts = np.flatnonzero(np.r_[True, np.diff(keys[order]) != 0])
         stops = np.r_[starts[1:], len(order)]
         heads = [column[order[starts]].tolist() for column in facts]
-        for start, stop, head in zip(starts.tolist(), stops.tolist(), zip(*heads, strict=True),
-                                     strict=True):
-            self._count_alike(batch, flips, order[start:stop], head)
+        runs = list(zip(starts.tolist(), stops.tolist(), zip(*heads, strict=True), strict=True))
+        # In the order of the log: what is named must not depend on where batches are cut.
+        runs.sort(key=lambda run: int(order[run[0]]))
+        named: dict[_Key, list[tuple[int, str]]] = {}
+        for start, stop, head in runs:
+            self._count_alike(batch, flips, order[start:stop], head, named)
+        for key, candidates in named.items():
+            tally = self.totals.groups[key]
+            candidates.sort()
+            for record, shown in candidates[: self.totals.limit - len(tally.examples)]:
+                tally.examples.append(_example(batch, record, shown))
+                tally.depends_on.append(
+                    tuple(map(clipped, flips.depends_on.get(record, ()))))
 
     def _facts(self, flips: BatchFlips) -> list[NDArray[Any]]:
         records, rows, batch = flips.records, flips.row, flips.before.batch
@@ -259,8 +308,11 @@ class Flips:
         return facts
 
     def _count_alike(self, batch: Batch, flips: BatchFlips, places: NDArray[np.int64],
-                     head: Sequence[int]) -> None:
-        """Count records that are equal in all facts. `places` lead into `flips.records`."""
+                     head: Sequence[int], named: dict[_Key, list[tuple[int, str]]]) -> None:
+        """Count records that are equal in all facts. `places` lead into `flips.records`.
+
+        named : takes (record, resource) of those that may become examples of their group
+        """
         change, who, what, which, part = head[:5]
         before, after = (head[5], head[6], head[7]), (head[8], head[9], head[10])
         resource = _text(batch.resource, which)
@@ -275,23 +327,20 @@ class Flips:
                     NOT_KNOWN if shown is None else resource_type(shown)),
             place is not None, before, after,
         )
-        tally = self._groups.get(key)
+        totals = self.totals
+        tally = totals.groups.get(key)
         if tally is None:
-            if len(self._groups) >= MAX_GROUPS:
-                key = _Key(change, OTHERS, OTHERS, OTHERS, True, (before[0], 0, -1),
-                           (after[0], 0, -1))
-            tally = self._groups.setdefault(key, _Tally())
+            key, tally = totals.new_group(key)
             if key.principal != OTHERS:
                 tally.gate = self._gate(flips, int(flips.row[places[0]]), before, after)
         tally.records += len(places)
         shown = clipped(shown or NOT_KNOWN)
         if not key.is_entry and len(tally.resources) <= MAX_RESOURCES:
             tally.resources.setdefault(shown)
-        for at in places[: self._examples - len(tally.examples)].tolist():
-            record = int(flips.records[at])
-            tally.examples.append(_example(batch, record, shown))
-            for reason in flips.depends_on.get(record, ()):
-                tally.depends_on.setdefault(clipped(reason))
+        room = self.totals.limit - len(tally.examples)
+        if room > 0:
+            records = flips.records[places[:room]].tolist()
+            named.setdefault(key, []).extend((record, shown) for record in records)
 
     def _gate(self, flips: BatchFlips, row: int, before: tuple[int, int, int],
               after: tuple[int, int, int]) -> StatementInfo | None:
@@ -324,14 +373,15 @@ class Flips:
     def counts(self) -> dict[str, int]:
         """Records by change."""
         totals = dict.fromkeys((change.label for change in Change), 0)
+        transitions = self.totals.transitions
         for before in DecisionCode:
             for after in DecisionCode:
-                totals[change_of(before, after).label] += int(self.transitions[before, after])
+                totals[change_of(before, after).label] += int(transitions[before, after])
         return totals
 
     def groups(self) -> Iterator[Group]:
         """Newly denied first; within a change the largest first, then by name."""
-        ordered = sorted(self._groups.items(),
+        ordered = sorted(self.totals.groups.items(),
                          key=lambda item: (item[0].change, -item[1].records, item[0]))
         for key, tally in ordered:
             resources: tuple[str, ...] = (key.place,)
@@ -341,7 +391,8 @@ class Flips:
                 Change(key.change), key.principal, key.action, resources,
                 self._side(0, key.before, tally.gate), self._side(1, key.after, tally.gate),
                 tally.records,
-                tuple(tally.examples), tuple(tally.depends_on),
+                tuple(tally.examples),
+                tuple(dict.fromkeys(reason for one in tally.depends_on for reason in one)),
             )
 
     def _side(self, which: int, key: tuple[int, int, int], gate: StatementInfo | None) -> Side:

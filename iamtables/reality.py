@@ -160,18 +160,33 @@ class RealityCheck:
                 statement[record].tolist(), counts.tolist(), earliest.tolist(), latest.tolist(),
                 strict=True):
             key: _Key = (outcome, layer, error, code, who or "-", what or "-", by)
-            span = (low, high) if high >= 0 else (-1, -1)
-            found = self._found.get(key)
-            if found is None:
-                if len(self._found) >= MAX_KINDS:
-                    self._dropped += count
-                    continue
-                self._found[key] = [count, *span]
-            else:
-                found[0] += count
-                if high >= 0:
-                    found[1] = low if found[1] < 0 else min(found[1], low)
-                    found[2] = max(found[2], high)
+            self._count(key, count, *((low, high) if high >= 0 else (-1, -1)))
+
+    def _count(self, key: _Key, count: int, low: int, high: int) -> None:
+        """low, high : the first and the last time, -1 for none"""
+        found = self._found.get(key)
+        if found is None:
+            if len(self._found) >= MAX_KINDS:
+                self._dropped += count
+                return
+            self._found[key] = [count, low, high]
+        else:
+            found[0] += count
+            if high >= 0:
+                found[1] = low if found[1] < 0 else min(found[1], low)
+                found[2] = max(found[2], high)
+
+    def merge(self, other: RealityCheck) -> None:
+        """Add what another check found in later batches."""
+        for key, (count, low, high) in other._found.items():
+            self._count(key, count, low, high)
+        for name, times in other._changes.items():
+            if name in self._changes or len(self._changes) < _MAX_CHANGED:
+                self._changes.setdefault(name, []).extend(times)
+        self._failed_by.update(other._failed_by)
+        self._dropped += other._dropped
+        self._explained += other._explained
+        self._agreeing += other._agreeing
 
     def _note_changes(self, batch: Any) -> None:
         """Times at which the log shows a change of somebody's policies."""
@@ -201,7 +216,8 @@ class RealityCheck:
                 self._cause(outcome, layer, error, code, principal, first, last))
             for (outcome, layer, error, code, principal, action, statement), (count, first, last)
             in self._found.items()]
-        made.sort(key=lambda one: (-one.records, one.principal, one.action, one.decision))
+        made.sort(key=lambda one: (-one.records, one.principal, one.action, one.decision,
+                                   one.recorded, one.layer or "", one.error or "", one.statement))
         failed_by: dict[str, dict[str, int]] = {}
         for (layer, code), count in sorted(self._failed_by.items()):
             failed_by.setdefault(layer, {})[DecisionCode(code).name] = count

@@ -16,9 +16,10 @@ from itertools import chain
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
+from numpy.typing import NDArray
 
 from .audit import DECISIONS, REQUESTERS, UNDECIDED, Audit, Batch, Missing, keys_of, needs_request
-from .flips import BatchFlips, Change, Flips, Group
+from .flips import BatchFlips, Change, Flips, Group, Totals
 from .logs.classes import RecordClass, Requester
 from .request_tables import RequestBatch, is_request_source, request_batches
 from .runtime.values import encode_text
@@ -137,6 +138,33 @@ class ReplayResult:
         return as_html(self)
 
 
+@dataclass(slots=True)
+class ReplayCounts:
+    """What a replay counted, without its tables: it can travel between processes.
+
+    classes      : int64 per record class
+    not_carrying : int64 per kind of requester
+    """
+
+    flips: Totals
+    records: int = 0
+    requests: int = 0
+    not_selected: int = 0
+    classes: NDArray[np.int64] = field(
+        default_factory=lambda: np.zeros(len(RecordClass), dtype=np.int64))
+    not_carrying: NDArray[np.int64] = field(
+        default_factory=lambda: np.zeros(len(Requester), dtype=np.int64))
+
+    def merge(self, later: ReplayCounts) -> None:
+        """Add what was counted in later batches."""
+        self.records += later.records
+        self.requests += later.requests
+        self.not_selected += later.not_selected
+        self.classes += later.classes
+        self.not_carrying += later.not_carrying
+        self.flips.merge(later.flips)
+
+
 class Replay:
     """Decides batches under two tables and keeps count of what differs."""
 
@@ -151,44 +179,47 @@ class Replay:
             Audit(table, principals=principals, missing=missing, assume=assume)
             for table in self.tables)
         self._flips = Flips(before, after, examples=examples)
-        self._records = self._requests = self._not_selected = 0
-        self._classes = np.zeros(len(RecordClass), dtype=np.int64)
-        self._not_carrying = np.zeros(len(Requester), dtype=np.int64)
+        self.counts = ReplayCounts(self._flips.totals)
 
     def add(self, batch: Batch) -> BatchFlips:
         """Decide a batch on both sides; its flips, with the results of each side."""
         old, new = self._audits
         before, after = old.decide(batch), new.decide(batch)
-        self._records += batch.records
-        self._requests += batch.requests
-        self._classes += np.bincount(batch.record_class, minlength=len(RecordClass))
+        counts = self.counts
+        counts.records += batch.records
+        counts.requests += batch.requests
+        counts.classes += np.bincount(batch.record_class, minlength=len(RecordClass))
         is_call = batch.record_class <= RecordClass.PARTIAL
         can = old.is_decidable(batch) | new.is_decidable(batch)
         is_decided = (before.decision != UNDECIDED) | (after.decision != UNDECIDED)
-        self._not_carrying += np.bincount(batch.identity[is_call & ~can],
-                                          minlength=len(Requester))
-        self._not_selected += int((can & ~is_decided).sum())
+        counts.not_carrying += np.bincount(batch.identity[is_call & ~can],
+                                           minlength=len(Requester))
+        counts.not_selected += int((can & ~is_decided).sum())
         return self._flips.add(before, after, lambda mask: new.depends_on(after, mask))
+
+    def merge(self, counts: ReplayCounts) -> None:
+        """Add what another replay of the same tables counted in later batches."""
+        self.counts.merge(counts)
 
     def result(self) -> ReplayResult:
         """What all batches so far add up to."""
-        flips = self._flips
+        counts, totals = self.counts, self._flips.totals
         return ReplayResult(
-            records=self._records,
-            requests=self._requests,
-            decided=int(flips.transitions.sum()),
+            records=counts.records,
+            requests=counts.requests,
+            decided=int(totals.transitions.sum()),
             transitions={
                 name: dict(zip(DECISIONS, row, strict=True))
-                for name, row in zip(DECISIONS, flips.transitions.tolist(), strict=True)
+                for name, row in zip(DECISIONS, totals.transitions.tolist(), strict=True)
             },
-            counts=flips.counts(),
-            groups=tuple(flips.groups()),
-            only_before=flips.only_before,
-            only_after=flips.only_after,
-            not_carrying={name: int(self._not_carrying[kind])
-                          for kind, name in REQUESTERS.items() if self._not_carrying[kind]},
-            not_selected=self._not_selected,
-            classes={kind.label: int(self._classes[kind]) for kind in RecordClass},
+            counts=self._flips.counts(),
+            groups=tuple(self._flips.groups()),
+            only_before=totals.only_before,
+            only_after=totals.only_after,
+            not_carrying={name: int(counts.not_carrying[kind])
+                          for kind, name in REQUESTERS.items() if counts.not_carrying[kind]},
+            not_selected=counts.not_selected,
+            classes={kind.label: int(counts.classes[kind]) for kind in RecordClass},
             is_layered=any(table.is_layered for table in self.tables),
         )
 

@@ -1,4 +1,4 @@
-"""Arrow data as columns: strings, dictionaries and lists are read where they lie.
+"""Arrow data as columns: strings, views, dictionaries and lists are read where they lie.
 
 The buffers may come from any producer, so nothing is believed: lengths are checked here, before a
 kernel gets a pointer; codes and offsets are checked row by row where they are read, there and here.
@@ -31,6 +31,10 @@ from .columns import (
 from .values import PER_SECOND, decode_text
 
 UInt8Array = NDArray[np.uint8]
+
+VIEW_BYTES = 16
+INLINE_BYTES = 12
+"""A text of up to so many bytes lies in its view."""
 
 
 @dataclass(slots=True)
@@ -83,6 +87,49 @@ class ArrowTexts(Column):
 
     def check(self) -> None:
         self._texts.check()
+
+
+class ArrowViews(Column):
+    """One text a row, short ones in their view and longer ones in a block of data."""
+
+    __slots__ = ("_at", "_blocks", "_name", "_validity", "_views", "length")
+
+    def __init__(
+        self, views: UInt8Array, blocks: list[UInt8Array], validity: UInt8Array | None, at: int,
+        name: str,
+    ) -> None:
+        self._views = views
+        self._blocks = blocks
+        self._validity = validity
+        self._at = at
+        self._name = name
+        self.length: int = len(views) // VIEW_BYTES
+
+    def bind(self, n: int, intern: Intern) -> BoundColumn:
+        return BoundColumn.views(self.length, self._views, self._blocks, self._validity, self._at)
+
+    def value(self, row: int) -> Value:
+        if not is_set(self._validity, self._at + row):
+            return None
+        view = self._views[row * VIEW_BYTES : (row + 1) * VIEW_BYTES].tobytes()
+        size, block, begin = (int.from_bytes(view[i : i + 4], "little", signed=True)
+                              for i in (0, 8, 12))
+        if 0 <= size <= INLINE_BYTES:
+            return decode_text(view[4 : 4 + size])
+        is_inside = 0 <= block < len(self._blocks) and size > 0 and begin >= 0
+        if not is_inside or begin + size > len(self._blocks[block]):
+            raise broken(self._name, row)
+        return decode_text(self._blocks[block][begin : begin + size].tobytes())
+
+    def check(self) -> None:
+        fields = self._views[: self.length * VIEW_BYTES].reshape(-1, VIEW_BYTES).view("<i4")
+        size, block, begin = (fields[:, i].astype(np.int64) for i in (0, 2, 3))
+        room = np.array([*map(len, self._blocks), -1], dtype=np.int64)
+        is_there = (block >= 0) & (block < len(self._blocks))
+        is_inside = (begin >= 0) & (begin + size <= room[np.where(is_there, block, -1)])
+        for row in np.flatnonzero((size < 0) | ((size > INLINE_BYTES) & ~is_inside)):
+            if is_set(self._validity, self._at + int(row)):
+                raise broken(self._name, int(row))
 
 
 class ArrowCodes(Column):
@@ -207,8 +254,10 @@ def _combined(given: Any) -> Any:
     """One pyarrow array. Several chunks are copied into one, and so validated in full."""
     if isinstance(given, pa.Array):
         return given
-    if hasattr(given, "__arrow_c_array__"):
-        return pa.array(given)
+    if hasattr(given, "__arrow_c_array__") or not hasattr(given, "__arrow_c_stream__"):
+        given = pa.array(given)
+        if isinstance(given, pa.Array):
+            return given
     chunked = given if isinstance(given, pa.ChunkedArray) else pa.chunked_array(given)
     kind = chunked.type
     if chunked.num_chunks == 0:
@@ -252,7 +301,7 @@ def _column(array: Any, name: str) -> Column:
     if pa.types.is_dictionary(kind):
         return _dictionary(array, name)
     if kind == pa.string_view():
-        return ArrowTexts(_texts(_cast(array, pa.large_string()), name))
+        return _views(array, name)
     if _is_text(kind):
         return ArrowTexts(_texts(array, name))
     if pa.types.is_null(kind):
@@ -333,6 +382,16 @@ def _texts(array: Any, name: str) -> Texts:
     return Texts(
         _values(data, np.dtype(np.uint8), 0, size, name), _offsets(array, name), validity, at, name
     )
+
+
+def _views(array: Any, name: str) -> ArrowViews:
+    validity, at = _bitmap(array, name)
+    buffers = array.buffers()
+    byte = np.dtype(np.uint8)
+    views = _values(buffers[1], byte, array.offset * VIEW_BYTES, len(array) * VIEW_BYTES, name)
+    blocks = [_values(block, byte, 0, 0 if block is None else block.size, name)
+              for block in buffers[2:]]
+    return ArrowViews(views, blocks, validity, at, name)
 
 
 def _lists(array: Any, name: str) -> ArrowLists:

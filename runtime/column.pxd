@@ -10,11 +10,17 @@ cdef enum ColumnKind:
     COLUMN_TRUTH = 4        # predicate bytes per row, computed beforehand from typed values
 
 # Strings in Arrow layout. Offsets are checked row by row: buffers may come from anywhere.
+# A view is 16 bytes: an int32 length, then up to 12 bytes of text, or of a longer one four bytes,
+# an int32 number of a block of data and an int32 offset in it.
 cdef struct Strings:
     const uint8_t* data
     uint64_t data_size
     const int32_t* offsets32
-    const int64_t* offsets64    # one of the two is NULL
+    const int64_t* offsets64    # one of the two is NULL, with views both
+    const uint8_t* views        # or NULL
+    const uint8_t** blocks      # of views
+    uint64_t* block_sizes
+    size_t block_count
     const uint8_t* validity     # bitmap or NULL
     size_t validity_offset
 

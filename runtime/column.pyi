@@ -40,6 +40,16 @@ class BoundColumn:
         """data uint8[], offsets int32/int64[length + 1], validity bitmap uint8[] or None."""
 
     @staticmethod
+    def views(
+        length: int,
+        views: _Bytes,
+        blocks: list[_Bytes],
+        validity: _Bytes | None = None,
+        validity_offset: int = 0,
+    ) -> BoundColumn:
+        """views uint8[16 * length], blocks a list of uint8[], validity bitmap uint8[] or None."""
+
+    @staticmethod
     def codes(
         codes: NDArray[np.int32],
         data: _Bytes | None,

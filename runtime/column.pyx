@@ -19,6 +19,8 @@ cdef enum:
     TEXT_NULL = 1
     TEXT_BAD = -1
     NO_TEXT_CODES = 2       # -1 and -2 have slots before those of the dictionary
+    VIEW_SIZE = 16
+    INLINE_SIZE = 12        # a text of up to so many bytes lies in its view
 
 
 cdef int column_text(Strings* s, size_t row, const uint8_t** text, size_t* length) noexcept nogil:
@@ -26,6 +28,8 @@ cdef int column_text(Strings* s, size_t row, const uint8_t** text, size_t* lengt
     cdef uint64_t begin, end
     if s.validity != NULL and not bit_is_set(s.validity, s.validity_offset + row):
         return TEXT_NULL
+    if s.views != NULL:
+        return view_text(s, row, text, length)
     if s.offsets32 != NULL:
         begin = <uint64_t>s.offsets32[row]
         end = <uint64_t>s.offsets32[row + 1]
@@ -36,6 +40,27 @@ cdef int column_text(Strings* s, size_t row, const uint8_t** text, size_t* lengt
         return TEXT_BAD
     text[0] = s.data + begin
     length[0] = <size_t>(end - begin)
+    return TEXT_OK
+
+
+cdef int view_text(Strings* s, size_t row, const uint8_t** text, size_t* length) noexcept nogil:
+    """Text of one view, -1 when it leads out of its block, or into none."""
+    cdef const uint8_t* view = s.views + row * VIEW_SIZE
+    cdef int32_t size, block, begin
+    memcpy(&size, view, 4)  # a foreign buffer need not be aligned
+    if size < 0:
+        return TEXT_BAD
+    length[0] = <size_t>size
+    if size <= INLINE_SIZE:
+        text[0] = view + 4
+        return TEXT_OK
+    memcpy(&block, view + 8, 4)
+    memcpy(&begin, view + 12, 4)
+    if block < 0 or begin < 0 or <size_t>block >= s.block_count:
+        return TEXT_BAD
+    if <uint64_t>begin + <uint64_t>size > s.block_sizes[block]:
+        return TEXT_BAD
+    text[0] = s.blocks[block] + begin
     return TEXT_OK
 
 
@@ -146,6 +171,8 @@ cdef class BoundColumn:
         cdef size_t slot
         if self.c.remap != NULL:
             free(self.c.remap - NO_TEXT_CODES)
+        free(self.c.strings.blocks)
+        free(self.c.strings.block_sizes)
         if self.c.states != NULL:
             for slot in range(self.c.state_slots):
                 free(self.c.states[slot])
@@ -187,6 +214,28 @@ cdef class BoundColumn:
         column.length = length
         column.c.kind = COLUMN_STRINGS
         column._set_strings(data, offsets, validity, validity_offset)
+        return column
+
+    @staticmethod
+    def views(size_t length, views, blocks, validity=None, size_t validity_offset=0):
+        """views uint8[16 * length], blocks a list of uint8[], validity bitmap uint8[] or None."""
+        cdef BoundColumn column = BoundColumn.__new__(BoundColumn)
+        cdef Strings* s = &column.c.strings
+        cdef size_t i
+        column.length = length
+        column.c.kind = COLUMN_STRINGS
+        column._keep = (views, *blocks, validity)
+        s.views = <const uint8_t*>address_of(views)
+        s.validity = <const uint8_t*>address_of(validity)
+        s.validity_offset = validity_offset
+        s.block_count = len(blocks)
+        s.blocks = <const uint8_t**>calloc(s.block_count + 1, sizeof(void*))
+        s.block_sizes = <uint64_t*>calloc(s.block_count + 1, sizeof(uint64_t))
+        if s.blocks == NULL or s.block_sizes == NULL:
+            raise MemoryError
+        for i, block in enumerate(blocks):
+            s.blocks[i] = <const uint8_t*>address_of(block)
+            s.block_sizes[i] = block.nbytes
         return column
 
     @staticmethod

@@ -8,6 +8,7 @@ predicate bytes by vectorised comparison; Python objects are coded once per dist
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence, Sized
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -174,6 +175,9 @@ class TypedColumn(Column):
         return self._text(int(self.values[row]))
 
 
+_ARROW = ("__arrow_c_array__", "__arrow_c_stream__", "__arrow_array__")
+
+
 def make_column(given: object, name: str) -> Column:
     """A column from whatever the caller gave. Raises ColumnError when it cannot be read."""
     try:
@@ -189,17 +193,20 @@ def _make(given: Any, name: str) -> Column:
         return ScalarColumn(encode_text(given), given)
     if given is UNKNOWN or is_null(given):
         return ScalarColumn(None, UNKNOWN if given is UNKNOWN else None)
+    if hasattr(given, "categories") and hasattr(given, "codes"):  # a pandas Categorical
+        return _from_codes(np.asarray(given.codes), given.categories.tolist(), name)
     if isinstance(given, DictionaryColumn) or _is_coded(given):
         return _from_codes(np.asarray(given.codes), given.values, name)
-    if hasattr(given, "__arrow_c_array__") or hasattr(given, "__arrow_c_stream__"):
+    if hasattr(given, "array") and str(getattr(given, "dtype", "")) == "object":
+        return _from_series_of_objects(given, name)
+    if any(hasattr(given, way) for way in _ARROW):
         from .arrow import from_arrow
 
         return from_arrow(given, name)
-    if hasattr(given, "categories") and hasattr(given, "codes"):  # a pandas Categorical
-        return _from_codes(np.asarray(given.codes), given.categories.tolist(), name)
     if hasattr(given, "array") and hasattr(given, "to_numpy"):  # a pandas Series or Index
-        inner = given.array
-        return _make(inner if hasattr(inner, "categories") else given.to_numpy(), name)
+        return _make(given.array, name)
+    if hasattr(given, "dtype") and hasattr(given, "to_numpy"):  # an array of pandas
+        return _make(given.to_numpy(), name)
     if isinstance(given, np.ndarray):
         return _from_numpy(given, name)
     if hasattr(given, "as_py"):  # a pyarrow scalar
@@ -208,6 +215,16 @@ def _make(given: Any, name: str) -> Column:
         return from_objects(given, name)
     text = scalar_text(given, name)
     return ScalarColumn(None if text is None else encode_text(text), given)
+
+
+def _from_series_of_objects(given: Any, name: str) -> Column:
+    """Text and lists of text by way of Arrow, which takes no mixed objects, one by one."""
+    from .arrow import from_arrow
+
+    if hasattr(given, "__arrow_c_stream__"):
+        with suppress(ColumnError):
+            return from_arrow(given, name)
+    return _make(given.to_numpy(), name)
 
 
 def _is_coded(given: Any) -> bool:

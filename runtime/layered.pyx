@@ -91,62 +91,11 @@ cdef enum:
     IS_EITHER = 3
 
 
-cdef struct Signals:
-    uint64_t must
-    uint64_t may
-    int32_t by_must[64]     # a statement behind each signal; read only where its bit is set
-    int32_t by_may[64]
-
-
-cdef struct Facts:
-    # What of a row is not in a policy, each as IS_FALSE, IS_TRUE or IS_EITHER.
-    uint32_t same, partition, must, trust, assumed
-    bint is_root, is_bucket_policy, has_policy, is_other
-    uint32_t asker
-
-
-cdef struct Row:
-    # One request, looked up. `found` is its decision | layer << 2, or NO_ID while it is open.
-    size_t i
-    uint32_t found
-    uint32_t action, what, requester, side, endpoint, resource_row
-    uint32_t list_count
-    uint32_t[5] bundles     # those that meet the request (EVAL-6 to EVAL-10)
-    uint32_t[5] lists
-    bint is_endpoint_open   # no endpoint policy stands in the way
-    bint is_service         # EVAL-11, EVAL-12
-
-cdef struct Batch:
-    # Bound columns and outputs of one call.
-    ColumnData** who
-    const uint8_t* management
-    ColumnData* actions
-    ColumnData* resources
-    ColumnData* owners
-    const uint8_t* others
-    ColumnData** keys
-    const uint8_t* is_derived
-    uint8_t* decision
-    uint8_t* layer
-    int32_t* statement
-    uint8_t* error
-    size_t errors
-
-
 cdef class LayeredEngine(SidesEngine):
     """Decides rows over a table with several layers.
 
     Of `planner` it also asks `truth_row`, once per kind of requester and stage.
     """
-
-    cdef uint8_t* truth_table               # ASKER_COUNT * STAGE_COUNT rows
-    cdef uint8_t truth_known[256]
-    cdef bint assumes_account               # option missing_required_policy="account"
-    cdef Row* rows                          # BLOCK of them
-    # what the last row came to, for checks of one request
-    cdef Signals last_signals
-    cdef Facts last_facts
-    cdef bint last_is_service
 
     def __init__(self, planner, GlobSet globs, facts, layers):
         """layers: layered_plan.LayerFacts, whose arrays are borrowed."""
@@ -545,7 +494,7 @@ cdef class LayeredEngine(SidesEngine):
         self.error = None
         try:
             with nogil:
-                self._begin(asking, batch.management, &owners.c)
+                self._start_batch(asking, batch.management, &owners.c)
                 while start < stop:
                     end = start + BLOCK if stop - start > BLOCK else stop
                     if self._decide_block(&batch, start, end):

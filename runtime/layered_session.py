@@ -18,7 +18,16 @@ from .decisions import Decision, Request
 from .engine import Engine
 from .globs import GlobSet
 from .layered import LayeredEngine
-from .session import ASKING, DEFAULT_BUDGET, Outputs, Session, collect, request_fault
+from .layered_single import LayeredChecker
+from .session import (
+    ASKING,
+    DECISIONS,
+    DEFAULT_BUDGET,
+    Outputs,
+    Session,
+    collect,
+    request_fault,
+)
 from .values import encode_text
 
 if TYPE_CHECKING:
@@ -27,6 +36,7 @@ if TYPE_CHECKING:
 
 _WHO = ("principal", "issuer_arn", "principal_account", "principal_type")
 _NULL = ScalarColumn(None, None)
+LAYERS = tuple(Layer)
 
 
 class LayeredSession(Session):
@@ -36,6 +46,7 @@ class LayeredSession(Session):
         super().__init__(table, budget_bytes=budget_bytes)
         planner: LayeredPlanner = table.planner  # type: ignore[assignment]
         self._planner = planner
+        self._layered_checker: LayeredChecker | None = None
         self._derivable = frozenset(
             (*planner.requester_keys, *planner.resource_keys, *planner.endpoint_keys)
         )
@@ -113,7 +124,41 @@ class LayeredSession(Session):
         resource: str | None,
         context: Mapping[str, object] | None,
     ) -> Decision | None:
-        return None
+        """The usual question, without an array; None where it has to be asked another way."""
+        if context is not None and type(context) is not dict:
+            return None
+        checker = self._layered_checker
+        if checker is None:
+            engine = self._engine(0)
+            assert isinstance(engine, LayeredEngine)
+            names = [key.name for key in self._table.model.keys]
+            checker = self._layered_checker = LayeredChecker(
+                engine, names, self._derivable, self._budget)
+        try:
+            found = checker.check(principal, action, resource, context)
+        except TypeError:  # no text
+            return None
+        if found & 0xFF00:
+            return None
+        asked = (principal, action, resource, context or {})
+        engine = self._engines[0]
+        assert isinstance(engine, LayeredEngine)
+        return Decision(
+            self._table, DECISIONS[found & 3], (found >> 32) - 1, asked,
+            LAYERS[found >> 16 & 0xFF], partial(self._deciders, engine.last_row(), asked),
+        )  # fmt: skip
+
+    def _deciders(
+        self,
+        row: tuple[int, int, tuple[int, ...]] | None,
+        asked: tuple[str | None, str, str | None, Mapping[str, object]],
+    ) -> tuple[Layer, ...]:
+        return self._planner.deciders(row, Request(*asked))
+
+    def close(self) -> None:
+        """Drop all caches."""
+        self._layered_checker = None
+        super().close()
 
     def _check_one(
         self, engine: Engine, action_id: int, resource_id: int, request: Request

@@ -47,7 +47,7 @@ ASKING = (
 )  # fmt: skip
 """Columns that say who asks and whose the resource is."""
 
-_DECISIONS = tuple(DecisionCode)
+DECISIONS = tuple(DecisionCode)
 
 _NOT_KEYS = frozenset({*ASKING, "action", "resource"})
 
@@ -343,7 +343,7 @@ class Session:
             return None
         if found & 0xFF00:
             return None
-        return Decision(self._table, _DECISIONS[found & 3], (found >> 16) - 1,
+        return Decision(self._table, DECISIONS[found & 3], (found >> 16) - 1,
                         (principal, action, resource, context or {}))  # fmt: skip
 
     def _check_one(

@@ -132,8 +132,8 @@ cdef class SidesEngine(Engine):
     cdef int _put_open(self, uint32_t allow, uint32_t deny) noexcept nogil
     cdef uint32_t _list(self, uint32_t action, uint32_t bundle) noexcept nogil
     cdef uint32_t _action(self, ColumnData* actions, size_t i) noexcept nogil
-    cdef int _begin(self, ColumnData** who, const uint8_t* management,
-                    ColumnData* owners) noexcept nogil
+    cdef int _start_batch(self, ColumnData** who, const uint8_t* management,
+                          ColumnData* owners) noexcept nogil
     cdef uint32_t _requester(self, ColumnData** who, const uint8_t* management,
                              size_t i) noexcept nogil
     cdef uint32_t _new_requester(self, ColumnData** who, const uint8_t* management,

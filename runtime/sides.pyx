@@ -437,8 +437,8 @@ cdef class SidesEngine(Engine):
                 return NO_ID
         return action
 
-    cdef int _begin(self, ColumnData** who, const uint8_t* management,
-                    ColumnData* owners) noexcept nogil:
+    cdef int _start_batch(self, ColumnData** who, const uint8_t* management,
+                          ColumnData* owners) noexcept nogil:
         """What all rows of a call have in common."""
         cdef uint32_t[4] rest
         cdef int j

@@ -1,13 +1,20 @@
-"""One request at a time under identity policies, from the objects a caller holds."""
+"""One request at a time, from the objects a caller holds."""
 
 from collections.abc import Sequence
 from typing import final
 
+from .engine import Engine
 from .identity import IdentityEngine
 
+class KeyReader:
+    """Contexts of single requests, read into one constant column for each key of a table."""
+
+    def __init__(self, engine: Engine, names: Sequence[str], budget_bytes: int) -> None:
+        """names: of the keys of the table, by number."""
+
 @final
-class Checker:
-    """Checks on one engine, which belongs to one thread.
+class Checker(KeyReader):
+    """Checks under identity policies on one engine, which belongs to one thread.
 
     budget_bytes : caches of the engine, above which they are dropped and learnt anew
     """

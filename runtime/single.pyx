@@ -1,8 +1,9 @@
-"""One request at a time under identity policies, from the objects a caller holds.
+"""One request at a time, from the objects a caller holds.
 
-The same engine and the same steps as for a block of rows (runtime/identity.pyx), on columns of one
-constant each. No array is made and no column bound: texts are read where Python keeps them, and a
-resource whose action decides alone is looked at but not remembered.
+The same engines and the same steps as for a block of rows, on columns of one constant each. No array
+is made and no column bound: texts are read where Python keeps them, and a resource whose action
+decides alone is looked at but not remembered. `Checker` is for identity policies; that of several
+layers is in runtime/layered_single.pyx.
 """
 
 import cython
@@ -19,7 +20,7 @@ from .values import encode_text, encode_value
 
 from .classify cimport is_resource
 from .column cimport COLUMN_CONSTANT, ColumnData
-from .engine cimport ERROR_RESOURCE, UNDETERMINED
+from .engine cimport ERROR_RESOURCE, UNDETERMINED, Engine
 from .identity cimport CELL_CONSTANT, Batch, Cell, IdentityEngine
 from .intern cimport ABSENT_ID, NO_ID, UNKNOWN_ID, InternTable, intern_add
 
@@ -36,11 +37,6 @@ cdef enum:
     LOOK = 64               # checks between two looks at the memory budget
     TEXT_LIMIT = 1 << 20    # longer ones in a list go through Python
 
-cdef struct Bytes:
-    uint8_t* data
-    size_t count
-    size_t capacity
-
 
 cdef int bytes_put(Bytes* bytes, const uint8_t* data, size_t size) noexcept nogil:
     """Append; -1 when memory is short."""
@@ -56,27 +52,10 @@ cdef int bytes_put(Bytes* bytes, const uint8_t* data, size_t size) noexcept nogi
     return 0
 
 
-@cython.final
-cdef class Checker:
-    """Checks on one engine, which belongs to one thread.
+cdef class KeyReader:
+    """Contexts of single requests, read into one constant column for each key of a table."""
 
-    budget_bytes : caches of the engine, above which they are dropped and learnt anew
-    """
-
-    cdef IdentityEngine engine
-    cdef list names             # of the keys, as the policies spell them
-    cdef dict numbers           # key in lower case -> numbers of the keys of that name (COND-4)
-    cdef dict spellings         # key as a caller spells it -> [number << 2 | how], or None
-    cdef size_t budget, count
-    cdef ColumnData* columns    # one of each key, then action and resource
-    cdef ColumnData** keys
-    cdef uint8_t* given         # how a key was spelled in the context at hand
-    cdef uint8_t decision, error
-    cdef int32_t statement
-    cdef Batch batch
-    cdef Bytes text             # where a list is written before it is interned
-
-    def __init__(self, IdentityEngine engine not None, names, size_t budget_bytes):
+    def __init__(self, Engine engine not None, names, size_t budget_bytes):
         """names: of the keys of the table, by number."""
         cdef size_t k
         self.engine = engine
@@ -88,22 +67,16 @@ cdef class Checker:
             self.numbers.setdefault(name.lower(), []).append(k)
         self.spellings = {}
         self.budget = budget_bytes
-        self.columns = <ColumnData*>calloc(engine.key_count + 2, sizeof(ColumnData))
+        self.columns = <ColumnData*>calloc(engine.key_count + COLUMN_COUNT, sizeof(ColumnData))
         self.keys = <ColumnData**>calloc(engine.key_count + 1, sizeof(void*))
         self.given = <uint8_t*>calloc(engine.key_count + 1, 1)
         if self.columns == NULL or self.keys == NULL or self.given == NULL:
             raise MemoryError
-        for k in range(engine.key_count + 2):
+        for k in range(engine.key_count + COLUMN_COUNT):
             self.columns[k].kind = COLUMN_CONSTANT
         for k in range(engine.key_count):
             self.keys[k] = &self.columns[k]
-        memset(&self.batch, 0, sizeof(Batch))
-        self.batch.actions = &self.columns[engine.key_count]
-        self.batch.resources = &self.columns[engine.key_count + 1]
-        self.batch.keys = self.keys
-        self.batch.decision = &self.decision
-        self.batch.statement = &self.statement
-        self.batch.error = &self.error
+        self.others = &self.columns[engine.key_count]
 
     def __dealloc__(self):
         free(self.columns)
@@ -111,64 +84,26 @@ cdef class Checker:
         free(self.given)
         free(self.text.data)
 
-    def check(self, str action not None, str resource, dict context):
-        """Decision | error << 8 | (deciding statement + 1) << 16 of one request.
-
-        resource : None where it is not known
-        context  : None, or key -> value; a value may be `conditions.UNKNOWN`
-
-        Raises RequestError for a value that has no text form.
-        """
-        cdef IdentityEngine engine = self.engine
-        cdef Cell cell
+    cdef int _begin(self, dict context) except -1:
+        """Caches within their budget, and the values of the keys that the table asks for."""
         cdef size_t k
         self.count += 1
-        if self.count % LOOK == 0 and engine._used() > self.budget:
-            engine.clear()
-        for k in range(engine.key_count):
+        if self.count % LOOK == 0 and self.engine._used() > self.budget:
+            self.engine.clear()
+        for k in range(self.engine.key_count):
             self.columns[k].constant = ABSENT_ID
-        if context is not None and context and engine.key_count:
+        memset(self.given, NOT_GIVEN, self.engine.key_count)
+        if context is not None and context and self.engine.key_count:
             self._read(context)
-        engine.failed = False
-        engine.error = None
-        self.batch.actions.constant = self._id(&engine.action_table, action)
-        if engine._cell_of(&self.batch, 0, &cell) == NO_ID:
-            engine._raise()
-        if cell.list >= CELL_CONSTANT:
-            self.decision = cell.list & 3
-            self.statement = cell.statement
-            self.error = cell.list >> 8 & 0xFF
-            if not self.error and resource is not None and not self._is_resource(resource):
-                self.error = ERROR_RESOURCE
-        else:
-            self.batch.resources.constant = UNKNOWN_ID if resource is None else (
-                self._id(&engine.resources.texts, resource))
-            self._decide(cell.list)
-        if self.error:
-            self.decision = UNDETERMINED
-            self.statement = -1
-        return (<long long>self.decision | <long long>self.error << 8
-                | <long long>(self.statement + 1) << 16)
-
-    cdef int _decide(self, uint32_t list) except -1:
-        cdef IdentityEngine engine = self.engine
-        self.error = 0
-        engine.block.found[0] = 0
-        engine.block.list[0] = list
-        if engine._classify(&self.batch, 1):
-            engine.block.row[0] = 0
-            engine.block.resource[0] = engine.block.classed[0]
-            engine._decide_group(&self.batch, engine.pool.data + engine.list_start.data[list], 0, 1)
-        if engine.failed:
-            engine._raise()
+        self.engine.failed = False
+        self.engine.error = None
         return 0
 
     cdef int _read(self, dict context) except -1:
-        """Values of the keys that the table asks for. Keys compare without case (COND-4); the spelling
-        of the policies counts before others, and of those the first (COND-5)."""
+        """Keys compare without case (COND-4); the spelling of the policies counts before others, and
+        of those the first (COND-5)."""
         cdef list asked
         cdef size_t number, code
-        memset(self.given, NOT_GIVEN, self.engine.key_count)
         for key, value in context.items():
             asked = self._keys_of(key)
             if asked is None:
@@ -235,6 +170,74 @@ cdef class Checker:
         if id == NO_ID:
             raise MemoryError
         return id
+
+
+@cython.final
+cdef class Checker(KeyReader):
+    """Checks under identity policies on one engine, which belongs to one thread.
+
+    budget_bytes : caches of the engine, above which they are dropped and learnt anew
+    """
+
+    cdef IdentityEngine identity
+    cdef uint8_t decision, error
+    cdef int32_t statement
+    cdef Batch batch
+
+    def __init__(self, IdentityEngine engine not None, names, size_t budget_bytes):
+        """names: of the keys of the table, by number."""
+        KeyReader.__init__(self, engine, names, budget_bytes)
+        self.identity = engine
+        memset(&self.batch, 0, sizeof(Batch))
+        self.batch.actions = &self.others[0]
+        self.batch.resources = &self.others[1]
+        self.batch.keys = self.keys
+        self.batch.decision = &self.decision
+        self.batch.statement = &self.statement
+        self.batch.error = &self.error
+
+    def check(self, str action not None, str resource, dict context):
+        """Decision | error << 8 | (deciding statement + 1) << 16 of one request.
+
+        resource : None where it is not known
+        context  : None, or key -> value; a value may be `conditions.UNKNOWN`
+
+        Raises RequestError for a value that has no text form.
+        """
+        cdef IdentityEngine engine = self.identity
+        cdef Cell cell
+        self._begin(context)
+        self.batch.actions.constant = self._id(&engine.action_table, action)
+        if engine._cell_of(&self.batch, 0, &cell) == NO_ID:
+            engine._raise()
+        if cell.list >= CELL_CONSTANT:
+            self.decision = cell.list & 3
+            self.statement = cell.statement
+            self.error = cell.list >> 8 & 0xFF
+            if not self.error and resource is not None and not self._is_resource(resource):
+                self.error = ERROR_RESOURCE
+        else:
+            self.batch.resources.constant = UNKNOWN_ID if resource is None else (
+                self._id(&engine.resources.texts, resource))
+            self._decide(cell.list)
+        if self.error:
+            self.decision = UNDETERMINED
+            self.statement = -1
+        return (<long long>self.decision | <long long>self.error << 8
+                | <long long>(self.statement + 1) << 16)
+
+    cdef int _decide(self, uint32_t list) except -1:
+        cdef IdentityEngine engine = self.identity
+        self.error = 0
+        engine.block.found[0] = 0
+        engine.block.list[0] = list
+        if engine._classify(&self.batch, 1):
+            engine.block.row[0] = 0
+            engine.block.resource[0] = engine.block.classed[0]
+            engine._decide_group(&self.batch, engine.pool.data + engine.list_start.data[list], 0, 1)
+        if engine.failed:
+            engine._raise()
+        return 0
 
     cdef bint _is_resource(self, str text) except -1:
         cdef bytes data

@@ -126,3 +126,63 @@ def test_very_many_spellings_of_a_key_are_not_all_kept() -> None:
         context = {f"never:asked-{number}": "x", "AWS:sec": "true", "aws:Tag/Ä": "x"}
         found = _TABLE.check(action="s3:Get", resource=_OBJECT, context=context)
         assert found.is_allowed
+
+
+# --- several layers ---------------------------------------------------------------------------
+
+
+def documents(*statements: dict[str, Any], policy_type: Any = "identity") -> list[Any]:
+    whole = [{"Effect": "Allow", "Action": "*", "Resource": "*", **s} for s in statements]
+    text = json.dumps({"Version": "2012-10-17", "Statement": whole})
+    return [iamtables.parse_policy(text, policy_type=policy_type)]
+
+
+_ORGANIZED = iamtables.compile_layers(
+    identity=documents(
+        {"Action": "s3:*", "Resource": "arn:aws:s3:::b/${aws:PrincipalAccount}/*"},
+        {"Action": "sqs:*",
+         "Condition": {"StringEquals": {"aws:ResourceAccount": "111122223333"}}}),
+    boundary=documents({"Action": ["s3:*", "sqs:Send*"]}, policy_type="boundary"),
+    scps=[documents(
+        {},
+        {"Effect": "Deny", "Action": "s3:Delete*",
+         "Condition": {"StringNotEquals": {"aws:PrincipalTag/team": "root"}}},
+        policy_type="scp")],
+)
+
+
+@pytest.mark.parametrize("context", [
+    {}, {"aws:PrincipalTag/team": "root"}, {"AWS:principaltag/Team": "root"},
+    {"aws:PrincipalAccount": "444455556666"}, {"aws:ResourceAccount": None}, {"other": [1]},
+])  # fmt: skip
+def test_a_check_of_several_layers_is_a_batch_of_one_row(context: dict[str, Any]) -> None:
+    """CTX-3: a key that follows from a side follows where the context does not name it."""
+    seen = set()
+    for principal in ("arn:aws:iam::111122223333:role/app", "arn:aws:iam::111122223333:root",
+                      "arn:aws:sts::111122223333:assumed-role/app/x"):
+        for action in ("s3:GetObject", "s3:DeleteObject", "sqs:SendMessage", "sqs:Purge"):
+            for resource in ("arn:aws:s3:::b/111122223333/k", "arn:aws:s3:::b/444455556666/k",
+                             "arn:aws:sqs:eu-west-1:111122223333:q", None):
+                asked = {"principal": principal, "action": action, "resource": resource}
+                once = _ORGANIZED.check(**asked, context=context)
+                rows = _ORGANIZED.decide(
+                    **{name: [value] for name, value in asked.items()},
+                    context={_spelled(k): [v] for k, v in context.items()})
+                assert (once.decision, once.layer) == (rows.decision[0], rows.layer[0]), asked
+                by = -1 if once.statement is None else _ORGANIZED.statements.index(once.statement)
+                assert by == rows.statement[0]
+                assert once.deciders == once.explain().deciders
+                seen.add((once.decision, once.layer))
+    assert len(seen) >= 4
+
+
+def _spelled(key: str) -> str:
+    return {name.lower(): name for name in _ORGANIZED.keys}.get(key.lower(), key)
+
+
+def test_who_asks_is_checked() -> None:
+    """PRIN-2"""
+    for principal in (None, "bob", "arn:aws:s3:::b", 7):
+        with pytest.raises(RequestError) as refused:
+            _ORGANIZED.check(principal=principal, action="s3:GetObject", resource="*")
+        assert refused.value.field == "principal"

@@ -11,8 +11,8 @@ import time
 import pytest
 from command_line import FULL_ACCESS, allow, iamtables, policy
 
-VERBS = ("check", "audit", "replay", "diff", "history", "test", "compile", "inspect", "init",
-         "demo")
+VERBS = ("check", "audit", "replay", "diff", "history", "test", "compile", "inspect", "sql",
+         "init", "demo")
 
 
 def command(*arguments: str, **more):

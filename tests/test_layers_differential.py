@@ -33,7 +33,7 @@ from layer_tables import Answer
 from iamtables import RequestError
 from iamtables.reference import LAYER_RULES, RequestFault, evaluate
 
-PER_WORLD = 150
+PER_WORLD = 500
 LONG_RUN, PER_WORLD_OF_A_LONG_RUN = 1_000_000, 1000
 """A world costs more than its requests, so a long run asks more of each."""
 CHECKS = 30

@@ -230,7 +230,7 @@ def test_buckets_and_objects_of_one_shape_give_the_same_columns(
 
 def test_other_resources_of_s3_are_kept_apart() -> None:
     from iamtables.catalogue import load_catalogue
-    from iamtables.logs.extract import RESERVED
+    from iamtables.logs.slices import RESERVED
 
     heads = set()
     for template in load_catalogue().templates_of_field("s3"):

@@ -14,8 +14,8 @@ from log_records import ACCOUNT, ROLE_IDENTITY, record, write
 
 from iamtables.errors import SourceError
 from iamtables.logs import Batch, LogOptions, LogReader, RecordClass, read_logs
-from iamtables.logs.duplicates import SeenIds
 from iamtables.logs.parameters import find_tags
+from iamtables.logs.seen import SeenHashes
 
 ONE = record("iam", "ListUsers")
 TWO = record("iam", "ListRoles")
@@ -411,10 +411,10 @@ def test_an_identifier_that_is_no_guid_proves_nothing(tmp_path: Path, identifier
     assert len(names(write(tmp_path / "1.json", a, a))) == 2
 
 
-def test_seen_identifiers_are_remembered_across_merges_and_bounded() -> None:
+def test_seen_identifiers_are_remembered_while_growing_and_bounded() -> None:
     import numpy as np
 
-    seen = SeenIds(limit=10_000)
+    seen = SeenHashes(limit=10_000, seed=7)
     random = np.random.default_rng(1)
     blocks = [random.integers(0, 2**63, 500, dtype=np.uint64) for _ in range(10)]
     for block in blocks:

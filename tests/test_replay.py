@@ -229,6 +229,19 @@ def test_examples_run_on_over_batches(tables):
     assert group.records == 4 and len(group.examples) == 3
 
 
+def test_examples_are_the_first_records_whatever_their_resources(tmp_path):
+    old = table_of(tmp_path, {"Effect": "Allow", "Action": "s3:*", "Resource": "*"})
+    names = [f"arn:aws:s3:::b/{name}" for name in "zazzazb"]
+    for size in (1, 3, 7):
+        run = Replay(old, table_of(tmp_path, allow("sqs:*"), name="n.json"), examples=5)
+        for start in range(0, 7, size):
+            some = names[start : start + size]
+            run.add(FakeBatch([["s3:GetObject"]] * len(some), resources=some))
+        (group,) = run.result().groups
+        assert [example.resource for example in group.examples] == names[:5]
+        assert group.records == 7
+
+
 def test_groups_beyond_the_limit_are_counted_together(tables, monkeypatch):
     monkeypatch.setattr(flips, "MAX_GROUPS", 3)
     run = Replay(*tables)
@@ -239,8 +252,8 @@ def test_groups_beyond_the_limit_are_counted_together(tables, monkeypatch):
     assert sum(group.records for group in result.groups) == 40
     rest = [group for group in result.groups if group.is_rest]
     assert len(result.groups) <= 3 + len(rest) == 5
-    assert {g.change: g.records for g in rest} == {Change.NEWLY_DENIED: 17,
-                                                   Change.NEWLY_ALLOWED: 20}
+    assert {g.change: g.records for g in rest} == {Change.NEWLY_DENIED: 18,
+                                                   Change.NEWLY_ALLOWED: 19}
     assert rest[0].principal == OTHERS and "various" in result.to_markdown()
 
 
@@ -250,7 +263,7 @@ def test_what_a_group_keeps_of_its_records_is_bounded(tmp_path):
     for i in range(50):
         run.add(FakeBatch([["s3:GetObject"]] * 40, resources=[
             f"arn:aws:s3:::b/{i}-{j}-" + "k" * 5_000 for j in range(40)]))
-    (tally,) = run._flips._groups.values()
+    (tally,) = run.counts.flips.groups.values()
     assert tally.records == 2_000
     assert len(tally.resources) == flips.MAX_RESOURCES + 1 and len(tally.examples) == 3
     assert max(map(len, tally.resources)) == flips.MAX_TEXT

@@ -112,7 +112,7 @@ class _SecondAudit:
     def decisions(self) -> dict[str, int]:
         from ..audit import DECISIONS
 
-        return dict(zip(DECISIONS, self.flips.transitions.sum(axis=0).tolist(), strict=True))
+        return dict(zip(DECISIONS, self.flips.totals.transitions.sum(axis=0).tolist(), strict=True))
 
 
 def _print_today(console: Console, run: Run) -> None:

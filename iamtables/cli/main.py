@@ -20,6 +20,7 @@ VERBS = {
     "test": "Run policy unit tests, or answer cases in bulk.",
     "compile": "Compile policies to a decision table, or show a stage of it.",
     "inspect": "Show what a compiled table holds.",
+    "sql": "Answer SQL over the Parquet output of an audit.",
     "init": "Make a directory for a snapshot of an organization.",
     "bench": "Measure how fast policies are decided on this machine.",
     "demo": "Audit a generated log under the Bedrock managed policies.",

@@ -16,7 +16,7 @@ from typing import Any
 
 from .parameters import MAX_DEPTH, has, is_hidden, is_named_like_tags
 
-_NOTHING_BELOW = frozenset({
+NOTHING_BELOW = frozenset({
     "filter", "filters", "filterset", "nexttoken", "marker", "statement", "metadata", "variables",
     "encryptioncontext", "parametervalue", "comment", "message", "payload", "userdata",
     "clienttoken",
@@ -54,7 +54,7 @@ def _name(key: str) -> _Name:
     lower = key.lower()
     return _Name(
         lower,
-        lower in _NOTHING_BELOW or lower.endswith(_NOTHING_ENDS) or is_named_like_tags(key),
+        lower in NOTHING_BELOW or lower.endswith(_NOTHING_ENDS) or is_named_like_tags(key),
         "policy" in lower or "policies" in lower or lower in _TEXT_HOLDERS
         or "environmentvariable" in lower or "environmentsecret" in lower,
         lower in _FREE_MAPS or lower.endswith(_FREE_ENDS),

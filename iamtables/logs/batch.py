@@ -208,11 +208,13 @@ def _resolve(
     is_open = (patterns >= 0) & (codes < 0)
     if not is_open.any():
         return
+    occurs = np.zeros(len(texts), dtype=bool)
+    occurs[patterns[is_open]] = True
+    used = np.flatnonzero(occurs).tolist()
     found = np.full(len(texts), ABSENT, dtype=np.int32)
-    for code in np.unique(patterns[is_open]).tolist():
-        arn = names.arn(str(texts.values[code]))
+    for code, arn in zip(used, names.arns(str(texts.values[code]) for code in used), strict=True):
         if arn is not None:
-            found[code] = values.code(arn)
+            found[code] = values.any_code(arn)
     codes[is_open] = found[patterns[is_open]]
 
 

@@ -111,7 +111,7 @@ class CallMapper:
         self._of_service: dict[tuple[str, str], list[tuple[int, RequestKey]]] = {}
         self._no_keys: tuple[KeyValue, ...] = (NOT_SHOWN,) * len(keys)
         self._catalogue = catalogue
-        self._forms = ResourceForms(catalogue)
+        self.forms = ResourceForms(catalogue)
         self._templates = TemplateBuilder()
         self._unlisted = options.unlisted_actions
         self._max_bytes = options.max_record_bytes
@@ -162,6 +162,19 @@ class CallMapper:
         return MappedCall(record_class, reason, is_complete, outcome,
                           self._with_keys(call, members, parameters, given, has_passed))
 
+    def is_blind_below(self, plan: Plan, names: frozenset[str]) -> bool:
+        """Is nothing below parameters of these lower-case names ever looked at, tags but apart?"""
+        if plan.service == "apigateway" or plan.tagging_action is not None or plan.may_tag:
+            return False
+        asked = {name.lower() for condition in (plan.rule or {}).get("when", ())
+                 for name in condition["has"]}
+        for step in plan.steps:
+            prepared = self._prepare(step.action)
+            if prepared is None:
+                return False
+            asked |= self._templates.names_of(prepared.action)
+        return asked.isdisjoint(names)
+
     def _refused(self, outcome: RecordedOutcome) -> Member | None:
         """The request that the message of a denied call names."""
         if outcome.action is None:
@@ -199,7 +212,7 @@ class CallMapper:
         candidates: Iterable[str] = given
         if step.tail:
             candidates = _ending(given, step.tail, parameters)
-        chosen, is_complete = choose(self._forms, wanted, candidates)
+        chosen, is_complete = choose(self.forms, wanted, candidates)
         members = [Member(step.action, arn, GIVEN) for arn in chosen]
         may_miss = False
         if not is_complete and isinstance(parameters, dict):
@@ -207,7 +220,7 @@ class CallMapper:
                       else _tail_value(parameters, step.tail))
             extra, may_miss = self._choose_values(wanted, values, chosen)
             members += [Member(step.action, arn, PARAMETER) for arn in extra]
-            _, is_complete = choose(self._forms, wanted, [*chosen, *extra])
+            _, is_complete = choose(self.forms, wanted, [*chosen, *extra])
             is_complete = is_complete and not self._templates.takes_all(prepared.action)
         if not members and self._is_own(call, parameters, has_passed):
             return [Member(step.action, call.own_user, SELF)]
@@ -257,16 +270,16 @@ class CallMapper:
     ) -> tuple[list[str], bool]:
         """The ARNs in clear places that fit and add a type; whether unclear ones would add more."""
         covered = self._covered(chosen)
-        extra, _ = choose(self._forms, wanted, (
+        extra, _ = choose(self.forms, wanted, (
             value.arn for value in values
-            if value.is_clear and not self._forms.forms_of(value.arn) & covered))
+            if value.is_clear and not self.forms.forms_of(value.arn) & covered))
         covered |= self._covered(extra)
         return extra, any(
-            self._forms.forms_of(value.arn) & wanted.all - covered
+            self.forms.forms_of(value.arn) & wanted.all - covered
             for value in values if not value.is_clear)
 
     def _covered(self, arns: list[str]) -> set[str]:
-        return {form for arn in arns for form in self._forms.forms_of(arn)}
+        return {form for arn in arns for form in self.forms.forms_of(arn)}
 
     def _prepare(self, name: str) -> _Prepared | None:
         """None for an action that the catalogue does not list."""
@@ -278,7 +291,7 @@ class CallMapper:
                 are_alternatives = self.actions.has_alternatives(action.spelling)
                 self._prepared[name] = _Prepared(
                     bool(action.resource_types),
-                    self._forms.action_forms(action, are_alternatives), action, are_alternatives)
+                    self.forms.action_forms(action, are_alternatives), action, are_alternatives)
         return self._prepared[name]
 
     def _is_own(self, call: Call, parameters: Parameters, has_passed: bool) -> bool:
@@ -323,7 +336,7 @@ class CallMapper:
             member for member in members
             if member.action == members[0].action and (
                 member.resource is None or len(members) == 1
-                or self._forms.forms_of(member.resource) & required)]
+                or self.forms.forms_of(member.resource) & required)]
         if len(made) != 1 or made[0].state in (NOT_KNOWN, STAR):
             return [Member(action, None, NOT_KNOWN)]
         return [Member(action, made[0].resource, made[0].state, made[0].pattern)]

@@ -70,23 +70,47 @@ class Coded:
 class Dictionary:
     """Values in order of first appearance; `code` gives each its index."""
 
-    __slots__ = ("_index", "values")
+    __slots__ = ("_index", "_indexed", "values")
 
     def __init__(self) -> None:
         self.values: list[str | list[str]] = []
         self._index: dict[Hashable, int] = {}
+        self._indexed = 0
+        """How many of the values `_index` knows; not those that were taken over at once."""
 
     def code(self, value: str | list[str]) -> int:
-        key: Hashable = tuple(value) if isinstance(value, list) else value
+        key: Hashable = value if value.__class__ is str else tuple(value)
         code = self._index.get(key)
         if code is None:
+            if self._indexed < len(self.values):
+                self._catch_up()
+                return self.code(value)
             code = self._index[key] = len(self.values)
             self.values.append(value)
+            self._indexed += 1
         return code
+
+    def any_code(self, value: str) -> int:
+        """A code of `value`, without looking among values that were taken over at once."""
+        code = self._index.get(value)
+        if code is None:
+            code = self._index[value] = len(self.values)
+            if self._indexed == code:
+                self._indexed += 1
+            self.values.append(value)
+        return code
+
+    def _catch_up(self) -> None:
+        for code in range(self._indexed, len(self.values)):
+            value = self.values[code]
+            self._index.setdefault(tuple(value) if isinstance(value, list) else value, code)
+        self._indexed = len(self.values)
 
     def extend(self, values: Sequence[str]) -> int:
         """Append values without looking whether they are there; the code of the first."""
         first = len(self.values)
+        if self._indexed == first:
+            self._indexed += len(values)  # no use in finding them
         self.values.extend(values)
         return first
 
@@ -94,12 +118,13 @@ class Dictionary:
         """Take over the distinct values of an empty dictionary."""
         assert not self.values
         self.values = list(values)
-        self._index = {tuple(value) if isinstance(value, list) else value: code
-                       for code, value in enumerate(self.values)}
 
     def optional(self, value: str | None) -> int:
         """Code of `value`; ABSENT for None."""
-        return ABSENT if value is None else self.code(value)
+        if value is None:
+            return ABSENT
+        code = self._index.get(value)
+        return self.code(value) if code is None else code
 
     def __len__(self) -> int:
         return len(self.values)

@@ -56,14 +56,17 @@ TakeBlock = Callable[[bytes, bool], bool]
 
 
 def read_file(
-    file: LogFile, options: LogOptions, bad: Counter[str], take: TakeBlock | None = None
+    file: LogFile, options: LogOptions, bad: Counter[str], take: TakeBlock | None = None,
+    pieces: Iterator[bytes] | None = None,
 ) -> Iterator[list[Record]]:
     """Lists of decoded records; `bad` counts those left out.
 
-    take : is offered documents and blocks of lines first; what it takes gives an empty list
+    take   : is offered documents and blocks of lines first; what it takes gives an empty list
+    pieces : what `inflated` gives for the file, when that has been begun
     Raises FileSkipped before the first list, FileFailed at any time.
     """
-    pieces = inflated(file, options)
+    if pieces is None:
+        pieces = inflated(file, options)
     head = _head(pieces)
     if head[:4] == b"PAR1":
         yield from read_parquet(file, options, bad)

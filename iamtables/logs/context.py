@@ -11,7 +11,7 @@ import ipaddress
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from importlib.resources import files
 from typing import Any
 
@@ -77,6 +77,7 @@ def key_table() -> dict[str, Any]:
     return table
 
 
+@lru_cache(maxsize=65_536)
 def _address(text: str | None) -> str | None:
     if text is None:
         return None

@@ -11,421 +11,37 @@ left to that reader. A document that is not JSON, or no delivery file, is refuse
 import numpy as np
 
 from libc.stdint cimport int8_t, int32_t, int64_t, uint8_t, uint32_t, uint64_t
-from libc.stdlib cimport free, malloc, realloc
+from libc.stdlib cimport free, realloc
 from libc.string cimport memchr, memcmp, memcpy
 
 from iamtables.runtime.intern cimport (
     FIRST_ID, NO_ID, InternTable, intern_add, intern_bytes, intern_free, intern_init,
 )
 
+from .scan cimport (
+    ADDITIONAL, ADDRESS, AGENT, CATEGORY, ERROR, FIELD_COUNT, ID, IDENTITY, MESSAGE, NAME,
+    PARAMETERS, RECIPIENT, REGION, RESOURCES, SOURCE, STAMP, TIME, TLS, TYPE, VPCE, VPCE_ACCOUNT,
+    ScanMemo, find, memo_free, memo_init, scan_record, skip_space,
+)
+from .slices cimport MAX_ARNS, bucket_or_object, find_arns, hash_of, seconds_of
+
 cdef extern from *:
-    """
-    #include <stdint.h>
-    #if defined(__SSE2__)
-    #include <emmintrin.h>
-    #endif
-    /* The first quote, backslash or control character from p on; *high is set when a byte before
-       it is not ASCII. */
-    static inline const uint8_t *iamt_string_stop(const uint8_t *p, const uint8_t *end, int *high) {
-    #if defined(__SSE2__)
-        const __m128i quote = _mm_set1_epi8('"'), slash = _mm_set1_epi8(92);
-        const __m128i space = _mm_set1_epi8(0x20);
-        while (end - p >= 16) {
-            __m128i v = _mm_loadu_si128((const __m128i *)p);
-            int wide = _mm_movemask_epi8(v);
-            int stop = _mm_movemask_epi8(_mm_or_si128(
-                _mm_cmpeq_epi8(v, quote), _mm_cmpeq_epi8(v, slash)));
-            stop |= 0xFFFF & ~_mm_movemask_epi8(_mm_cmpeq_epi8(_mm_max_epu8(v, space), v));
-            if (stop) {
-                int at = __builtin_ctz(stop);
-                if (wide & ((1 << at) - 1)) *high = 1;
-                return p + at;
-            }
-            if (wide) *high = 1;
-            p += 16;
-        }
-    #endif
-        while (p < end) {
-            uint8_t c = *p;
-            if (c == '"' || c == 92 || c < 0x20) return p;
-            if (c & 0x80) *high = 1;
-            p++;
-        }
-        return p;
-    }
-    """
-    const uint8_t* iamt_string_stop(const uint8_t* p, const uint8_t* end, int* high) noexcept nogil
-
+    int __builtin_ctz(uint32_t) noexcept nogil
 
 cdef enum:
-    SOURCE, NAME, ID, TIME, IDENTITY, REGION, RECIPIENT, ADDRESS, AGENT, ERROR, MESSAGE
-    PARAMETERS, RESOURCES, TYPE, CATEGORY, VERSION, VPCE, VPCE_ACCOUNT, TLS, ADDITIONAL, STAMP
-    FIELD_COUNT
-    MAX_DEPTH = 48
-    MAX_NEEDLES = 4096
-    MAX_ARNS = 4
-
-FIELDS = (b"eventSource", b"eventName", b"eventID", b"eventTime", b"userIdentity", b"awsRegion",
-          b"recipientAccountId", b"sourceIPAddress", b"userAgent", b"errorCode", b"errorMessage",
-          b"requestParameters", b"resources", b"eventType", b"eventCategory", b"eventVersion",
-          b"vpcEndpointId", b"vpcEndpointAccountId", b"tlsDetails", b"additionalEventData",
-          b"@timestamp")
-
-# 1: any JSON value; 0: a string or null
-cdef uint8_t IS_RAW[FIELD_COUNT]
-cdef const uint8_t* NAMES[FIELD_COUNT]
-cdef size_t NAME_LENGTH[FIELD_COUNT]
-for _i, _name in enumerate(FIELDS):
-    NAMES[_i] = <const uint8_t*><const char*>_name
-    NAME_LENGTH[_i] = len(_name)
-    IS_RAW[_i] = _i in (IDENTITY, PARAMETERS, RESOURCES, TLS, ADDITIONAL)
-
-# First segments of other S3 resources: a bucket of such a name is not told from them here.
-RESERVED = (b"accesspoint", b"access-grants", b"async-request", b"job", b"storage-lens",
-            b"storage-lens-group")
-cdef enum:
-    RESERVED_COUNT = 6
-cdef const uint8_t* RESERVED_AT[RESERVED_COUNT]
-cdef size_t RESERVED_LENGTH[RESERVED_COUNT]
-for _i, _name in enumerate(RESERVED):
-    RESERVED_AT[_i] = <const uint8_t*><const char*>_name
-    RESERVED_LENGTH[_i] = len(_name)
+    PLAN_FIELDS = 1 << SOURCE | 1 << NAME | 1 << TYPE | 1 << CATEGORY
 
 cdef const uint8_t* OPAQUE = b"Encoded authorization failure message"
 
 
-# -- kernels: JSON ------------------------------------------------------------------------------
-
-cdef inline const uint8_t* skip_space(const uint8_t* p, const uint8_t* end) noexcept nogil:
-    while p < end and (p[0] == 32 or p[0] == 10 or p[0] == 13 or p[0] == 9):
-        p += 1
-    return p
-
-
-cdef inline bint is_hex(uint8_t c) noexcept nogil:
-    return (48 <= c <= 57) or (65 <= c <= 70) or (97 <= c <= 102)
-
-
-cdef const uint8_t* skip_string(const uint8_t* p, const uint8_t* end, int* odd,
-                                int* escaped) noexcept nogil:
-    # p is behind the opening quote; returns behind the closing one, NULL when it is no JSON
-    cdef uint8_t c
-    while True:
-        p = iamt_string_stop(p, end, odd)
-        if p >= end:
-            return NULL
-        if p[0] == 34:
-            return p + 1
-        if p[0] != 92 or end - p < 2:
-            return NULL
-        escaped[0] = 1
-        c = p[1]
-        if c == 117:  # \u
-            if end - p < 6 or not (is_hex(p[2]) and is_hex(p[3]) and is_hex(p[4])
-                                   and is_hex(p[5])):
-                return NULL
-            if (p[2] == 100 or p[2] == 68) and p[3] >= 56:
-                odd[0] = 1  # a surrogate: whether it has its other half, the reader checks
-            p += 6
-        elif (c == 34 or c == 92 or c == 47 or c == 98 or c == 102 or c == 110 or c == 114
-              or c == 116):
-            p += 2
-        else:
-            return NULL
-
-
-cdef const uint8_t* skip_number(const uint8_t* p, const uint8_t* end) noexcept nogil:
-    if p < end and p[0] == 45:
-        p += 1
-    if p >= end:
-        return NULL
-    if p[0] == 48:
-        p += 1
-    elif 49 <= p[0] <= 57:
-        while p < end and 48 <= p[0] <= 57:
-            p += 1
-    else:
-        return NULL
-    if p < end and p[0] == 46:
-        p += 1
-        if p >= end or not 48 <= p[0] <= 57:
-            return NULL
-        while p < end and 48 <= p[0] <= 57:
-            p += 1
-    if p < end and (p[0] == 101 or p[0] == 69):
-        p += 1
-        if p < end and (p[0] == 43 or p[0] == 45):
-            p += 1
-        if p >= end or not 48 <= p[0] <= 57:
-            return NULL
-        while p < end and 48 <= p[0] <= 57:
-            p += 1
-    return p
-
-
-cdef inline const uint8_t* skip_word(const uint8_t* p, const uint8_t* end, const char* word,
-                                     size_t length) noexcept nogil:
-    if <size_t>(end - p) < length or memcmp(p, word, length) != 0:
-        return NULL
-    return p + length
-
-
-cdef const uint8_t* skip_key(const uint8_t* p, const uint8_t* end, int* odd) noexcept nogil:
-    # a name and its colon
-    cdef int escaped = 0
-    p = skip_space(p, end)
-    if p >= end or p[0] != 34:
-        return NULL
-    p = skip_string(p + 1, end, odd, &escaped)
-    if p == NULL:
-        return NULL
-    p = skip_space(p, end)
-    if p >= end or p[0] != 58:
-        return NULL
-    return p + 1
-
-
-cdef const uint8_t* skip_value(const uint8_t* p, const uint8_t* end, int* odd,
-                               int* escaped) noexcept nogil:
-    # behind one value; NULL when it is no JSON, or is nested too deeply to be told here
-    cdef uint8_t stack[MAX_DEPTH]
-    cdef int depth = 0
-    cdef uint8_t c
-    while True:
-        p = skip_space(p, end)
-        if p >= end:
-            return NULL
-        c = p[0]
-        if c == 34:
-            p = skip_string(p + 1, end, odd, escaped)
-        elif c == 123 or c == 91:
-            if depth == MAX_DEPTH:
-                return NULL
-            stack[depth] = c
-            depth += 1
-            p = skip_space(p + 1, end)
-            if p >= end:
-                return NULL
-            if p[0] == c + 2:  # `}` and `]` follow their openers by two
-                p += 1
-                depth -= 1
-            else:
-                if c == 123:
-                    p = skip_key(p, end, odd)
-                    if p == NULL:
-                        return NULL
-                continue
-        elif c == 116:
-            p = skip_word(p, end, "true", 4)
-        elif c == 102:
-            p = skip_word(p, end, "false", 5)
-        elif c == 110:
-            p = skip_word(p, end, "null", 4)
-        else:
-            p = skip_number(p, end)
-        if p == NULL:
-            return NULL
-        while True:  # behind a value
-            if depth == 0:
-                return p
-            p = skip_space(p, end)
-            if p >= end:
-                return NULL
-            c = stack[depth - 1]
-            if p[0] == c + 2:
-                p += 1
-                depth -= 1
-                continue
-            if p[0] != 44:
-                return NULL
-            p += 1
-            if c == 123:
-                p = skip_key(p, end, odd)
-                if p == NULL:
-                    return NULL
-            break
-
-
-cdef inline int field_of(const uint8_t* name, size_t length) noexcept nogil:
-    cdef int i
-    for i in range(FIELD_COUNT):
-        if NAME_LENGTH[i] == length and memcmp(NAMES[i], name, length) == 0:
-            return i
-    return -1
-
-
-cdef const uint8_t* scan_record(const uint8_t* base, const uint8_t* p, const uint8_t* end,
-                                uint32_t* slices, int* is_odd) noexcept nogil:
-    # p is at `{`; slices takes begin and length of every field; returns behind `}` or NULL
-    cdef int i, field, odd = 0, escaped
-    cdef const uint8_t* start
-    cdef const uint8_t* begin
-    for i in range(2 * FIELD_COUNT):
-        slices[i] = 0
-    p = skip_space(p + 1, end)
-    if p < end and p[0] == 125:
-        is_odd[0] = 1
-        return p + 1
-    while True:
-        p = skip_space(p, end)
-        if p >= end or p[0] != 34:
-            return NULL
-        begin = p + 1
-        escaped = 0
-        p = skip_string(begin, end, &odd, &escaped)
-        if p == NULL:
-            return NULL
-        field = field_of(begin, p - 1 - begin)
-        if escaped:
-            odd = 1  # a name may be spelled with escapes
-        p = skip_space(p, end)
-        if p >= end or p[0] != 58:
-            return NULL
-        start = skip_space(p + 1, end)
-        escaped = 0
-        p = skip_value(start, end, &odd, &escaped)
-        if p == NULL:
-            return NULL
-        if field >= 0:
-            if slices[2 * field + 1] != 0:
-                odd = 1
-            if IS_RAW[field]:
-                slices[2 * field] = <uint32_t>(start - base)
-                slices[2 * field + 1] = <uint32_t>(p - start)
-            elif start[0] == 34:
-                slices[2 * field] = <uint32_t>(start + 1 - base)
-                slices[2 * field + 1] = <uint32_t>(p - start - 2)
-                if p - start == 2 or (escaped and (field == TIME or field == ID
-                                                   or field == STAMP or field == VERSION)):
-                    odd = 1
-            elif start[0] != 110:
-                odd = 1
-        p = skip_space(p, end)
-        if p >= end:
-            return NULL
-        if p[0] == 125:
-            break
-        if p[0] != 44:
-            return NULL
-        p += 1
-    if slices[2 * SOURCE + 1] == 0 or slices[2 * NAME + 1] == 0:
-        odd = 1
-    if slices[2 * VERSION + 1] != 0 and (
-            slices[2 * VERSION + 1] < 2 or memcmp(base + slices[2 * VERSION], b"1.", 2) != 0):
-        odd = 1
-    if odd:
-        is_odd[0] = 1
-    return p + 1
-
-
-cdef inline const uint8_t* find(const uint8_t* text, size_t length, const uint8_t* needle,
-                                size_t needle_length) noexcept nogil:
-    cdef const uint8_t* end = text + length
-    cdef const uint8_t* at
-    while <size_t>(end - text) >= needle_length:
-        at = <const uint8_t*>memchr(text, needle[0], (end - text) - needle_length + 1)
-        if at == NULL:
-            return NULL
-        if memcmp(at, needle, needle_length) == 0:
-            return at
-        text = at + 1
-    return NULL
-
-
-cdef int find_arns(const uint8_t* base, const uint8_t* p, const uint8_t* end,
-                   uint32_t* arns) noexcept nogil:
-    # begin and length of the ARN of each entry of `resources[]`, at most MAX_ARNS; -1 when an entry
-    # has another shape than names with texts. The text is JSON, which has been checked
-    cdef int count = 0
-    cdef const uint8_t* name
-    cdef const uint8_t* stop
-    cdef size_t length
-    cdef bint has_arn
-    if p >= end or p[0] != 91:
-        return -1
-    p = skip_space(p + 1, end)
-    while p < end and p[0] == 123:
-        if count == MAX_ARNS:
-            return -1
-        has_arn = False
-        p = skip_space(p + 1, end)
-        while p < end and p[0] == 34:
-            name = p + 1
-            stop = <const uint8_t*>memchr(name, 34, end - name)
-            if stop == NULL or memchr(name, 92, stop - name) != NULL:
-                return -1
-            length = stop - name
-            p = skip_space(stop + 1, end)
-            if p >= end or p[0] != 58:
-                return -1
-            p = skip_space(p + 1, end)
-            if p >= end or p[0] != 34:
-                return -1
-            stop = <const uint8_t*>memchr(p + 1, 34, end - p - 1)
-            if stop == NULL or memchr(p, 92, stop - p) != NULL:
-                return -1
-            if length == 3 and (memcmp(name, "ARN", 3) == 0 or memcmp(name, "arn", 3) == 0):
-                if has_arn:
-                    return -1
-                has_arn = True
-                arns[2 * count] = <uint32_t>(p + 1 - base)
-                arns[2 * count + 1] = <uint32_t>(stop - p - 1)
-            p = skip_space(stop + 1, end)
-            if p < end and p[0] == 44:
-                p = skip_space(p + 1, end)
-        if p >= end or p[0] != 125:
-            return -1
-        count += has_arn
-        p = skip_space(p + 1, end)
-        if p < end and p[0] == 44:
-            p = skip_space(p + 1, end)
-    return count
-
-
-cdef uint8_t bucket_or_object(const uint8_t* arn, size_t length) noexcept nogil:
-    # `B` or `O` for what can only be the ARN of a bucket or of an object, else 0
-    cdef const uint8_t* slash
-    cdef int i
-    if length < 14 or memcmp(arn, "arn:aws:s3:::", 13) != 0 or arn[length - 1] == 41:
-        return 0  # `...(truncated)` is no ARN
-    slash = <const uint8_t*>memchr(arn + 13, 47, length - 13)
-    if slash == NULL:
-        return 66
-    for i in range(RESERVED_COUNT):
-        if <size_t>(slash - arn - 13) == RESERVED_LENGTH[i] and memcmp(
-                arn + 13, RESERVED_AT[i], RESERVED_LENGTH[i]) == 0:
-            return 0
-    if slash == arn + 13 or slash == arn + length - 1:
-        return 0
-    return 79
-
-
-cdef inline int digit(uint8_t c) noexcept nogil:
-    return c - 48 if 48 <= c <= 57 else -100000
-
-
-cdef int64_t seconds_of(const uint8_t* t, size_t length) noexcept nogil:
-    # `YYYY-MM-DDTHH:MM:SSZ`; -2 for anything else, which the reader looks at
-    cdef int year, month, day, hour, minute, second
-    cdef int64_t era_year, days
-    cdef int month_days[12]
-    if (length != 20 or t[4] != 45 or t[7] != 45 or t[10] != 84 or t[13] != 58 or t[16] != 58
-            or t[19] != 90):
-        return -2
-    year = digit(t[0]) * 1000 + digit(t[1]) * 100 + digit(t[2]) * 10 + digit(t[3])
-    month = digit(t[5]) * 10 + digit(t[6])
-    day = digit(t[8]) * 10 + digit(t[9])
-    hour = digit(t[11]) * 10 + digit(t[12])
-    minute = digit(t[14]) * 10 + digit(t[15])
-    second = digit(t[17]) * 10 + digit(t[18])
-    if year < 1970 or not 1 <= month <= 12 or not 1 <= day <= 28 or hour < 0 or hour > 23 \
-            or minute < 0 or minute > 59 or second < 0 or second > 59:
-        return -2  # also the last days of a month: lengths of months are the reader's
-    # days from civil, years counted from March
-    era_year = year - (1 if month <= 2 else 0)
-    days = (365 * era_year + era_year // 4 - era_year // 100 + era_year // 400
-            + (153 * (month + (-3 if month > 2 else 9)) + 2) // 5 + day - 1 - 719468)
-    return days * 86400 + hour * 3600 + minute * 60 + second
+cdef bint has_twice(const uint8_t* base, const uint32_t* arns, int count) noexcept nogil:
+    cdef int a, b
+    for a in range(count):
+        for b in range(a):
+            if arns[2 * a + 1] == arns[2 * b + 1] and memcmp(
+                    base + arns[2 * a], base + arns[2 * b], arns[2 * a + 1]) == 0:
+                return True
+    return False
 
 
 # -- owner and doorways -------------------------------------------------------------------------
@@ -436,39 +52,42 @@ cdef class Extractor:
     Codes count from 0 in order of first appearance, and stay valid until `forget`.
     """
 
-    cdef InternTable plan_table, caller_table, error_table, call_table, shape_table, given_table
-    cdef uint32_t* arns
-    cdef uint32_t* slices
-    cdef uint32_t* bounds
-    cdef uint8_t* odd
-    cdef size_t room
-    cdef uint8_t* scratch
-    cdef size_t scratch_size
-    cdef object data
-    cdef const uint8_t* base
-    cdef readonly size_t count
-    """Records of the last scan."""
-    cdef uint32_t caller_mask
-    cdef list needles
-    cdef const uint8_t* needle_at[MAX_NEEDLES]
-    cdef size_t needle_length[MAX_NEEDLES]
-    cdef size_t needle_count
-
-    def __cinit__(self, uint64_t seed):
+    def __cinit__(self, uint64_t seed, bint network=False, bint agent=False, bint tls=False,
+                  bint additional=False):
+        """The flags add fields to those that tell callers apart."""
+        self.caller_fields = 1 << IDENTITY | 1 << REGION | 1 << RECIPIENT
+        if network:
+            self.caller_fields |= 1 << ADDRESS | 1 << VPCE | 1 << VPCE_ACCOUNT
+        if agent:
+            self.caller_fields |= 1 << AGENT
+        if tls:
+            self.caller_fields |= 1 << TLS
+        if additional:
+            self.caller_fields |= 1 << ADDITIONAL
         self.plan_table.slots = self.caller_table.slots = NULL
         if (intern_init(&self.plan_table, seed) or intern_init(&self.caller_table, seed)
                 or intern_init(&self.error_table, seed) or intern_init(&self.call_table, seed)
-                or intern_init(&self.shape_table, seed) or intern_init(&self.given_table, seed)):
+                or intern_init(&self.shape_table, seed) or intern_init(&self.given_table, seed)
+                or memo_init(&self.memo, seed)):
             raise MemoryError
         self.needles = []
 
     def __dealloc__(self):
+        cdef int kind
         intern_free(&self.plan_table)
         intern_free(&self.caller_table)
         intern_free(&self.error_table)
         intern_free(&self.call_table)
         intern_free(&self.shape_table)
         intern_free(&self.given_table)
+        memo_free(&self.memo)
+        for kind in range(3):
+            free(self.codes[kind])
+            free(self.fresh[kind])
+        free(self.seconds)
+        free(self.id_hash)
+        free(self.id_text)
+        free(self.identities)
         free(self.arns)
         free(self.slices)
         free(self.bounds)
@@ -479,10 +98,12 @@ cdef class Extractor:
     def key_bytes(self):
         """Memory of the code tables."""
         return (intern_bytes(&self.caller_table) + intern_bytes(&self.call_table)
-                + intern_bytes(&self.plan_table) + intern_bytes(&self.given_table))
+                + intern_bytes(&self.plan_table) + intern_bytes(&self.given_table)
+                + intern_bytes(&self.memo.values))
 
     cdef int grow(self, size_t records) noexcept nogil:
         cdef size_t room = records * 2 if records * 2 > 1024 else 1024
+        cdef int kind
         cdef void* moved
         moved = realloc(self.slices, room * 2 * FIELD_COUNT * sizeof(uint32_t))
         if moved == NULL:
@@ -496,6 +117,27 @@ cdef class Extractor:
         if moved == NULL:
             return -1
         self.arns = <uint32_t*>moved
+        moved = realloc(self.identities, room * sizeof(uint32_t))
+        if moved == NULL:
+            return -1
+        self.identities = <uint32_t*>moved
+        moved = realloc(self.seconds, room * sizeof(int64_t))
+        if moved == NULL:
+            return -1
+        self.seconds = <int64_t*>moved
+        moved = realloc(self.id_hash, room * sizeof(uint64_t))
+        if moved == NULL:
+            return -1
+        self.id_hash = <uint64_t*>moved
+        for kind in range(3):
+            moved = realloc(self.codes[kind], room * sizeof(int32_t))
+            if moved == NULL:
+                return -1
+            self.codes[kind] = <int32_t*>moved
+            moved = realloc(self.fresh[kind], room * sizeof(int32_t))
+            if moved == NULL:
+                return -1
+            self.fresh[kind] = <int32_t*>moved
         moved = realloc(self.odd, room)
         if moved == NULL:
             return -1
@@ -503,25 +145,38 @@ cdef class Extractor:
         self.room = room
         return 0
 
-    def scan(self, bytes data not None, bint is_lines):
-        """Take the records of a document, or of lines, apart. Returns their number, or -1.
+    def start(self, bytes data not None, bint is_lines):
+        """Begin with a document, or with lines; `scan` takes them apart."""
+        self.text = data
+        self.base = self.at = <const uint8_t*><const char*>data
+        self.end = self.base + len(data)
+        self.is_lines = is_lines
+        self.is_inside = self.is_done = False
+        self.count = self.id_used = 0
+        self.fresh_count[0] = self.fresh_count[1] = self.fresh_count[2] = 0
 
-        -1: the text is no delivery file, or no JSON; the reader has to look at it.
+    def scan(self, size_t most):
+        """Take the next records apart, `most` at a time. Returns their number, or -1.
+
+        0 : there are no more
+        -1: the text is no delivery file, or no JSON; the reader has to look at it. Then some codes
+            were given to nobody: they must be forgotten.
         The slices are valid until the next scan. Releases the GIL.
         """
-        cdef const uint8_t* base = <const uint8_t*><const char*>data
-        cdef size_t size = len(data)
         cdef int64_t found
-        if size >= 0xFFFFFFF0u:
+        self.count = self.id_used = 0
+        self.fresh_count[0] = self.fresh_count[1] = self.fresh_count[2] = 0
+        if self.is_done or self.base == NULL:
+            return 0
+        if self.end - self.base >= 0xFFFFFFF0u:
             return -1
-        self.data = data
-        self.base = base
-        self.count = 0
         with nogil:
-            found = (self.scan_lines(base, base + size) if is_lines
-                     else self.scan_document(base, base + size))
+            found = self.scan_lines(most) if self.is_lines else self.scan_document(most)
         if found == -2:
             raise MemoryError
+        if found < 0:
+            self.is_done = True
+            self.count = 0
         return found
 
     cdef int64_t scan_one(self, const uint8_t** at, const uint8_t* end) noexcept nogil:
@@ -530,7 +185,8 @@ cdef class Extractor:
         cdef const uint8_t* p
         if i == self.room and self.grow(i + 1):
             return -2
-        p = scan_record(self.base, at[0], end, self.slices + i * 2 * FIELD_COUNT, &odd)
+        p = scan_record(self.base, at[0], end, &self.memo, self.slices + i * 2 * FIELD_COUNT,
+                        self.identities + i, &odd)
         if p == NULL:
             return -1
         self.bounds[2 * i] = <uint32_t>(at[0] - self.base)
@@ -538,56 +194,124 @@ cdef class Extractor:
         self.odd[i] = odd
         self.count = i + 1
         at[0] = p
+        return self.code_one(i)
+
+    cdef int code_one(self, size_t i) noexcept nogil:
+        # the codes of a record, and its time and event ID, while its text is still near
+        cdef const uint32_t* slices = self.slices + i * 2 * FIELD_COUNT
+        cdef uint32_t length = slices[2 * ID + 1]
+        cdef void* moved
+        if self.odd[i]:
+            self.codes[0][i] = self.codes[1][i] = self.codes[2][i] = -1
+        elif (self.code(&self.plan_table, PLAN_FIELDS, 0, i)
+                or self.code(&self.caller_table, self.caller_fields, 1, i)
+                or self.code(&self.error_table, 1 << ERROR, 2, i)):
+            return -2
+        if slices[2 * TIME + 1]:
+            self.seconds[i] = seconds_of(self.base + slices[2 * TIME], slices[2 * TIME + 1])
+        elif slices[2 * STAMP + 1]:
+            self.seconds[i] = seconds_of(self.base + slices[2 * STAMP], slices[2 * STAMP + 1])
+        else:
+            self.seconds[i] = -1
+        if self.id_used + length > self.id_room:
+            moved = realloc(self.id_text, 2 * (self.id_used + length) + 65536)
+            if moved == NULL:
+                return -2
+            self.id_text = <uint8_t*>moved
+            self.id_room = 2 * (self.id_used + length) + 65536
+        memcpy(self.id_text + self.id_used, self.base + slices[2 * ID], length)
+        self.id_used += length
+        self.id_hash[i] = hash_of(self.base + slices[2 * ID], length)
         return 0
 
-    cdef int64_t scan_document(self, const uint8_t* p, const uint8_t* end) noexcept nogil:
-        cdef int64_t status
-        p = skip_space(p, end)
-        if p >= end or p[0] != 123:
-            return -1
-        p = skip_space(p + 1, end)
-        if end - p < 9 or memcmp(p, b'"Records"', 9) != 0:
-            return -1
-        p = skip_space(p + 9, end)
-        if p >= end or p[0] != 58:
-            return -1
-        p = skip_space(p + 1, end)
-        if p >= end or p[0] != 91:
-            return -1
-        p = skip_space(p + 1, end)
-        if p < end and p[0] == 93:
-            p += 1
-        else:
-            while True:
-                p = skip_space(p, end)
-                if p >= end or p[0] != 123:
+    cdef int code(self, InternTable* table, uint32_t fields, int kind, size_t i) noexcept nogil:
+        # number what these fields hold; a new number is noted with its record
+        cdef const uint32_t* slice
+        cdef size_t used = 0, need = 4
+        cdef int field
+        cdef uint32_t id, left = fields
+        cdef size_t before = table.count
+        while left:
+            field = __builtin_ctz(left)
+            left &= left - 1
+            if field == IDENTITY:
+                need += 4
+                if self.ensure(need):
                     return -1
-                status = self.scan_one(&p, end)
-                if status:
-                    return status
-                p = skip_space(p, end)
-                if p >= end:
+                memcpy(self.scratch + used, self.identities + i, 4)
+                used += 4
+            else:
+                slice = self.slices + (i * FIELD_COUNT + field) * 2
+                need += 4 + slice[1]
+                if self.ensure(need):
                     return -1
-                if p[0] == 93:
-                    p += 1
-                    break
-                if p[0] != 44:
-                    return -1
-                p += 1
-        p = skip_space(p, end)
-        if p >= end or p[0] != 125:
+                memcpy(self.scratch + used, slice + 1, 4)
+                memcpy(self.scratch + used + 4, self.base + slice[0], slice[1])
+                used += 4 + slice[1]
+        id = intern_add(table, self.scratch, used)
+        if id == NO_ID:
             return -1
-        p = skip_space(p + 1, end)
-        return <int64_t>self.count if p == end else -1
+        if table.count != before:
+            self.fresh[kind][self.fresh_count[kind]] = <int32_t>i
+            self.fresh_count[kind] += 1
+        self.codes[kind][i] = <int32_t>(id - FIRST_ID)
+        return 0
 
-    cdef int64_t scan_lines(self, const uint8_t* p, const uint8_t* end) noexcept nogil:
+    cdef int64_t scan_document(self, size_t most) noexcept nogil:
+        cdef const uint8_t* p = self.at
+        cdef const uint8_t* end = self.end
+        cdef int64_t status
+        if not self.is_inside:
+            p = skip_space(p, end)
+            if p >= end or p[0] != 123:
+                return -1
+            p = skip_space(p + 1, end)
+            if end - p < 9 or memcmp(p, b'"Records"', 9) != 0:
+                return -1
+            p = skip_space(p + 9, end)
+            if p >= end or p[0] != 58:
+                return -1
+            p = skip_space(p + 1, end)
+            if p >= end or p[0] != 91:
+                return -1
+            p = skip_space(p + 1, end)
+            self.is_inside = True
+            if p < end and p[0] == 93:
+                return self.end_document(p + 1)
+        while self.count < most:
+            p = skip_space(p, end)
+            if p >= end or p[0] != 123:
+                return -1
+            status = self.scan_one(&p, end)
+            if status:
+                return status
+            p = skip_space(p, end)
+            if p >= end:
+                return -1
+            if p[0] == 93:
+                return self.end_document(p + 1)
+            if p[0] != 44:
+                return -1
+            p += 1
+        self.at = p
+        return <int64_t>self.count
+
+    cdef int64_t end_document(self, const uint8_t* p) noexcept nogil:
+        self.is_done = True
+        p = skip_space(p, self.end)
+        if p >= self.end or p[0] != 125:
+            return -1
+        return <int64_t>self.count if skip_space(p + 1, self.end) == self.end else -1
+
+    cdef int64_t scan_lines(self, size_t most) noexcept nogil:
+        cdef const uint8_t* p = self.at
         cdef const uint8_t* stop
         cdef const uint8_t* behind
         cdef int64_t status
-        while p < end:
-            stop = <const uint8_t*>memchr(p, 10, end - p)
+        while p < self.end and self.count < most:
+            stop = <const uint8_t*>memchr(p, 10, self.end - p)
             if stop == NULL:
-                stop = end
+                stop = self.end
             behind = skip_space(p, stop)
             if behind < stop:
                 if behind[0] != 123:
@@ -598,7 +322,14 @@ cdef class Extractor:
                 if skip_space(behind, stop) != stop:
                     return -1
             p = stop + 1
+        self.at = p
+        self.is_done = p >= self.end
         return <int64_t>self.count
+
+    @property
+    def has_given_codes(self):
+        """Did the last scan give new ones?"""
+        return self.fresh_count[0] + self.fresh_count[1] + self.fresh_count[2] != 0
 
     def odd_records(self):
         """bool[count]: records that the reader has to decode itself."""
@@ -628,77 +359,31 @@ cdef class Extractor:
             self.scratch_size = size * 2
         return 0
 
-    cdef inline size_t put(self, size_t used, const uint32_t* slices, int field) noexcept nogil:
+    cdef size_t put(self, size_t used, size_t i, int field) noexcept nogil:
         # length and content of a field; the caller has ensured room
-        cdef uint32_t length = slices[2 * field + 1]
+        cdef const uint32_t* slice = self.slices + (i * FIELD_COUNT + field) * 2
+        cdef uint32_t length = slice[1]
         memcpy(self.scratch + used, &length, 4)
-        memcpy(self.scratch + used + 4, self.base + slices[2 * field], length)
+        memcpy(self.scratch + used + 4, self.base + slice[0], length)
         return used + 4 + length
 
-    cdef int64_t code_fields(self, InternTable* table, uint32_t fields, int32_t* codes,
-                             int32_t* first) noexcept nogil:
-        cdef size_t i, used, need
-        cdef size_t fresh = 0
-        cdef int field
-        cdef uint32_t id, before
-        cdef const uint32_t* slices
-        for i in range(self.count):
-            if self.odd[i]:
-                codes[i] = -1
-                continue
-            slices = self.slices + i * 2 * FIELD_COUNT
-            need = 0
-            for field in range(FIELD_COUNT):
-                if fields >> field & 1:
-                    need += 4 + slices[2 * field + 1]
-            if self.ensure(need):
-                return -1
-            used = 0
-            for field in range(FIELD_COUNT):
-                if fields >> field & 1:
-                    used = self.put(used, slices, field)
-            before = <uint32_t>table.count
-            id = intern_add(table, self.scratch, used)
-            if id == NO_ID:
-                return -1
-            if table.count != before:
-                first[fresh] = <int32_t>i
-                fresh += 1
-            codes[i] = <int32_t>(id - FIRST_ID)
-        return <int64_t>fresh
-
-    cdef code(self, InternTable* table, uint32_t fields):
-        cdef int32_t[::1] codes = np.empty(self.count, dtype=np.int32)
-        cdef int32_t[::1] first = np.empty(self.count, dtype=np.int32)
-        cdef int64_t fresh
-        if not self.count:
-            return np.asarray(codes), np.asarray(first)
-        with nogil:
-            fresh = self.code_fields(table, fields, &codes[0], &first[0])
-        if fresh < 0:
-            raise MemoryError
-        return np.asarray(codes), np.asarray(first)[:fresh]
+    cdef tuple coded(self, int kind):
+        return (np.asarray(<int32_t[:self.count]>self.codes[kind]).copy()
+                if self.count else np.empty(0, dtype=np.int32),
+                np.asarray(<int32_t[:self.fresh_count[kind]]>self.fresh[kind]).copy()
+                if self.fresh_count[kind] else np.empty(0, dtype=np.int32))
 
     def plans(self):
         """(codes int32[count], records with a new one): source, name, event type and category."""
-        return self.code(&self.plan_table, 1 << SOURCE | 1 << NAME | 1 << TYPE | 1 << CATEGORY)
+        return self.coded(0)
 
-    def callers(self, bint network, bint agent, bint tls, bint additional):
-        """The same for what is known of the caller; the flags add the fields that keys need."""
-        cdef uint32_t fields = 1 << IDENTITY | 1 << REGION | 1 << RECIPIENT
-        if network:
-            fields |= 1 << ADDRESS | 1 << VPCE | 1 << VPCE_ACCOUNT
-        if agent:
-            fields |= 1 << AGENT
-        if tls:
-            fields |= 1 << TLS
-        if additional:
-            fields |= 1 << ADDITIONAL
-        return self.code(&self.caller_table, fields)
+    def callers(self):
+        """The same for what is known of the caller."""
+        return self.coded(1)
 
     def errors(self):
         """The same for the error code; no error is a code, too."""
-        return self.code(&self.error_table, 1 << ERROR)
+        return self.coded(2)
 
     def set_needles(self, list needles not None):
         """All needles that plans refer to by number: at most MAX_NEEDLES, each not empty."""
@@ -710,6 +395,16 @@ cdef class Extractor:
         for i in range(self.needle_count):
             self.needle_at[i] = <const uint8_t*><const char*>(<bytes>self.needles[i])
             self.needle_length[i] = len(self.needles[i])
+
+    cdef bint has_needle(self, size_t i, const int32_t* span) noexcept nogil:
+        # is one of the needles from span[0] to before span[1] in the parameters?
+        cdef const uint32_t* slice = self.slices + (i * FIELD_COUNT + PARAMETERS) * 2
+        cdef int32_t needle
+        for needle in range(span[0], span[1]):
+            if find(self.base + slice[0], slice[1], self.needle_at[needle],
+                    self.needle_length[needle]) != NULL:
+                return True
+        return False
 
     def shapes(self, const int32_t[::1] plan, const int32_t[::1] error,
                const uint8_t[::1] plan_flags, const int32_t[:, ::1] plan_needles,
@@ -744,7 +439,6 @@ cdef class Extractor:
     ) noexcept nogil:
         cdef size_t i, fresh = 0
         cdef int k, count
-        cdef int32_t needle
         cdef uint32_t id, before
         cdef uint8_t kind
         cdef const uint32_t* slices
@@ -771,15 +465,9 @@ cdef class Extractor:
                 if kind == 0:
                     break
                 self.scratch[9 + k] = kind
-            if kind == 0 or (count > 1 and self.has_twice(arns, count)):
+            if kind == 0 or (count > 1 and has_twice(self.base, arns, count)):
                 continue
-            kind = 1
-            for needle in range(plan_needles[2 * plan[i]], plan_needles[2 * plan[i] + 1]):
-                if find(self.base + slices[2 * PARAMETERS], slices[2 * PARAMETERS + 1],
-                        self.needle_at[needle], self.needle_length[needle]) != NULL:
-                    kind = 0
-                    break
-            if kind == 0:
+            if self.has_needle(i, plan_needles + 2 * plan[i]):
                 continue
             memcpy(self.scratch, &plan[i], 4)
             memcpy(self.scratch + 4, &error[i], 4)
@@ -793,15 +481,6 @@ cdef class Extractor:
                 fresh += 1
             codes[i] = <int32_t>(id - FIRST_ID)
         return <int64_t>fresh
-
-    cdef bint has_twice(self, const uint32_t* arns, int count) noexcept nogil:
-        cdef int a, b
-        for a in range(count):
-            for b in range(a):
-                if arns[2 * a + 1] == arns[2 * b + 1] and memcmp(
-                        self.base + arns[2 * a], self.base + arns[2 * b], arns[2 * a + 1]) == 0:
-                    return True
-        return False
 
     def given(self, const int32_t[::1] shape, const int8_t[::1] place):
         """(codes int32[count], records with a new one): shape and its one resource; -1 without.
@@ -871,8 +550,8 @@ cdef class Extractor:
         cdef int64_t fresh
         if not self.count:
             return np.asarray(codes), np.asarray(first)
-        if (len(done) != self.count or len(plan) != self.count or len(caller) != self.count or len(error) != self.count
-                or len(plan_needles) != len(plan_flags)):
+        if (len(done) != self.count or len(plan) != self.count or len(caller) != self.count
+                or len(error) != self.count or len(plan_needles) != len(plan_flags)):
             raise ValueError("codes of another scan")
         if (np.max(plan) >= len(plan_flags) or np.max(error) >= len(is_denial)
                 or np.max(plan_needles, initial=0) > <int64_t>self.needle_count):
@@ -891,7 +570,7 @@ cdef class Extractor:
         const int32_t* done, int32_t* codes, int32_t* first
     ) noexcept nogil:
         cdef size_t i, used, fresh = 0
-        cdef int32_t needle, whose
+        cdef int32_t whose
         cdef uint32_t id, before, length
         cdef uint8_t flags
         cdef bint is_shown
@@ -930,22 +609,17 @@ cdef class Extractor:
             used += 4 + length
             is_shown = (flags & 2) != 0
             if flags & 1:
-                if slices[2 * PARAMETERS + 1] == 0 or self.base[slices[2 * PARAMETERS]] != 123:
-                    is_shown = True
-                for needle in range(plan_needles[2 * plan[i]], plan_needles[2 * plan[i] + 1]):
-                    if is_shown:
-                        break
-                    is_shown = find(self.base + slices[2 * PARAMETERS],
-                                    slices[2 * PARAMETERS + 1], self.needle_at[needle],
-                                    self.needle_length[needle]) != NULL
+                is_shown = (is_shown or slices[2 * PARAMETERS + 1] == 0
+                            or self.base[slices[2 * PARAMETERS]] != 123
+                            or self.has_needle(i, plan_needles + 2 * plan[i]))
             self.scratch[used] = is_shown
             used += 1
             if is_shown:
-                used = self.put(used, slices, PARAMETERS)
+                used = self.put(used, i, PARAMETERS)
             if flags & 4:
-                used = self.put(used, slices, RESOURCES)
-                used = self.put(used, slices, REGION)
-                used = self.put(used, slices, RECIPIENT)
+                used = self.put(used, i, RESOURCES)
+                used = self.put(used, i, REGION)
+                used = self.put(used, i, RECIPIENT)
             before = <uint32_t>self.call_table.count
             id = intern_add(&self.call_table, self.scratch, used)
             if id == NO_ID:
@@ -957,22 +631,10 @@ cdef class Extractor:
         return <int64_t>fresh
 
     def times(self):
-        """int64[count]: Unix seconds; -2 where the reader has to look at the text."""
-        cdef int64_t[::1] out = np.empty(self.count, dtype=np.int64)
-        cdef size_t i
-        cdef const uint32_t* slices
+        """int64[count]: Unix seconds; -2 where the reader has to look at the text, -1 for none."""
         if not self.count:
-            return np.asarray(out)
-        with nogil:
-            for i in range(self.count):
-                slices = self.slices + i * 2 * FIELD_COUNT
-                if slices[2 * TIME + 1]:
-                    out[i] = seconds_of(self.base + slices[2 * TIME], slices[2 * TIME + 1])
-                elif slices[2 * STAMP + 1]:
-                    out[i] = seconds_of(self.base + slices[2 * STAMP], slices[2 * STAMP + 1])
-                else:
-                    out[i] = -1
-        return np.asarray(out)
+            return np.empty(0, dtype=np.int64)
+        return np.asarray(<int64_t[:self.count]>self.seconds).copy()
 
     def time_text(self, size_t index):
         """The time stamp of a record as it is written."""
@@ -985,20 +647,17 @@ cdef class Extractor:
         return (<char*>self.base)[slices[2 * field]:slices[2 * field] + slices[2 * field + 1]]
 
     def ids(self):
-        """(bytes, int64[count + 1]): all event IDs end to end, and where each begins."""
+        """(bytes, int64[count + 1], uint64[count]): all event IDs end to end, where each begins,
+        and their hashes (`texts`)."""
         cdef int64_t[::1] offsets = np.zeros(self.count + 1, dtype=np.int64)
         cdef size_t i
-        cdef int64_t total = 0
-        cdef const uint32_t* slices
         for i in range(self.count):
-            total += self.slices[i * 2 * FIELD_COUNT + 2 * ID + 1]
-            offsets[i + 1] = total
-        cdef uint8_t[::1] out = np.empty(max(total, 1), dtype=np.uint8)
-        with nogil:
-            for i in range(self.count):
-                slices = self.slices + i * 2 * FIELD_COUNT
-                memcpy(&out[0] + offsets[i], self.base + slices[2 * ID], slices[2 * ID + 1])
-        return np.asarray(out)[:total], np.asarray(offsets)
+            offsets[i + 1] = offsets[i] + self.slices[i * 2 * FIELD_COUNT + 2 * ID + 1]
+        if not self.count or not self.id_used:
+            return (np.empty(0, dtype=np.uint8), np.asarray(offsets),
+                    np.full(self.count, hash_of(<const uint8_t*><const char*>b"", 0), dtype=np.uint64))
+        return (np.asarray(<uint8_t[:self.id_used]>self.id_text).copy(), np.asarray(offsets),
+                np.asarray(<uint64_t[:self.count]>self.id_hash).copy())
 
     def forget(self, uint64_t seed):
         """Drop all codes but those of plans and errors."""
@@ -1006,7 +665,8 @@ cdef class Extractor:
         intern_free(&self.call_table)
         intern_free(&self.shape_table)
         intern_free(&self.given_table)
-        if (intern_init(&self.caller_table, seed) or intern_init(&self.call_table, seed)
+        memo_free(&self.memo)
+        if (memo_init(&self.memo, seed) or intern_init(&self.caller_table, seed) or intern_init(&self.call_table, seed)
                 or intern_init(&self.shape_table, seed) or intern_init(&self.given_table, seed)):
             raise MemoryError
 

@@ -18,6 +18,8 @@ from .sources import LogFile
 
 _READ_BYTES = 1 << 20
 PIECE_BYTES = 8 << 20
+_WHOLE_BYTES = 64 << 20
+"""A file of at most this size, packed and inflated, may come as one piece."""
 _RATIO_FROM_BYTES = 64 << 20
 """Below this a file may inflate as it likes."""
 
@@ -31,12 +33,14 @@ class FileFailed(Exception):
 
 
 def inflated(source: LogFile, options: LogOptions) -> Iterator[bytes]:
-    """The content in pieces of at most PIECE_BYTES. Raises FileFailed."""
+    """The content in pieces of at most _WHOLE_BYTES. Raises FileFailed."""
     total = 0
     try:
         with source.opener.open() as file:
             head = file.read(_READ_BYTES)
             is_packed = head[:2] == b"\x1f\x8b"
+            if is_packed and len(head) == _READ_BYTES and source.size_bytes <= _WHOLE_BYTES:
+                head += file.read(_WHOLE_BYTES)
             pieces = _gunzip(head, file) if is_packed else _plain(head, file)
             for piece in pieces:
                 total += len(piece)
@@ -65,9 +69,12 @@ def _plain(head: bytes, file: BinaryIO) -> Iterator[bytes]:
 
 def _gunzip(data: bytes, file: BinaryIO) -> Iterator[bytes]:
     inflater = isal_zlib.decompressobj(wbits=31)
+    # A file that is whole says at its end how long its content is: one piece, and no copies of it.
+    size = int.from_bytes(data[-4:], "little") + 1
+    most = size if PIECE_BYTES < size <= _WHOLE_BYTES else PIECE_BYTES
     while True:
         try:
-            piece = inflater.decompress(data, PIECE_BYTES)
+            piece = inflater.decompress(data, most)
         except isal_zlib.error as error:  # type: ignore[misc]
             raise FileFailed("damaged gzip data") from error
         if piece:
@@ -81,7 +88,7 @@ def _gunzip(data: bytes, file: BinaryIO) -> Iterator[bytes]:
             inflater = isal_zlib.decompressobj(wbits=31)
             continue
         data = inflater.unconsumed_tail
-        if not data and len(piece) < PIECE_BYTES:
+        if not data and len(piece) < most:
             data = file.read(_READ_BYTES)
             if not data:
                 raise FileFailed("the gzip stream ends early")

@@ -9,7 +9,7 @@ different paths for one name: the thing was deleted and made anew.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 Resolver = Callable[[str, str, str], "str | None"]
 """(kind, account, name) -> ARN. kind: `role`, `user`, `group`, `instance-profile`, ... as in ARNs;
@@ -47,16 +47,25 @@ class Names:
         self._resolver = resolver
         self._learns = learns
         self._known: dict[str, str | None] = {}
+        self._taken: set[str] = set()
 
     def learn(self, arn: str) -> None:
         """Take note of an ARN that the log gives in full."""
-        if not self._learns or (pattern := pattern_of(arn)) is None:
+        if not self._learns or arn in self._taken:
+            return
+        if len(self._taken) < _MAX_NAMES:
+            self._taken.add(arn)
+        if (pattern := pattern_of(arn)) is None:
             return
         if pattern not in self._known:
             if len(self._known) < _MAX_NAMES:
                 self._known[pattern] = arn
         elif self._known[pattern] != arn:
             self._known[pattern] = None
+
+    def arns(self, patterns: Iterable[str]) -> list[str | None]:
+        """`arn` of each."""
+        return list(map(self._known.get if self._resolver is None else self.arn, patterns))
 
     def arn(self, pattern: str) -> str | None:
         """The one ARN that a pattern made by `pattern_of` stands for, if it is known."""

@@ -25,6 +25,8 @@ class LogOptions:
     """Directory of request columns that were read before, and to keep new ones in (`cache`)."""
     is_compiled: bool = True
     """Use the compiled extractor where it is built; the columns are the same without it."""
+    threads: int = 2
+    """With 2 the next file is inflated in a second thread while this one is being decided."""
     endpoint: str | None = None
     """URL of an S3-compatible object store, for `s3://` addresses."""
     deduplicate: bool = True

@@ -9,7 +9,7 @@ call's plan can make use of them, so that reads of many objects of no consequenc
 from __future__ import annotations
 
 import gc
-from array import array
+import secrets
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -23,9 +23,14 @@ from numpy.typing import NDArray
 from ..catalogue import Catalogue, load_catalogue
 from ..errors import SourceError
 from .actions import Plan
+from .ahead import ReadAhead
+from .arns import NOTHING_BELOW
+from .asked_keys import AskedKeys
 from .batch import Batch, KeyPlan, Rows, build
 from .blocks import (
+    BY_MOULD,
     BY_SHAPE,
+    IS_BLIND,
     PARAMETERS_ALL,
     PARAMETERS_SOME,
     RESOURCES,
@@ -40,12 +45,14 @@ from .calls import Call, CallMapper, decode_resources
 from .classes import GIVEN, Outcome, RecordClass, Requester
 from .columns import Int32Array
 from .containers import decode_items, decode_lines, read_file
-from .context import CALLER_KEYS, Caller, CallerKey
-from .duplicates import SeenIds
+from .context import Caller
+from .duplicates import record_hashes
 from .inflate import FileFailed, FileSkipped
+from .moulding import Mould, Slots, learn
 from .names import Names, Resolver
 from .options import LogOptions
 from .outcome import is_denial, strip_opaque
+from .pending import Chunk, Pending, no_rows
 from .principals import principal_of
 from .records import (
     BadRecord,
@@ -55,17 +62,12 @@ from .records import (
     decode_tls,
     seconds,
 )
-from .request_keys import FAMILIES, RequestKey, all_request_keys, family_key, request_key
+from .seen import SeenHashes
 from .sources import LogFile, find_files, is_delivered_before
 from .statistics import Statistics
-from .tables import CallerTable, CallTable
+from .tables import CallerTable, CallTable, KeyChanges
 from .templates import Where, partition_of
-from .texts import Texts
 
-_TIME_KEYS = {"aws:currenttime": "aws:CurrentTime", "aws:epochtime": "aws:EpochTime",
-              "aws:multifactorauthage": "aws:MultiFactorAuthAge"}
-_TAG_KEYS = ("aws:tagkeys", "aws:requesttag/")
-_ID_LENGTH = 32
 _NO_PARAMETERS, _SOME_PARAMETERS, _ALL_PARAMETERS = range(3)
 
 
@@ -84,101 +86,6 @@ class _PlanRow:
     """Does a policy ask for more of its calls than the action?"""
 
 
-class _Keys:
-    """The context keys asked for, sorted by where they come from."""
-
-    def __init__(self, keys: Sequence[str] | None, catalogue: Catalogue) -> None:
-        self.caller: list[CallerKey] = []
-        self.request: list[RequestKey] = []
-        self.plans: list[KeyPlan] = []
-        asked = keys if keys is not None else _all_keys()
-        for name in dict.fromkeys(asked):
-            lower = name.lower()
-            if (time_name := _TIME_KEYS.get(lower)) is not None:
-                spelled = name if keys is not None else time_name
-                self.plans.append(KeyPlan(spelled, "time", time_key=lower))
-            elif (caller_key := CALLER_KEYS.get(lower)) is not None:
-                spelled = name if keys is not None else caller_key.spelling
-                self.plans.append(
-                    KeyPlan(spelled, "caller", len(self.caller), caller_key.service))
-                self.caller.append(caller_key)
-            elif (found := request_key(lower, catalogue)) is not None:
-                spelled = name if keys is not None else found.spelling
-                self.plans.append(KeyPlan(spelled, "request", len(self.request)))
-                self.request.append(found)
-        needs = {need for key in self.caller for need in key.needs}
-        self.network = "ip" in needs
-        self.agent = "agent" in needs
-        self.tls = "tls" in needs
-        self.additional = "additional" in needs
-        self.tags = any(plan.name.lower().startswith(_TAG_KEYS) for plan in self.plans)
-
-    def want_parameters_of(self, service: str) -> bool:
-        """Does a key other than those of tags need the parameters of this service's calls?"""
-        return any(
-            key.needs_parameters and key.services is not None and service in key.services
-            for key in self.request)
-
-
-    def of_everything(self, catalogue: Catalogue) -> _Keys:
-        """All keys that records tell, with the plans for those asked here: what a cache holds."""
-        whole = _Keys(None, catalogue)
-        places = {key.spelling.lower(): i for i, key in enumerate(whole.request)}
-        for spelling in FAMILIES.values():
-            places[spelling.lower()] = len(whole.request)
-            whole.request.append(family_key(spelling, catalogue))
-        by_name = {plan.name.lower(): plan for plan in whole.plans}
-        whole.plans = [self._whole_plan(plan, by_name, places) for plan in self.plans]
-        whole.tags = True
-        return whole
-
-    def of_cache(self, catalogue: Catalogue) -> _Keys:
-        """The keys asked here and no others, families by the column that holds all of them."""
-        lean = _Keys([plan.name for plan in self.plans], catalogue)
-        families: dict[str, int] = {}
-        kept: list[RequestKey] = []
-        plans: list[KeyPlan] = []
-        for plan in lean.plans:
-            if plan.kind != "request":
-                plans.append(plan)
-            elif (family := _family_of(plan.name)) is not None:
-                prefix, spelling = family
-                if spelling not in families:
-                    families[spelling] = len(kept)
-                    kept.append(family_key(spelling, catalogue))
-                plans.append(KeyPlan(plan.name, "family", families[spelling],
-                                     part=plan.name.lower().removeprefix(prefix)))
-            else:
-                plans.append(KeyPlan(plan.name, "request", len(kept)))
-                kept.append(lean.request[plan.index])
-        lean.request, lean.plans = kept, plans
-        return lean
-
-    @staticmethod
-    def _whole_plan(
-        plan: KeyPlan, by_name: dict[str, KeyPlan], places: dict[str, int]
-    ) -> KeyPlan:
-        lower = plan.name.lower()
-        if plan.kind == "request":
-            if (family := _family_of(plan.name)) is not None:
-                prefix, spelling = family
-                return KeyPlan(plan.name, "family", places[spelling.lower()],
-                               part=lower.removeprefix(prefix))
-            return KeyPlan(plan.name, "request", places[lower])
-        whole = by_name[lower]
-        return KeyPlan(plan.name, whole.kind, whole.index, whole.service, whole.time_key)
-
-
-def _family_of(name: str) -> tuple[str, str] | None:
-    """(prefix, column) of the family that a key belongs to."""
-    return next(((prefix, spelling) for prefix, spelling in FAMILIES.items()
-                 if name.lower().startswith(prefix)), None)
-
-
-def _all_keys() -> list[str]:
-    return [*_TIME_KEYS, *CALLER_KEYS, *all_request_keys()]
-
-
 class LogReader:
     """Iterates over batches, once; `statistics` counts along."""
 
@@ -194,10 +101,10 @@ class LogReader:
         self.statistics = Statistics(
             files_found=len(self._files), bytes_found=sum(f.size_bytes for f in self._files))
         self._needs = needs
-        self._keys = _Keys(keys, catalogue)
+        self._keys = AskedKeys(keys, catalogue)
         self._cache: Cache | None = None
         self._writer: Writer | None = None
-        self._unwritten = _Pending()
+        self._unwritten = Pending()
         self._part = 0
         self._file: LogFile | None = None
         if options.cache is not None:
@@ -211,12 +118,12 @@ class LogReader:
         """The asked keys that records tell something about: the columns of `batch.context`."""
         self._mapper = CallMapper(catalogue, options, tuple(self._keys.request))
         self._names = Names(resolver, learns=options.learn_names)
-        self._seen = SeenIds(options.max_remembered_ids)
+        self._seen = SeenHashes(options.max_remembered_ids, secrets.randbits(64))
         self._plans: dict[tuple[str | None, ...], _PlanRow] = {}
         self._times: dict[str | None, int] = {}
         self._blocks = BlockReader(
             self._plan_of_block, self._map_caller, self._call_of_block, self._place_of,
-            self._like,
+            self._like, self._mould_of_block, self._mapper.forms, self._keys.accounts,
             (self._keys.network, self._keys.agent, self._keys.tls, self._keys.additional),
         ) if options.is_compiled and is_available() else None
         self._numbered_plans: dict[int, _PlanRow] = {}
@@ -225,6 +132,11 @@ class LogReader:
 
     def __iter__(self) -> Iterator[Batch]:
         return self._batches
+
+    def pass_over(self, hashes: NDArray[np.uint64]) -> None:
+        """Take records with these hashes (`duplicates.record_hashes`) for duplicates: somebody
+        else has read them."""
+        self._seen.add(hashes)
 
     def _start_tables(self) -> None:
         self._callers = CallerTable(self._keys.caller)
@@ -237,7 +149,24 @@ class LogReader:
     # -- files to batches ---------------------------------------------------------------------
 
     def _iterate(self) -> Iterator[Batch]:
-        pending = _Pending()
+        following = dict(zip(map(id, self._files), self._files[1:], strict=False))
+
+        def next_of(file: LogFile) -> LogFile | None:
+            found = following.get(id(file))
+            while found is not None and is_delivered_before(found.name, self.options.since):
+                found = following.get(id(found))
+            is_cached = found is not None and self._cache is not None and (
+                self._cache.segments_of(found) is not None)
+            return None if is_cached else found
+
+        ahead = ReadAhead(self.options, next_of)
+        try:
+            yield from self._batches_of(ahead)
+        finally:
+            ahead.close()
+
+    def _batches_of(self, ahead: ReadAhead) -> Iterator[Batch]:
+        pending = Pending()
         served: set[Path] = set()
         for file in self._files:
             name = file.name
@@ -261,7 +190,7 @@ class LogReader:
             take = None
             if self._blocks is not None:
                 take = partial(self._take_block, file=name, pending=pending, bad=bad)
-            lists = read_file(file, self.options, bad, take)
+            lists = read_file(file, self.options, bad, take, ahead.pieces(file))
             while True:
                 is_collecting = gc.isenabled()
                 gc.disable()
@@ -299,9 +228,8 @@ class LogReader:
             self._writer.flush(self._callers, self._calls)
             self.statistics.cache_error = self._writer.error
         self.statistics.check()
-        statistics = self.statistics
-        if not (statistics.files_read or statistics.files_outside or statistics.records):
-            self._refuse()
+        if not self.statistics.has_log:
+            raise no_log(self._given, self.statistics)
 
     # -- cache --------------------------------------------------------------------------------
 
@@ -340,7 +268,7 @@ class LogReader:
         if self._writer is None:
             return
         if is_whole and not file.has_changed():
-            rows = self._unwritten.rows() if len(self._unwritten) else _no_rows()
+            rows = self._unwritten.rows() if len(self._unwritten) else no_rows()
             self._writer.add(rows, file, self._part, True, bad)
         else:
             self._writer.drop(file)
@@ -358,18 +286,7 @@ class LogReader:
             self._unwritten.clear()
         self._writer.flush(self._callers, self._calls)
 
-    def _refuse(self) -> None:
-        """No file was a log: say so, with the first reasons."""
-        unread = self.statistics.failed + self.statistics.skipped
-        shown = "; ".join(f"`{name}`: {reason}" for name, reason in unread[:3])
-        more = f"; and {len(unread) - 3} more" if len(unread) > 3 else ""
-        given = "`, `".join(self._given[:3])
-        raise SourceError(
-            f"no CloudTrail log in `{given}` ({shown}{more})",
-            path=self._given[0] if self._given else "",
-            help="give CloudTrail files: `.json.gz` as delivered, JSON, or one record per line")
-
-    def _finish(self, pending: _Pending) -> Batch:
+    def _finish(self, pending: Pending) -> Batch:
         batch = self._hand_out(pending.rows(), pending.files, self._keys.plans)
         if len(self._callers) + self._calls.size > self.options.max_distinct or (
                 self._blocks is not None and self._blocks.is_full):
@@ -427,12 +344,13 @@ class LogReader:
 
     def _without_duplicates(self, rows: Rows) -> Rows:
         """Leave out records seen before by account and event ID; only GUIDs prove anything."""
-        is_proper = rows.event_id.lengths() >= _ID_LENGTH
-        hashes = rows.event_id.hashes()
-        account = self._callers.take_account_hash(rows.caller).view(np.uint64)
-        hashes ^= account * np.uint64(0x9E3779B97F4A7C15)
-        keep = np.ones(len(hashes), dtype=bool)
-        keep[is_proper] = self._seen.add(hashes[is_proper])
+        hashes, is_proper = record_hashes(
+            rows.event_id, self._callers.take_account_hash(rows.caller))
+        if is_proper.all():
+            keep = self._seen.add(hashes)
+        else:
+            keep = np.ones(len(hashes), dtype=bool)
+            keep[is_proper] = self._seen.add(hashes[is_proper])
         self.statistics.ids_forgotten = self._seen.forgotten
         if keep.all():
             return rows
@@ -442,7 +360,7 @@ class LogReader:
     # -- records to rows ----------------------------------------------------------------------
 
     def _take(
-        self, records: list[Record], file: str, pending: _Pending, bad: Counter[str]
+        self, records: list[Record], file: str, pending: Pending, bad: Counter[str]
     ) -> None:
         """The loop over records. Everything else in this package runs once per distinct value."""
         plans, caller_rows, call_rows = self._plans, self._caller_rows, self._call_rows
@@ -452,7 +370,7 @@ class LogReader:
         keys = self._keys
         wants_network, wants_agent = keys.network, keys.agent
         wants_tls, wants_additional = keys.tls, keys.additional
-        chunk = _Chunk()
+        chunk = Chunk()
         add_call, add_caller = chunk.call.append, chunk.caller.append
         add_time, add_id = chunk.time.append, chunk.event_id.append
         for record in records:
@@ -502,7 +420,7 @@ class LogReader:
         self._add(pending, file, *chunk.arrays())
 
     def _take_block(
-        self, data: bytes, is_lines: bool, file: str, pending: _Pending, bad: Counter[str]
+        self, data: bytes, is_lines: bool, file: str, pending: Pending, bad: Counter[str]
     ) -> bool:
         """A document or lines through the extractor; False when it leaves them to the decoder."""
         assert self._blocks is not None
@@ -523,7 +441,7 @@ class LogReader:
         return True
 
     def _add_block(
-        self, block: Block, begin: int, end: int, file: str, pending: _Pending
+        self, block: Block, begin: int, end: int, file: str, pending: Pending
     ) -> None:
         if begin == end:
             return
@@ -533,7 +451,7 @@ class LogReader:
         self.statistics.records += end - begin
         self._add(pending, file, block.call[part], block.caller[part], block.time[part], ids)
 
-    def _add(self, pending: _Pending, file: str, *rows: Any) -> None:
+    def _add(self, pending: Pending, file: str, *rows: Any) -> None:
         pending.add(file, *rows)
         if self._writer is not None:
             self._unwritten.add(file, *rows)
@@ -548,6 +466,11 @@ class LogReader:
         flags |= SELF if row.plan.is_about_self else 0
         if row.parameters == _ALL_PARAMETERS and self._is_by_shape(row.plan):
             return PlanFlags(flags | BY_SHAPE, self._rule_needles(row.plan))
+        if row.parameters == _ALL_PARAMETERS and self._is_by_mould(row.plan):
+            if not self._keys.want_parameters_of(row.plan.service) and (
+                    self._mapper.is_blind_below(row.plan, NOTHING_BELOW)):
+                flags |= IS_BLIND
+            return PlanFlags(flags | BY_MOULD, (b"ag",) if self._keys.tags else ())
         return PlanFlags(flags, row.needles)
 
     def _is_by_shape(self, plan: Plan) -> bool:
@@ -559,6 +482,14 @@ class LogReader:
                      or plan.passes_role or plan.tagging_action is not None)
             and not any(key.services is None or "s3" in key.services
                         for key in self._keys.request))
+
+    def _is_by_mould(self, plan: Plan) -> bool:
+        """Calls whose values are looked at in no other way than `value_classes` says."""
+        return (
+            plan.verdict is None and not any(step.tail for step in plan.steps)
+            and (plan.rule is None or set(plan.rule) <= {"actions", "when"})
+            and not (plan.are_resources_unknown or plan.is_about_self)
+            and not any(step.action.startswith("iam:Create") for step in plan.steps))
 
     def _rule_needles(self, plan: Plan) -> tuple[bytes, ...]:
         """What in the parameters would change the actions of an S3 call."""
@@ -577,8 +508,8 @@ class LogReader:
         resource = calls.resources.values[calls.members.take("resource", member)[0]]
         return list(decode_resources(bytes(record.resources))).index(str(resource))
 
-    def _like(self, rows: Int32Array, resources: list[str]) -> Int32Array:
-        return self._calls.like(rows, resources)
+    def _like(self, rows: Int32Array, texts: list[str], keys: KeyChanges) -> Int32Array:
+        return self._calls.like(rows, texts, keys)
 
     def _call_of_block(self, record: Record, number: int, caller: int) -> int:
         plan = self._numbered_plans[number]
@@ -673,23 +604,48 @@ class LogReader:
             additional.AuthenticationMethod if additional is not None else None,
             additional.SignatureVersion if additional is not None else None,
         )
-        row = self._callers.add(caller, record.recipientAccountId)
+        row = self._callers.add(caller, record.recipientAccountId,
+                                (raw, record.awsRegion, record.recipientAccountId))
         if caller.principal.arn is not None:
             self._names.learn(caller.principal.arn)
         return row
+
+    def _mould_of_block(
+        self, record: Record, number: int, slots: Slots
+    ) -> tuple[int, Mould]:
+        """The row of a call and how others of its mould differ from it; -1 when that is open."""
+        row = self._numbered_plans[number]
+        message, parameters = _told(record, row)
+        resources = bytes(record.resources) if row.wants_resources else b""
+        mould = learn(
+            lambda parameters, resources: self._mapper.map(
+                self._call(record, row, message, parameters, resources, None)),
+            parameters, resources, slots, self._mapper.forms, self._keys.accounts)
+        if mould.program is None:
+            return -1, mould
+        assert record.eventName is not None and record.eventSource is not None
+        return self._calls.add(record.eventSource, record.eventName, record.errorCode,
+                               mould.call), mould
+
+    def _call(
+        self, record: Record, plan: _PlanRow, message: str | None, parameters: bytes,
+        resources: bytes, own_user: str | None,
+    ) -> Call:
+        assert record.eventName is not None
+        return Call(
+            plan.plan, record.eventName, record.errorCode, message, parameters, resources, own_user,
+            Where(partition_of(record.awsRegion), record.awsRegion, record.recipientAccountId),
+            plan.needs_resources)
 
     def _map_call(
         self, record: Record, plan: _PlanRow, message: str | None, parameters: bytes, caller: int
     ) -> int:
         assert record.eventName is not None and record.eventSource is not None
         is_about_self = plan.plan.is_about_self and caller >= 0
-        mapped = self._mapper.map(Call(
-            plan.plan, record.eventName, record.errorCode, message, parameters,
+        mapped = self._mapper.map(self._call(
+            record, plan, message, parameters,
             bytes(record.resources) if plan.wants_resources else b"",
-            self._callers.own_user[caller] if is_about_self else None,
-            Where(partition_of(record.awsRegion), record.awsRegion, record.recipientAccountId),
-            plan.needs_resources,
-        ))
+            self._callers.own_user[caller] if is_about_self else None))
         row = self._calls.add(record.eventSource, record.eventName, record.errorCode, mapped)
         if mapped.outcome.outcome == Outcome.PASSED:
             for member in mapped.members:
@@ -722,65 +678,15 @@ def _told(record: Record, plan: _PlanRow) -> tuple[str | None, bytes]:
     return message, parameters
 
 
-def _no_rows() -> Rows:
-    empty = np.zeros(0, dtype=np.int32)
-    return Rows(empty, empty, np.zeros(0, dtype=np.int64), Texts.of([]), empty)
-
-
-class _Chunk:
-    """Rows of records that were decoded one by one."""
-
-    __slots__ = ("call", "caller", "event_id", "time")
-
-    def __init__(self) -> None:
-        self.call = array("i")
-        self.caller = array("i")
-        self.time = array("q")
-        self.event_id: list[str] = []
-
-    def arrays(self) -> tuple[Int32Array, Int32Array, NDArray[np.int64], Texts]:
-        return (np.array(self.call, dtype=np.int32), np.array(self.caller, dtype=np.int32),
-                np.array(self.time, dtype=np.int64), Texts.of(self.event_id))
-
-
-class _Pending:
-    """Records of the next batch."""
-
-    def __init__(self) -> None:
-        self.clear()
-
-    def clear(self) -> None:
-        self._call: list[Int32Array] = []
-        self._caller: list[Int32Array] = []
-        self._time: list[NDArray[np.int64]] = []
-        self._event_id: list[Texts] = []
-        self.files: list[str] = []
-        self._counts: list[int] = []
-        self._size = 0
-
-    def __len__(self) -> int:
-        return self._size
-
-    def add(self, file: str, call: Int32Array, caller: Int32Array, time: NDArray[np.int64],
-            event_id: Texts) -> None:
-        """Rows of one file."""
-        self._call.append(call)
-        self._caller.append(caller)
-        self._time.append(time)
-        self._event_id.append(event_id)
-        self._size += len(call)
-        if self.files and self.files[-1] == file:
-            self._counts[-1] += len(call)
-        else:
-            self.files.append(file)
-            self._counts.append(len(call))
-
-    def rows(self) -> Rows:
-        return Rows(
-            np.concatenate(self._call), np.concatenate(self._caller), np.concatenate(self._time),
-            Texts.joined(self._event_id),
-            np.repeat(np.arange(len(self.files), dtype=np.int32), self._counts),
-        )
+def no_log(given: Sequence[str], statistics: Statistics) -> SourceError:
+    """No file was a log: says so, with the first reasons."""
+    unread = statistics.failed + statistics.skipped
+    shown = "; ".join(f"`{name}`: {reason}" for name, reason in unread[:3])
+    more = f"; and {len(unread) - 3} more" if len(unread) > 3 else ""
+    named = "`, `".join(given[:3])
+    return SourceError(
+        f"no CloudTrail log in `{named}` ({shown}{more})", path=given[0] if given else "",
+        help="give CloudTrail files: `.json.gz` as delivered, JSON, or one record per line")
 
 
 def read_logs(

@@ -59,6 +59,11 @@ class Statistics:
         return len(self.failed)
 
     @property
+    def has_log(self) -> bool:
+        """Was a file a log, in part at least, or passed over as one?"""
+        return bool(self.files_read or self.files_outside or self.records)
+
+    @property
     def bad_records(self) -> int:
         return sum(sum(reasons.values()) for reasons in self.bad.values())
 
@@ -72,6 +77,21 @@ class Statistics:
     def count_bad(self, file: str, reasons: Counter[str]) -> None:
         if reasons:
             self.bad.setdefault(file, Counter()).update(reasons)
+
+    def merge(self, other: Statistics) -> None:
+        """Add the counts of a reader of other files."""
+        for name in ("files_found", "files_read", "bytes_found", "bytes_done", "files_cached",
+                     "files_outside", "records", "outside", "duplicates", "ids_forgotten",
+                     "requests"):
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+        self.cache_error = self.cache_error or other.cache_error
+        self.skipped += other.skipped
+        self.failed += other.failed
+        for file, reasons in other.bad.items():
+            self.count_bad(file, reasons)
+        self.classes.update(other.classes)
+        self.reasons.update(other.reasons)
+        self.requesters.update(other.requesters)
 
     def check(self) -> None:
         """Raise IamtablesError unless the counts add up."""

@@ -8,7 +8,7 @@ together and are dropped together when the reader starts new ones.
 from __future__ import annotations
 
 from array import array
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from typing import Any
 
 import numpy as np
@@ -18,6 +18,7 @@ from .calls import MappedCall
 from .classes import Requester
 from .columns import ABSENT, UNKNOWN, Dictionary, Int32Array
 from .context import Caller, CallerKey, KeyValue, _mfa
+from .duplicates import account_hash
 from .names import pattern_of_session
 from .parameters import NOT_SHOWN, _Unknown
 from .records import seconds
@@ -49,20 +50,26 @@ MEMBER_TEXTS = {"action": "actions", "resource": "resources", "state": "states",
                 "service": "services", "pattern": "patterns"}
 
 
+KeyChanges = dict[int, tuple[list[int], list[str | list[str]]]]
+"""Number of a key -> (places among the rows, the key's value at each)."""
+
+
 class IntTable:
     """Append-only rows of int32 codes, with named columns; a column is read as one gather."""
 
-    __slots__ = ("_data", "_names", "_width", "add")
+    __slots__ = ("_columns", "_names", "_size", "_waiting", "_width", "add")
 
     def __init__(self, *names: str) -> None:
         self._names = {name: index for index, name in enumerate(names)}
         self._width = len(names)
-        self._data = array("i")
-        self.add: Callable[[tuple[int, ...]], None] = self._data.extend
+        self._columns: NDArray[np.int32] = np.empty((self._width, 256), dtype=np.int32)
+        self._size = 0
+        self._waiting = array("i")
+        self.add: Callable[[tuple[int, ...]], None] = self._waiting.extend
         """Append one row. Invariant: the tuple has one number per column."""
 
     def __len__(self) -> int:
-        return len(self._data) // self._width if self._width else 0
+        return self._size + (len(self._waiting) // self._width if self._width else 0)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -70,18 +77,53 @@ class IntTable:
 
     def fill(self, columns: Sequence[NDArray[np.integer[Any]]]) -> None:
         """Append many rows: one array per column, all of one length."""
+        self._settle()
         if columns:
-            rows = np.stack([np.asarray(column, dtype=np.int32) for column in columns], axis=1)
-            self._data.frombytes(np.ascontiguousarray(rows).tobytes())
+            self._append(columns, len(columns[0]))
 
     def take(self, name: str | int, rows: NDArray[np.integer[Any]]) -> Int32Array:
-        """int32[len(rows)], a copy. No view may outlive this call: the next `add` would fail."""
+        """int32[len(rows)], a copy."""
+        self._settle()
         column = self._names[name] if isinstance(name, str) else name
-        if not self._data:
-            return np.empty(0, dtype=np.int32)
-        table = np.frombuffer(self._data, dtype=np.int32).reshape(-1, self._width)
-        taken: Int32Array = table[:, column][rows]
+        taken: Int32Array = self._columns[column, : self._size].take(rows)
         return taken
+
+    def repeat(self, rows: Int32Array, changed: dict[str, Int32Array]) -> None:
+        """Append copies of these rows, but for the changed columns."""
+        if not self._width:
+            return
+        self._settle()
+        copies = self._columns.take(rows, axis=1)
+        for name, column in changed.items():
+            copies[self._names[name]] = column
+        self._append(copies, len(rows))
+
+    def _append(
+        self, columns: Sequence[NDArray[np.integer[Any]]] | NDArray[np.int32], count: int
+    ) -> None:
+        end = self._size + count
+        if end > self._columns.shape[1]:
+            grown = np.empty((self._width, 2 * end), dtype=np.int32)
+            grown[:, : self._size] = self._columns[:, : self._size]
+            self._columns = grown
+        if isinstance(columns, np.ndarray):
+            self._columns[:, self._size : end] = columns
+        else:
+            for index, column in enumerate(columns):
+                self._columns[index, self._size : end] = column
+        self._size = end
+
+    def _settle(self) -> None:
+        """Take over the rows that were added one by one."""
+        if self._waiting:
+            rows = np.array(self._waiting, dtype=np.int32).reshape(-1, self._width)
+            self._append(rows.T, len(rows))
+            del self._waiting[:]
+
+
+_MAX_BASES = 20_000
+_Base = tuple[tuple[int, ...], int, int, "str | None", tuple[int, ...]]
+"""(codes, start of the session, hash of the account, own user, codes of the keys)"""
 
 
 class CallerTable:
@@ -105,16 +147,42 @@ class CallerTable:
         self._created = array("q")
         self._account_hash = array("q")
         self.own_user: list[str | None] = []
+        self._needy = [place for place, key in enumerate(self.keys) if key.needs]
+        self._of_base: dict[Hashable, _Base] = {}
 
     def __len__(self) -> int:
         return len(self.own_user)
 
-    def add(self, caller: Caller, recipient: str | None) -> int:
-        """The new row."""
+    def add(self, caller: Caller, recipient: str | None, base: Hashable) -> int:
+        """The new row.
+
+        base : identity, region and recipient: what all but the keys with needs follow from
+        """
+        known = self._of_base.get(base)
+        if known is None:
+            known = self._read(caller, recipient)
+            if self._needy:  # else hardly two callers have one
+                if len(self._of_base) >= _MAX_BASES:
+                    self._of_base.clear()
+                self._of_base[base] = known
+        codes, created, of_account, own_user, keys = known
+        self.codes.add(codes)
+        self._created.append(created)
+        self._account_hash.append(of_account)
+        if self._needy:
+            of_keys = list(keys)
+            for place in self._needy:
+                of_keys[place] = _key_code(self.key_values[place], self.keys[place].read(caller))
+            keys = tuple(of_keys)
+        self.key_codes.add(keys)
+        self.own_user.append(own_user)
+        return len(self.own_user) - 1
+
+    def _read(self, caller: Caller, recipient: str | None) -> _Base:
         identity, principal = caller.identity, caller.principal
         kind = identity.type if identity is not None else None
         mfa = _mfa(caller)
-        self.codes.add((
+        codes = (
             self.principals.optional(principal.arn),
             self.types.optional(kind),
             self.sessions.optional(principal.session),
@@ -124,24 +192,23 @@ class CallerTable:
             self.problems.optional(principal.problem),
             UNKNOWN if mfa is NOT_SHOWN else 1 if mfa == "true" else ABSENT,
             self.patterns.optional(_role_pattern(caller)),
-        ))
+        )
         attributes = caller.attributes
-        self._created.append(seconds(attributes.creationDate if attributes is not None else None))
-        self._account_hash.append(hash(recipient))
-        self.key_codes.add(tuple(
-            _key_code(dictionary, key.read(caller))
-            for key, dictionary in zip(self.keys, self.key_values, strict=True)))
+        keys = tuple(
+            ABSENT if key.needs else _key_code(dictionary, key.read(caller))
+            for key, dictionary in zip(self.keys, self.key_values, strict=True))
         is_user = kind == "IAMUser" and principal.requester == Requester.ROLE_OR_USER
-        self.own_user.append(principal.arn if is_user else None)
-        return len(self.own_user) - 1
+        return (codes, seconds(attributes.creationDate if attributes is not None else None),
+                account_hash(recipient), principal.arn if is_user else None, keys)
 
     def fill(self, created: NDArray[np.int64]) -> None:
         """After the codes were filled: sessions' starts, and what follows from the codes."""
         rows = np.arange(len(created), dtype=np.int32)
         self._created.frombytes(np.ascontiguousarray(created, dtype=np.int64).tobytes())
-        hashes = [hash(text) for text in self.accounts.values] + [hash(None)]
+        hashes = np.array([account_hash(text) for text in (
+            *map(str, self.accounts.values), None)], dtype=np.int64)
         accounts = self.codes.take("account", rows)
-        self._account_hash.extend(hashes[code] for code in accounts.tolist())
+        self._account_hash.frombytes(hashes[accounts].tobytes())
         self.own_user.extend([None] * len(created))
 
     def take_created(self, rows: Int32Array) -> NDArray[np.int64]:
@@ -181,19 +248,33 @@ class CallTable:
     def size(self) -> int:
         return len(self.codes) + len(self.members)
 
-    def like(self, rows: Int32Array, resources: list[str]) -> Int32Array:
-        """New calls that differ from the calls `rows`, of one member each, in their resource."""
+    def like(self, rows: Int32Array, texts: list[str], keys: KeyChanges) -> Int32Array:
+        """New calls that differ from the calls `rows`, of one member each, in their resource.
+
+        Where the resource is known in part, the text is its pattern; where it is not known at
+        all, the calls do not differ. keys: by number, the values of keys that differ, too.
+        """
         count, first, member = len(rows), len(self.members), self.codes.take("first_member", rows)
-        start = self.resources.extend(resources)
         begin = len(self.codes)
-        columns = {name: self.members.take(name, member) for name in self.members.names}
-        columns["resource"] = np.arange(start, start + count, dtype=np.int32)
-        self.members.fill(list(columns.values()))
-        self.key_codes.fill([self.key_codes.take(index, member)
-                             for index in range(len(self.key_values))])
-        columns = {name: self.codes.take(name, rows) for name in self.codes.names}
-        columns["first_member"] = np.arange(first, first + count, dtype=np.int32)
-        self.codes.fill(list(columns.values()))
+        resource, pattern = self.members.take("resource", member), self.members.take(
+            "pattern", member)
+        of_pattern = (resource < 0) & (pattern >= 0)
+        for codes, dictionary, changes in ((resource, self.resources, resource >= 0),
+                                           (pattern, self.patterns, of_pattern)):
+            if changes.all():
+                codes[:] = dictionary.extend(texts) + np.arange(count, dtype=np.int32)
+            elif changes.any():
+                places = np.flatnonzero(changes)
+                codes[places] = dictionary.extend(
+                    [texts[place] for place in places.tolist()]) + np.arange(len(places))
+        self.members.repeat(member, {"resource": resource, "pattern": pattern})
+        changed: dict[str, Int32Array] = {}
+        for number, (at, values) in keys.items():
+            codes = self.key_codes.take(number, member)
+            codes[at] = [self.key_values[number].code(value) for value in values]
+            changed[self.keys[number].spelling] = codes
+        self.key_codes.repeat(member, changed)
+        self.codes.repeat(rows, {"first_member": np.arange(first, first + count, dtype=np.int32)})
         return np.arange(begin, begin + count, dtype=np.int32)
 
     def add(self, source: str, name: str, error: str | None, call: MappedCall) -> int:

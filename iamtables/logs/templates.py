@@ -262,6 +262,15 @@ class TemplateBuilder:
         """Can one type of the action be named several times, here as an ARN and there by name?"""
         return any(plan.takes_all for plan in self._plans_of(action))
 
+    def names_of(self, action: CatalogueAction) -> frozenset[str]:
+        """All names, in lower case, that are looked for in the parameters of an action's calls."""
+        found: set[str] = set(self._owner)
+        for plan in self._plans_of(action):
+            for place in (*plan.ids, *(p for places in plan.places.values() for p in places)):
+                found.update(place.path)
+                found.add(place.asked)
+        return frozenset(found)
+
     def _owned(self, where: Where, folded: Folded) -> Where:
         """Some calls name the account that owns the resource."""
         top = folded.level(folded.top)

@@ -20,11 +20,14 @@ class Texts(Sequence[str]):
     offsets : int64[n + 1]
     """
 
-    __slots__ = ("data", "offsets")
+    __slots__ = ("_hashes", "data", "offsets")
 
-    def __init__(self, data: NDArray[np.uint8], offsets: NDArray[np.int64]) -> None:
+    def __init__(self, data: NDArray[np.uint8], offsets: NDArray[np.int64],
+                 hashes: NDArray[np.uint64] | None = None) -> None:
+        """hashes : what `hashes` would give, when that is known"""
         self.data = data
         self.offsets = offsets
+        self._hashes = hashes
 
     @classmethod
     def of(cls, texts: Iterable[str]) -> Texts:
@@ -40,9 +43,11 @@ class Texts(Sequence[str]):
         starts = np.cumsum([0, *(int(part.offsets[-1]) for part in parts)])
         offsets = [part.offsets[:-1] + start
                    for part, start in zip(parts, starts.tolist(), strict=False)]
+        known = [part._hashes for part in parts if part._hashes is not None]
         return cls(np.concatenate([part.data[: part.offsets[-1]] for part in parts])
                    if parts else np.zeros(0, dtype=np.uint8),
-                   np.concatenate([*offsets, starts[-1:]]).astype(np.int64))
+                   np.concatenate([*offsets, starts[-1:]]).astype(np.int64),
+                   np.concatenate(known) if parts and len(known) == len(parts) else None)
 
     def __len__(self) -> int:
         return len(self.offsets) - 1
@@ -80,10 +85,13 @@ class Texts(Sequence[str]):
         offsets = np.zeros(len(lengths) + 1, dtype=np.int64)
         np.cumsum(lengths, out=offsets[1:])
         places = np.arange(offsets[-1]) + np.repeat(starts - offsets[:-1], lengths)
-        return Texts(self.data[places], offsets)
+        return Texts(self.data[places], offsets,
+                     self._hashes[rows] if self._hashes is not None else None)
 
     def hashes(self) -> NDArray[np.uint64]:
         """64 bits of each text, the same in every process; not for text that an adversary makes."""
+        if self._hashes is not None:
+            return self._hashes.copy()
         lengths = self.lengths()
         out = np.zeros(len(lengths), dtype=np.uint64)
         for length in np.unique(lengths).tolist():

@@ -12,6 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 import iamtables as it
+import iamtables.duckdb
+import iamtables.polars
+import iamtables.spark
 from iamtables.runtime import (
     UNKNOWN,
     Effect,
@@ -140,6 +143,17 @@ def changes(old: it.PolicyDocument, new: it.PolicyDocument, logs: Any) -> str:
     return f"{found} {assert_type(result.to_markdown(), str)}"
 
 
+def in_engines(table: it.Table, connection: Any, session: Any) -> int:
+    iamtables.duckdb.register(connection, table, context=["aws:SourceIp"], missing="unknown")
+    iamtables.duckdb.register(connection, table, missing="perhaps")  # type: ignore[arg-type]
+    iamtables.polars.decide(table, action="a", context={"aws:SourceIp": "ip"})
+    audit = iamtables.spark.audit(session, "t.iamt", Path("AWSLogs"), output="decisions")
+    assert_type(audit.statistics.failed, list[tuple[str, str]])
+    replay = iamtables.spark.replay(session, "old.iamt", "new.iamt", ["AWSLogs"])
+    assert_type(replay.result, it.ReplayResult)
+    return assert_type(audit.summary.records, int)
+
+
 def codes_are_enumerations(row: int) -> tuple[it.DecisionCode, Effect, Layer, RowError, State]:
     return it.DecisionCode(row), Effect.ALLOW, Layer.IDENTITY, RowError.ACTION, State.UNKNOWN
 
@@ -157,6 +171,8 @@ def every_error_carries_data(error: it.IamtablesError) -> str:
         return assert_type(error.field, str)
     elif isinstance(error, it.ColumnError):
         return assert_type(error.column, str)
+    elif isinstance(error, it.MissingExtraError):
+        return assert_type(error.extra, str)
     elif isinstance(error, it.ArtefactError):
         return assert_type(error.part, str)
     kinds: tuple[type[it.PolicyError], ...] = (it.PolicySyntaxError, it.PolicySemanticError)

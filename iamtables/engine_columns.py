@@ -1,0 +1,214 @@
+"""What query engines hand over, a chunk at a time, decided.
+
+DuckDB, Polars, pandas and Spark hold requests as Arrow columns: principal, action, resource, and
+the context in one of three forms:
+
+    a struct       a field for each context key
+    a map          text -> text, or text -> list of texts, with keys of its own in each row
+    columns        by the names of their keys
+
+A null is absent (of the resource: unknown), as everywhere. A column of lists may name the keys that
+are unknown in a row, each a key or `prefix/*`. A context may also hold what says who asks and whose
+the resource is, by the names of `Table.decide`: `issuer_arn`, `resource_account`, ...
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from .errors import ColumnError
+from .runtime.codes import DecisionCode
+
+if TYPE_CHECKING:
+    from .runtime import Decisions, Session, Table
+
+Missing = Literal["absent", "unknown", "error"]
+
+NAMES = tuple(code.name for code in DecisionCode)
+"""Decisions as engines see them, in the order of their codes."""
+
+_PARTS = ("principal", "action", "resource")
+
+
+class Decider:
+    """Decides chunk after chunk under one table; threads may share it, each has a session."""
+
+    def __init__(self, table: Table, *, missing: Missing = "absent",
+                 unknown: Iterable[str] = ()) -> None:
+        """missing : what a key is that nobody gives
+        unknown : keys, or `prefix/*`, that are unknown in every row
+        """
+        self._table = table
+        self._missing = missing
+        self._unknown = dict.fromkeys(unknown, True)
+        self._asked = frozenset(key.lower() for key in table.keys)
+        self._local = threading.local()
+
+    def decide(self, *, principal: Any, action: Any, resource: Any,
+               context: Mapping[str, Any] | Any = None, unknown: Any = None) -> Decisions:
+        """One decision per row.
+
+        context : a mapping of columns, or an Arrow array of structs or maps; None: no key is given
+        unknown : an Arrow array of lists of texts, or None
+
+        Raises ColumnError when the columns do not fit together or cannot be read.
+        """
+        requests = dict(self._context(context))
+        for name in _PARTS:
+            if name in requests:
+                raise ColumnError(f"the context has a field `{name}`", column=name,
+                                  help="a context holds keys such as `aws:SourceIp`")
+        masks: dict[str, Any] = {**self._unknown, **unknown_masks(unknown)}
+        return self._session().decide(requests, principal=principal, action=action,
+                                      resource=resource, unknown=masks, missing=self._missing)
+
+    def decide_table(self, requests: Any) -> Decisions:
+        """One decision per row of an Arrow table whose columns have the names of `Table.decide`."""
+        return self._session().decide(requests, unknown=self._unknown, missing=self._missing)
+
+    def _session(self) -> Session:
+        session: Session | None = getattr(self._local, "session", None)
+        if session is None:
+            session = self._local.session = self._table.session()
+        return session
+
+    def _context(self, given: Any) -> Mapping[str, Any]:
+        if given is None or isinstance(given, Mapping):
+            return given or {}
+        import pyarrow as pa
+
+        array = one_array(given)
+        kind = array.type
+        if pa.types.is_null(kind):
+            return {}
+        if pa.types.is_struct(kind):
+            names = [field.name for field in kind]
+            _refuse_twice(names)
+            return dict(zip(names, array.flatten(), strict=True))
+        if pa.types.is_map(kind):
+            return map_columns(array, self._asked)
+        raise ColumnError(f"the context is of type `{kind}`", column="context",
+                          help="give a struct with a field per context key, or a map")
+
+
+def _refuse_twice(names: list[str]) -> None:
+    for name in names:
+        if names.count(name) > 1:
+            raise ColumnError(f"the context has two fields `{name}`", column=name,
+                              help="give each context key once")
+
+
+def one_array(given: Any) -> Any:
+    """A pyarrow array of what an engine hands over, array or chunks."""
+    import pyarrow as pa
+
+    if isinstance(given, pa.Array):
+        return given
+    chunks = given if isinstance(given, pa.ChunkedArray) else pa.chunked_array(given)
+    return chunks.chunk(0) if chunks.num_chunks == 1 else chunks.combine_chunks()
+
+
+def map_columns(array: Any, asked: frozenset[str] | None = None) -> dict[str, Any]:
+    """Maps from key to value as one column per key.
+
+    asked : keys, in lower case, to make columns of; None: all. What says who asks is always kept.
+    Raises ColumnError for keys that are no text, and for a row that has a key twice (COND-4).
+    """
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    from .runtime.session import ASKING
+
+    count = len(array)
+    entries = _entries(array)
+    if entries is None:
+        return {}
+    rows, keys, values = entries
+    if not (pa.types.is_string(keys.type) or pa.types.is_large_string(keys.type)
+            or keys.type == pa.string_view()):
+        raise ColumnError(f"the keys of the context are of type `{keys.type}`", column="context",
+                          help="give a map from text")
+    # a view has no dictionary encoding in Arrow
+    coded = pc.dictionary_encode(keys.cast(pa.large_string()))
+    codes = coded.indices.to_numpy(zero_copy_only=False)
+    columns: dict[str, Any] = {}
+    taken: dict[str, Any] = {}
+    for code, name in enumerate(coded.dictionary.to_pylist()):
+        lower = name.lower()
+        if asked is not None and lower not in asked and name not in ASKING:
+            continue
+        places = np.flatnonzero(codes == code)
+        seen = taken.setdefault(lower, np.zeros(count, dtype=bool))
+        again = np.bincount(rows[places], minlength=count) + seen > 1
+        if again.any():
+            raise ColumnError(f"row {int(np.argmax(again))} has the key `{name}` twice",
+                              column=name, help="keys compare without case (COND-4)")
+        seen[rows[places]] = True
+        at = np.full(count, -1, dtype=np.int64)
+        at[rows[places]] = places
+        column = values.take(pa.array(at, mask=at < 0))
+        known = next((other for other in columns if other.lower() == lower), None)
+        if known is None:
+            columns[name] = column
+        else:  # another spelling of a key, in other rows
+            columns[known] = pc.coalesce(columns[known], column)
+    return columns
+
+
+def _entries(array: Any) -> tuple[Any, Any, Any] | None:
+    """(row of each entry, keys, values) of a map array; None when it has no entry."""
+    offsets = array.offsets.to_numpy(zero_copy_only=False)
+    sizes = np.diff(offsets)
+    if array.null_count:  # what lies below a null is nobody's
+        sizes[array.is_null().to_numpy(zero_copy_only=False)] = 0
+    total = int(sizes.sum())
+    if not total:
+        return None
+    rows = np.repeat(np.arange(len(array)), sizes)
+    first = np.repeat(offsets[:-1] - np.r_[0, np.cumsum(sizes)[:-1]], sizes)
+    places = first + np.arange(total)
+    keys, values = array.keys, array.items
+    if total != len(keys) or int(places[0]) != 0:
+        import pyarrow as pa
+
+        keys, values = keys.take(pa.array(places)), values.take(pa.array(places))
+    return rows, keys, values
+
+
+def unknown_masks(given: Any) -> dict[str, Any]:
+    """Lists of key names per row as `Table.decide` takes them: name -> bool[n]."""
+    if given is None:
+        return {}
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    array = one_array(given)
+    kind = array.type
+    if pa.types.is_null(kind):
+        return {}
+    if not (pa.types.is_list(kind) or pa.types.is_large_list(kind)):
+        raise ColumnError(f"the column of unknown keys is of type `{kind}`", column="unknown",
+                          help="give a list of keys in each row, such as `aws:ResourceTag/*`")
+    if pa.types.is_null(kind.value_type):
+        return {}
+    rows = pc.list_parent_indices(array).to_numpy(zero_copy_only=False)
+    names = array.flatten().cast(pa.large_string()).dictionary_encode()
+    codes = names.indices.fill_null(-1).to_numpy(zero_copy_only=False)
+    masks: dict[str, Any] = {}
+    for code, name in enumerate(names.dictionary.to_pylist()):
+        mask = np.zeros(len(array), dtype=bool)
+        mask[rows[codes == code]] = True
+        masks[name] = mask | masks[name] if name in masks else mask
+    return masks
+
+
+def named_decisions(decisions: Decisions) -> Any:
+    """A dictionary array of decisions by name; codes are not copied."""
+    import pyarrow as pa
+
+    return pa.DictionaryArray.from_arrays(
+        pa.array(decisions.decision.view(np.int8)), pa.array(NAMES, pa.string()))

@@ -1,0 +1,60 @@
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
+
+from iamtables.runtime.intern cimport InternTable
+
+from .scan cimport ScanMemo
+
+cdef enum:
+    MAX_NEEDLES = 4096
+
+# Buffers and code tables of one reader; the attributes are those of extract.pyx.
+cdef class Extractor:
+    cdef InternTable plan_table, caller_table, error_table, call_table, shape_table, given_table
+    cdef ScanMemo memo
+    cdef uint32_t* arns             # of each record, begin and length of MAX_ARNS listed ARNs
+    cdef uint32_t* slices           # of each record, begin and length of FIELD_COUNT fields
+    cdef uint32_t* bounds           # of each record, its own begin and end
+    cdef uint32_t* identities       # of each record, the id of its identity in the memo; 0: none
+    cdef uint32_t caller_fields     # what tells callers apart
+    cdef int32_t* codes[3]          # of each record: its plan, its caller, its error
+    cdef int32_t* fresh[3]          # the records at which new codes were given
+    cdef size_t fresh_count[3]
+    cdef int64_t* seconds           # of each record, its time
+    cdef uint64_t* id_hash          # of each record, of its event ID
+    cdef uint8_t* id_text           # the event IDs end to end
+    cdef size_t id_used, id_room
+    cdef uint8_t* odd
+    cdef size_t room
+    cdef uint8_t* scratch
+    cdef size_t scratch_size
+    cdef bytes text
+    cdef const uint8_t* base        # of the text: all slices count from here
+    cdef const uint8_t* at          # where the next scan begins
+    cdef const uint8_t* end
+    cdef bint is_lines, is_inside, is_done
+    cdef readonly size_t count      # records of the last scan
+    cdef list needles
+    cdef const uint8_t* needle_at[MAX_NEEDLES]
+    cdef size_t needle_length[MAX_NEEDLES]
+    cdef size_t needle_count
+
+    cdef int grow(self, size_t records) noexcept nogil
+    cdef int64_t scan_one(self, const uint8_t** at, const uint8_t* end) noexcept nogil
+    cdef int64_t scan_document(self, size_t most) noexcept nogil
+    cdef int64_t end_document(self, const uint8_t* p) noexcept nogil
+    cdef int64_t scan_lines(self, size_t most) noexcept nogil
+    cdef int ensure(self, size_t size) noexcept nogil
+    cdef size_t put(self, size_t used, size_t i, int field) noexcept nogil
+    cdef int code_one(self, size_t i) noexcept nogil
+    cdef int code(self, InternTable* table, uint32_t fields, int kind, size_t i) noexcept nogil
+    cdef tuple coded(self, int kind)
+    cdef int64_t code_shapes(
+        self, const int32_t* plan, const int32_t* error, const uint8_t* plan_flags,
+        const int32_t* plan_needles, const uint8_t* is_denial, int32_t* codes, int32_t* first
+    ) noexcept nogil
+    cdef int64_t code_calls(
+        self, const int32_t* plan, const int32_t* caller, const int32_t* error,
+        const uint8_t* plan_flags, const int32_t* plan_needles, const uint8_t* is_denial,
+        const int32_t* done, int32_t* codes, int32_t* first
+    ) noexcept nogil
+    cdef bint has_needle(self, size_t i, const int32_t* span) noexcept nogil

@@ -1,0 +1,3 @@
+"""Where each field of a record lies; see scan.pyx."""
+
+FIELDS: tuple[bytes, ...]

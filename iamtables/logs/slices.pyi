@@ -1,0 +1,3 @@
+"""What single slices of a record say; see slices.pyx."""
+
+RESERVED: tuple[bytes, ...]

@@ -1,0 +1,25 @@
+"""Spark: audits and replays of logs that outgrow one machine.
+
+    found = iamtables.spark.audit(spark, "org.iamt", ["/mnt/AWSLogs"], output="/mnt/decisions")
+    found.summary.decisions
+
+    found = iamtables.spark.replay(spark, "old.iamt", "new.iamt", ["/mnt/AWSLogs"])
+    found.result.newly_denied
+
+    iamtables.spark.decide(dataframe, "org.iamt", context={"aws:SourceIp": "ip"})
+
+The compiled table is the one thing that travels: Spark ships the file, each worker process maps it
+into memory once. Workers need iamtables without any extra and import neither its grammar nor its
+compiler. Log files are read by the workers themselves, so their paths have to mean the same
+everywhere: a shared mount, or an object store (`logs.sources`).
+
+    parts     the files, cut into parts of about the same size
+    tasks     what a worker does with a part
+    jobs      what the driver does: parts out, rows and counts back
+    frames    `decide` and its `mapInArrow` function, for requests that Spark already has
+"""
+
+from .frames import Decide, decide
+from .jobs import SparkAudit, SparkReplay, audit, replay
+
+__all__ = ["Decide", "SparkAudit", "SparkReplay", "audit", "decide", "replay"]

@@ -1,0 +1,388 @@
+"""DuckDB, Polars and pandas decide as `decide` does, whatever form the context comes in."""
+
+from __future__ import annotations
+
+import importlib.util
+import subprocess
+import sys
+import threading
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+import iamtables
+from iamtables.engine_columns import map_columns, unknown_masks
+
+POLICY = iamtables.parse_policy("""{"Version": "2012-10-17", "Statement": [
+    {"Effect": "Allow", "Action": "s3:Get*", "Resource": "arn:aws:s3:::logs/*"},
+    {"Effect": "Allow", "Action": "s3:Put*", "Resource": "*",
+     "Condition": {"IpAddress": {"aws:SourceIp": "198.51.100.0/24"}}},
+    {"Effect": "Allow", "Action": "s3:Tag*", "Resource": "*", "Condition":
+     {"ForAllValues:StringEquals": {"aws:TagKeys": ["team", "cost"]}}},
+    {"Effect": "Deny", "Action": "*", "Resource": "*",
+     "Condition": {"StringEquals": {"aws:ResourceTag/secret": "yes"}}},
+    {"Effect": "Deny", "Action": "*", "Resource": "arn:aws:s3:::*/secret"}]}""")
+TABLE = iamtables.compile(POLICY)
+A, D, E, U = "ALLOW", "IMPLICIT_DENY", "EXPLICIT_DENY", "UNDETERMINED"
+
+# (action, resource, ip, tag keys, tag, unknown keys, decision), decided by hand
+ROWS: list[tuple[Any, ...]] = [
+    ("s3:GetObject", "arn:aws:s3:::logs/a", None, None, None, None, A),
+    ("s3:GetObject", "arn:aws:s3:::logs/secret", None, None, None, None, E),
+    ("s3:GetObject", "arn:aws:s3:::other/a", None, None, None, None, D),
+    ("s3:GetObject", None, None, None, None, None, U),
+    ("s3:PutObject", "arn:aws:s3:::logs/a", "198.51.100.7", None, None, None, A),
+    ("s3:PutObject", "arn:aws:s3:::logs/a", "203.0.113.7", None, None, None, D),
+    ("s3:PutObject", "arn:aws:s3:::logs/a", None, None, None, None, D),
+    ("s3:PutObject", "arn:aws:s3:::logs/a", None, None, None, ["AWS:SourceIP"], U),
+    ("s3:PutObject", "arn:aws:s3:::logs/a", "203.0.113.7", None, None, ["aws:SourceIp", "x"], U),
+    ("s3:TagBucket", "*", None, ["team"], None, [], A),
+    ("s3:TagBucket", "*", None, ["team", "mine"], None, None, D),
+    ("s3:TagBucket", "*", None, ["team"], "yes", None, E),
+    ("s3:TagBucket", "*", None, ["team"], None, ["aws:ResourceTag/*"], U),
+    ("s3:PutObject", "arn:aws:s3:::x/secret", None, None, None, ["aws:ResourceTag/*"], E),
+    ("no action", "*", None, None, None, None, U),
+    (None, "*", None, None, None, None, U),
+] * 3
+EXPECTED = [row[6] for row in ROWS]
+KEYS = {"aws:SourceIp": "ip", "aws:TagKeys": "tags", "aws:ResourceTag/secret": "secret"}
+PRINCIPAL = "arn:aws:iam::111122223333:role/r"
+NAMES = [code.name for code in iamtables.DecisionCode]
+
+
+def columns() -> pa.Table:
+    action, resource, ip, tags, secret, unknown, _ = zip(*ROWS, strict=True)
+    texts = pa.list_(pa.string())
+    return pa.table({
+        "n": pa.array(range(len(ROWS))), "principal": [PRINCIPAL] * len(ROWS),
+        "action": pa.array(action, pa.string()), "resource": pa.array(resource, pa.string()),
+        "ip": pa.array(ip, pa.string()), "tags": pa.array(tags, texts),
+        "secret": pa.array(secret, pa.string()), "unknown": pa.array(unknown, texts)})
+
+
+def needs(module: str) -> pytest.MarkDecorator:
+    return pytest.mark.skipif(importlib.util.find_spec(module) is None,
+                              reason=f"{module} is not installed")
+
+
+# --- DuckDB
+
+@pytest.fixture
+def connection() -> Any:
+    duckdb = pytest.importorskip("duckdb", reason="DuckDB is not installed")
+    import iamtables.duckdb
+
+    opened = duckdb.connect()
+    opened.register("given", columns())
+    opened.execute("CREATE TABLE calls AS SELECT * FROM given")
+    iamtables.duckdb.register(opened, TABLE)
+    return opened
+
+
+def answers(connection: Any, call: str, source: str = "calls") -> list[str]:
+    found = connection.execute(f"SELECT {call} FROM {source} ORDER BY n").fetchall()
+    return [row[0] for row in found]
+
+
+STRUCT = "{'aws:SourceIp': ip, 'aws:TagKeys': tags, 'AWS:resourcetag/secret': secret}"
+# a map has values of one type: here each is a list
+MAP = """map_from_entries(list_filter([
+    ('aws:SourceIp', CASE WHEN ip IS NULL THEN NULL ELSE [ip] END), ('aws:TagKeys', tags),
+    ('AWS:ResourceTag/SECRET', CASE WHEN secret IS NULL THEN NULL ELSE [secret] END),
+    ('aws:Other', ['x'])], lambda e: e[2] IS NOT NULL))"""
+
+
+@pytest.mark.parametrize("context", [STRUCT, MAP])
+def test_sql_takes_the_context_as_struct_and_as_map(connection: Any, context: str) -> None:
+    call = f"iam_decide(principal, action, resource, {context}, unknown)"
+    assert answers(connection, call) == EXPECTED
+    assert answers(connection, f"typeof({call})")[0].startswith("ENUM('IMPLICIT_DENY', 'ALLOW'")
+
+
+def test_sql_takes_the_context_as_named_columns(connection: Any) -> None:
+    import iamtables.duckdb
+
+    iamtables.duckdb.register(connection, TABLE, name="decide_named", context=list(KEYS))
+    call = "decide_named(principal, action, resource, ip, tags, secret{})"
+    assert answers(connection, call.format(", unknown")) == EXPECTED
+    known = [D if row[5] == ["AWS:SourceIP"] else None for row in ROWS]
+    found = answers(connection, call.format(""))
+    assert [one for one, wanted in zip(found, known, strict=True) if wanted] == [D] * 3
+
+
+def test_sql_over_many_rows_threads_and_filters(connection: Any) -> None:
+    connection.execute("CREATE TABLE many AS SELECT i * 1000 + n AS n, * EXCLUDE n "
+                       "FROM calls, range(500) r(i)")
+    call = f"iam_decide(principal, action, resource, {STRUCT}, unknown)"
+    assert answers(connection, call, "many") == EXPECTED * 500
+    for threads in (1, 4):
+        connection.execute(f"SET threads = {threads}")
+        counts = dict(connection.execute(
+            f"SELECT {call} d, count(*) FROM many WHERE d <> 'ALLOW' GROUP BY d").fetchall())
+        assert counts == {name: EXPECTED.count(name) * 500 for name in (D, E, U)}
+
+
+def test_sql_with_constants_and_nulls(connection: Any) -> None:
+    one = "SELECT iam_decide({})"
+    for arguments, wanted in (
+        ("NULL, 's3:GetObject', 'arn:aws:s3:::logs/a'", A),
+        ("NULL, 's3:GetObject', NULL", U),
+        ("NULL, NULL, NULL", U),
+        ("NULL, 's3:GetObject', 'arn:aws:s3:::logs/a', NULL, NULL", A),
+        ("NULL, 's3:GetObject', 'arn:aws:s3:::logs/a', NULL, ['aws:ResourceTag/secret']", U),
+        ("NULL, 's3:PutObject', '*', MAP {'aws:SourceIp': '198.51.100.1'}", A),
+        ("NULL, 's3:PutObject', '*', MAP {}", D),
+        ("NULL, 's3:GetObject', 'arn:aws:s3:::logs/a', {'aws:ResourceTag/secret': NULL}, []", A),
+    ):
+        assert connection.execute(one.format(arguments)).fetchall() == [(wanted,)], arguments
+
+
+def test_sql_where_a_key_is_not_given(connection: Any) -> None:
+    import iamtables.duckdb
+
+    call = "iam_decide(principal, action, resource)"
+    assert answers(connection, call)[:8] == [A, E, D, U, D, D, D, D]
+    iamtables.duckdb.register(connection, TABLE, missing="unknown")  # in place of the first
+    assert answers(connection, call)[:3] == [U, E, D]
+    iamtables.duckdb.register(connection, TABLE, unknown=["aws:SourceIp"])
+    assert answers(connection, call)[4:7] == [U, U, U]
+
+
+@pytest.mark.parametrize(("arguments", "told"), [
+    ("'p', 's3:Get'", "got 2 arguments"),
+    ("'p', 's3:Get', '*', {'a': 1}, ['x'], 1", "got 6 arguments"),
+    ("'p', 's3:Get', '*', 'text'", "the context is of type `string`"),
+    ("'p', 's3:Get', '*', NULL, 'text'", "unknown keys is of type `string`"),
+    ("'p', 's3:Get', '*', {'action': 'x'}", "the context has a field `action`"),
+    ("'p', 's3:Get', '*', MAP {1: 'x'}", "the keys of the context"),
+    ("'p', 's3:Get', '*', MAP {'aws:SourceIp': '1', 'AWS:SourceIp': '2'}", "twice"),
+    ("'p', 's3:Get', '*', {'aws:SourceIp': {'x': 1}}", "more than one value"),
+])
+def test_sql_that_makes_no_sense_is_told_what_is_wrong(
+    connection: Any, arguments: str, told: str
+) -> None:
+    import duckdb
+
+    with pytest.raises(duckdb.Error, match=told):
+        connection.execute(f"SELECT iam_decide({arguments})").fetchall()
+
+
+def test_a_relation_of_duckdb_is_arrow(connection: Any) -> None:
+    relation = connection.sql("SELECT action, resource, ip AS \"aws:SourceIp\" FROM calls "
+                              "ORDER BY n")
+    expected = TABLE.decide(columns().select(["action", "resource", "ip"])
+                            .rename_columns(["action", "resource", "aws:SourceIp"]))
+    assert TABLE.decide(relation).decision.tolist() == expected.decision.tolist()
+    back = connection.sql("SELECT decision FROM answers") if connection.register(
+        "answers", TABLE.decide(relation).to_arrow()) else None
+    assert back is not None
+    assert [row[0] for row in back.fetchall()] == [NAMES[code] for code in expected.decision]
+
+
+def test_sql_over_several_layers_asks_who_and_whose() -> None:
+    """Who owns a bucket, no ARN tells: its owner decides whether the identity policy is enough."""
+    duckdb = pytest.importorskip("duckdb", reason="DuckDB is not installed")
+    import iamtables.duckdb
+
+    table = iamtables.compile_layers(identity=[POLICY])
+    assert table.is_layered
+    connection = duckdb.connect()
+    iamtables.duckdb.register(connection, table)
+    for context, owner in (("{{'resource_account': {}}}", True), ("MAP {{'resource_account': {}}}",
+                                                                  True), ("NULL", False)):
+        for account in ("111122223333", "444455556666", None):
+            expected = table.decide(
+                principal=PRINCIPAL, action="s3:GetObject", resource=["arn:aws:s3:::logs/a"],
+                resource_account=account if owner else None)
+            shown = "NULL::VARCHAR" if account is None else f"'{account}'"
+            (found,) = connection.execute(
+                f"SELECT iam_decide('{PRINCIPAL}', 's3:GetObject', 'arn:aws:s3:::logs/a', "
+                f"{context.format(shown)})").fetchone()
+            assert found == NAMES[expected.decision[0]], (context, account)
+    own, other = (table.check(principal=PRINCIPAL, action="s3:GetObject",
+                              resource="arn:aws:s3:::logs/a", resource_account=account).decision
+                  for account in ("111122223333", "444455556666"))
+    assert own != other
+
+
+# --- Polars
+
+@needs("polars")
+@pytest.mark.parametrize("mode", ["eager", "lazy", "streaming"])
+@pytest.mark.parametrize("form", ["columns", "struct", "categories"])
+def test_polars_decides_in_eager_lazy_and_streaming_queries(mode: str, form: str) -> None:
+    import polars as pl
+
+    import iamtables.polars
+
+    frame: Any = pl.concat([pl.DataFrame(columns())] * 50)
+    if form == "categories":
+        frame = frame.with_columns(pl.col("action", "resource", "ip").cast(pl.Categorical))
+    context: Any = KEYS
+    if form == "struct":
+        context = pl.struct(**{key: pl.col(name) for key, name in KEYS.items()})
+    expression = iamtables.polars.decide(
+        TABLE, principal="principal", action="action", resource=pl.col("resource"),
+        context=context, unknown="unknown")
+    if mode == "eager":
+        out = frame.with_columns(expression)
+    else:
+        query = frame.lazy().with_columns(expression)
+        assert query.collect_schema()["decision"] == pl.Enum(NAMES)
+        out = query.collect(engine="streaming" if mode == "streaming" else "auto")
+    assert out["decision"].to_list() == EXPECTED * 50
+    denied = frame.lazy().with_columns(expression).filter(pl.col("decision") != A).select(pl.len())
+    assert denied.collect().item() == sum(one != A for one in EXPECTED) * 50
+
+
+@needs("polars")
+def test_polars_without_resource_context_and_rows() -> None:
+    import polars as pl
+
+    import iamtables.polars
+
+    frame = pl.DataFrame({"a": ["s3:GetObject", "ec2:X", None]})
+    found = frame.select(iamtables.polars.decide(TABLE, action="a"))["decision"].to_list()
+    assert found == [U, D, U]
+    whole = frame.select(iamtables.polars.decide(TABLE, action="a", resource=pl.lit("*"),
+                                                 missing="unknown"))
+    assert whole["decision"].to_list() == [D, D, U]
+    assert frame.head(0).select(iamtables.polars.decide(TABLE, action="a")).height == 0
+    with pytest.raises(iamtables.ColumnError, match="more than one value"):
+        frame.select(iamtables.polars.decide(
+            TABLE, action="a", context={"aws:SourceIp": pl.struct(x="a")}))
+
+
+# --- pandas
+
+@needs("pandas")
+@pytest.mark.parametrize("kind", ["text", "category", "object"])
+def test_pandas_decides_and_keeps_the_index(kind: str) -> None:
+    import iamtables.pandas
+
+    frame = columns().to_pandas().set_index("n").iloc[::-1]
+    texts = ["principal", "action", "resource", "ip", "secret"]
+    if kind != "text":
+        frame = frame.astype(dict.fromkeys(texts, kind))
+    found = iamtables.pandas.decide(frame, TABLE, context=KEYS, unknown="unknown")
+    assert found.index.tolist() == list(range(len(ROWS)))[::-1]
+    assert found.sort_index().tolist() == EXPECTED
+    assert found.dtype.name == "category" and found.cat.categories.tolist() == NAMES
+    named = frame.rename(columns={name: key for key, name in KEYS.items()})
+    assert named.iam.decide(TABLE, unknown="unknown").equals(found)
+    series = iamtables.pandas.decide(frame, TABLE, action=frame["action"], context={
+        key: frame[name] for key, name in KEYS.items()}, unknown=frame["unknown"])
+    assert series.equals(found)
+
+
+@needs("pandas")
+def test_pandas_categories_are_looked_at_once_each(monkeypatch: pytest.MonkeyPatch) -> None:
+    import pandas as pd
+
+    import iamtables.pandas
+    from iamtables.runtime.arrow import ArrowCodes, ArrowTexts
+    from iamtables.runtime.columns import CodedColumn
+
+    bound: list[str] = []
+    for kind in (ArrowCodes, ArrowTexts, CodedColumn):
+        def bind(self: Any, *arguments: Any, kind: Any = kind, bind: Any = kind.bind) -> Any:
+            bound.append(kind.__name__)
+            return bind(self, *arguments)
+
+        monkeypatch.setattr(kind, "bind", bind)
+    frame = pd.DataFrame({"action": ["s3:GetObject"] * 9, "resource": ["*"] * 9}).astype("category")
+    assert iamtables.pandas.decide(frame, TABLE).tolist() == [D] * 9
+    assert bound and "ArrowTexts" not in bound
+
+
+@needs("pandas")
+def test_pandas_without_resource_with_scalars_and_wrong_names() -> None:
+    import pandas as pd
+
+    import iamtables.pandas
+
+    frame = pd.DataFrame({"action": ["s3:GetObject", "ec2:X"]}, index=[7, 3])
+    assert frame.iam.decide(TABLE).to_dict() == {7: U, 3: D}
+    assert frame.iam.decide(TABLE, resource=["arn:aws:s3:::logs/a"] * 2).tolist() == [A, D]
+    assert frame.iam.decide(TABLE, unknown_keys=["aws:ResourceTag/*"], resource=[
+        "arn:aws:s3:::logs/a"] * 2).tolist() == [U, D]
+    assert frame.iloc[:0].iam.decide(TABLE).tolist() == []
+    for wrong in ({"action": "x"}, {"resource": "x"}, {"context": ["aws:SourceIp"]}):
+        with pytest.raises(iamtables.ColumnError, match="the frame has no column"):
+            frame.iam.decide(TABLE, **wrong)
+
+
+# --- what they share
+
+def test_maps_become_columns_also_sliced_and_below_nulls() -> None:
+    kind = pa.map_(pa.string(), pa.string())
+    rows = [[("k", "0")], [("a", "1"), ("B", "2")], None, [], [("b", "3")], [("A", "4"), ("c", "")]]
+    whole = pa.array(rows, kind)
+    for start in (0, 1, 4):
+        found = map_columns(whole.slice(start), frozenset({"a", "b"}))
+        got = {name.lower(): column.to_pylist() for name, column in found.items()}
+        wanted = {"a": [None, "1", None, None, None, "4"], "b": [None, "2", None, None, "3", None]}
+        assert got == {name: column[start:] for name, column in wanted.items()}
+    # a null whose offsets span entries that are not its own
+    hidden = pa.MapArray.from_arrays(
+        pa.array([0, 1, 2], pa.int32()), pa.array(["a", "a"]), pa.array(["x", "y"]),
+        mask=pa.array([True, False]))
+    assert map_columns(hidden)["a"].to_pylist() == [None, "y"]
+    assert map_columns(whole.slice(2, 2)) == {}
+    with pytest.raises(iamtables.ColumnError, match="row 1 has the key `A` twice"):
+        map_columns(pa.array([[], [("a", "1"), ("A", "2")]], kind))
+
+
+def test_unknown_keys_of_rows_become_masks() -> None:
+    lists = pa.array([["x"], ["a", "b/*"], None, [], ["a", "a"], [None, "b/*"]],
+                     pa.list_(pa.string()))
+    masks = {name: np.flatnonzero(mask).tolist() for name, mask in
+             unknown_masks(lists.slice(1)).items()}
+    assert masks == {"a": [0, 3], "b/*": [0, 4]}
+    assert unknown_masks(None) == unknown_masks(pa.nulls(3)) == {}
+
+
+def test_one_decider_serves_many_threads() -> None:
+    from iamtables.engine_columns import Decider
+
+    decider = Decider(TABLE)
+    given = columns()
+    found: list[list[int]] = []
+
+    def work() -> None:
+        for _ in range(20):
+            out = decider.decide(
+                principal=None, action=given["action"], resource=given["resource"],
+                context={key: given[name] for key, name in KEYS.items()},
+                unknown=given["unknown"])
+            found.append(out.decision.tolist())
+
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert found == [[NAMES.index(name) for name in EXPECTED]] * 80
+
+
+@pytest.mark.parametrize(("module", "call"), [
+    ("duckdb", "import iamtables.duckdb as m; m.register(None, None)"),
+    ("polars", "import iamtables.polars as m; m.decide(None, action='a')"),
+    ("pandas", "import iamtables.pandas"),
+])
+def test_an_engine_that_is_not_installed_is_named_with_its_extra(module: str, call: str) -> None:
+    code = f"""
+import sys
+sys.modules[{module!r}] = None
+import iamtables
+try:
+    {call.replace("; ", chr(10) + "    ")}
+except iamtables.MissingExtraError as error:
+    print(error.extra, error)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True,
+                          timeout=60)
+    assert done.stdout.startswith(f"{module} error[IT080]: ")
+    assert f"pip install 'iamtables[{module}]'" in done.stdout
