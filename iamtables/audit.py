@@ -356,7 +356,7 @@ class Audit:
             a is b for a, b in zip(dictionaries, self._dictionaries, strict=True))
         if not is_known or len(self._reasons) > MAX_GROUPS:
             self._reasons, self._dictionaries = {}, dictionaries
-        codes = [_numbered(column, rows[asked]) for column in columns]
+        codes = [numbered(column, rows[asked]) for column in columns]
         if self._table.is_layered:  # the columns of who asks are made anew for each batch
             self._reasons = {}
             codes += [column.codes[asked].astype(np.int64)
@@ -375,7 +375,7 @@ class Audit:
         }
 
 
-def _numbered(column: Any, rows: NDArray[np.int32]) -> NDArray[Any]:
+def numbered(column: Any, rows: NDArray[np.int32]) -> NDArray[Any]:
     """Numbers that tell the values of a column apart, for these rows."""
     if hasattr(column, "codes"):
         codes: NDArray[Any] = column.codes[rows]

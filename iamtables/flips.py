@@ -28,8 +28,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .audit import OTHERS, UNDECIDED, BatchResults
+from .gates import find_gate, is_gated
 from .logs.columns import packed
-from .responsible import MatchedEntries, resource_type, written_statement
+from .responsible import MatchedEntries, resource_type
 from .runtime.codes import DecisionCode, Layer
 
 if TYPE_CHECKING:
@@ -345,20 +346,14 @@ class Flips:
     def _gate(self, flips: BatchFlips, row: int, before: tuple[int, int, int],
               after: tuple[int, int, int]) -> StatementInfo | None:
         """The Allow that one side has, in the layer that denies implicitly on the other."""
-        allows, denies = (before, after) if before[0] == DecisionCode.ALLOW else (after, before)
-        is_gated = (allows[0] == DecisionCode.ALLOW and denies[0] == DecisionCode.IMPLICIT_DENY
-                    and denies[1] != allows[1])
-        if not is_gated or self._gates >= MAX_GATES:
+        sides = list(zip(self._tables, (flips.before, flips.after), (before, after), strict=True))
+        if before[0] != DecisionCode.ALLOW:
+            sides.reverse()
+        (allows, allowing, allow), (denies, denying, deny) = sides
+        if not is_gated(allow[:2], deny[:2]) or self._gates >= MAX_GATES:
             return None
         self._gates += 1
-        layer = Layer(denies[1])
-        found = _allows(self._tables[0], flips.before, row, layer)
-        still = _allows(self._tables[1], flips.after, row, layer)
-        if allows is after:
-            found, still = still, found
-        # A layer of several levels has an Allow at each; one that both sides have is not missed.
-        lost = [statement for text, statement in found.items() if text not in still]
-        return next(iter([*lost, *found.values()]), None)
+        return find_gate(allows, allowing, denies, denying, row, Layer(deny[1]))
 
     def _entry(self, before: tuple[int, int, int], after: tuple[int, int, int],
                resource: str | None) -> str | None:
@@ -405,19 +400,6 @@ class Flips:
 def clipped(text: str) -> str:
     """The text, up to MAX_TEXT characters."""
     return text if len(text) <= MAX_TEXT else text[: MAX_TEXT - 1] + "…"
-
-
-def _allows(table: Table, results: BatchResults, row: int, layer: Layer
-            ) -> dict[str, StatementInfo]:
-    """The Allow statements of a layer that match a request for certain, by their text."""
-    if results.asked is None:
-        return {}
-    place = int(np.searchsorted(results.asked.rows, row))
-    return {
-        written_statement(table, trace.statement.id): trace.statement
-        for trace in results.asked.decisions.explain(place).traces
-        if trace.layer == layer and trace.state == "yes" and trace.statement.effect == "Allow"
-    }
 
 
 def _text(column: Any, code: int) -> str | None:

@@ -6,9 +6,11 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from .audit import DECISIONS, BatchResults
 from .flips import BatchFlips, Change, Side
+from .gates import row_gates
 from .logs.columns import ABSENT
 from .results import LAYERS, StatementLabels, of_row, record_columns, repeated, statement_label
 from .runtime.codes import Layer
@@ -39,7 +41,9 @@ def flips_table(flips: BatchFlips, before: Table, after: Table) -> pa.RecordBatc
     """One row per flipped record of a batch, with both decisions.
 
     principal, action and resource are those of the request that makes the difference; the
-    statements are those that decide about it. Decisions and layers are those of the record.
+    statements are those that decide about it. Decisions and layers are those of the record. The
+    gate is the Allow that let it through, of the layer that denies it implicitly on the other side
+    (`gates`; told for the first MAX_ROW_GATES distinct requests of a batch).
     """
     import pyarrow as pa
 
@@ -52,8 +56,9 @@ def flips_table(flips: BatchFlips, before: Table, after: Table) -> pa.RecordBatc
         "resource": of_row(batch.resource, rows),
         "change": repeated(flips.change[records], _CHANGES),
     }
-    for name, side, table in (("before", flips.before, before), ("after", flips.after, after)):
-        columns |= _side_columns(name, side, table, flips)
+    gates = row_gates(flips, before, after)
+    columns |= _side_columns("before", flips.before, before, flips, gates.before, flips.after)
+    columns |= _side_columns("after", flips.after, after, flips, gates.after, flips.before)
     texts: dict[tuple[str, ...], int] = {}
     codes = np.full(len(records), ABSENT, dtype=np.int32)
     for at, record in enumerate(records.tolist()):
@@ -64,15 +69,20 @@ def flips_table(flips: BatchFlips, before: Table, after: Table) -> pa.RecordBatc
     return pa.RecordBatch.from_pydict(columns)
 
 
-def _side_columns(name: str, side: BatchResults, table: Table, flips: BatchFlips
-                  ) -> dict[str, Any]:
+def _side_columns(name: str, side: BatchResults, table: Table, flips: BatchFlips,
+                  gate: NDArray[np.int32], other: BatchResults) -> dict[str, Any]:
     layer = side.layer[flips.records].astype(np.int32)
     statement = side.request_statement[flips.row]
+    labels, places = StatementLabels(table.statements), _Places(table.statements)
+    barred = other.layer[flips.records].astype(np.int32)  # the layer whose gate this is
     return {
         name: repeated(side.decision[flips.records], DECISIONS),
         f"{name}_layer": repeated(np.where(layer == Layer.NONE, ABSENT, layer), LAYERS),
-        f"{name}_statement": repeated(statement, StatementLabels(table.statements)),
-        f"{name}_place": repeated(statement, _Places(table.statements)),
+        f"{name}_statement": repeated(statement, labels),
+        f"{name}_place": repeated(statement, places),
+        f"{name}_gate_layer": repeated(np.where(gate < 0, ABSENT, barred), LAYERS),
+        f"{name}_gate": repeated(gate, labels),
+        f"{name}_gate_place": repeated(gate, places),
     }
 
 
@@ -87,24 +97,29 @@ def groups_table(result: ReplayResult) -> pa.Table:
         {
             "change": group.change.label, "principal": group.principal, "action": group.action,
             "resources": list(group.resources),
-            **_side_cells("before", group.before), **_side_cells("after", group.after),
+            **_side_cells("before", group.before, group.after),
+            **_side_cells("after", group.after, group.before),
             "depends_on": list(group.depends_on), "records": group.records,
             "examples": [one._asdict() for one in group.examples],
         }
         for group in result.groups
     ]
     sides = [(f"{name}{part}", text) for name in ("before", "after")
-             for part in ("", "_layer", "_statement", "_place")]
+             for part in ("", "_layer", "_statement", "_place", "_gate_layer", "_gate",
+                          "_gate_place")]
     return pa.Table.from_pylist(rows, pa.schema([
         ("change", text), ("principal", text), ("action", text), ("resources", texts), *sides,
         ("depends_on", texts), ("records", pa.int64()), ("examples", pa.list_(example))]))
 
 
-def _side_cells(name: str, side: Side) -> dict[str, str | None]:
-    statement = side.statement
+def _side_cells(name: str, side: Side, other: Side) -> dict[str, str | None]:
+    statement, gate = side.statement, side.gate
     return {
         name: side.decision.name,
         f"{name}_layer": None if side.layer is Layer.NONE else side.layer.name.lower(),
         f"{name}_statement": None if statement is None else statement_label(statement),
         f"{name}_place": None if statement is None else str(statement.location),
+        f"{name}_gate_layer": None if gate is None else other.layer.name.lower(),
+        f"{name}_gate": None if gate is None else statement_label(gate),
+        f"{name}_gate_place": None if gate is None else str(gate.location),
     }

@@ -303,6 +303,16 @@ def test_an_allow_that_a_control_policy_lacks_is_named_beside_the_one_of_the_pri
     assert re.search(r"let through by .*:UnitMay \(.*:\d+:\d+\)", replay(old, new, log).out)
     back = replay(new, old, log, "--format", "json", "--service", "iam").json()
     assert {g["after"]["gate"]["sid"] for g in back["groups"]} == {"UnitMay"}
+    for one, two, (side, other) in ((old, new, ("before", "after")),
+                                    (new, old, ("after", "before"))):
+        replay(one, two, log, "--service", "iam", "-o", tmp_path / "out.ndjson")
+        rows = [r for r in rows_of(tmp_path / "out.ndjson") if r["principal"] == USER]
+        assert rows
+        for row in rows:  # alice's own statement lets her, and so did the unit
+            assert row[f"{side}_layer"] == "identity" and row[f"{side}_gate_layer"] == "scp"
+            assert row[f"{side}_gate"].endswith(":UnitMay")
+            assert re.search(r"p-unit0000.*:\d+:\d+$", row[f"{side}_gate_place"])
+            assert row[f"{other}_gate"] is None is row[f"{other}_gate_layer"]
 
 
 def test_organizations_replay_as_two_audits_do(tmp_path, log):
