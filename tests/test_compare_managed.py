@@ -7,20 +7,25 @@ is equivalent to itself, also without the shortcut that would make that trivial.
 from __future__ import annotations
 
 import json
+from functools import lru_cache
 from itertools import pairwise, permutations
 from random import Random
-from typing import Any
+from typing import Any, NamedTuple
 
+import numpy as np
 import pytest
 from shared_data import shared_data
-from test_managed_policies import managed, requests_for
+from test_managed_policies import managed
 
 import iamtables
-from iamtables import Options
+from iamtables import DecisionCode, Options
 from iamtables.compiler.compare import Budget, EveryRequest, Question, Search, Witness, identity
 from iamtables.compiler.lower import lower_documents
+from iamtables.grammar.tree import PolicyDocument
 from iamtables.history import history, load_versions
 from iamtables.reference import evaluate_identity
+from iamtables.requests_near import draw_requests
+from iamtables.runtime import DictionaryColumn
 
 SAMPLED_REQUESTS = 10_000
 PAIRED_POLICIES = 60
@@ -60,7 +65,7 @@ def test_all_pairs_of_sixty_managed_policies_are_decided_and_survive_sampling() 
         assert not answer.undecided, (names[i], names[j], answer.undecided)
         verdicts["no" if answer.is_none else "yes"] += 1
         if answer.is_none:
-            assert _counterexample(texts[i], texts[j], 200) is None, (names[i], names[j])
+            assert challenged(texts[i], texts[j]).refutes is None, (names[i], names[j])
         elif sum(verdicts.values()) % 10 == 0:
             assert answer.witness is not None
             _assert_confirmed(answer.witness, texts[i], texts[j])
@@ -85,20 +90,63 @@ def test_pairs_of_managed_policies_are_told_in_full(seed: int) -> None:
         assert direction.differences
 
 
-def _counterexample(accepts: Any, refuses: Any, count: int) -> Any:
-    """A sampled request that the one allows and the other does not."""
-    requests = requests_for(accepts, "near accepts", count // 2)
-    requests += requests_for(refuses, "near refuses", count - count // 2)
-    tables = [iamtables.compile(iamtables.parse_policy(t)) for t in (accepts, refuses)]
-    for request in requests:
-        if request.resource is None:
-            continue
+class Challenge(NamedTuple):
+    """Requests drawn near two policies: how many, how many the first allows, and one that the
+    first allows and the second does not."""
+
+    requests: int
+    allowed: int
+    refutes: dict[str, str | None] | None
+
+
+@lru_cache(maxsize=128)
+def document_of(text: str) -> PolicyDocument:
+    return iamtables.parse_policy(text)
+
+
+@lru_cache(maxsize=128)
+def table_of(text: str) -> iamtables.Table:
+    return iamtables.compile(document_of(text))
+
+
+def challenged(accepts: str, refuses: str, count: int = SAMPLED_REQUESTS) -> Challenge:
+    """Decide `count` requests by both tables, half of them near each policy's patterns."""
+    drawn = allowed = 0
+    refutes = None
+    for seed, near in enumerate((accepts, refuses)):
+        columns = draw_requests([document_of(near)], count // 2, seed)
+        coded = {n: DictionaryColumn(c.codes, list(c.values)) for n, c in columns.items()}
         ours, theirs = (
-            table.check(action=request.action, resource=request.resource,
-                        context=request.context).is_allowed for table in tables)
-        if ours and not theirs:
-            return request
-    return None
+            table_of(text).decide(
+                action=coded["action"], resource=coded["resource"],
+                context={n: c for n, c in coded.items() if n not in ("action", "resource")},
+            ).decision == DecisionCode.ALLOW for text in (accepts, refuses))  # fmt: skip
+        drawn, allowed = drawn + len(ours), allowed + int(ours.sum())
+        wrong = np.flatnonzero(ours & ~theirs)
+        if len(wrong):
+            refutes = {name: column.values[code] if (code := column.codes[wrong[0]]) >= 0 else None
+                       for name, column in columns.items()}
+    return Challenge(drawn, allowed, refutes)
+
+
+@pytest.mark.parametrize("policy", ["AmazonBedrockFullAccess", "AmazonBedrockReadOnly"])
+def test_no_difference_between_consecutive_versions_survives_sampled_requests(policy: str) -> None:
+    """Every "no" in either direction, and the sample is such that it refutes what is wrong."""
+    documents = [v.document for v in load_versions(shared_data("bedrock_versions"))[policy]]
+    refuted = proved = 0
+    for old, new in pairwise(documents):
+        found = iamtables.compare(old, new)
+        texts = new.source.text, old.source.text
+        for direction, pair in ((found.gained, texts), (found.lost, texts[::-1])):
+            challenge = challenged(*pair)
+            assert challenge.requests >= SAMPLED_REQUESTS and challenge.allowed > 100
+            if direction.verdict == "no":
+                proved += 1
+                assert challenge.refutes is None, (old.source.name, new.source.name)
+            else:
+                refuted += challenge.refutes is not None
+    assert proved >= len(documents) - 1  # nothing was ever taken away
+    assert refuted, "the sample finds none of the differences that are there"
 
 
 def test_no_difference_between_versions_survives_sampled_requests() -> None:
@@ -111,7 +159,7 @@ def test_no_difference_between_versions_survives_sampled_requests() -> None:
     new = json.dumps(wider)
     comparison = iamtables.compare(iamtables.parse_policy(text), iamtables.parse_policy(new))
     assert comparison.equivalent == "yes"
-    assert _counterexample(new, text, SAMPLED_REQUESTS) is None
+    assert challenged(new, text).refutes is None
 
 
 def test_the_versions_of_the_bedrock_policies_never_took_a_permission_away() -> None:
