@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 from collections import Counter
 from html.parser import HTMLParser
 
@@ -21,7 +22,9 @@ from iamtables.audit import FURTHER_ACTIONS, OTHERS, UNDECIDED, Audit, keys_of
 from iamtables.demo.sample import write_sample
 from iamtables.flips import Change, change_of
 from iamtables.logs import RecordClass, Requester, read_logs
+from iamtables.replay_rows import flips_table
 from iamtables.replaying import Replay, either_needs_request, keys_of_both, replay
+from iamtables.request_tables import request_batches
 from iamtables.responsible import MatchedEntries, resource_type
 
 A, N, E, U = (DecisionCode.ALLOW, DecisionCode.IMPLICIT_DENY, DecisionCode.EXPLICIT_DENY,
@@ -534,3 +537,51 @@ def test_a_session_is_shown_as_its_role(tmp_path):
     old, new = table_of(tmp_path, allow("iam:*")), table_of(tmp_path, allow("s3:*"), name="n.json")
     (group,) = replay(old, new, read_logs(path, keys=[])).groups
     assert group.principal == f"arn:aws:iam::{ACCOUNT}:role/app/worker"
+
+
+def test_every_row_names_the_allow_that_let_it_through():
+    """Rows of one group, let through by different statements of one level, or by two levels."""
+    who = "arn:aws:iam::111122223333:user/ana"
+    queue = "arn:aws:sqs:eu-west-1:111122223333:"
+
+    def held(name, policy_type, *statements):
+        text = json.dumps({"Version": "2012-10-17", "Statement": list(statements)})
+        return it.PolicySet((it.parse_policy(text, name=name, policy_type=policy_type),))
+
+    def org(*scps, boundary=None):
+        return it.compile(it.Organization(
+            accounts=(it.Account("111122223333", scps=scps, rcps=(), org_id="o-1",
+                                 org_path="o-1/r-1/"),),
+            principals=(it.Principal(who, identity=held("own", "identity", allow("sqs:*")), tags={},
+                                     boundary=boundary),),
+            missing_layers=("session", "vpce", "resource")))
+
+    wide = held("wide", "scp", allow("*"))
+    narrow = held("narrow", "scp", allow("sqs:*", f"{queue}a*", Sid="A"),
+                  allow("sqs:*", f"{queue}b*", Sid="B",
+                        Condition={"StringEquals": {"sqs:k": "1"}}),
+                  allow("sqs:*", f"{queue}b*", Sid="C",
+                        Condition={"StringEquals": {"sqs:k": "2"}}))
+    before, after = org(wide, narrow), org(wide, held("none", "scp", allow("iam:*")))
+    requests = pa.table({
+        "principal": [who] * 6, "action": ["sqs:SendMessage"] * 6,
+        "resource": [f"{queue}{n}" for n in ("a1", "b1", "b1", "a1", "c1", "b1")],
+        "sqs:k": ["1", "1", "2", None, "1", None]})
+
+    def rows(one, two):
+        batches = request_batches(requests, keys_of_both(one, two))
+        run = Replay(one, two, missing="absent")
+        found = [flips_table(run.add(batch), one, two) for batch in batches]
+        return pa.Table.from_batches(found).to_pylist(), run.result().to_arrow().to_pylist()
+
+    for (told, groups), side, other in (
+            (rows(before, after), "before", "after"), (rows(after, before), "after", "before")):
+        assert [(row["row"], row[f"{side}_gate"]) for row in told] == [
+            (1, "narrow:A"), (2, "narrow:B"), (3, "narrow:C"), (4, "narrow:A")]
+        assert {row[f"{side}_gate_layer"] for row in told} == {"scp"}
+        assert {row[f"{side}_layer"] for row in told} == {"identity"}
+        assert all(row[f"{side}_gate_place"].startswith("narrow:1:") for row in told)
+        assert {row[f"{other}_gate"] for row in told} == {None}
+        assert groups[0][f"{side}_gate"] == "narrow:A" and groups[0][f"{side}_gate_layer"] == "scp"
+    told, _ = rows(org(wide), org(wide, boundary=held("edge", "boundary", allow("iam:*"))))
+    assert len(told) == 6 and {row["before_gate"] for row in told} == {None}  # there was no gate
