@@ -1,6 +1,4 @@
-"""Worst cases of the comparison end with an honest answer within 500 MB, each in a process.
-
-The process is of its own, so that its peak is that of the comparison.
+"""Worst cases of the comparison end with an honest answer within 500 MB, each in its own process.
 
 Honest: what is known of the case by how it is made is never contradicted; *undecided* may stand
 where a budget ran out, and then names it.

@@ -46,7 +46,8 @@ _REQUEST = ("principal", "action", "resource")
 _RESULT = ("decision", "layer", "statement", "depends_on")
 _OF_LOG = ("requester", "class", "class_reason", "recorded_outcome", "error_code")
 _SIDES = tuple(f"{side}{part}" for side in ("before", "after")
-               for part in ("", "_layer", "_statement", "_place"))
+               for part in ("", "_layer", "_statement", "_place",
+                            "_gate_layer", "_gate", "_gate_place"))
 DAY = "day"
 """Column of the day (UTC) of a record of a log, for partitions of the output."""
 
