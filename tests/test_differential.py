@@ -42,7 +42,9 @@ from judging import (
 from iamtables import DecisionCode, RequestError
 from iamtables.reference import RULES, RequestFault
 
-PER_WORLD = 128
+PER_WORLD = 512
+CHECKS = 32
+"""Requests of a sampled world that are also asked alone."""
 EVERY = 4
 """One world in so many is also checked, reopened, threaded and dictionary-encoded."""
 
@@ -140,7 +142,7 @@ def try_other_ways(world: World, texts: list[str], table: Any, out: Any, tally: 
                          f"plainly {getattr(out, what)[row]}")
                 tally.failures.append(describe(world, world.requests[row], wrong))
                 return
-    for row, request in enumerate(world.requests[: PER_WORLD // 4]):
+    for row, request in enumerate(world.requests[:CHECKS]):
         if out.error[row]:
             continue
         tally.checked += 1
