@@ -27,7 +27,7 @@ CONTEXTS = tuple(
     {key: value for key, value in (("s3:k", k), ("aws:SourceVpce", e)) if value is not None}
     for k, e in itertools.product((None, "1", "2"), (None, "vpce-1", "vpce-2")))
 KEYS = ("aws:PrincipalArn", "aws:PrincipalAccount", "aws:ResourceAccount")
-PAIRS, SIZE = 600, 50
+PAIRS, SIZE = 300, 50
 LAYERS = ("identity", "boundary", "scp0", "scp1", "rcp", "own", "foreign", "vpce")
 
 
