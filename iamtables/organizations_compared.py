@@ -114,13 +114,12 @@ class _Zone:
 
 
 class _Sided:
-    """What one organization holds of a principal, with the numbers of its documents."""
+    """What one organization holds of a principal."""
 
     def __init__(self, organization: Organization, requester: Requester) -> None:
         self.organization = organization
         self.gaps: list[str] = []
         self.documents: list[PolicyDocument] = []
-        self.numbers: dict[int, int] = {}
         self.accounts = {a.id: a for a in organization.accounts}
         self.resources: dict[str, ResourcePolicy] = {
             r.arn: r for r in organization.resource_policies}
