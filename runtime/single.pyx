@@ -149,7 +149,8 @@ cdef class KeyReader:
         """Write a list into `text` as `values.encode_list` does; False where that has to do it."""
         cdef uint32_t size
         self.text.count = 0
-        bytes_put(&self.text, b"\xff", 1)
+        if bytes_put(&self.text, b"\xff", 1):
+            return False
         for value in values:
             if type(value) is not str or not PyUnicode_IS_COMPACT_ASCII(value):
                 return False

@@ -166,6 +166,7 @@ class _Task:
 
     def _run(self, number: int, files: Sequence[str], seen: NDArray[np.uint64]
              ) -> Iterator[pa.RecordBatch]:
+        """What one part gives; an audit and a replay each say how."""
         raise NotImplementedError
 
     def _rows(self, number: int, batch: Any, tabulate: Callable[[], pa.RecordBatch]
