@@ -248,22 +248,40 @@ cdef class ResourceClasses:
         return NO_ID if resource == NO_ID else self.row_of_id(resource)
 
     cdef uint32_t resource_id(self, ColumnData* column, size_t i) noexcept nogil:
-        """Id of the resource of row i, which is known; kept with a column of codes."""
+        """Id of the resource of row i, UNKNOWN_ID where it is not known; NO_ID on failure.
+
+        With a column of codes ids are kept in the low halves of `by_code`.
+        """
         cdef const uint8_t* text = NULL
         cdef size_t length = 0, size = column.dictionary_count * sizeof(uint64_t)
         cdef uint64_t* known
+        cdef uint32_t id
+        cdef int32_t code
+        cdef int status
         if column.kind != COLUMN_CODES:
-            return column_value(column, &self.texts, i)
+            id = column_value(column, &self.texts, i)
+            return UNKNOWN_ID if id == ABSENT_ID else id
+        if ((column.unknown != NULL and column.unknown[i])
+                or (column.validity != NULL
+                    and not bit_is_set(column.validity, column.validity_offset + i))):
+            return UNKNOWN_ID
+        code = column.codes[i]
+        if not is_code(column, code):
+            return NO_ID
+        if code < 0:
+            return UNKNOWN_ID
         if column.by_code == NULL:
             column.by_code = <uint64_t*>malloc(size + 1)
             if column.by_code == NULL:
                 return NO_ID
             memset(column.by_code, 0xFF, size)
-        known = column.by_code + column.codes[i]
+        known = column.by_code + code
         if <uint32_t>known[0] == NO_ID:
-            if column_text(&column.strings, <size_t>column.codes[i], &text, &length):
+            status = column_text(&column.strings, <size_t>code, &text, &length)
+            if status < 0:
                 return NO_ID
-            known[0] = intern_add(&self.texts, text, length)
+            id = UNKNOWN_ID if status else intern_add(&self.texts, text, length)
+            known[0] = known[0] >> 32 << 32 | id
         return <uint32_t>known[0]
 
     cdef int is_valid(self, ColumnData* column, size_t i) noexcept nogil:

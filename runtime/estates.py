@@ -105,6 +105,13 @@ class Estate(Protocol):
 
     def resource_side(self, resource: str | None, account: str | None) -> ResourceSide: ...
 
+    def is_uniform(self, shape: str) -> bool:
+        """Whether `resource_side` says the same of all resources that begin with `shape`.
+
+        shape : the fields of an ARN up to the fifth colon, and of an object of S3 the bucket and `/`
+        """
+        ...
+
     def endpoint_side(self, endpoint: Value) -> EndpointSide:
         """endpoint : value of `aws:SourceVpce`"""
         ...
@@ -153,6 +160,14 @@ def resource_facts(resource: str) -> tuple[Arn | None, str | None]:
     account = arn.account
     is_account = len(account) == 12 and account.isascii() and account.isdigit()
     return arn, account if is_account else None
+
+
+HAVE_KINDS = frozenset({"iam", "kms"})
+"""Services of whose resources some are decided by rules of their own (EVAL-40, EVAL-42)."""
+
+
+def service_of(shape: str) -> str:
+    return shape.split(":", 3)[2]
 
 
 class LayersEstate:
@@ -223,6 +238,9 @@ class LayersEstate:
             bool(speaks),
             rcps,
         )
+
+    def is_uniform(self, shape: str) -> bool:
+        return service_of(shape) not in HAVE_KINDS
 
     def endpoint_side(self, endpoint: Value) -> EndpointSide:
         return EndpointSide(self._rows(Role.VPCE, Signal.VPCE, Signal.DENY_VPCE))

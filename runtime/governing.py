@@ -153,3 +153,10 @@ def _compile_table(table: str) -> dict[str, tuple[_Rule, ...]]:
 
 
 _RULES = _compile_table(GOVERNED)
+
+GOVERNED_FROM_ELSEWHERE = frozenset(
+    service
+    for service, rules in _RULES.items()
+    if any(form.startswith("arn:") for rule in rules for form in rule.forms)
+)
+"""Services whose resources may be governed from another partition, service, region or account."""

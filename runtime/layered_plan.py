@@ -213,6 +213,10 @@ class LayeredPlanner(Planner):
             [self._derived(side.derived, k) for k in self.resource_keys],
         )  # fmt: skip
 
+    def is_uniform(self, shape: bytes) -> bool:
+        """Whether all resources that begin with a shape (shapes.pxd) have one side."""
+        return self.estate.is_uniform(decode_text(shape))
+
     def endpoint(self, value: Value) -> tuple[Bundle, Sequence[object]]:
         side = self.estate.endpoint_side(value)
         return side.bundle, [self._derived(side.derived, k) for k in self.endpoint_keys]

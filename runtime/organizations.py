@@ -9,6 +9,7 @@ it counts as unknown.
 from __future__ import annotations
 
 import json
+from bisect import bisect_left
 from collections import ChainMap
 from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property
@@ -25,6 +26,7 @@ from .conditions import UNKNOWN, Value
 from .derived import AccountFacts, EndpointFacts, Facts, PrincipalFacts, derive, principal_keys
 from .derived import resource_keys as keys_of_resource
 from .estates import (
+    HAVE_KINDS,
     HAVE_SESSIONS,
     Bundle,
     EndpointSide,
@@ -34,8 +36,9 @@ from .estates import (
     given_without,
     resource_facts,
     scp_row,
+    service_of,
 )
-from .governing import governing_arns
+from .governing import GOVERNED_FROM_ELSEWHERE, governing_arns
 from .model import TableModel
 from .requesters import KIND_NAMES, WITH_IDENTITY, Requester, RequesterKind, split_arn
 from .signals import LEVEL_SIGNALS, NO_SIGNAL, Signal
@@ -383,6 +386,19 @@ class OrganizationEstate:
             tuple(gaps),
             _lowered(keys_of_resource(self.facts, resource, owner or "")),
         )
+
+    def is_uniform(self, shape: str) -> bool:
+        """Nothing is filed in the place of these ARNs, and nothing elsewhere speaks for them."""
+        service = service_of(shape)
+        if service in HAVE_KINDS or service in GOVERNED_FROM_ELSEWHERE:
+            return False
+        at = bisect_left(self._filed, shape)
+        return at == len(self._filed) or not self._filed[at].startswith(shape)
+
+    @cached_property
+    def _filed(self) -> list[str]:
+        """ARNs of which the snapshot knows something, in order."""
+        return sorted({*self._governed, *self._aliases, *self._principals})
 
     def _unlisted_policy(
         self, resource: str, owner: str | None, needs_policy: bool, gaps: list[str]

@@ -41,16 +41,6 @@ cdef void pairs_clear(PairTable* table) noexcept nogil:
     table.count = 0
 
 
-cdef PairSlot* slot_of(const PairTable* table, uint64_t pair) noexcept nogil:
-    """The slot of a pair, or the empty one where it belongs."""
-    cdef PairSlot* slot = pair_slot(table, pair)
-    while slot.value != NO_ID and slot.pair != pair:
-        slot += 1
-        if slot > table.slots + table.mask:
-            slot = table.slots
-    return slot
-
-
 cdef int grow(PairTable* table) noexcept nogil:
     cdef PairSlot* old = table.slots
     cdef PairSlot* slot
@@ -63,19 +53,29 @@ cdef int grow(PairTable* table) noexcept nogil:
     table.shift -= 1
     for k in range(count):
         if old[k].value != NO_ID:
-            slot = slot_of(table, old[k].pair)
+            slot = pairs_find(table, old[k].pair)
             slot[0] = old[k]
     free(old)
     return 0
 
 
-cdef int pairs_put(PairTable* table, uint32_t a, uint32_t b, uint32_t value) noexcept nogil:
-    """Give a pair its word, which is not NO_ID; -1 when memory is short."""
+cdef PairSlot* pairs_place(PairTable* table, uint32_t a, uint32_t b, uint32_t value) noexcept nogil:
+    """Give a pair its word, which is not NO_ID; its slot, NULL when memory is short.
+
+    The slot stays where it is until the next pair is placed.
+    """
     cdef PairSlot* slot
     if 4 * table.count > 3 * table.mask and grow(table):
-        return -1
-    slot = slot_of(table, pair_of(a, b))
-    table.count += slot.value == NO_ID
+        return NULL
+    slot = pairs_find(table, pair_of(a, b))
+    if slot.value == NO_ID:
+        table.count += 1
+        slot.extra = 0
     slot.pair = pair_of(a, b)
     slot.value = value
-    return 0
+    return slot
+
+
+cdef int pairs_put(PairTable* table, uint32_t a, uint32_t b, uint32_t value) noexcept nogil:
+    """`pairs_place` for who has no use of the slot; -1 when memory is short."""
+    return -1 if pairs_place(table, a, b, value) == NULL else 0

@@ -90,9 +90,15 @@ cdef class SidesEngine(Engine):
     cdef bint is_owner_constant
     cdef Words requesters                      # of Requester
     cdef Words requester_values                # derived value ids, one per derived key
-    cdef InternTable side_table                # (resource, account)
+    cdef PairTable side_pairs                  # (resource, owner) -> side, where owners differ
+    cdef InternTable shapes                    # what ARNs begin with (shapes.pxd)
+    cdef Words shape_state                     # by shape: 1 where all its resources have one side
+    cdef PairTable shape_pairs                 # (shape, owner) -> side
     cdef Words sides                           # of Side
     cdef Words side_values
+    cdef InternTable kinds                     # distinct contents of Side
+    cdef Words side_kind                       # by side; NO_ID: no resource (RES-12)
+    cdef uint32_t invalid_side
     cdef Words endpoint_bundle                 # by value id of aws:SourceVpce; NO_ID unseen
     cdef Words endpoint_values
     cdef Words assumed                         # by value id of aws:AssumedRoot
@@ -113,6 +119,7 @@ cdef class SidesEngine(Engine):
     cdef Words level_masks
     # keys whose values may follow from each side (CTX-3)
     cdef Words requester_key, side_key, endpoint_key
+    cdef Words derived_from                    # by key: which of the three << 30 | place in it
 
     cdef int _start(self) except -1
     cdef uint32_t _bundle(self, tuple rows) except? 0
@@ -120,6 +127,7 @@ cdef class SidesEngine(Engine):
     cdef object _name(self, uint32_t id)
     cdef int _fill_requester(self, const uint32_t* ids) noexcept with gil
     cdef int _fill_side(self, uint32_t resource, uint32_t account) noexcept with gil
+    cdef int _fill_shape(self, uint32_t shape) noexcept with gil
     cdef int _fill_endpoint(self, uint32_t value) noexcept with gil
     cdef int _fill_action(self, uint32_t action) noexcept with gil
     cdef uint32_t _fill_levels(self, const uint32_t* asked) noexcept with gil
@@ -138,13 +146,12 @@ cdef class SidesEngine(Engine):
                              size_t i) noexcept nogil
     cdef uint32_t _new_requester(self, ColumnData** who, const uint8_t* management,
                                  size_t i) noexcept nogil
-    cdef uint32_t _side(self, ColumnData* resources, ColumnData* owners, uint32_t row,
-                        size_t i) noexcept nogil
+    cdef uint32_t _side(self, ColumnData* resources, ColumnData* owners, size_t i,
+                        uint32_t* resource) noexcept nogil
     cdef uint32_t _new_side(self, uint32_t resource, uint32_t owner) noexcept nogil
+    cdef uint32_t _side_of_none(self) noexcept nogil
     cdef uint32_t _endpoint(self, ColumnData** keys, size_t i) noexcept nogil
     cdef uint32_t _levels(self, uint32_t element, uint32_t requester, ColumnData** keys,
                           size_t i) noexcept nogil
     cdef uint32_t _assumed(self, ColumnData** keys, size_t i) noexcept nogil
-    cdef int _set_derived(self, ColumnData** keys, Words* which, const uint32_t* values,
-                          const uint8_t* is_derived) noexcept nogil
     cdef int _add_derived(self, int which, uint32_t number) except -1

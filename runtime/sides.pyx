@@ -2,7 +2,8 @@
 
 A request has two sides. Its requester carries a bundle of policy sets (identity, boundary, session,
 SCP levels), its resource another (its policy, RCPs), the endpoint it came through a third. Each is
-asked of Python once, through a `_fill_*` door, and is a number from then on. For each (action,
+asked of Python once, through a `_fill_*` door, and is a number from then on. Resources in whose
+place nothing is filed share their side, so that a million objects of a bucket ask once. For each (action,
 bundle) the statements that the action leaves are one list, built once, whose entries name the signal
 they give (runtime/signals.py). runtime/layered.pyx runs over rows with what is found here.
 
@@ -10,12 +11,12 @@ Invariant: numbers are given in order, so a table of words is filled up to the n
 a door fails, everything learnt is dropped (`clear`).
 """
 
-from libc.stdint cimport uint8_t, uint32_t, uint64_t
+from libc.stdint cimport int32_t, uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport free, realloc
 from libc.string cimport memcmp, memcpy, memset
 
-from .classify cimport ROW_UNKNOWN
-from .column cimport COLUMN_CONSTANT, ColumnData, column_value
+from .classify cimport is_resource
+from .column cimport COLUMN_CODES, COLUMN_CONSTANT, ColumnData, column_value
 from .engine cimport ENTRY_UNKNOWN, SET_ANY, Engine
 from .globs cimport GlobSet
 from .intern cimport (
@@ -31,6 +32,7 @@ from .intern cimport (
     intern_init,
 )
 from .pairs cimport pairs_bytes, pairs_clear, pairs_free, pairs_get, pairs_init, pairs_put
+from .shapes cimport shape_length
 from .words cimport Words, words_fill, words_reserve
 
 cdef enum:
@@ -42,7 +44,7 @@ cdef class SidesEngine(Engine):
     """Caches of what is distinct in the requests of a layered table.
 
     `planner` (runtime/layered_plan.py) answers, once per distinct thing, `requester`, `side`,
-    `endpoint`, `action_facts`, `levels` and `assumed_root`.
+    `is_uniform`, `endpoint`, `action_facts`, `levels` and `assumed_root`.
     """
 
     def __init__(self, planner, GlobSet globs, facts, layers):
@@ -71,24 +73,35 @@ cdef class SidesEngine(Engine):
         seed = int.from_bytes(planner.seed(), "little")
         if (intern_init(&self.names, seed + 101)
                 or intern_init(&self.requester_table, seed + 102)
-                or intern_init(&self.side_table, seed + 103)
+                or pairs_init(&self.side_pairs, seed + 103)
                 or intern_init(&self.list_table, seed + 104)
                 or pairs_init(&self.cells, seed + 105)
                 or intern_init(&self.level_table, seed + 106)
-                or pairs_init(&self.plain_levels, seed + 107)):
+                or pairs_init(&self.plain_levels, seed + 107)
+                or intern_init(&self.shapes, seed + 108)
+                or pairs_init(&self.shape_pairs, seed + 109)
+                or intern_init(&self.kinds, seed + 110)):
+            raise MemoryError
+        if words_fill(&self.derived_from, self.key_count, NO_ID):
             raise MemoryError
         self._start()
 
     def __dealloc__(self):
         intern_free(&self.names)
         intern_free(&self.requester_table)
-        intern_free(&self.side_table)
+        pairs_free(&self.side_pairs)
+        intern_free(&self.shapes)
+        pairs_free(&self.shape_pairs)
+        intern_free(&self.kinds)
         intern_free(&self.list_table)
         pairs_free(&self.cells)
         intern_free(&self.level_table)
         pairs_free(&self.plain_levels)
         free(self.requester_of.data)
         free(self.side_of.data)
+        free(self.shape_state.data)
+        free(self.side_kind.data)
+        free(self.derived_from.data)
         free(self.requesters.data)
         free(self.requester_values.data)
         free(self.sides.data)
@@ -111,6 +124,8 @@ cdef class SidesEngine(Engine):
     cdef int _start(self) except -1:
         """Empty caches. Bundle 0 holds nothing."""
         self.requester_of.count = self.side_of.count = 0
+        self.shape_state.count = self.side_kind.count = 0
+        self.invalid_side = NO_ID
         self.is_rest_constant = self.is_owner_constant = False
         self.requesters.count = self.requester_values.count = 0
         self.sides.count = self.side_values.count = 0
@@ -202,13 +217,15 @@ cdef class SidesEngine(Engine):
             return -1
 
     cdef int _fill_side(self, uint32_t resource, uint32_t account) noexcept with gil:
+        """The side of a resource and its owner is appended."""
         cdef Side* one
+        cdef uint32_t kind
         try:
             text = None
             if resource >= FIRST_ID:
                 text = self._text(&self.resources.texts, resource)
             found = self.planner.side(text, self._name(account), account == UNKNOWN_ID)
-            if words_reserve(&self.sides, SIDE_WORDS):
+            if words_reserve(&self.sides, SIDE_WORDS) or words_reserve(&self.side_kind, 1):
                 raise MemoryError
             one = <Side*>(self.sides.data + self.sides.count)
             one.plain = self._bundle(found.plain)
@@ -217,8 +234,26 @@ cdef class SidesEngine(Engine):
             one.flags = found.flags
             one.account = found.account
             one.partition = found.partition
+            kind = intern_add(&self.kinds, <const uint8_t*>one, sizeof(Side))
+            if kind == NO_ID:
+                raise MemoryError
             self.sides.count += SIDE_WORDS
             self._put_values(&self.side_values, &self.side_key, found.derived)
+            self.side_kind.data[self.side_kind.count] = kind - FIRST_ID
+            self.side_kind.count += 1
+            return 0
+        except BaseException as error:
+            self.error = error
+            self.failed = True
+            return -1
+
+    cdef int _fill_shape(self, uint32_t shape) noexcept with gil:
+        """Whether all resources that begin with a shape have one side."""
+        try:
+            is_uniform = self.planner.is_uniform(self._text(&self.shapes, shape))
+            if words_fill(&self.shape_state, shape, NO_ID):
+                raise MemoryError
+            self.shape_state.data[shape] = bool(is_uniform)
             return 0
         except BaseException as error:
             self.error = error
@@ -493,39 +528,90 @@ cdef class SidesEngine(Engine):
             return NO_ID
         return number
 
-    cdef uint32_t _side(self, ColumnData* resources, ColumnData* owners, uint32_t row,
-                        size_t i) noexcept nogil:
-        """Number of the side of the resource of row i; NO_ID on failure."""
-        cdef uint32_t resource = UNKNOWN_ID, owner, number
-        if row != ROW_UNKNOWN:
-            resource = self.resources.resource_id(resources, i)
+    cdef uint32_t _side(self, ColumnData* resources, ColumnData* owners, size_t i,
+                        uint32_t* resource) noexcept nogil:
+        """Number of the side of the resource of row i, whose id goes to `resource`; NO_ID on failure.
+
+        Where one account owns all, sides are kept in the high halves of `by_code`.
+        """
+        cdef uint32_t owner, number
+        cdef int32_t code
+        cdef bint by_code = (self.is_owner_constant and resources.kind == COLUMN_CODES
+                             and resources.unknown == NULL and resources.validity == NULL)
+        if by_code and resources.by_code != NULL:
+            code = resources.codes[i]
+            if <uint32_t>code < resources.dictionary_count:
+                number = <uint32_t>(resources.by_code[code] >> 32)
+                if number != NO_ID:
+                    resource[0] = <uint32_t>resources.by_code[code]
+                    return number
+        resource[0] = self.resources.resource_id(resources, i)
         owner = column_value(owners, &self.names, i)
-        if resource == NO_ID or owner == NO_ID:
+        if resource[0] == NO_ID or owner == NO_ID:
             self.failed = True
             return NO_ID
         if not self.is_owner_constant:
-            return self._new_side(resource, owner)
-        if words_fill(&self.side_of, resource, NO_ID):
+            number = pairs_get(&self.side_pairs, resource[0], owner)
+            return number if number != NO_ID else self._new_side(resource[0], owner)
+        if words_fill(&self.side_of, resource[0], NO_ID):
             self.failed = True
             return NO_ID
-        number = self.side_of.data[resource]
+        number = self.side_of.data[resource[0]]
         if number == NO_ID:
-            number = self.side_of.data[resource] = self._new_side(resource, owner)
+            number = self.side_of.data[resource[0]] = self._new_side(resource[0], owner)
+        if by_code and resources.by_code != NULL and resources.codes[i] >= 0:
+            resources.by_code[resources.codes[i]] = <uint64_t>number << 32 | resource[0]
         return number
 
     cdef uint32_t _new_side(self, uint32_t resource, uint32_t owner) noexcept nogil:
-        cdef uint32_t[2] ids
-        cdef uint32_t number
-        ids[0] = resource
-        ids[1] = owner
-        number = intern_add(&self.side_table, <const uint8_t*>ids, sizeof(ids))
+        """`_side` by resource and owner. What is no resource (RES-12) has a side without a kind."""
+        cdef uint32_t shape = NO_ID, number = NO_ID
+        cdef const uint8_t* text
+        cdef size_t start, length, size
+        if resource >= FIRST_ID:
+            start = <size_t>self.resources.texts.ends[resource - 1]
+            text = self.resources.texts.arena + start
+            length = <size_t>self.resources.texts.ends[resource] - start
+            if not is_resource(text, length):
+                return self._side_of_none()
+            size = shape_length(text, length)
+            if size:
+                shape = intern_add(&self.shapes, text, size)
+                if shape == NO_ID:
+                    self.failed = True
+                    return NO_ID
+                if (shape >= self.shape_state.count or self.shape_state.data[shape] == NO_ID
+                        ) and self._fill_shape(shape):
+                    return NO_ID
+                if not self.shape_state.data[shape]:
+                    shape = NO_ID
+        if shape != NO_ID:
+            number = pairs_get(&self.shape_pairs, shape, owner)
         if number == NO_ID:
+            number = <uint32_t>self.side_kind.count
+            if self._fill_side(resource, owner):
+                return NO_ID
+            if shape != NO_ID and pairs_put(&self.shape_pairs, shape, owner, number):
+                self.failed = True
+                return NO_ID
+        if not self.is_owner_constant and pairs_put(&self.side_pairs, resource, owner, number):
             self.failed = True
             return NO_ID
-        number -= FIRST_ID
-        if number * SIDE_WORDS >= self.sides.count and self._fill_side(ids[0], ids[1]):
-            return NO_ID
         return number
+
+    cdef uint32_t _side_of_none(self) noexcept nogil:
+        if self.invalid_side == NO_ID:
+            if (words_reserve(&self.sides, SIDE_WORDS) or words_reserve(&self.side_kind, 1)
+                    or words_reserve(&self.side_values, self.side_key.count)):
+                self.failed = True
+                return NO_ID
+            self.invalid_side = <uint32_t>self.side_kind.count
+            memset(self.sides.data + self.sides.count, 0, sizeof(Side))
+            self.sides.count += SIDE_WORDS
+            self.side_values.count += self.side_key.count
+            self.side_kind.data[self.side_kind.count] = NO_ID
+            self.side_kind.count += 1
+        return self.invalid_side
 
     cdef uint32_t _endpoint(self, ColumnData** keys, size_t i) noexcept nogil:
         """Value id of `aws:SourceVpce` in row i, whose bundle is known then."""
@@ -590,15 +676,6 @@ cdef class SidesEngine(Engine):
                 return NO_ID
         return self.assumed.data[value]
 
-    cdef int _set_derived(self, ColumnData** keys, Words* which, const uint32_t* values,
-                          const uint8_t* is_derived) noexcept nogil:
-        """Values that follow from a side, put where the caller gave none (CTX-3)."""
-        cdef size_t j
-        for j in range(which.count):
-            if is_derived[which.data[j]]:
-                keys[which.data[j]].constant = values[j]
-        return 0
-
     # --- doorway
 
     def derive(self, requester_keys, side_keys, endpoint_keys):
@@ -614,6 +691,7 @@ cdef class SidesEngine(Engine):
             raise IndexError(number)
         if words_reserve(words, 1):
             raise MemoryError
+        self.derived_from.data[number] = <uint32_t>which << 30 | <uint32_t>words.count
         words.data[words.count] = number
         words.count += 1
         return 0
@@ -628,9 +706,12 @@ cdef class SidesEngine(Engine):
             + self.endpoint_bundle.capacity + self.endpoint_values.capacity + self.assumed.capacity
             + self.bundle_start.capacity + self.bundle_row.capacity + self.action_flag.capacity
             + self.action_states.capacity + self.list_start.capacity + self.level_masks.capacity
-            + self.requester_of.capacity + self.side_of.capacity)
+            + self.requester_of.capacity + self.side_of.capacity + self.shape_state.capacity
+            + self.side_kind.capacity)
         return (Engine._used(self) + 4 * words + self.states_size + intern_bytes(&self.names)
-                + intern_bytes(&self.requester_table) + intern_bytes(&self.side_table)
+                + intern_bytes(&self.requester_table) + pairs_bytes(&self.side_pairs)
+                + intern_bytes(&self.shapes) + pairs_bytes(&self.shape_pairs)
+                + intern_bytes(&self.kinds)
                 + intern_bytes(&self.list_table) + intern_bytes(&self.level_table)
                 + pairs_bytes(&self.cells) + pairs_bytes(&self.plain_levels))
 
@@ -639,7 +720,10 @@ cdef class SidesEngine(Engine):
         Engine.clear(self)
         intern_clear(&self.names)
         intern_clear(&self.requester_table)
-        intern_clear(&self.side_table)
+        pairs_clear(&self.side_pairs)
+        intern_clear(&self.shapes)
+        pairs_clear(&self.shape_pairs)
+        intern_clear(&self.kinds)
         intern_clear(&self.list_table)
         intern_clear(&self.level_table)
         pairs_clear(&self.cells)
@@ -652,5 +736,6 @@ cdef class SidesEngine(Engine):
             **Engine.counts(self),
             "lists": self.list_start.count,
             "requesters": self.requesters.count // REQUESTER_WORDS,
+            "sides": self.side_kind.count,
             "cells": self.cells.count,
         }

@@ -1,0 +1,77 @@
+from libc.stdint cimport int32_t, uint32_t, uint64_t
+
+from .outcomes cimport Facts, OutcomesEngine, Signals
+from .pairs cimport PairSlot, PairTable
+from .sides cimport Requester, Side
+from .words cimport Words
+
+cdef enum:
+    # The value of a record's slot: its offset in `records`, and above that what it comes to.
+    OUTCOME_SHIFT = 26
+    OFFSET_MASK = 0x3FFFFFF
+    OUTCOME_OPEN = 0x3F             # hangs on the row
+    OUTCOME_ERROR = 0x3B            # the requester can make no request (PRIN-2)
+
+    # What settling a row by its record takes.
+    RECORD_SETS = 1                 # the resource has to be classified
+    RECORD_ROOT = 2                 # EVAL-52: which root user asks hangs on the row
+    RECORD_SERVICE = 4              # EVAL-11, EVAL-12: no policy is asked
+
+    MOST_RECORD_WORDS = 1 << 24     # 64 MiB: above, records are dropped between blocks of rows
+    MOST_MEETINGS = 1 << 22
+
+cdef extern from *:
+    """
+    #define IAMT_LEVELS_KNOWN 0x80000000u
+    """
+    # Third word of an entry of a record: this and its levels, must | may << 8; or, below, the
+    # principal element that has to be held against the row.
+    const uint32_t LEVELS_KNOWN "IAMT_LEVELS_KNOWN"
+
+cdef struct Meeting:
+    uint32_t requester, side, endpoint      # the first of its kind that was met
+
+cdef struct Record:
+    # Followed by `known_count` Known, `derived_count` Derived, and the words of the entries.
+    uint64_t must, may, scp
+    Facts facts                     # but for `assumed` and `is_other`, which hang on the row
+    uint32_t flags
+    uint32_t known_count, derived_count, entry_count
+
+cdef struct Known:
+    # A signal that is given before any entry is looked at, and the statements behind it.
+    uint32_t signal
+    int32_t by_must, by_may
+
+cdef struct Derived:
+    # A key that entries read and that may follow from a side (CTX-3): SidesEngine.derived_from.
+    uint32_t key, source
+
+cdef class MeetingsEngine(OutcomesEngine):
+    cdef PairTable crossings                # (kind of side, endpoint bundle) -> crossing
+    cdef PairTable meetings                 # (requester, crossing) -> meeting
+    cdef Words meeting_words                # of Meeting
+    cdef PairTable record_slots             # (action, meeting) -> OUTCOME | offset, statement
+    cdef Words records                      # of Record and what follows
+    cdef Words draft                        # entries while a record is made
+    cdef Words draft_keys                   # of Derived
+    cdef Signals base
+    cdef uint64_t given                     # signals of `base` that no statement gave
+
+    cdef int _forget_meetings(self) noexcept nogil
+    cdef uint32_t _meeting(self, uint32_t requester, uint32_t side,
+                           uint32_t endpoint) noexcept nogil
+    cdef Requester* _asking(self, uint32_t requester) noexcept nogil
+    cdef Side* _asked(self, uint32_t side) noexcept nogil
+    cdef PairSlot* _record(self, uint32_t action, uint32_t meeting) noexcept nogil
+    cdef PairSlot* _make_record(self, uint32_t action, uint32_t meeting) noexcept nogil
+    cdef int _draft_entries(self, uint32_t action, Meeting* at) noexcept nogil
+    cdef int _draft_bundle(self, uint32_t action, uint32_t bundle,
+                           uint32_t requester) noexcept nogil
+    cdef void _prune(self, bint is_root) noexcept nogil
+    cdef int _note_keys(self, const uint32_t* entry) noexcept nogil
+    cdef int _note_key(self, uint32_t key) noexcept nogil
+    cdef PairSlot* _put_record(self, uint32_t action, uint32_t meeting, Record* head,
+                               uint32_t outcome, int32_t statement) noexcept nogil
+    cdef void _facts(self, Facts* facts, uint32_t what, Requester* asking,
+                     Side* asked) noexcept nogil

@@ -1,0 +1,435 @@
+"""What who, whose and what come to before anything else of a request is known.
+
+A *meeting* is a requester, a kind of side and a bundle of endpoint policies. For each action in a
+meeting there is one *record*: the signals that hold whatever the rest of the request says, the
+facts, and the entries that are left, which hang on the resource, on conditions, or on keys that
+name the requester. Where none is left the record is its outcome, and a row costs one look-up.
+
+Records are made when first met. They can be made again, so they are dropped when they outgrow their
+share of memory, and nothing else is forgotten with them.
+"""
+
+from libc.stdint cimport int32_t, uint32_t, uint64_t
+from libc.stdlib cimport free
+from libc.string cimport memcpy, memset
+
+from .engine cimport ALLOW, ENTRY_UNKNOWN, SET_ANY, SET_UNREADABLE
+from .globs cimport GlobSet
+from .intern cimport NO_ID
+from .outcomes cimport (
+    DENY_COUNT,
+    DIRECT,
+    IS_EITHER,
+    IS_FALSE,
+    IS_TRUE,
+    LAYER_SERVICE,
+    LEVEL_COUNT,
+    LEVEL_MASK,
+    VPCE,
+    Facts,
+    OutcomesEngine,
+    add_signal,
+)
+from .pairs cimport (
+    PairSlot,
+    pair_of,
+    pairs_bytes,
+    pairs_clear,
+    pairs_find,
+    pairs_free,
+    pairs_get,
+    pairs_init,
+    pairs_place,
+    pairs_put,
+)
+from .sides cimport (
+    ACCOUNT_OF_REQUESTER,
+    ACCOUNT_UNKNOWN,
+    ACTION_BUCKET_POLICY,
+    ACTION_CALLER,
+    ACTION_FEDERATED,
+    ACTION_KMS,
+    ACTION_NO_RCP,
+    ACTION_TOKEN,
+    ACTION_TRUST,
+    LEVEL_SIGNALS,
+    REQUESTER_CALLER,
+    REQUESTER_ROOT,
+    REQUESTER_TOKEN,
+    REQUESTER_UNDER_ENDPOINTS,
+    REQUESTER_UNDER_RCPS,
+    RESOURCE_HAS_POLICY,
+    RESOURCE_KEY,
+    RESOURCE_KNOWN,
+    RESOURCE_ROLE,
+    Requester,
+    Side,
+)
+from .words cimport words_reserve
+
+cdef enum:
+    MEETING_WORDS = sizeof(Meeting) // sizeof(uint32_t)
+    RECORD_WORDS = sizeof(Record) // sizeof(uint32_t)
+    KNOWN_WORDS = sizeof(Known) // sizeof(uint32_t)
+    DERIVED_WORDS = sizeof(Derived) // sizeof(uint32_t)
+    ENTRY_WORDS = 5                 # statement, signal, levels, resource set, tests | flags
+
+
+cdef class MeetingsEngine(OutcomesEngine):
+    """Knows what actions come to in the meetings seen so far."""
+
+    def __init__(self, planner, GlobSet globs, facts, layers):
+        """layers: layered_plan.LayerFacts, whose arrays are borrowed."""
+        cdef uint64_t seed
+        OutcomesEngine.__init__(self, planner, globs, facts, layers)
+        seed = int.from_bytes(planner.seed(), "little")
+        if (pairs_init(&self.crossings, seed + 201) or pairs_init(&self.meetings, seed + 202)
+                or pairs_init(&self.record_slots, seed + 203)):
+            raise MemoryError
+
+    def __dealloc__(self):
+        pairs_free(&self.crossings)
+        pairs_free(&self.meetings)
+        pairs_free(&self.record_slots)
+        free(self.meeting_words.data)
+        free(self.records.data)
+        free(self.draft.data)
+        free(self.draft_keys.data)
+
+    cdef int _forget_meetings(self) noexcept nogil:
+        """Drop all records, which are made again when they are met."""
+        pairs_clear(&self.crossings)
+        pairs_clear(&self.meetings)
+        pairs_clear(&self.record_slots)
+        self.meeting_words.count = self.records.count = 0
+        return 0
+
+    cdef Requester* _asking(self, uint32_t requester) noexcept nogil:
+        return <Requester*>self.requesters.data + requester
+
+    cdef Side* _asked(self, uint32_t side) noexcept nogil:
+        return <Side*>self.sides.data + side
+
+    # --- meetings
+
+    cdef uint32_t _meeting(self, uint32_t requester, uint32_t side,
+                           uint32_t endpoint) noexcept nogil:
+        """Number of a meeting; NO_ID on failure. endpoint: a value id of `aws:SourceVpce`."""
+        cdef uint32_t crossing = self.side_kind.data[side], bundle, number
+        cdef Meeting* one
+        if self.has_endpoints:
+            bundle = self.endpoint_bundle.data[endpoint]
+            number = pairs_get(&self.crossings, crossing, bundle)
+            if number == NO_ID:
+                number = <uint32_t>self.crossings.count
+                if pairs_put(&self.crossings, crossing, bundle, number):
+                    self.failed = True
+                    return NO_ID
+            crossing = number
+        number = pairs_get(&self.meetings, requester, crossing)
+        if number == NO_ID:
+            number = <uint32_t>(self.meeting_words.count // MEETING_WORDS)
+            if (words_reserve(&self.meeting_words, MEETING_WORDS)
+                    or pairs_put(&self.meetings, requester, crossing, number)):
+                self.failed = True
+                return NO_ID
+            one = <Meeting*>self.meeting_words.data + number
+            one.requester = requester
+            one.side = side
+            one.endpoint = endpoint
+            self.meeting_words.count += MEETING_WORDS
+        return number
+
+    # --- records
+
+    cdef PairSlot* _record(self, uint32_t action, uint32_t meeting) noexcept nogil:
+        """Slot of the record of an action in a meeting; NULL on failure."""
+        cdef PairSlot* slot = pairs_find(&self.record_slots, pair_of(action, meeting))
+        return slot if slot.value != NO_ID else self._make_record(action, meeting)
+
+    cdef PairSlot* _make_record(self, uint32_t action, uint32_t meeting) noexcept nogil:
+        cdef Meeting at = (<Meeting*>self.meeting_words.data)[meeting]
+        cdef Requester* asking = self._asking(at.requester)
+        cdef uint32_t what = self.action_flag.data[action], outcome
+        cdef int32_t statement = -1
+        cdef Record head
+        memset(&head, 0, sizeof(Record))
+        self.draft.count = self.draft_keys.count = 0
+        self.base.must = self.base.may = self.given = 0
+        if asking.bundle == NO_ID:
+            return self._put_record(action, meeting, &head, OUTCOME_ERROR, -1)
+        if (what & ACTION_CALLER and asking.flags & REQUESTER_CALLER) or (
+                what & ACTION_TOKEN and asking.flags & REQUESTER_TOKEN):  # EVAL-11, EVAL-12
+            head.flags = RECORD_SERVICE
+            return self._put_record(action, meeting, &head, ALLOW | LAYER_SERVICE << 2, -1)
+        self.base.must = self.base.may = self.given = asking.given
+        if self._draft_entries(action, &at):
+            return NULL
+        asking = self._asking(at.requester)  # a requester's levels may have been learnt
+        self._facts(&head.facts, what, asking, self._asked(at.side))
+        head.scp = asking.scp
+        head.flags = RECORD_ROOT if head.facts.is_root else 0
+        self._prune(head.facts.is_root)
+        outcome = OUTCOME_OPEN
+        if self.draft.count == 0 and not head.facts.is_root:
+            head.facts.assumed = IS_FALSE
+            outcome = self._outcome(&self.base, &head.facts, head.scp, &statement)
+            if self.failed:
+                return NULL
+        elif head.facts.is_root and self._note_key(self.key_assumed_root):
+            return NULL
+        return self._put_record(action, meeting, &head, outcome, statement)
+
+    cdef int _draft_entries(self, uint32_t action, Meeting* at) noexcept nogil:
+        """The bundles of policies that meet the request (EVAL-6 to EVAL-10), in order."""
+        cdef Requester asking = self._asking(at.requester)[0]
+        cdef Side asked = self._asked(at.side)[0]
+        cdef uint32_t what = self.action_flag.data[action], through = 0
+        if asking.flags & REQUESTER_UNDER_ENDPOINTS:
+            through = self.endpoint_bundle.data[at.endpoint]
+        if not through:  # no endpoint policy stands in the way
+            self.given |= <uint64_t>1 << VPCE
+            self.base.must |= <uint64_t>1 << VPCE
+            self.base.may |= <uint64_t>1 << VPCE
+        if self._draft_bundle(action, asking.bundle, at.requester):
+            return -1
+        if self._draft_bundle(action, asked.trust if what & (ACTION_TRUST | ACTION_FEDERATED)
+                              else asked.plain, at.requester):
+            return -1
+        if asking.flags & REQUESTER_UNDER_RCPS and not what & ACTION_NO_RCP:
+            if self._draft_bundle(action, asked.rcps, at.requester):
+                return -1
+            if (asked.account == ACCOUNT_OF_REQUESTER
+                    and self._draft_bundle(action, asking.rcps, at.requester)):
+                return -1
+        return self._draft_bundle(action, through, at.requester)
+
+    cdef int _draft_bundle(self, uint32_t action, uint32_t bundle,
+                           uint32_t requester) noexcept nogil:
+        """Take what is certain of a bundle into `base`, and the rest into `draft`."""
+        cdef const uint32_t* entry
+        cdef uint32_t list, levels, target, size
+        cdef size_t e, at
+        cdef int bit
+        cdef bint is_sure
+        if bundle == 0:
+            return 0
+        list = self._list(action, bundle)
+        if list == NO_ID:
+            return -1
+        at = list + 1
+        for e in range(self.pool.data[list]):
+            entry = self.pool.data + at
+            size = ENTRY_WORDS + (entry[4] & 0xFFFF)
+            at += size
+            target = entry[1]
+            levels = LEVELS_KNOWN | LEVEL_MASK | LEVEL_MASK << 8
+            if entry[2] != NO_ID and self.element_reads[entry[2]]:
+                levels = entry[2]
+            elif entry[2] != NO_ID:
+                levels = self._levels(entry[2], requester, NULL, 0)
+                if levels == NO_ID:
+                    return -1
+                if levels >> 8 == 0:
+                    continue
+                levels |= LEVELS_KNOWN
+            if (levels & LEVELS_KNOWN and entry[4] & 0xFFFF == 0
+                    and (entry[3] == SET_ANY or entry[3] == SET_UNREADABLE)):
+                is_sure = entry[3] == SET_ANY and not entry[4] & ENTRY_UNKNOWN
+                if target != LEVEL_SIGNALS:
+                    add_signal(&self.base, target, is_sure and levels & LEVEL_MASK, True,
+                               <int32_t>entry[0])
+                    continue
+                for bit in range(LEVEL_COUNT):
+                    add_signal(&self.base, DIRECT + bit, is_sure and levels >> bit & 1,
+                               levels >> 8 >> bit & 1, <int32_t>entry[0])
+                continue
+            if words_reserve(&self.draft, size):
+                self.failed = True
+                return -1
+            memcpy(self.draft.data + self.draft.count, entry, size * sizeof(uint32_t))
+            self.draft.data[self.draft.count + 2] = levels
+            self.draft.count += size
+        return 0
+
+    cdef void _prune(self, bint is_root) noexcept nogil:
+        """Drop entries that no longer change anything.
+
+        Under a Deny that is certain only a Deny of an earlier layer does (EVAL-15), except for root,
+        of whom some Denies are hidden (EVAL-6, EVAL-16).
+        """
+        cdef uint32_t* words = self.draft.data
+        cdef uint32_t target, size, deny = 64
+        cdef size_t at = 0, kept = 0
+        cdef int bit
+        cdef bint is_idle
+        if not is_root:
+            for bit in range(DENY_COUNT):
+                if deny == 64 and self.base.must >> bit & 1:
+                    deny = bit
+        while at < self.draft.count:
+            target = words[at + 1]
+            size = ENTRY_WORDS + (words[at + 4] & 0xFFFF)
+            if target != LEVEL_SIGNALS:
+                is_idle = self.base.must >> target & 1
+            else:
+                is_idle = (words[at + 2] & LEVELS_KNOWN
+                           and not words[at + 2] >> 8 & LEVEL_MASK & ~(self.base.must >> DIRECT))
+            if not is_idle and (deny == 64 or target < deny):
+                if kept != at:
+                    memcpy_words(words + kept, words + at, size)
+                kept += size
+            at += size
+        self.draft.count = kept
+
+    cdef int _note_keys(self, const uint32_t* entry) noexcept nogil:
+        """Let the keys that an entry reads be derived where they are not given."""
+        cdef uint32_t test, dependent
+        cdef size_t t, d
+        if not entry[2] & LEVELS_KNOWN:
+            if self._note_key(self.key_user_id) or self._note_key(self.key_principal_arn):
+                return -1
+        for t in range((entry[4] & 0xFFFF) + 1):
+            if t == entry[4] & 0xFFFF:  # a resource set whose patterns hold variables
+                if entry[3] == SET_ANY or entry[3] == SET_UNREADABLE:
+                    break
+                dependent = self.set_dependent[entry[3]]
+            else:
+                test = entry[5 + t]
+                dependent = self.test_dependent[test]
+                if dependent == NO_ID and self._note_key(self.test_key[test]):
+                    return -1
+            if dependent == NO_ID:
+                continue
+            for d in range(self.dependent_start[dependent], self.dependent_start[dependent + 1]):
+                if self._note_key(self.dependent_key[d]):
+                    return -1
+        return 0
+
+    cdef int _note_key(self, uint32_t key) noexcept nogil:
+        cdef Derived* keys = <Derived*>self.draft_keys.data
+        cdef size_t k
+        if key == NO_ID or self.derived_from.data[key] == NO_ID:
+            return 0
+        for k in range(self.draft_keys.count // DERIVED_WORDS):
+            if keys[k].key == key:
+                return 0
+        if words_reserve(&self.draft_keys, DERIVED_WORDS):
+            self.failed = True
+            return -1
+        keys = <Derived*>self.draft_keys.data + self.draft_keys.count // DERIVED_WORDS
+        keys.key = key
+        keys.source = self.derived_from.data[key]
+        self.draft_keys.count += DERIVED_WORDS
+        return 0
+
+    cdef PairSlot* _put_record(self, uint32_t action, uint32_t meeting, Record* head,
+                               uint32_t outcome, int32_t statement) noexcept nogil:
+        """Append what was drafted; the slot of the record, NULL on failure."""
+        cdef size_t at = 0, size
+        cdef uint64_t rest = self.base.may & ~self.given
+        cdef Known* known
+        cdef PairSlot* slot
+        cdef int bit
+        head.must = self.base.must
+        head.may = self.base.may
+        while at < self.draft.count:
+            head.entry_count += 1
+            if self.draft.data[at + 3] != SET_ANY and self.draft.data[at + 3] != SET_UNREADABLE:
+                head.flags |= RECORD_SETS
+            if self._note_keys(self.draft.data + at):
+                return NULL
+            at += ENTRY_WORDS + (self.draft.data[at + 4] & 0xFFFF)
+        while rest:
+            head.known_count += 1
+            rest &= rest - 1
+        head.derived_count = <uint32_t>(self.draft_keys.count // DERIVED_WORDS)
+        size = (RECORD_WORDS + KNOWN_WORDS * head.known_count + self.draft_keys.count
+                + self.draft.count)
+        size += size & 1  # a record begins where a 64-bit word may
+        slot = NULL
+        if not words_reserve(&self.records, size) and self.records.count + size < OFFSET_MASK:
+            slot = pairs_place(&self.record_slots, action, meeting,
+                               <uint32_t>self.records.count | outcome << OUTCOME_SHIFT)
+        if slot == NULL:
+            self.failed = True
+            return NULL
+        slot.extra = <uint32_t>statement
+        memcpy(self.records.data + self.records.count, head, sizeof(Record))
+        at = self.records.count + RECORD_WORDS
+        known = <Known*>(self.records.data + at)
+        for bit in range(64):
+            if (self.base.may & ~self.given) >> bit & 1:
+                known.signal = bit
+                known.by_must = self.base.by_must[bit] if self.base.must >> bit & 1 else -1
+                known.by_may = self.base.by_may[bit]
+                known += 1
+        at += KNOWN_WORDS * head.known_count
+        if self.draft_keys.count:
+            memcpy(self.records.data + at, self.draft_keys.data,
+                   self.draft_keys.count * sizeof(uint32_t))
+        at += self.draft_keys.count
+        if self.draft.count:
+            memcpy(self.records.data + at, self.draft.data, self.draft.count * sizeof(uint32_t))
+        self.records.count += size
+        return slot
+
+    cdef void _facts(self, Facts* facts, uint32_t what, Requester* asking,
+                     Side* asked) noexcept nogil:
+        """What is in no policy (EVAL-3 to EVAL-5, EVAL-16, EVAL-40 to EVAL-44, EVAL-52)."""
+        if asking.account == 0:
+            facts.same = IS_FALSE
+        elif asked.account == ACCOUNT_UNKNOWN:
+            facts.same = IS_EITHER
+        elif asked.account == ACCOUNT_OF_REQUESTER or asked.account == asking.account:
+            facts.same = IS_TRUE
+        else:
+            facts.same = IS_FALSE
+        if not asked.flags & RESOURCE_KNOWN:
+            facts.partition = IS_EITHER
+            facts.trust = IS_EITHER if what & ACTION_TRUST else IS_FALSE
+            facts.must = IS_EITHER if what & (ACTION_KMS | ACTION_FEDERATED) else IS_FALSE
+        else:
+            facts.partition = IS_TRUE
+            if (asking.account and asking.partition and asked.partition
+                    and asking.partition != asked.partition):
+                facts.partition = IS_FALSE
+            facts.trust = IS_FALSE
+            facts.must = IS_TRUE if asked.flags & RESOURCE_KEY else IS_FALSE
+            if asked.flags & RESOURCE_ROLE:
+                facts.trust = IS_TRUE if what & ACTION_TRUST else IS_FALSE
+                if what & ACTION_FEDERATED:
+                    facts.must = IS_TRUE
+        facts.asker = asking.asker
+        facts.is_root = asking.flags & REQUESTER_ROOT
+        facts.is_bucket_policy = what & ACTION_BUCKET_POLICY
+        facts.has_policy = asked.flags & RESOURCE_HAS_POLICY
+        facts.is_other = False
+        facts.assumed = IS_FALSE
+
+    # --- doorway
+
+    cdef size_t _used(self) noexcept nogil:
+        return (OutcomesEngine._used(self) + pairs_bytes(&self.crossings)
+                + pairs_bytes(&self.meetings) + pairs_bytes(&self.record_slots)
+                + 4 * (self.meeting_words.capacity + self.records.capacity))
+
+    def clear(self):
+        """Drop everything learnt from data. Columns bound before hold stale ids: bind them again."""
+        OutcomesEngine.clear(self)
+        self._forget_meetings()
+
+    def counts(self):
+        """Numbers of distinct things seen so far."""
+        return {
+            **OutcomesEngine.counts(self),
+            "meetings": self.meetings.count,
+            "records": self.record_slots.count,
+        }
+
+
+cdef inline void memcpy_words(uint32_t* to, const uint32_t* words, size_t count) noexcept nogil:
+    """Copy forwards; the places may overlap."""
+    cdef size_t i
+    for i in range(count):
+        to[i] = words[i]
