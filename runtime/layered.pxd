@@ -3,14 +3,12 @@ from libc.stdint cimport int32_t, uint8_t, uint32_t
 from .column cimport ColumnData
 from .meetings cimport Derived, MeetingsEngine
 from .outcomes cimport Facts, Signals
+from .sides cimport Asked
 
 cdef struct Row:
-    # One request, looked up. `outcome` is its decision | layer << 2.
+    # A row that its record leaves open.
     size_t i
-    uint32_t outcome
-    int32_t statement
-    uint32_t action, requester, side, endpoint, resource
-    uint32_t meeting        # NO_ID: the row needs nothing more
+    uint32_t requester, side, endpoint, resource
     uint32_t record         # its offset
     uint32_t resource_row
 
@@ -31,6 +29,8 @@ cdef struct Batch:
     size_t errors
 
 cdef class LayeredEngine(MeetingsEngine):
+    cdef Asked asked                        # of the block at hand
+    cdef uint32_t meeting[256]              # NO_ID: the row is an error
     cdef Row* rows                          # BLOCK of them
     # what the last row came to, for checks of one request
     cdef Signals last_signals
@@ -41,6 +41,6 @@ cdef class LayeredEngine(MeetingsEngine):
                      Batch* batch, Row* row) noexcept nogil
     cdef void _derive(self, Batch* batch, Row* row, Derived* derived, size_t count) noexcept nogil
     cdef int _settle(self, Batch* batch, Row* row) noexcept nogil
-    cdef int _look_up(self, Batch* batch, Row* row) noexcept nogil
-    cdef int _find_record(self, Batch* batch, Row* row, bint is_settled) noexcept nogil
+    cdef int _find_meetings(self, Batch* batch, size_t start, size_t n) noexcept nogil
+    cdef size_t _find_records(self, Batch* batch, size_t start, size_t n) noexcept nogil
     cdef int _decide_block(self, Batch* batch, size_t start, size_t stop) noexcept nogil

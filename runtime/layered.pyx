@@ -43,10 +43,7 @@ from .meetings cimport (
 )
 from .outcomes cimport DIRECT, LEVEL_COUNT, LEVEL_MASK, Signals, add_signal
 from .pairs cimport PairSlot, pair_of, pair_slot
-from .sides cimport ACTION_ERROR, LEVEL_SIGNALS
-
-cdef enum:
-    BLOCK = 128             # rows that take each step together
+from .sides cimport ACTION_ERROR, BLOCK, LEVEL_SIGNALS, Asked
 
 
 cdef class LayeredEngine(MeetingsEngine):
@@ -112,11 +109,14 @@ cdef class LayeredEngine(MeetingsEngine):
             source = derived[k].source
             at = source & 0x3FFFFFFF
             if source >> 30 == 0:
-                source = self.requester_values.data[row.requester * self.requester_key.count + at]
+                at += self.requester_row.data[row.requester] * self.requester_key.count
+                source = self.requester_values.data[at]
             elif source >> 30 == 1:
-                source = self.side_values.data[row.side * self.side_key.count + at]
+                at += self.side_row.data[row.side] * self.side_key.count
+                source = self.side_values.data[at]
             else:
-                source = self.endpoint_values.data[row.endpoint * self.endpoint_key.count + at]
+                at += row.endpoint * self.endpoint_key.count
+                source = self.endpoint_values.data[at]
             batch.keys[derived[k].key].constant = source
 
     cdef int _settle(self, Batch* batch, Row* row) noexcept nogil:
@@ -125,9 +125,10 @@ cdef class LayeredEngine(MeetingsEngine):
         cdef Known* known = <Known*>(record + 1)
         cdef Derived* derived = <Derived*>(known + record.known_count)
         cdef Signals* signals = &self.last_signals
+        cdef uint32_t outcome
         cdef size_t k
         self.last_is_service = record.flags & RECORD_SERVICE
-        if self.last_is_service:
+        if self.last_is_service:  # no policy is asked, nor can other means add anything
             return 0
         signals.must = record.must
         signals.may = record.may
@@ -150,85 +151,88 @@ cdef class LayeredEngine(MeetingsEngine):
             if self.last_facts.assumed == NO_ID:
                 return -1
         self.last_facts.is_other = batch.others != NULL and batch.others[row.i]
-        row.outcome = self._outcome(signals, &self.last_facts, record.scp, &row.statement)
+        outcome = self._outcome(signals, &self.last_facts, record.scp, &batch.statement[row.i])
+        batch.decision[row.i] = outcome & 3
+        batch.layer[row.i] = <uint8_t>(outcome >> 2)
         return -1 if self.failed else 0
 
     # --- the steps of a block
 
-    cdef int _look_up(self, Batch* batch, Row* row) noexcept nogil:
-        """Who and what: everything that a row names, as numbers."""
-        row.outcome = UNDETERMINED
-        row.statement = -1
-        row.meeting = NO_ID
-        row.action = self._action(batch.actions, row.i)
-        if row.action == NO_ID:
+    cdef int _find_meetings(self, Batch* batch, size_t start, size_t n) noexcept nogil:
+        """What rows start..start + n name, and which meeting they are of, as far as they are valid."""
+        cdef Asked* asked = &self.asked
+        cdef uint32_t meeting
+        cdef size_t k
+        if self._look_up(asked, batch.who, batch.management, batch.actions, batch.resources,
+                         batch.owners, batch.keys, start, n):
             return -1
-        if self.action_flag.data[row.action] & ACTION_ERROR:
-            batch.error[row.i] = ERROR_ACTION
-            return 0
-        row.side = self._side(batch.resources, batch.owners, row.i, &row.resource)
-        if row.side == NO_ID:
-            return -1
-        if self.side_kind.data[row.side] == NO_ID:
-            batch.error[row.i] = ERROR_RESOURCE
-            return 0
-        row.requester = self._requester(batch.who, batch.management, row.i)
-        if row.requester == NO_ID:
-            return -1
-        row.endpoint = self._endpoint(batch.keys, row.i)
-        if row.endpoint == NO_ID:
-            return -1
-        row.meeting = self._meeting(row.requester, row.side, row.endpoint)
-        if row.meeting == NO_ID:
-            return -1
-        prefetch(pair_slot(&self.record_slots, pair_of(row.action, row.meeting)))
+        for k in range(n):
+            self.meeting[k] = NO_ID
+            if self.action_flag.data[asked.action[k]] & ACTION_ERROR:
+                batch.error[start + k] = ERROR_ACTION
+            elif self.side_kind.data[asked.side[k]] == NO_ID:
+                batch.error[start + k] = ERROR_RESOURCE
+            else:
+                meeting = self._meeting(asked.requester[k], asked.side[k], asked.endpoint[k])
+                if meeting == NO_ID:
+                    return -1
+                self.meeting[k] = meeting
+                prefetch(pair_slot(&self.record_slots, pair_of(asked.action[k], meeting)))
         return 0
 
-    cdef int _find_record(self, Batch* batch, Row* row, bint is_settled) noexcept nogil:
-        """What the action comes to in the meeting. With `is_settled` a sure outcome is enough."""
-        cdef PairSlot* slot = self._record(row.action, row.meeting)
-        if slot == NULL:
-            return -1
-        row.outcome = slot.value >> OUTCOME_SHIFT
-        row.record = slot.value & OFFSET_MASK
-        row.statement = <int32_t>slot.extra
-        if row.outcome == OUTCOME_ERROR:
-            batch.error[row.i] = ERROR_PRINCIPAL
-            row.outcome = UNDETERMINED
-            row.meeting = NO_ID
-        elif row.outcome != OUTCOME_OPEN and is_settled and not (
-                batch.others != NULL and batch.others[row.i]):
-            row.meeting = NO_ID
-        else:
-            prefetch(self.records.data + row.record)
-            prefetch(self.records.data + row.record + 16)
-        return 0
+    cdef size_t _find_records(self, Batch* batch, size_t start, size_t n) noexcept nogil:
+        """Write what records are sure of; the number of rows that are left.
+
+        A block of one row is settled by its record whatever is sure, for `last_row`.
+        """
+        cdef size_t k, left = 0
+        cdef uint32_t outcome
+        cdef int32_t statement
+        cdef PairSlot* slot
+        cdef Row* row
+        for k in range(n):
+            outcome = UNDETERMINED
+            statement = -1
+            if self.meeting[k] != NO_ID:
+                slot = self._record(self.asked.action[k], self.meeting[k])
+                if slot == NULL:
+                    return 0
+                outcome = slot.value >> OUTCOME_SHIFT
+                statement = <int32_t>slot.extra
+                if outcome == OUTCOME_ERROR:
+                    batch.error[start + k] = ERROR_PRINCIPAL
+                    outcome = UNDETERMINED
+                elif outcome == OUTCOME_OPEN or n == 1 or (
+                        batch.others != NULL and batch.others[start + k]):
+                    row = self.rows + left
+                    row.i = start + k
+                    row.requester = self.asked.requester[k]
+                    row.side = self.asked.side[k]
+                    row.endpoint = self.asked.endpoint[k]
+                    row.resource = self.asked.resource[k]
+                    row.record = slot.value & OFFSET_MASK
+                    prefetch(self.records.data + row.record)
+                    prefetch(self.records.data + row.record + 16)
+                    left += 1
+            batch.decision[start + k] = outcome & 3
+            batch.layer[start + k] = <uint8_t>(outcome >> 2)
+            batch.statement[start + k] = statement
+            batch.errors += batch.error[start + k] != 0
+        return left
 
     cdef int _decide_block(self, Batch* batch, size_t start, size_t stop) noexcept nogil:
         """Rows start..stop, at most BLOCK. A block of one row leaves behind what `last_row` says."""
-        cdef size_t n = stop - start, k
-        cdef Row* rows = self.rows
-        cdef Row* row
-        if (self.records.count > MOST_RECORD_WORDS
-                or self.meetings.count > MOST_MEETINGS):
+        cdef size_t n = stop - start, left, k
+        if self.records.count > MOST_RECORD_WORDS or self.meetings.count > MOST_MEETINGS:
             self._forget_meetings()
         self.last_is_service = False
-        for k in range(n):
-            rows[k].i = start + k
-            if self._look_up(batch, &rows[k]):
+        if self._find_meetings(batch, start, n):
+            return -1
+        left = self._find_records(batch, start, n)
+        for k in range(left):
+            if self.failed or self._settle(batch, self.rows + k):
                 return -1
-        for k in range(n):
-            if rows[k].meeting != NO_ID and self._find_record(batch, &rows[k], n > 1):
-                return -1
-        for k in range(n):
-            row = &rows[k]
-            if row.meeting != NO_ID and self._settle(batch, row):
-                return -1
-            batch.decision[start + k] = row.outcome & 3
-            batch.layer[start + k] = <uint8_t>(row.outcome >> 2)
-            batch.statement[start + k] = row.statement
-            batch.errors += batch.error[start + k] != 0
-        return 0
+        return -1 if self.failed else 0
 
     # --- doorway
 

@@ -51,6 +51,9 @@ ACCOUNT_OF_REQUESTER = 0xFFFFFFFF
 ACCOUNT_UNKNOWN = 0xFFFFFFFE
 
 IS_FALSE, IS_TRUE = 1, 2
+_MOST_ROWS = 4096
+"""Rows of derived values that are remembered."""
+
 _CLAIMS = {1: (False,), 2: (True,), 3: (False, True)}
 
 _ACTIONS = {
@@ -103,7 +106,7 @@ class AskingRequester(NamedTuple):
     partition: int
     given: int
     scp: int
-    derived: Sequence[object]
+    derived: tuple[object, ...]
 
 
 class AskedResource(NamedTuple):
@@ -113,7 +116,7 @@ class AskedResource(NamedTuple):
     flags: int
     account: int
     partition: int
-    derived: Sequence[object]
+    derived: tuple[object, ...]
 
 
 class LayeredPlanner(Planner):
@@ -123,6 +126,7 @@ class LayeredPlanner(Planner):
         super().__init__(model)
         self.estate = _estate_of(model)
         self._codes: dict[str, int] = {}
+        self._rows: dict[object, tuple[object, ...]] = {}
         self._elements = _principal_elements(model)
         self._key_number = {key.name: number for number, key in reversed(
             list(enumerate(model.keys)))}  # fmt: skip
@@ -177,7 +181,7 @@ class LayeredPlanner(Planner):
             0 if requester.arn is None else self._code(requester.arn.partition),
             sum(1 << signal for signal in side.given),
             ((1 << side.scp_levels) - 1) << Signal.SCP,
-            [self._derived(side.derived, k) for k in self.requester_keys],
+            self._derived_row(side.derived, self.requester_keys),
         )
 
     def requester_side(
@@ -210,16 +214,16 @@ class LayeredPlanner(Planner):
         return AskedResource(
             side.plain, side.trust, side.rcps, flags, owner,
             self._code(side.partition) if side.partition else 0,
-            [self._derived(side.derived, k) for k in self.resource_keys],
+            self._derived_row(side.derived, self.resource_keys),
         )  # fmt: skip
 
     def is_uniform(self, shape: bytes) -> bool:
         """Whether all resources that begin with a shape (shapes.pxd) have one side."""
         return self.estate.is_uniform(decode_text(shape))
 
-    def endpoint(self, value: Value) -> tuple[Bundle, Sequence[object]]:
+    def endpoint(self, value: Value) -> tuple[Bundle, tuple[object, ...]]:
         side = self.estate.endpoint_side(value)
-        return side.bundle, [self._derived(side.derived, k) for k in self.endpoint_keys]
+        return side.bundle, self._derived_row(side.derived, self.endpoint_keys)
 
     def action_facts(self, text: bytes | None) -> tuple[int, UInt8Array | None]:
         """ACTION_ flags, and the state of every action set."""
@@ -276,6 +280,18 @@ class LayeredPlanner(Planner):
         return judge(must, may, facts, self.rules).deciders
 
     # --- construction
+
+    def _derived_row(
+        self, derived: Mapping[str, Value], keys: tuple[int, ...]
+    ) -> tuple[object, ...]:
+        """Values of the keys that may follow from a side. Most resources of an account share them."""
+        known = (keys, tuple(derived.items()))
+        row = self._rows.get(known)
+        if row is None:
+            if len(self._rows) >= _MOST_ROWS:
+                self._rows.clear()
+            row = self._rows[known] = tuple(self._derived(derived, k) for k in keys)
+        return row
 
     def _derived(self, derived: Mapping[str, Value], key: int) -> object:
         """A derived value as the kernel interns it: bytes, None (absent) or UNKNOWN."""

@@ -64,6 +64,13 @@ cdef struct Side:
     uint32_t account        # or ACCOUNT_OF_REQUESTER, ACCOUNT_UNKNOWN
     uint32_t partition      # 0: of every partition
 
+cdef enum:
+    BLOCK = 256             # rows that take each step together
+
+cdef struct Asked:
+    # A block of rows, looked up.
+    uint32_t[256] action, requester, side, resource, endpoint
+
 cdef class SidesEngine(Engine):
     cdef const uint32_t* class_start
     cdef const uint32_t* class_statement
@@ -89,13 +96,17 @@ cdef class SidesEngine(Engine):
     cdef uint32_t side_owner
     cdef bint is_owner_constant
     cdef Words requesters                      # of Requester
-    cdef Words requester_values                # derived value ids, one per derived key
+    cdef Words requester_values                # rows of derived value ids, one per derived key
+    cdef Words requester_row                   # by requester
+    cdef dict requester_rows                   # a row as the planner gives it -> its number
     cdef PairTable side_pairs                  # (resource, owner) -> side, where owners differ
     cdef InternTable shapes                    # what ARNs begin with (shapes.pxd)
     cdef Words shape_state                     # by shape: 1 where all its resources have one side
     cdef PairTable shape_pairs                 # (shape, owner) -> side
     cdef Words sides                           # of Side
-    cdef Words side_values
+    cdef Words side_values                     # rows of derived value ids, one per derived key
+    cdef Words side_row                        # by side
+    cdef dict side_rows                        # a row as the planner gives it -> its number
     cdef InternTable kinds                     # distinct contents of Side
     cdef Words side_kind                       # by side; NO_ID: no resource (RES-12)
     cdef uint32_t invalid_side
@@ -123,7 +134,9 @@ cdef class SidesEngine(Engine):
 
     cdef int _start(self) except -1
     cdef uint32_t _bundle(self, tuple rows) except? 0
-    cdef int _put_values(self, Words* words, Words* keys, values) except -1
+    cdef int _put_row(self, Words* rows, Words* values, Words* keys, tuple derived,
+                      dict known) except -1
+    cdef uint32_t _derived_id(self, uint32_t key, value) except? 0
     cdef object _name(self, uint32_t id)
     cdef int _fill_requester(self, const uint32_t* ids) noexcept with gil
     cdef int _fill_side(self, uint32_t resource, uint32_t account) noexcept with gil
@@ -139,6 +152,15 @@ cdef class SidesEngine(Engine):
                         size_t head) noexcept nogil
     cdef int _put_open(self, uint32_t allow, uint32_t deny) noexcept nogil
     cdef uint32_t _list(self, uint32_t action, uint32_t bundle) noexcept nogil
+    cdef int _look_up(self, Asked* asked, ColumnData** who, const uint8_t* management,
+                      ColumnData* actions, ColumnData* resources, ColumnData* owners,
+                      ColumnData** keys, size_t start, size_t n) noexcept nogil
+    cdef int _find_actions(self, uint32_t* found, ColumnData* actions, size_t start,
+                           size_t n) noexcept nogil
+    cdef int _find_sides(self, Asked* asked, ColumnData* resources, ColumnData* owners,
+                         size_t start, size_t n) noexcept nogil
+    cdef int _find_requesters(self, uint32_t* found, ColumnData** who, const uint8_t* management,
+                              size_t start, size_t n) noexcept nogil
     cdef uint32_t _action(self, ColumnData* actions, size_t i) noexcept nogil
     cdef int _start_batch(self, ColumnData** who, const uint8_t* management,
                           ColumnData* owners) noexcept nogil

@@ -17,7 +17,7 @@ from libc.string cimport memcmp, memcpy, memset
 
 from .classify cimport is_resource
 from .column cimport COLUMN_CODES, COLUMN_CONSTANT, ColumnData, column_value
-from .engine cimport ENTRY_UNKNOWN, SET_ANY, Engine
+from .engine cimport ENTRY_UNKNOWN, SET_ANY, Engine, prefetch
 from .globs cimport GlobSet
 from .intern cimport (
     ABSENT_ID,
@@ -69,6 +69,8 @@ cdef class SidesEngine(Engine):
         self.key_endpoint = layers.key_endpoint
         self.has_endpoints = layers.has_endpoints
         self.bundles = {}
+        self.requester_rows = {}
+        self.side_rows = {}
         self.asking = []
         seed = int.from_bytes(planner.seed(), "little")
         if (intern_init(&self.names, seed + 101)
@@ -106,6 +108,8 @@ cdef class SidesEngine(Engine):
         free(self.requester_values.data)
         free(self.sides.data)
         free(self.side_values.data)
+        free(self.requester_row.data)
+        free(self.side_row.data)
         free(self.endpoint_bundle.data)
         free(self.endpoint_values.data)
         free(self.assumed.data)
@@ -135,6 +139,9 @@ cdef class SidesEngine(Engine):
         self.states_used = 0
         self.list_start.count = self.level_masks.count = 0
         self.pool.count = 0
+        self.requester_row.count = self.side_row.count = 0
+        self.requester_rows.clear()
+        self.side_rows.clear()
         self.bundles.clear()
         self.asking.clear()
         if words_reserve(&self.bundle_start, 1):
@@ -165,21 +172,31 @@ cdef class SidesEngine(Engine):
         self.bundles[rows] = known
         return known
 
-    cdef int _put_values(self, Words* words, Words* keys, values) except -1:
-        """Derived values of a thing, as value ids of their keys."""
+    cdef int _put_row(self, Words* rows, Words* values, Words* keys, tuple derived,
+                      dict known) except -1:
+        """Number of a row of derived values, as value ids of their keys, appended to `rows`.
+
+        known : rows of these keys that were met before -> their number
+        """
         cdef size_t j
-        if words_reserve(words, keys.count):
+        number = known.get(derived)
+        if words_reserve(rows, 1) or words_reserve(values, keys.count):
             raise MemoryError
-        for j in range(keys.count):
-            value = values[j]
-            if value is None:
-                words.data[words.count] = ABSENT_ID
-            elif isinstance(value, bytes):
-                words.data[words.count] = self._interned(&self.key_tables[keys.data[j]], value)
-            else:
-                words.data[words.count] = UNKNOWN_ID
-            words.count += 1
+        if number is None:
+            number = len(known)
+            for j in range(keys.count):
+                values.data[values.count + j] = self._derived_id(keys.data[j], derived[j])
+            values.count += keys.count
+            known[derived] = number
+        rows.data[rows.count] = number
+        rows.count += 1
         return 0
+
+    cdef uint32_t _derived_id(self, uint32_t key, value) except? 0:
+        if value is None:
+            return ABSENT_ID
+        return self._interned(&self.key_tables[key], value) if isinstance(value, bytes) else (
+            UNKNOWN_ID)
 
     cdef object _name(self, uint32_t id):
         return None if id < FIRST_ID else self._text(&self.names, id)
@@ -196,7 +213,7 @@ cdef class SidesEngine(Engine):
             one = <Requester*>(self.requesters.data + self.requesters.count)
             if found is None:
                 memset(one, 0xFF, sizeof(Requester))
-                values = (None,) * self.requester_key.count
+                derived = (None,) * self.requester_key.count
             else:
                 one.bundle = self._bundle(found.rows)
                 one.rcps = self._bundle(found.rcps)
@@ -206,10 +223,11 @@ cdef class SidesEngine(Engine):
                 one.partition = found.partition
                 one.given = found.given
                 one.scp = found.scp
-                values = found.derived
+                derived = found.derived
             self.requesters.count += REQUESTER_WORDS
             self.asking.append(found)
-            self._put_values(&self.requester_values, &self.requester_key, values)
+            self._put_row(&self.requester_row, &self.requester_values, &self.requester_key, derived,
+                          self.requester_rows)
             return 0
         except BaseException as error:
             self.error = error
@@ -238,7 +256,8 @@ cdef class SidesEngine(Engine):
             if kind == NO_ID:
                 raise MemoryError
             self.sides.count += SIDE_WORDS
-            self._put_values(&self.side_values, &self.side_key, found.derived)
+            self._put_row(&self.side_row, &self.side_values, &self.side_key, found.derived,
+                          self.side_rows)
             self.side_kind.data[self.side_kind.count] = kind - FIRST_ID
             self.side_kind.count += 1
             return 0
@@ -262,12 +281,11 @@ cdef class SidesEngine(Engine):
 
     cdef int _fill_endpoint(self, uint32_t value) noexcept with gil:
         cdef object form = None
-        cdef Words one
         cdef size_t j
         try:
             if self.key_endpoint != NO_ID:
                 form = self._value(self.key_endpoint, value)
-            rows, values = self.planner.endpoint(form)
+            rows, derived = self.planner.endpoint(form)
             while self.endpoint_bundle.count <= value:
                 if (words_reserve(&self.endpoint_bundle, 1)
                         or words_reserve(&self.endpoint_values, self.endpoint_key.count)):
@@ -275,10 +293,9 @@ cdef class SidesEngine(Engine):
                 self.endpoint_bundle.data[self.endpoint_bundle.count] = NO_ID
                 self.endpoint_bundle.count += 1
                 self.endpoint_values.count += self.endpoint_key.count
-            one.data = self.endpoint_values.data + value * self.endpoint_key.count
-            one.count = 0
-            one.capacity = self.endpoint_key.count
-            self._put_values(&one, &self.endpoint_key, values)
+            for j in range(self.endpoint_key.count):
+                self.endpoint_values.data[value * self.endpoint_key.count + j] = self._derived_id(
+                    self.endpoint_key.data[j], derived[j])
             self.endpoint_bundle.data[value] = self._bundle(rows)
             return 0
         except BaseException as error:
@@ -461,6 +478,86 @@ cdef class SidesEngine(Engine):
 
     # --- look-ups of a row; all set `failed` and answer NO_ID when something goes wrong
 
+    cdef int _look_up(self, Asked* asked, ColumnData** who, const uint8_t* management,
+                      ColumnData* actions, ColumnData* resources, ColumnData* owners,
+                      ColumnData** keys, size_t start, size_t n) noexcept nogil:
+        """Everything that rows start..start + n name, as numbers; a column at a time."""
+        cdef size_t k
+        if (self._find_actions(asked.action, actions, start, n)
+                or self._find_sides(asked, resources, owners, start, n)
+                or self._find_requesters(asked.requester, who, management, start, n)):
+            return -1
+        for k in range(n):
+            asked.endpoint[k] = ABSENT_ID
+            if k == 0 or self.has_endpoints:
+                asked.endpoint[k] = self._endpoint(keys, start + k)
+                if asked.endpoint[k] == NO_ID:
+                    return -1
+        return 0
+
+    cdef int _find_actions(self, uint32_t* found, ColumnData* actions, size_t start,
+                           size_t n) noexcept nogil:
+        cdef const int32_t* codes = actions.codes + start
+        cdef uint32_t count = <uint32_t>actions.dictionary_count if is_plain(actions) else 0
+        cdef uint32_t action
+        cdef size_t k
+        for k in range(n):
+            action = actions.remap[codes[k]] if count and <uint32_t>codes[k] < count else NO_ID
+            if action >= self.action_flag.count or self.action_flag.data[action] == NO_ID:
+                action = self._action(actions, start + k)
+                if action == NO_ID:
+                    return -1
+            found[k] = action
+        return 0
+
+    cdef int _find_sides(self, Asked* asked, ColumnData* resources, ColumnData* owners,
+                         size_t start, size_t n) noexcept nogil:
+        """Where one account owns all, sides are kept in the high halves of `by_code`."""
+        cdef const int32_t* codes = resources.codes + start
+        cdef bint is_kept = self.is_owner_constant and is_plain(resources)
+        cdef uint32_t count = <uint32_t>resources.dictionary_count if is_kept else 0, number
+        cdef uint64_t* known = resources.by_code if is_kept else NULL
+        cdef size_t k
+        if known != NULL:
+            for k in range(n):
+                if <uint32_t>codes[k] < count:
+                    prefetch(known + codes[k])
+        for k in range(n):
+            if known != NULL and <uint32_t>codes[k] < count:
+                number = <uint32_t>(known[codes[k]] >> 32)
+                if number != NO_ID:
+                    asked.side[k] = number
+                    asked.resource[k] = <uint32_t>known[codes[k]]
+                    continue
+            number = asked.side[k] = self._side(resources, owners, start + k, asked.resource + k)
+            if number == NO_ID:
+                return -1
+            if is_kept and codes[k] >= 0:
+                known = resources.by_code
+                known[codes[k]] = <uint64_t>number << 32 | asked.resource[k]
+        return 0
+
+    cdef int _find_requesters(self, uint32_t* found, ColumnData** who, const uint8_t* management,
+                              size_t start, size_t n) noexcept nogil:
+        cdef ColumnData* principals = who[0]
+        cdef const int32_t* codes = principals.codes + start
+        cdef uint32_t count = 0, principal, number
+        cdef size_t k
+        if self.is_rest_constant and is_plain(principals):
+            count = <uint32_t>principals.dictionary_count
+        for k in range(n):
+            number = NO_ID
+            if count and <uint32_t>codes[k] < count:
+                principal = principals.remap[codes[k]]
+                if principal < self.requester_of.count:
+                    number = self.requester_of.data[principal]
+            if number == NO_ID:
+                number = self._requester(who, management, start + k)
+                if number == NO_ID:
+                    return -1
+            found[k] = number
+        return 0
+
     cdef uint32_t _action(self, ColumnData* actions, size_t i) noexcept nogil:
         """Id of the action of row i, whose flags are known then."""
         cdef uint32_t action = column_value(actions, &self.action_table, i)
@@ -530,21 +627,8 @@ cdef class SidesEngine(Engine):
 
     cdef uint32_t _side(self, ColumnData* resources, ColumnData* owners, size_t i,
                         uint32_t* resource) noexcept nogil:
-        """Number of the side of the resource of row i, whose id goes to `resource`; NO_ID on failure.
-
-        Where one account owns all, sides are kept in the high halves of `by_code`.
-        """
+        """Number of the side of the resource of row i, whose id goes to `resource`; NO_ID on failure."""
         cdef uint32_t owner, number
-        cdef int32_t code
-        cdef bint by_code = (self.is_owner_constant and resources.kind == COLUMN_CODES
-                             and resources.unknown == NULL and resources.validity == NULL)
-        if by_code and resources.by_code != NULL:
-            code = resources.codes[i]
-            if <uint32_t>code < resources.dictionary_count:
-                number = <uint32_t>(resources.by_code[code] >> 32)
-                if number != NO_ID:
-                    resource[0] = <uint32_t>resources.by_code[code]
-                    return number
         resource[0] = self.resources.resource_id(resources, i)
         owner = column_value(owners, &self.names, i)
         if resource[0] == NO_ID or owner == NO_ID:
@@ -559,8 +643,6 @@ cdef class SidesEngine(Engine):
         number = self.side_of.data[resource[0]]
         if number == NO_ID:
             number = self.side_of.data[resource[0]] = self._new_side(resource[0], owner)
-        if by_code and resources.by_code != NULL and resources.codes[i] >= 0:
-            resources.by_code[resources.codes[i]] = <uint64_t>number << 32 | resource[0]
         return number
 
     cdef uint32_t _new_side(self, uint32_t resource, uint32_t owner) noexcept nogil:
@@ -602,13 +684,14 @@ cdef class SidesEngine(Engine):
     cdef uint32_t _side_of_none(self) noexcept nogil:
         if self.invalid_side == NO_ID:
             if (words_reserve(&self.sides, SIDE_WORDS) or words_reserve(&self.side_kind, 1)
-                    or words_reserve(&self.side_values, self.side_key.count)):
+                    or words_reserve(&self.side_row, 1)):
                 self.failed = True
                 return NO_ID
             self.invalid_side = <uint32_t>self.side_kind.count
             memset(self.sides.data + self.sides.count, 0, sizeof(Side))
             self.sides.count += SIDE_WORDS
-            self.side_values.count += self.side_key.count
+            self.side_row.data[self.side_row.count] = 0
+            self.side_row.count += 1
             self.side_kind.data[self.side_kind.count] = NO_ID
             self.side_kind.count += 1
         return self.invalid_side
@@ -707,7 +790,7 @@ cdef class SidesEngine(Engine):
             + self.bundle_start.capacity + self.bundle_row.capacity + self.action_flag.capacity
             + self.action_states.capacity + self.list_start.capacity + self.level_masks.capacity
             + self.requester_of.capacity + self.side_of.capacity + self.shape_state.capacity
-            + self.side_kind.capacity)
+            + self.side_kind.capacity + self.requester_row.capacity + self.side_row.capacity)
         return (Engine._used(self) + 4 * words + self.states_size + intern_bytes(&self.names)
                 + intern_bytes(&self.requester_table) + pairs_bytes(&self.side_pairs)
                 + intern_bytes(&self.shapes) + pairs_bytes(&self.shape_pairs)
@@ -739,3 +822,8 @@ cdef class SidesEngine(Engine):
             "sides": self.side_kind.count,
             "cells": self.cells.count,
         }
+
+
+cdef inline bint is_plain(const ColumnData* column) noexcept nogil:
+    """Codes alone say what a row holds."""
+    return column.kind == COLUMN_CODES and column.unknown == NULL and column.validity == NULL
