@@ -1,6 +1,6 @@
 from libc.stdint cimport uint8_t, uint32_t
 
-from .column cimport ColumnData
+from .column cimport Ahead, ColumnData
 from .globs cimport GlobSet
 from .intern cimport InternTable
 from .words cimport Words
@@ -44,6 +44,8 @@ cdef class ResourceClasses:
     cdef uint32_t row_of_id(self, uint32_t resource) noexcept nogil
     cdef uint32_t row(self, ColumnData* column, size_t i) noexcept nogil
     cdef uint32_t resource_id(self, ColumnData* column, size_t i) noexcept nogil
+    cdef int resource_ids(self, ColumnData* column, size_t start, size_t n, uint32_t* ids,
+                          Ahead* ahead) noexcept nogil
     cdef int is_valid(self, ColumnData* column, size_t i) noexcept nogil
     cdef int check_column(self, ColumnData* column) noexcept nogil
     cdef size_t used(self) noexcept nogil

@@ -19,8 +19,10 @@ from .column cimport (
     COLUMN_STRINGS,
     RESOURCES_MIXED,
     RESOURCES_VALID,
+    Ahead,
     ColumnData,
     bit_is_set,
+    column_ids,
     column_text,
     column_value,
     is_code,
@@ -37,6 +39,7 @@ from .intern cimport (
     intern_clear,
     intern_free,
     intern_init,
+    intern_many,
 )
 from .words cimport Words, words_fill, words_reserve
 
@@ -283,6 +286,41 @@ cdef class ResourceClasses:
             id = UNKNOWN_ID if status else intern_add(&self.texts, text, length)
             known[0] = known[0] >> 32 << 32 | id
         return <uint32_t>known[0]
+
+    cdef int resource_ids(self, ColumnData* column, size_t start, size_t n, uint32_t* ids,
+                          Ahead* ahead) noexcept nogil:
+        """`resource_id` of rows start..start + n, at most MOST_AHEAD; -1 on failure."""
+        cdef size_t k
+        cdef int32_t code
+        cdef int status
+        if column.kind == COLUMN_STRINGS:
+            if column_ids(column, &self.texts, start, n, ids, ahead):
+                return -1
+            for k in range(n):
+                if ids[k] == ABSENT_ID:
+                    ids[k] = UNKNOWN_ID
+            return 0
+        for k in range(n):
+            ahead.texts[k] = NULL
+            code = column.codes[start + k] if column.kind == COLUMN_CODES else -1
+            if (code >= 0 and is_code(column, code) and column.by_code != NULL
+                    and column.unknown == NULL and column.validity == NULL
+                    and <uint32_t>column.by_code[code] == NO_ID):
+                status = column_text(&column.strings, <size_t>code, &ahead.texts[k],
+                                     &ahead.lengths[k])
+                if status == 0:
+                    continue
+                ahead.texts[k] = NULL
+            ids[k] = self.resource_id(column, start + k)
+            if ids[k] == NO_ID:
+                return -1
+        if intern_many(&self.texts, ahead.texts, ahead.lengths, ahead.hashes, n, ids):
+            return -1
+        for k in range(n):
+            if ahead.texts[k] != NULL:
+                code = column.codes[start + k]
+                column.by_code[code] = column.by_code[code] >> 32 << 32 | ids[k]
+        return 0
 
     cdef int is_valid(self, ColumnData* column, size_t i) noexcept nogil:
         """RES-12 for a row whose decision does not depend on the resource; -1 on failure."""

@@ -58,6 +58,18 @@ cdef uint8_t* column_states(ColumnData* c, size_t slot, size_t slots,
                             uint8_t unseen) noexcept nogil
 cdef uint32_t column_intern(ColumnData* c, InternTable* table, size_t row) noexcept nogil
 
+cdef enum:
+    MOST_AHEAD = 256        # rows whose texts are interned together
+
+cdef struct Ahead:
+    # Scratch of `column_ids`.
+    const uint8_t* texts[256]
+    size_t lengths[256]
+    uint64_t hashes[256]
+
+cdef int column_ids(ColumnData* c, InternTable* table, size_t start, size_t n, uint32_t* ids,
+                    Ahead* ahead) noexcept nogil
+
 cdef inline bint bit_is_set(const uint8_t* bitmap, size_t at) noexcept nogil:
     return (bitmap[at >> 3] >> (at & 7)) & 1
 

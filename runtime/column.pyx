@@ -14,6 +14,8 @@ from libc.stdint cimport INT32_MAX, int32_t, int64_t, uint8_t, uint32_t, uint64_
 from libc.stdlib cimport calloc, free, malloc, realloc
 from libc.string cimport memcpy, memset
 
+from .intern cimport intern_many
+
 cdef enum:
     TEXT_OK = 0
     TEXT_NULL = 1
@@ -134,6 +136,32 @@ cdef uint32_t column_intern(ColumnData* c, InternTable* table, size_t row) noexc
     if c.validity != NULL and not bit_is_set(c.validity, c.validity_offset + row):
         return ABSENT_ID
     return intern_list(c, table, row + c.row_offset)
+
+
+cdef int column_ids(ColumnData* c, InternTable* table, size_t start, size_t n, uint32_t* ids,
+                    Ahead* ahead) noexcept nogil:
+    """Value ids of rows start..start + n, at most MOST_AHEAD; -1 when a row has none."""
+    cdef size_t k
+    cdef int status
+    if c.kind != COLUMN_STRINGS:
+        for k in range(n):
+            ids[k] = column_value(c, table, start + k)
+            if ids[k] == NO_ID:
+                return -1
+        return 0
+    for k in range(n):
+        ahead.texts[k] = NULL
+        if c.unknown != NULL and c.unknown[start + k]:
+            ids[k] = UNKNOWN_ID
+            continue
+        status = column_text(&c.strings, start + k + c.row_offset, &ahead.texts[k],
+                             &ahead.lengths[k])
+        if status == TEXT_BAD:
+            return -1
+        if status == TEXT_NULL:
+            ahead.texts[k] = NULL
+            ids[k] = ABSENT_ID
+    return intern_many(table, ahead.texts, ahead.lengths, ahead.hashes, n, ids)
 
 
 cdef uint8_t* column_states(ColumnData* c, size_t slot, size_t slots,

@@ -25,15 +25,9 @@ cdef enum:
 
 cdef extern from *:
     """
-    #if defined(__GNUC__) || defined(__clang__)
-    #define IAMT_PREFETCH(address) __builtin_prefetch(address)
-    #else
-    #define IAMT_PREFETCH(address) ((void)(address))
-    #endif
     #define IAMT_SET_ANY 0xFFFFFFFFu
     #define IAMT_SET_UNREADABLE 0xFFFFFFFEu
     """
-    void prefetch "IAMT_PREFETCH" (const void* address) noexcept nogil
     const uint32_t SET_ANY "IAMT_SET_ANY"              # entry: matches every resource
     const uint32_t SET_UNREADABLE "IAMT_SET_UNREADABLE"
 

@@ -43,10 +43,10 @@ from .engine cimport (
     Engine,
     find_item,
     kleene,
-    prefetch,
 )
 from .globs cimport GlobSet
 from .intern cimport FIRST_ID, NO_ID
+from .prefetch cimport prefetch
 from .words cimport words_reserve
 
 

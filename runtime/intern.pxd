@@ -27,5 +27,9 @@ cdef int intern_init(InternTable* table, uint64_t seed) noexcept nogil
 cdef void intern_free(InternTable* table) noexcept nogil
 cdef void intern_clear(InternTable* table) noexcept nogil
 cdef uint32_t intern_add(InternTable* table, const uint8_t* text, size_t length) noexcept nogil
+cdef uint32_t intern_hashed(InternTable* table, const uint8_t* text, size_t length,
+                            uint64_t hashed) noexcept nogil
+cdef int intern_many(InternTable* table, const uint8_t** texts, const size_t* lengths,
+                     uint64_t* hashes, size_t n, uint32_t* ids) noexcept nogil
 cdef uint32_t intern_find(InternTable* table, const uint8_t* text, size_t length) noexcept nogil
 cdef size_t intern_bytes(InternTable* table) noexcept nogil

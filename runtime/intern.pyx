@@ -12,6 +12,8 @@ from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free, malloc, realloc
 from libc.string cimport memcmp, memcpy, memset
 
+from .prefetch cimport prefetch
+
 cdef extern from *:
     """
     #include <stdint.h>
@@ -120,7 +122,12 @@ cdef uint32_t intern_find(InternTable* table, const uint8_t* text, size_t length
 
 cdef uint32_t intern_add(InternTable* table, const uint8_t* text, size_t length) noexcept nogil:
     """Id of a string, adding it when new. NO_ID when memory or the id space is exhausted."""
-    cdef uint64_t hashed = iamt_hash(text, length, table.seed)
+    return intern_hashed(table, text, length, iamt_hash(text, length, table.seed))
+
+
+cdef uint32_t intern_hashed(InternTable* table, const uint8_t* text, size_t length,
+                            uint64_t hashed) noexcept nogil:
+    """`intern_add` of a string whose hash under the table's seed is known."""
     cdef uint64_t tag = hashed & <uint64_t>0xFFFFFFFF00000000
     cdef size_t at = hashed & table.mask, start, need
     cdef uint64_t slot
@@ -165,3 +172,37 @@ cdef uint32_t intern_add(InternTable* table, const uint8_t* text, size_t length)
         if table.count + 2 > table.mask:
             return NO_ID
     return id
+
+
+cdef int intern_many(InternTable* table, const uint8_t** texts, const size_t* lengths,
+                     uint64_t* hashes, size_t n, uint32_t* ids) noexcept nogil:
+    """Ids of n strings, as `intern_add` would give them one by one; -1 when one has no id.
+
+    texts : NULL for a string whose id stays as it is in `ids`
+    hashes : n words of scratch
+
+    In a large table a string costs three misses of the cache in a row: slot, end, bytes. Here all
+    strings take each of these steps before any takes the next, so that the misses overlap.
+    """
+    cdef size_t k
+    cdef uint64_t slot
+    for k in range(n):
+        if texts[k] != NULL:
+            hashes[k] = iamt_hash(texts[k], lengths[k], table.seed)
+            prefetch(table.slots + (hashes[k] & table.mask))
+    for k in range(n):
+        if texts[k] != NULL:
+            slot = table.slots[hashes[k] & table.mask]
+            if slot:
+                prefetch(table.ends + (<uint32_t>slot - 1))
+    for k in range(n):
+        if texts[k] != NULL:
+            slot = table.slots[hashes[k] & table.mask]
+            if slot:
+                prefetch(table.arena + table.ends[<uint32_t>slot - 1])
+    for k in range(n):
+        if texts[k] != NULL:
+            ids[k] = intern_hashed(table, texts[k], lengths[k], hashes[k])
+            if ids[k] == NO_ID:
+                return -1
+    return 0

@@ -6,14 +6,11 @@ from numpy.typing import NDArray
 from .column import BoundColumn
 from .globs import GlobSet
 from .layered_plan import LayeredPlanner, LayerFacts
+from .meetings import MeetingsEngine
 from .plan import EngineFacts
-from .sides import SidesEngine
 
-class LayeredEngine(SidesEngine):
-    """Decides rows over a table with several layers.
-
-    Of `planner` it also asks `truth_row`, once per kind of requester and stage.
-    """
+class LayeredEngine(MeetingsEngine):
+    """Decides rows over a table with several layers."""
 
     def __init__(
         self, planner: LayeredPlanner, globs: GlobSet, facts: EngineFacts, layers: LayerFacts

@@ -21,7 +21,6 @@ from .engine cimport (
     NO,
     UNDETERMINED,
     YES,
-    prefetch,
 )
 from .globs cimport GlobSet
 from .intern cimport NO_ID
@@ -43,6 +42,7 @@ from .meetings cimport (
 )
 from .outcomes cimport DIRECT, LEVEL_COUNT, LEVEL_MASK, Signals, add_signal
 from .pairs cimport PairSlot, pair_of, pair_slot
+from .prefetch cimport prefetch
 from .sides cimport ACTION_ERROR, BLOCK, LEVEL_SIGNALS, Asked
 
 

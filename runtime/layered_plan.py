@@ -47,9 +47,6 @@ RESOURCE_KEY = 2
 RESOURCE_ROLE = 4
 RESOURCE_HAS_POLICY = 8
 
-ACCOUNT_OF_REQUESTER = 0xFFFFFFFF
-ACCOUNT_UNKNOWN = 0xFFFFFFFE
-
 IS_FALSE, IS_TRUE = 1, 2
 _MOST_ROWS = 4096
 """Rows of derived values that are remembered."""
@@ -95,27 +92,33 @@ class LayerFacts(NamedTuple):
 
 
 class AskingRequester(NamedTuple):
-    """A requester as the kernel stores it; `account` and `partition` are codes, 0 for none."""
+    """A requester as the kernel stores it; `account` and `partition` are None for none."""
 
     side: RequesterSide
     rows: Bundle
     rcps: Bundle
     asker: int
     flags: int
-    account: int
-    partition: int
+    account: bytes | None
+    partition: bytes | None
     given: int
     scp: int
     derived: tuple[object, ...]
 
 
 class AskedResource(NamedTuple):
+    """A resource as the kernel stores it.
+
+    account   : owner; None: the requester's (EVAL-3's assumption); empty: not known
+    partition : None for `*`, which is of every partition
+    """
+
     plain: Bundle
     trust: Bundle
     rcps: Bundle
     flags: int
-    account: int
-    partition: int
+    account: bytes | None
+    partition: bytes | None
     derived: tuple[object, ...]
 
 
@@ -125,7 +128,6 @@ class LayeredPlanner(Planner):
     def __init__(self, model: TableModel) -> None:
         super().__init__(model)
         self.estate = _estate_of(model)
-        self._codes: dict[str, int] = {}
         self._rows: dict[object, tuple[object, ...]] = {}
         self._elements = _principal_elements(model)
         self._key_number = {key.name: number for number, key in reversed(
@@ -177,8 +179,8 @@ class LayeredPlanner(Planner):
             side.rcps,
             int(asker_of(kind)),
             flags,
-            0 if requester.account is None else self._code(requester.account),
-            0 if requester.arn is None else self._code(requester.arn.partition),
+            None if requester.account is None else encode_text(requester.account),
+            None if requester.arn is None else encode_text(requester.arn.partition),
             sum(1 << signal for signal in side.given),
             ((1 << side.scp_levels) - 1) << Signal.SCP,
             self._derived_row(side.derived, self.requester_keys),
@@ -208,12 +210,10 @@ class LayeredPlanner(Planner):
         flags |= RESOURCE_KEY if side.is_key else 0
         flags |= RESOURCE_ROLE if side.is_role else 0
         flags |= RESOURCE_HAS_POLICY if side.has_policy else 0
-        owner = ACCOUNT_OF_REQUESTER if side.account is None else (
-            self._code(side.account) if side.account else ACCOUNT_UNKNOWN
-        )
         return AskedResource(
-            side.plain, side.trust, side.rcps, flags, owner,
-            self._code(side.partition) if side.partition else 0,
+            side.plain, side.trust, side.rcps, flags,
+            None if side.account is None else encode_text(side.account),
+            encode_text(side.partition) if side.partition else None,
             self._derived_row(side.derived, self.resource_keys),
         )  # fmt: skip
 
@@ -299,10 +299,6 @@ class LayeredPlanner(Planner):
         if isinstance(value, str):
             return encode_text(value)
         return encode_list(value) if isinstance(value, tuple) else value
-
-    def _code(self, text: str) -> int:
-        """A number for an account or a partition; 0 is none."""
-        return self._codes.setdefault(text, len(self._codes) + 1)
 
     def key_number(self, name: str) -> int:
         return self._key_number.get(name, NO_ID)

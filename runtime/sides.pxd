@@ -1,6 +1,6 @@
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 
-from .column cimport ColumnData
+from .column cimport Ahead, ColumnData
 from .engine cimport Engine
 from .intern cimport InternTable
 from .pairs cimport PairTable
@@ -85,7 +85,8 @@ cdef class SidesEngine(Engine):
     cdef size_t action_set_count
     cdef uint32_t key_user_id, key_principal_arn, key_assumed_root, key_endpoint
     cdef bint has_endpoints                    # endpoint policies depend on aws:SourceVpce
-    # names: principals, issuers, accounts, types
+    cdef Ahead ahead
+    # names: principals, issuers, accounts, partitions, types
     cdef InternTable names
     cdef InternTable requester_table           # (principal, issuer, account, type, management)
     # by id of the principal, where all rows of a call say the same of the rest; NO_ID unseen
@@ -137,6 +138,7 @@ cdef class SidesEngine(Engine):
     cdef int _put_row(self, Words* rows, Words* values, Words* keys, tuple derived,
                       dict known) except -1
     cdef uint32_t _derived_id(self, uint32_t key, value) except? 0
+    cdef uint32_t _code(self, text) except? 0
     cdef object _name(self, uint32_t id)
     cdef int _fill_requester(self, const uint32_t* ids) noexcept with gil
     cdef int _fill_side(self, uint32_t resource, uint32_t account) noexcept with gil
@@ -161,15 +163,11 @@ cdef class SidesEngine(Engine):
                          size_t start, size_t n) noexcept nogil
     cdef int _find_requesters(self, uint32_t* found, ColumnData** who, const uint8_t* management,
                               size_t start, size_t n) noexcept nogil
-    cdef uint32_t _action(self, ColumnData* actions, size_t i) noexcept nogil
     cdef int _start_batch(self, ColumnData** who, const uint8_t* management,
                           ColumnData* owners) noexcept nogil
-    cdef uint32_t _requester(self, ColumnData** who, const uint8_t* management,
-                             size_t i) noexcept nogil
     cdef uint32_t _new_requester(self, ColumnData** who, const uint8_t* management,
                                  size_t i) noexcept nogil
-    cdef uint32_t _side(self, ColumnData* resources, ColumnData* owners, size_t i,
-                        uint32_t* resource) noexcept nogil
+    cdef uint32_t _side(self, uint32_t resource, ColumnData* owners, size_t i) noexcept nogil
     cdef uint32_t _new_side(self, uint32_t resource, uint32_t owner) noexcept nogil
     cdef uint32_t _side_of_none(self) noexcept nogil
     cdef uint32_t _endpoint(self, ColumnData** keys, size_t i) noexcept nogil

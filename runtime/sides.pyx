@@ -16,8 +16,8 @@ from libc.stdlib cimport free, realloc
 from libc.string cimport memcmp, memcpy, memset
 
 from .classify cimport is_resource
-from .column cimport COLUMN_CODES, COLUMN_CONSTANT, ColumnData, column_value
-from .engine cimport ENTRY_UNKNOWN, SET_ANY, Engine, prefetch
+from .column cimport COLUMN_CODES, COLUMN_CONSTANT, ColumnData, column_ids, column_value
+from .engine cimport ENTRY_UNKNOWN, SET_ANY, Engine
 from .globs cimport GlobSet
 from .intern cimport (
     ABSENT_ID,
@@ -32,6 +32,7 @@ from .intern cimport (
     intern_init,
 )
 from .pairs cimport pairs_bytes, pairs_clear, pairs_free, pairs_get, pairs_init, pairs_put
+from .prefetch cimport prefetch
 from .shapes cimport shape_length
 from .words cimport Words, words_fill, words_reserve
 
@@ -198,6 +199,10 @@ cdef class SidesEngine(Engine):
         return self._interned(&self.key_tables[key], value) if isinstance(value, bytes) else (
             UNKNOWN_ID)
 
+    cdef uint32_t _code(self, text) except? 0:
+        """Number of an account or a partition; 0 for none."""
+        return 0 if text is None else self._interned(&self.names, text)
+
     cdef object _name(self, uint32_t id):
         return None if id < FIRST_ID else self._text(&self.names, id)
 
@@ -219,8 +224,8 @@ cdef class SidesEngine(Engine):
                 one.rcps = self._bundle(found.rcps)
                 one.asker = found.asker
                 one.flags = found.flags
-                one.account = found.account
-                one.partition = found.partition
+                one.account = self._code(found.account)
+                one.partition = self._code(found.partition)
                 one.given = found.given
                 one.scp = found.scp
                 derived = found.derived
@@ -250,8 +255,10 @@ cdef class SidesEngine(Engine):
             one.trust = self._bundle(found.trust)
             one.rcps = self._bundle(found.rcps)
             one.flags = found.flags
-            one.account = found.account
-            one.partition = found.partition
+            one.account = ACCOUNT_OF_REQUESTER
+            if found.account is not None:
+                one.account = self._code(found.account) if found.account else ACCOUNT_UNKNOWN
+            one.partition = self._code(found.partition)
             kind = intern_add(&self.kinds, <const uint8_t*>one, sizeof(Side))
             if kind == NO_ID:
                 raise MemoryError
@@ -497,17 +504,14 @@ cdef class SidesEngine(Engine):
 
     cdef int _find_actions(self, uint32_t* found, ColumnData* actions, size_t start,
                            size_t n) noexcept nogil:
-        cdef const int32_t* codes = actions.codes + start
-        cdef uint32_t count = <uint32_t>actions.dictionary_count if is_plain(actions) else 0
-        cdef uint32_t action
         cdef size_t k
+        if column_ids(actions, &self.action_table, start, n, found, &self.ahead):
+            self.failed = True
+            return -1
         for k in range(n):
-            action = actions.remap[codes[k]] if count and <uint32_t>codes[k] < count else NO_ID
-            if action >= self.action_flag.count or self.action_flag.data[action] == NO_ID:
-                action = self._action(actions, start + k)
-                if action == NO_ID:
-                    return -1
-            found[k] = action
+            if (found[k] >= self.action_flag.count or self.action_flag.data[found[k]] == NO_ID
+                    ) and self._fill_action(found[k]):
+                return -1
         return 0
 
     cdef int _find_sides(self, Asked* asked, ColumnData* resources, ColumnData* owners,
@@ -515,59 +519,58 @@ cdef class SidesEngine(Engine):
         """Where one account owns all, sides are kept in the high halves of `by_code`."""
         cdef const int32_t* codes = resources.codes + start
         cdef bint is_kept = self.is_owner_constant and is_plain(resources)
-        cdef uint32_t count = <uint32_t>resources.dictionary_count if is_kept else 0, number
+        cdef uint32_t count = <uint32_t>resources.dictionary_count if is_kept else 0
         cdef uint64_t* known = resources.by_code if is_kept else NULL
-        cdef size_t k
+        cdef size_t k, met = 0
         if known != NULL:
             for k in range(n):
                 if <uint32_t>codes[k] < count:
                     prefetch(known + codes[k])
+            for k in range(n):
+                if <uint32_t>codes[k] >= count:
+                    break
+                asked.side[k] = <uint32_t>(known[codes[k]] >> 32)
+                asked.resource[k] = <uint32_t>known[codes[k]]
+                met += asked.side[k] != NO_ID
+            if met == n:
+                return 0
+        if self.resources.resource_ids(resources, start, n, asked.resource, &self.ahead):
+            self.failed = True
+            return -1
         for k in range(n):
-            if known != NULL and <uint32_t>codes[k] < count:
-                number = <uint32_t>(known[codes[k]] >> 32)
-                if number != NO_ID:
-                    asked.side[k] = number
-                    asked.resource[k] = <uint32_t>known[codes[k]]
-                    continue
-            number = asked.side[k] = self._side(resources, owners, start + k, asked.resource + k)
-            if number == NO_ID:
+            asked.side[k] = self._side(asked.resource[k], owners, start + k)
+            if asked.side[k] == NO_ID:
                 return -1
-            if is_kept and codes[k] >= 0:
-                known = resources.by_code
-                known[codes[k]] = <uint64_t>number << 32 | asked.resource[k]
+            if is_kept and resources.by_code != NULL and codes[k] >= 0:
+                resources.by_code[codes[k]] = (
+                    <uint64_t>asked.side[k] << 32 | asked.resource[k])
         return 0
 
     cdef int _find_requesters(self, uint32_t* found, ColumnData** who, const uint8_t* management,
                               size_t start, size_t n) noexcept nogil:
-        cdef ColumnData* principals = who[0]
-        cdef const int32_t* codes = principals.codes + start
-        cdef uint32_t count = 0, principal, number
         cdef size_t k
-        if self.is_rest_constant and is_plain(principals):
-            count = <uint32_t>principals.dictionary_count
-        for k in range(n):
-            number = NO_ID
-            if count and <uint32_t>codes[k] < count:
-                principal = principals.remap[codes[k]]
-                if principal < self.requester_of.count:
-                    number = self.requester_of.data[principal]
-            if number == NO_ID:
-                number = self._requester(who, management, start + k)
-                if number == NO_ID:
+        cdef uint32_t principal
+        if not self.is_rest_constant:
+            for k in range(n):
+                found[k] = self._new_requester(who, management, start + k)
+                if found[k] == NO_ID:
                     return -1
-            found[k] = number
-        return 0
-
-    cdef uint32_t _action(self, ColumnData* actions, size_t i) noexcept nogil:
-        """Id of the action of row i, whose flags are known then."""
-        cdef uint32_t action = column_value(actions, &self.action_table, i)
-        if action == NO_ID:
+            return 0
+        if column_ids(who[0], &self.names, start, n, found, &self.ahead):
             self.failed = True
-            return NO_ID
-        if action >= self.action_flag.count or self.action_flag.data[action] == NO_ID:
-            if self._fill_action(action):
-                return NO_ID
-        return action
+            return -1
+        for k in range(n):
+            principal = found[k]
+            if words_fill(&self.requester_of, principal, NO_ID):
+                self.failed = True
+                return -1
+            found[k] = self.requester_of.data[principal]
+            if found[k] == NO_ID:
+                found[k] = self._new_requester(who, management, start + k)
+                if found[k] == NO_ID:
+                    return -1
+                self.requester_of.data[principal] = found[k]
+        return 0
 
     cdef int _start_batch(self, ColumnData** who, const uint8_t* management,
                           ColumnData* owners) noexcept nogil:
@@ -589,24 +592,9 @@ cdef class SidesEngine(Engine):
             self.side_of.count = 0
         return 0
 
-    cdef uint32_t _requester(self, ColumnData** who, const uint8_t* management,
-                             size_t i) noexcept nogil:
-        """Number of the requester of row i; NO_ID on failure."""
-        cdef uint32_t principal, number
-        if not self.is_rest_constant:
-            return self._new_requester(who, management, i)
-        principal = column_value(who[0], &self.names, i)
-        if principal == NO_ID or words_fill(&self.requester_of, principal, NO_ID):
-            self.failed = True
-            return NO_ID
-        number = self.requester_of.data[principal]
-        if number == NO_ID:
-            number = self.requester_of.data[principal] = self._new_requester(who, management, i)
-        return number
-
     cdef uint32_t _new_requester(self, ColumnData** who, const uint8_t* management,
                                  size_t i) noexcept nogil:
-        """`_requester` by all that may tell requesters apart."""
+        """Number of the requester of row i, by all that may tell requesters apart; NO_ID on failure."""
         cdef uint32_t[5] ids
         cdef uint32_t number
         cdef int j
@@ -625,24 +613,21 @@ cdef class SidesEngine(Engine):
             return NO_ID
         return number
 
-    cdef uint32_t _side(self, ColumnData* resources, ColumnData* owners, size_t i,
-                        uint32_t* resource) noexcept nogil:
-        """Number of the side of the resource of row i, whose id goes to `resource`; NO_ID on failure."""
-        cdef uint32_t owner, number
-        resource[0] = self.resources.resource_id(resources, i)
-        owner = column_value(owners, &self.names, i)
-        if resource[0] == NO_ID or owner == NO_ID:
+    cdef uint32_t _side(self, uint32_t resource, ColumnData* owners, size_t i) noexcept nogil:
+        """Number of the side of a resource, whose owner row i tells; NO_ID on failure."""
+        cdef uint32_t owner = column_value(owners, &self.names, i), number
+        if owner == NO_ID:
             self.failed = True
             return NO_ID
         if not self.is_owner_constant:
-            number = pairs_get(&self.side_pairs, resource[0], owner)
-            return number if number != NO_ID else self._new_side(resource[0], owner)
-        if words_fill(&self.side_of, resource[0], NO_ID):
+            number = pairs_get(&self.side_pairs, resource, owner)
+            return number if number != NO_ID else self._new_side(resource, owner)
+        if words_fill(&self.side_of, resource, NO_ID):
             self.failed = True
             return NO_ID
-        number = self.side_of.data[resource[0]]
+        number = self.side_of.data[resource]
         if number == NO_ID:
-            number = self.side_of.data[resource[0]] = self._new_side(resource[0], owner)
+            number = self.side_of.data[resource] = self._new_side(resource, owner)
         return number
 
     cdef uint32_t _new_side(self, uint32_t resource, uint32_t owner) noexcept nogil:

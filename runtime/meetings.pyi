@@ -1,0 +1,22 @@
+"""What who, whose and what come to before anything else of a request is known."""
+
+from .globs import GlobSet
+from .layered_plan import LayeredPlanner, LayerFacts
+from .outcomes import OutcomesEngine
+from .plan import EngineFacts
+
+class MeetingsEngine(OutcomesEngine):
+    """Knows what actions come to in the meetings seen so far."""
+
+    def __init__(
+        self, planner: LayeredPlanner, globs: GlobSet, facts: EngineFacts, layers: LayerFacts
+    ) -> None:
+        """layers: layered_plan.LayerFacts, whose arrays are borrowed."""
+
+    def clear(self) -> None:
+        """Drop everything learnt from data. Columns bound before hold stale ids: bind them
+        again.
+        """
+
+    def counts(self) -> dict[str, int]:
+        """Numbers of distinct things seen so far."""
