@@ -119,8 +119,8 @@ cdef class LayeredEngine(MeetingsEngine):
                 source = self.endpoint_values.data[at]
             batch.keys[derived[k].key].constant = source
 
-    cdef int _settle(self, Batch* batch, Row* row) noexcept nogil:
-        """Decide a row by its record."""
+    cdef int _settle(self, Batch* batch, Row* row, bint is_all) noexcept nogil:
+        """Decide a row by its record; with `is_all` find out all that decided (EVAL-1)."""
         cdef Record* record = <Record*>(self.records.data + row.record)
         cdef Known* known = <Known*>(record + 1)
         cdef Derived* derived = <Derived*>(known + record.known_count)
@@ -142,8 +142,8 @@ cdef class LayeredEngine(MeetingsEngine):
             if row.resource_row == NO_ID:
                 self.failed = True
                 return -1
-        if self._gather(signals, <uint32_t*>(derived + record.derived_count), record.entry_count,
-                        batch, row):
+        if self._gather(signals, <uint32_t*>(derived + record.derived_count),
+                        record.entry_count if is_all else record.needed_count, batch, row):
             return -1
         self.last_facts = record.facts
         if record.flags & RECORD_ROOT:
@@ -230,7 +230,7 @@ cdef class LayeredEngine(MeetingsEngine):
             return -1
         left = self._find_records(batch, start, n)
         for k in range(left):
-            if self.failed or self._settle(batch, self.rows + k):
+            if self.failed or self._settle(batch, self.rows + k, n == 1):
                 return -1
         return -1 if self.failed else 0
 

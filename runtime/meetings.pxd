@@ -36,7 +36,10 @@ cdef struct Record:
     uint64_t must, may, scp
     Facts facts                     # but for `assumed` and `is_other`, which hang on the row
     uint32_t flags
-    uint32_t known_count, derived_count, entry_count
+    uint32_t known_count, derived_count
+    uint32_t needed_count           # the entries that decide come first
+    uint32_t entry_count
+    uint32_t unused                 # a record is whole 64-bit words
 
 cdef struct Known:
     # A signal that is given before any entry is looked at, and the statements behind it.
@@ -68,10 +71,10 @@ cdef class MeetingsEngine(OutcomesEngine):
     cdef int _draft_entries(self, uint32_t action, Meeting* at) noexcept nogil
     cdef int _draft_bundle(self, uint32_t action, uint32_t bundle,
                            uint32_t requester) noexcept nogil
-    cdef void _prune(self, bint is_root) noexcept nogil
+    cdef int _prune(self, bint is_root, size_t* needed) noexcept nogil
     cdef int _note_keys(self, const uint32_t* entry) noexcept nogil
     cdef int _note_key(self, uint32_t key) noexcept nogil
-    cdef PairSlot* _put_record(self, uint32_t action, uint32_t meeting, Record* head,
+    cdef PairSlot* _put_record(self, uint32_t action, uint32_t meeting, Record* head, size_t needed,
                                uint32_t outcome, int32_t statement) noexcept nogil
     cdef void _facts(self, Facts* facts, uint32_t what, Requester* asking,
                      Side* asked) noexcept nogil

@@ -152,16 +152,17 @@ cdef class MeetingsEngine(OutcomesEngine):
         cdef Requester* asking = self._asking(at.requester)
         cdef uint32_t what = self.action_flag.data[action], outcome
         cdef int32_t statement = -1
+        cdef size_t needed = 0
         cdef Record head
         memset(&head, 0, sizeof(Record))
         self.draft.count = self.draft_keys.count = 0
         self.base.must = self.base.may = self.given = 0
         if asking.bundle == NO_ID:
-            return self._put_record(action, meeting, &head, OUTCOME_ERROR, -1)
+            return self._put_record(action, meeting, &head, 0, OUTCOME_ERROR, -1)
         if (what & ACTION_CALLER and asking.flags & REQUESTER_CALLER) or (
                 what & ACTION_TOKEN and asking.flags & REQUESTER_TOKEN):  # EVAL-11, EVAL-12
             head.flags = RECORD_SERVICE
-            return self._put_record(action, meeting, &head, ALLOW | LAYER_SERVICE << 2, -1)
+            return self._put_record(action, meeting, &head, 0, ALLOW | LAYER_SERVICE << 2, -1)
         self.base.must = self.base.may = self.given = asking.given
         if self._draft_entries(action, &at):
             return NULL
@@ -169,16 +170,17 @@ cdef class MeetingsEngine(OutcomesEngine):
         self._facts(&head.facts, what, asking, self._asked(at.side))
         head.scp = asking.scp
         head.flags = RECORD_ROOT if head.facts.is_root else 0
-        self._prune(head.facts.is_root)
+        if self._prune(head.facts.is_root, &needed):
+            return NULL
         outcome = OUTCOME_OPEN
-        if self.draft.count == 0 and not head.facts.is_root:
+        if needed == 0 and not head.facts.is_root:
             head.facts.assumed = IS_FALSE
             outcome = self._outcome(&self.base, &head.facts, head.scp, &statement)
             if self.failed:
                 return NULL
         elif head.facts.is_root and self._note_key(self.key_assumed_root):
             return NULL
-        return self._put_record(action, meeting, &head, outcome, statement)
+        return self._put_record(action, meeting, &head, needed, outcome, statement)
 
     cdef int _draft_entries(self, uint32_t action, Meeting* at) noexcept nogil:
         """The bundles of policies that meet the request (EVAL-6 to EVAL-10), in order."""
@@ -252,35 +254,47 @@ cdef class MeetingsEngine(OutcomesEngine):
             self.draft.count += size
         return 0
 
-    cdef void _prune(self, bint is_root) noexcept nogil:
-        """Drop entries that no longer change anything.
+    cdef int _prune(self, bint is_root, size_t* needed) noexcept nogil:
+        """Drop entries whose signal is given; the words of those that decide come first, `needed`.
 
-        Under a Deny that is certain only a Deny of an earlier layer does (EVAL-15), except for root,
-        of whom some Denies are hidden (EVAL-6, EVAL-16).
+        Under a Deny that is certain only a Deny of an earlier layer decides (EVAL-15), except for
+        root, of whom some Denies are hidden (EVAL-6, EVAL-16). The other entries stay behind them
+        for who wants to know all that decided (EVAL-1).
         """
-        cdef uint32_t* words = self.draft.data
+        cdef uint32_t* words
         cdef uint32_t target, size, deny = 64
-        cdef size_t at = 0, kept = 0
+        cdef size_t at, kept = 0, count = self.draft.count
         cdef int bit
-        cdef bint is_idle
+        cdef bint is_idle, is_behind
+        self.build.count = 0
+        if words_reserve(&self.build, count):
+            self.failed = True
+            return -1
+        words = self.build.data
+        if count:
+            memcpy(words, self.draft.data, count * sizeof(uint32_t))
         if not is_root:
             for bit in range(DENY_COUNT):
                 if deny == 64 and self.base.must >> bit & 1:
                     deny = bit
-        while at < self.draft.count:
-            target = words[at + 1]
-            size = ENTRY_WORDS + (words[at + 4] & 0xFFFF)
-            if target != LEVEL_SIGNALS:
-                is_idle = self.base.must >> target & 1
-            else:
-                is_idle = (words[at + 2] & LEVELS_KNOWN
-                           and not words[at + 2] >> 8 & LEVEL_MASK & ~(self.base.must >> DIRECT))
-            if not is_idle and (deny == 64 or target < deny):
-                if kept != at:
-                    memcpy_words(words + kept, words + at, size)
-                kept += size
-            at += size
+        for is_behind in range(2):
+            at = 0
+            while at < count:
+                target = words[at + 1]
+                size = ENTRY_WORDS + (words[at + 4] & 0xFFFF)
+                if target != LEVEL_SIGNALS:
+                    is_idle = self.base.must >> target & 1
+                else:
+                    is_idle = (words[at + 2] & LEVELS_KNOWN and not
+                               words[at + 2] >> 8 & LEVEL_MASK & ~(self.base.must >> DIRECT))
+                if not is_idle and is_behind == (deny != 64 and target >= deny):
+                    memcpy(self.draft.data + kept, words + at, size * sizeof(uint32_t))
+                    kept += size
+                at += size
+            if not is_behind:
+                needed[0] = kept
         self.draft.count = kept
+        return 0
 
     cdef int _note_keys(self, const uint32_t* entry) noexcept nogil:
         """Let the keys that an entry reads be derived where they are not given."""
@@ -323,9 +337,12 @@ cdef class MeetingsEngine(OutcomesEngine):
         self.draft_keys.count += DERIVED_WORDS
         return 0
 
-    cdef PairSlot* _put_record(self, uint32_t action, uint32_t meeting, Record* head,
+    cdef PairSlot* _put_record(self, uint32_t action, uint32_t meeting, Record* head, size_t needed,
                                uint32_t outcome, int32_t statement) noexcept nogil:
-        """Append what was drafted; the slot of the record, NULL on failure."""
+        """Append what was drafted; the slot of the record, NULL on failure.
+
+        needed : words of the entries that decide
+        """
         cdef size_t at = 0, size
         cdef uint64_t rest = self.base.may & ~self.given
         cdef Known* known
@@ -335,6 +352,7 @@ cdef class MeetingsEngine(OutcomesEngine):
         head.may = self.base.may
         while at < self.draft.count:
             head.entry_count += 1
+            head.needed_count += at < needed
             if self.draft.data[at + 3] != SET_ANY and self.draft.data[at + 3] != SET_UNREADABLE:
                 head.flags |= RECORD_SETS
             if self._note_keys(self.draft.data + at):
@@ -426,10 +444,3 @@ cdef class MeetingsEngine(OutcomesEngine):
             "meetings": self.meetings.count,
             "records": self.record_slots.count,
         }
-
-
-cdef inline void memcpy_words(uint32_t* to, const uint32_t* words, size_t count) noexcept nogil:
-    """Copy forwards; the places may overlap."""
-    cdef size_t i
-    for i in range(count):
-        to[i] = words[i]
