@@ -185,8 +185,9 @@ class _Lowering:
         action_entries: tuple[ir.Entry, ...] = ()
         resource_entries: tuple[ir.Entry, ...] = ()
         predicate_entries: tuple[ir.Entry, ...] = ()
-        if self._action_is_readable(document, node):
-            action_set, action_entries = self._actions(node.action)
+        action = self._readable_action(document, node)
+        if action is not None:
+            action_set, action_entries = self._actions(action)
         if "resource" not in node.faults and not document.is_faulty:
             if node.resource is not None and document.policy_type != "trust":
                 resource_set, resource_entries = self._resources(node.resource, document)
@@ -224,11 +225,12 @@ class _Lowering:
         )
 
     @staticmethod
-    def _action_is_readable(document: PolicyDocument, node: StatementNode) -> bool:
+    def _readable_action(document: PolicyDocument, node: StatementNode) -> ActionElement | None:
         """`NotAction` is not allowed in an RCP (GRAM-42), so what it means there is not known."""
-        if node.action is None or "action" in node.faults:
-            return False
-        return not (node.action.negated and document.policy_type == "rcp")
+        action = None if "action" in node.faults else node.action
+        if action is not None and action.negated and document.policy_type == "rcp":
+            return None
+        return action
 
     # --- principals
 
