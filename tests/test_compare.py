@@ -22,7 +22,7 @@ from iamtables.compiler.compare import (
     identity,
 )
 from iamtables.compiler.lower import lower_documents
-from iamtables.reference import evaluate_identity
+from iamtables.reference import evaluate_identity, statement_states
 
 
 def policy(*statements: dict[str, Any], name: str = "p", version: str = "2012-10-17"
@@ -286,9 +286,9 @@ def test_every_witness_is_replayed_and_there_is_no_way_around_it(
 
     def spy(policies: Any, **request: Any) -> Any:
         replayed.append((request["action"], request["resource"]))
-        return evaluate_identity(policies, **request)
+        return statement_states(policies, **request)
 
-    monkeypatch.setattr(iamtables.comparison, "evaluate_identity", spy)
+    monkeypatch.setattr(iamtables.comparison, "statement_states", spy)
     comparison = compare([allow("s3:*")], [allow("s3:Get*"), allow("ec2:*"), deny("ec2:Stop*")])
     shown = [d.witness for d in (*comparison.gained.differences, *comparison.lost.differences)]
     assert shown

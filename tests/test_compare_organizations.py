@@ -161,11 +161,12 @@ def test_a_gap_is_undecided_and_named() -> None:
 
 def test_the_replay_cannot_be_fooled(monkeypatch: pytest.MonkeyPatch) -> None:
     from iamtables import organizations_compared
+    from iamtables.reference.layers import Layers
 
     class Denied:
         decision, deciders = "IMPLICIT_DENY", ("scp",)
 
-    monkeypatch.setattr(organizations_compared, "evaluate", lambda case: Denied)
+    monkeypatch.setattr(organizations_compared, "evaluate_layers", lambda case: (Denied, Layers()))
     found = it.compare(org(S3), org(S3, policy("ec2:*")), principal=ANA)
     assert found.gained.verdict == "undecided" and not found.gained.differences
 

@@ -143,6 +143,10 @@ class Union:
         self._finals = sum(self._final_owner)
         self._dominators = sum(self._before)
         self._forever_bits = sum(self._forever)
+        self.edge_cost = 4 + len(units) // 8 + base // 256
+        """Steps of one transition, roughly: it looks at all units and all positions."""
+        self.edges = 0
+        """Edges made so far (`successors`)."""
         self._drops: dict[int, int] = {}
         self._done: dict[int, tuple[int, int]] = {}
         self._successors: dict[int, tuple[Edge, ...]] = {}
@@ -243,6 +247,7 @@ class Union:
                         self.done(target),
                     ))  # fmt: skip
             known = self._successors[state] = tuple(edges)
+            self.edges += len(edges)
         return known
 
     def _closed(self, bits: int) -> int:

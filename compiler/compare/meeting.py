@@ -15,6 +15,7 @@ from dataclasses import dataclass
 
 from ...runtime.codes import FLAG_UNKNOWN, Effect, Token
 from .. import ir
+from .budget import Meter
 from .formula import Acceptor, AllOf, Gate, Grant
 from .linear import STAR, STAR_BUT_COLON, Step, Steps, Union, literal
 from .resources import MATCHED, UNDECIDED, ElementState, States
@@ -45,11 +46,12 @@ class Meeting:
 
     def __init__(
         self, program: ir.Program, present: frozenset[int], question: Question,
-        containments: Containments, *, is_superset: bool,
+        containments: Containments, meter: Meter, *, is_superset: bool,
     ) -> None:
         self._program = program
         self._question = question
         self._containments = containments
+        self._meter = meter
         self._is_superset = is_superset
         self._present = present
         self.set_ids = tuple(sorted({program.statements[i].resource_set for i in present}))
@@ -62,6 +64,7 @@ class Meeting:
         """What has to hold of the context where the resource elements stand so."""
         known = self._goals.get(states)
         if known is None:
+            self._meter.spend(2 * len(self._present) + len(states))
             known = self._goals[states] = self._goal(states)
         return known
 

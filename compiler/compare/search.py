@@ -18,7 +18,7 @@ from itertools import islice, product
 from ...runtime.codes import FLAG_NEVER, FLAG_UNKNOWN
 from .. import ir
 from .actions import OTHER_SERVICE, ActionSets, Name, service_and_name
-from .budget import Budget, OutOfBudget
+from .budget import Budget, Meter, OutOfBudget
 from .cover import uncovered
 from .formula import Gate
 from .linear import Union, glob_steps
@@ -130,21 +130,25 @@ class Search:
         self.budget = budget
         self.cancels = cancels
         self._containments = Containments(program)
-        self._supersets = Solver(program, program.options, budget, is_superset=True)
+        self.meter = Meter(budget.total_steps)
+        self._supersets = Solver(
+            program, program.options, budget, self.meter, is_superset=True)
         self._substituted: dict[tuple[tuple[str, Value], ...], tuple[ir.Program, Solver]] = {}
         self._elements: dict[object, ResourceElements] = {}
         self._actions_of: dict[frozenset[int], ActionSets] = {}
         self._clear: dict[object, bool] = {}
         self._meetings: dict[object, Meeting] = {}
-        self._spent = 0
 
     # --- directions
 
-    def differences(self, question: Question) -> Findings:
-        """Where `question.accepts` allows and `question.refuses` does not."""
+    def differences(self, question: Question, questions: int = 1) -> Findings:
+        """Where `question.accepts` allows and `question.refuses` does not.
+
+        questions : how many share the steps that are left, this one included
+        """
         accepts, refuses = question.accepts, question.refuses
         assert accepts is not None and refuses is not None
-        self._spent = 0
+        self.meter.allow(questions)
         relevant = sorted({*accepts.allows, *accepts.denies, *refuses.allows, *refuses.denies,
                            *question.must_match, *question.must_miss})
         sets = self._action_sets(relevant)
@@ -154,8 +158,11 @@ class Search:
         groups, undecided = self._groups(relevant, sets, set().union(*scopes.values()))
         regions: list[Region] = []
         for driver in scopes:
-            regions += self._regions(
-                replace(question, driver=driver), groups, scopes[driver], sets)
+            if not self.meter.is_spent:
+                regions += self._regions(
+                    replace(question, driver=driver), groups, scopes[driver], sets)
+        if self.meter.is_spent:
+            undecided.append(str(self.meter.error()))
         kept = tuple(regions[: self.budget.regions])
         return Findings(kept, len(regions) - len(kept), tuple(undecided))
 
@@ -164,7 +171,7 @@ class Search:
         can be: as found, and nothing about where else."""
         accepts, refuses = question.accepts, question.refuses
         assert accepts is not None and refuses is not None
-        self._spent = 0
+        self.meter.allow(1)
         relevant = sorted({*accepts.allows, *accepts.denies, *refuses.allows, *refuses.denies,
                            *question.must_match, *question.must_miss})
         sets = self._action_sets(relevant)
@@ -174,6 +181,8 @@ class Search:
         groups, undecided = self._groups(relevant, sets, set().union(*scopes.values()))
         open_ = [*undecided]
         for group in groups:
+            if self.meter.is_spent:
+                return Answer(None, str(self.meter.error()))
             for driver, scope in scopes.items():
                 if driver in group.present and any(
                     self._is_in(name, scope, sets) for name in group.names
@@ -190,7 +199,8 @@ class Search:
         ids = frozenset(self.program.statements[i].action_set for i in statements)
         made = self._actions_of.get(ids)
         if made is None:
-            made = self._actions_of[ids] = ActionSets(self.program, sorted(ids), self.budget)
+            made = self._actions_of[ids] = ActionSets(
+                self.program, sorted(ids), self.budget, self.meter)
         return made
 
     def first(self, question: Question, driver: int, pattern: int | None = None) -> Answer:
@@ -198,7 +208,7 @@ class Search:
 
         pattern : look only at actions that this action pattern of the driver matches
         """
-        self._spent = 0
+        self.meter.allow(1)
         relevant = {driver, *question.must_match, *question.must_miss}
         for side in (question.accepts, question.refuses):
             if side is not None:
@@ -219,6 +229,8 @@ class Search:
         for group in groups:
             if driver not in group.present:
                 continue
+            if self.meter.is_spent:
+                return Answer(None, str(self.meter.error()))
             answer = self._ask_plausibly(asked, group, self._within(group))
             if answer.witness is not None:
                 return self._dressed(asked, group, answer, None, sets)
@@ -322,6 +334,8 @@ class Search:
         hit: dict[object, list[tuple[_Group, Answer, tuple[int, ...]]]] = {}
         clear: list[_Group] = []
         for group in groups:
+            if self.meter.is_spent:
+                break  # which `differences` tells
             if driver not in group.present:
                 continue
             if not any(self._is_in(name, scope, sets) for name in group.names):
@@ -431,9 +445,13 @@ class Search:
     def _ask(self, question: Question, group: _Group, within: Within) -> Answer:
         """A request of the class that answers the question, nothing, or why neither."""
         name = group.names[0]
+        if self.meter.is_spent:
+            return Answer(None, str(self.meter.error()))
         try:
             found = self._find(self.program, self._supersets, question, group.present, within)
         except OutOfBudget as error:
+            if self.meter.is_spent:
+                return Answer(None, str(error))
             return self._concrete(question, group, within, name) or Answer(None, str(error))
         if found is None:
             return NOTHING
@@ -485,15 +503,9 @@ class Search:
         """
         meeting = self._meeting(program, solver, question, present)
         elements = self._elements_of(program, meeting.set_ids, within)
-        allowed = self.budget.total_states
 
         def may_be_reached(states: States) -> bool:
             return solver.solve(meeting.goal(states)) is not None
-
-        def spend(count: int) -> None:
-            self._spent += count
-            if self._spent > allowed:
-                raise OutOfBudget("total_states", allowed, "the comparison")
 
         def at(resource: str) -> tuple[str, Model, Goal] | None:
             states = elements.of_star() if resource == "*" else elements.of_arn(resource)
@@ -507,8 +519,7 @@ class Search:
             found = at(candidate)
             if found is not None:
                 return found
-        resource = elements.search(
-            may_be_reached, may_be_reached, spend if limit is None else None, limit)
+        resource = elements.search(may_be_reached, may_be_reached, limit)
         if resource is None:
             return None
         found = at(resource)
@@ -519,13 +530,14 @@ class Search:
         self, program: ir.Program, solver: Solver, question: Question, present: frozenset[int]
     ) -> Meeting:
         if program is not self.program:
-            return Meeting(program, present, question, self._containments,
+            return Meeting(program, present, question, self._containments, self.meter,
                            is_superset=solver.is_superset)
         at = (question, present, solver.is_superset)
         meeting = self._meetings.get(at)
         if meeting is None:
             meeting = self._meetings[at] = Meeting(
-                program, present, question, self._containments, is_superset=solver.is_superset)
+                program, present, question, self._containments, self.meter,
+                is_superset=solver.is_superset)
         return meeting
 
     def _candidates(
@@ -549,11 +561,11 @@ class Search:
     ) -> ResourceElements:
         """The resource elements, whose automaton remembers where it was walked."""
         if program is not self.program:
-            return ResourceElements(program, set_ids, within, self.budget)
+            return ResourceElements(program, set_ids, within, self.budget, self.meter)
         at = (set_ids, within)
         elements = self._elements.get(at)
         if elements is None:
-            elements = ResourceElements(program, set_ids, within, self.budget)
+            elements = ResourceElements(program, set_ids, within, self.budget, self.meter)
             self._elements[at] = elements
         return elements
 
@@ -561,13 +573,22 @@ class Search:
         self, question: Question, group: _Group, within: Within, name: Name
     ) -> Answer | None:
         """A request for certain, with values for policy variables; None when none is found."""
+        try:
+            return self._with_values(question, group, within, name)
+        except OutOfBudget:
+            return None
+
+    def _with_values(
+        self, question: Question, group: _Group, within: Within, name: Name
+    ) -> Answer | None:
         for pins in islice(self._pins(group.present), self.budget.substitutions):
             at = tuple(sorted(pins.items()))
             made = self._substituted.get(at)
             if made is None:
                 program = substituted(self.program, pins)
                 made = program, Solver(
-                    program, program.options, self.budget, is_superset=False, pins=pins)
+                    program, program.options, self.budget, self.meter, is_superset=False,
+                    pins=pins)
                 self._substituted[at] = made
             program, solver = made
             present = frozenset(
@@ -584,6 +605,8 @@ class Search:
             try:
                 found = self._find(program, solver, question, present, inside)
             except OutOfBudget:
+                if self.meter.is_spent:
+                    return None
                 continue
             if found is not None and found[1].is_real:
                 context = dict(found[1].context)
@@ -613,7 +636,8 @@ class Search:
                     for p in self.program.statements[i].predicate_ids
                     if self.program.predicates[p].key_id == key_id
                 ]
-                cells = cells_of(at, predicates, self.program.options, self.budget)
+                cells = cells_of(
+                    at, predicates, self.program.options, self.budget, self.meter)
                 found |= dict.fromkeys(c.sample for c in cells.cells if not c.is_abstract)
             choices.append(list(found))
         first = min((len(c) for c in choices), default=0)

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from ...options import Options
 from .. import ir
-from .budget import Budget, OutOfBudget
+from .budget import Budget, Meter, OutOfBudget
 from .theory import KeyState, KeyTheory
 from .values import Value, cells_of, pinned_cells
 
@@ -114,12 +114,14 @@ class Solver:
     """
 
     def __init__(
-        self, program: ir.Program, options: Options, budget: Budget, *, is_superset: bool,
+        self, program: ir.Program, options: Options, budget: Budget, meter: Meter, *,
+        is_superset: bool,
         pins: Mapping[str, Value] | None = None,
     ) -> None:
         self.program = program
         self.options = options
         self.budget = budget
+        self.meter = meter
         self.is_superset = is_superset
         self.pins = dict(pins or {})
         self._theories: dict[int, KeyTheory] = {}
@@ -166,7 +168,7 @@ class Solver:
             if lowered in self.pins:
                 cells = pinned_cells(predicates, self.options, self.pins[lowered])
             else:
-                cells = cells_of(key, predicates, self.options, self.budget)
+                cells = cells_of(key, predicates, self.options, self.budget, self.meter)
             theory = KeyTheory(
                 cells, ids, self.program.predicates, self.options, is_superset=self.is_superset
             )
@@ -211,6 +213,7 @@ class Solver:
                 elif not self._assume(state, goal):
                     return None
             open_goals: list[Or] = []
+            self.meter.spend(sum(len(goal.parts) for goal in pending))
             for goal in pending:
                 parts = [p for p in goal.parts if self._is_possible(state, p)]
                 if any(self._is_entailed(state, p) for p in parts):

@@ -28,7 +28,7 @@ from ...runtime.conditions import Predicate, VariableTable
 from ...runtime.literals import Network, read_binary, read_network
 from .. import ir
 from .between import address_samples, instant_samples, number_samples
-from .budget import Budget, OutOfBudget
+from .budget import Budget, Meter, OutOfBudget
 from .linear import ANY, STAR, STAR_BUT_COLON, Step, Steps, Union, literal, text_steps
 
 Value = str | tuple[str, ...] | None
@@ -84,10 +84,12 @@ class Cells:
 
 
 def cells_of(
-    key: ir.Key, predicates: Sequence[ir.Predicate], options: Options, budget: Budget
-) -> Cells:
-    """The cells of a key under these predicates, all of which ask about it."""
-    return _Builder(key, predicates, options, budget).build()
+    key: ir.Key, predicates: Sequence[ir.Predicate], options: Options, budget: Budget,
+    meter: Meter,
+) -> Cells:  # fmt: skip
+    """The cells of a key under these predicates, all of which ask about it. Raises OutOfBudget
+    for `total_steps`; cells of which there are too many are abstract instead."""
+    return _Builder(key, predicates, options, budget, meter).build()
 
 
 def pinned_cells(
@@ -151,9 +153,11 @@ def _cell(value: Value, asked: Sequence[_Asked]) -> Cell:
 
 class _Builder:
     def __init__(
-        self, key: ir.Key, predicates: Sequence[ir.Predicate], options: Options, budget: Budget
-    ) -> None:
+        self, key: ir.Key, predicates: Sequence[ir.Predicate], options: Options, budget: Budget,
+        meter: Meter,
+    ) -> None:  # fmt: skip
         self.key = key
+        self.meter = meter
         self.asked = [_Asked(p, options) for p in predicates]
         self.budget = budget
         self.out = Cells()
@@ -162,6 +166,8 @@ class _Builder:
 
     def build(self) -> Cells:
         texts = self._texts()
+        cost = len(self.asked) + sum(len(a.ir.values) for a in self.asked) // 8
+        self.meter.spend(len(texts) * cost * (2 if self.key.kind is KeyKind.FREE else 1))
         is_single = self.key.kind is KeyKind.SINGLE
         is_multi = self.key.kind is KeyKind.MULTI
         self._add(_cell(None, self.asked))
@@ -312,7 +318,9 @@ class _Builder:
                 break
             if union.is_settled(state):
                 continue
-            for point in union.letters(state):
+            letters = union.letters(state)
+            self.meter.spend(len(letters) * union.edge_cost)
+            for point in letters:
                 target = union.next(state, point)
                 if target not in visited or not text:
                     visited.add(target)
