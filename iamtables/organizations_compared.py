@@ -180,9 +180,9 @@ class _Comparing:
             _pin(pins, name, value[0])
         listed = sorted({*self.old.endpoints, *self.new.endpoints})
         if zone.has_other_endpoint:
-            pins.setdefault("Null", {})["aws:SourceVpce"] = "false"
+            pins.setdefault("StringLike", {})["aws:SourceVpce"] = "*"
             if listed:
-                pins.setdefault("ForAllValues:StringNotEquals", {})["aws:SourceVpce"] = listed
+                pins.setdefault("StringNotEquals", {})["aws:SourceVpce"] = listed
         elif zone.endpoint:
             pins.setdefault("StringEquals", {})["aws:SourceVpce"] = zone.endpoint
         elif self.old.tells_endpoints or self.new.tells_endpoints:
@@ -409,7 +409,7 @@ class _Comparing:
         self, directions: Sequence[Direction], sides: tuple[HeldSide, HeldSide]
     ) -> Direction:
         undecided = [*self.open, *(u for d in directions for u in d.undecided)]
-        differences = tuple(x for d in directions for x in d.differences)
+        differences = _distinct(x for d in directions for x in d.differences)
         if not differences and not undecided:
             undecided = list(self._beyond(*sides))
         return Direction(differences, tuple(dict.fromkeys(undecided)),
@@ -528,6 +528,16 @@ class _Comparing:
                     document = self.number_of[id(documents[state.policy_index])]
                     number = self._by_place.get((document, state.statement_index), -1)
                     yield Stated(layer, state, number)
+
+
+def _distinct(differences: Iterable[Difference]) -> tuple[Difference, ...]:
+    """Of what several zones tell in the same words the first."""
+    found: dict[object, Difference] = {}
+    for one in differences:
+        words = (one.statement.id, one.actions, one.resources, one.conditions, one.decision,
+                 one.grounds, one.reason)
+        found.setdefault(words, one)
+    return tuple(found.values())
 
 
 def _pin(pins: dict[str, dict[str, Any]], name: str, value: Any) -> None:

@@ -181,7 +181,7 @@ class Solver:
         if goal == FALSE:
             return None
         self._prepare(goal)
-        self._nodes = 0
+        self._nodes = self._assumed = 0
         found = self._search(_State(), [goal])
         return None if found is None else self._model(found)
 
@@ -206,6 +206,7 @@ class Solver:
         while True:
             while todo:
                 goal = todo.pop()
+                self._assumed += 1
                 if isinstance(goal, And):
                     todo += goal.parts
                 elif isinstance(goal, Or):
@@ -213,7 +214,9 @@ class Solver:
                 elif not self._assume(state, goal):
                     return None
             open_goals: list[Or] = []
-            self.meter.spend(sum(len(goal.parts) for goal in pending))
+            self.meter.spend(
+                4 * self._assumed + 2 * sum(len(goal.parts) for goal in pending))
+            self._assumed = 0
             for goal in pending:
                 parts = [p for p in goal.parts if self._is_possible(state, p)]
                 if any(self._is_entailed(state, p) for p in parts):

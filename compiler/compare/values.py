@@ -166,7 +166,7 @@ class _Builder:
 
     def build(self) -> Cells:
         texts = self._texts()
-        cost = len(self.asked) + sum(len(a.ir.values) for a in self.asked) // 8
+        cost = sum(map(_cost, self.asked))
         self.meter.spend(len(texts) * cost * (2 if self.key.kind is KeyKind.FREE else 1))
         is_single = self.key.kind is KeyKind.SINGLE
         is_multi = self.key.kind is KeyKind.MULTI
@@ -326,6 +326,13 @@ class _Builder:
                     visited.add(target)
                     queue.append((target, text + chr(point)))
         return list(found.values())
+
+
+def _cost(asked: _Asked) -> int:
+    """Steps of asking a predicate about one value: texts are looked up, all else is compared."""
+    count = len(asked.ir.values)
+    return 2 + (count // 8 if asked.ir.base.startswith(("StringEquals", "StringNotEquals"))
+                else 6 * count)
 
 
 def _filled(value: ir.Glyphs) -> str:
