@@ -210,8 +210,9 @@ class Replayed:
 
     def _concerned(self, action: str) -> tuple[list[dict[str, Any]], list[int]]:
         """The policies without the statements whose action element, as the reference evaluator
-        reads it, does not match: those can match no request for this action (STMT-1). With the
-        numbers of the remaining statements in the program.
+        reads it, does not match: those can match no request for this action (STMT-1). Of others
+        the entries that match it are enough (ACT-5). With the numbers of the remaining statements
+        in the program.
         """
         if action in self._of_action:
             return self._of_action[action]
@@ -222,11 +223,14 @@ class Replayed:
         for policy, listed in self._bodies:
             kept = []
             for read, body, number in listed:
-                if read.action is None or "action" in read.unreadable or (
-                    any(_entry_matches(entry, action) for entry in read.action.entries)
-                    is not read.action.negated  # ACT-5
-                ):
+                if read.action is None or "action" in read.unreadable:
                     kept.append(body)
+                    numbers.append(number)
+                    continue
+                matching = [e for e in read.action.entries if _entry_matches(e, action)]
+                if bool(matching) is not read.action.negated:  # ACT-5
+                    kept.append(body if read.action.negated or read.faults
+                                else {**body, "Action": matching})
                     numbers.append(number)
             policies.append({**policy, "Statement": kept} if listed else policy)
             if not listed:

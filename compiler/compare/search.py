@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from itertools import islice, product
 
 from ...runtime.codes import FLAG_NEVER, FLAG_UNKNOWN
@@ -21,7 +22,7 @@ from .actions import OTHER_SERVICE, ActionSets, Name, service_and_name
 from .budget import Budget, Meter, OutOfBudget
 from .cover import uncovered
 from .formula import Gate
-from .linear import Union, glob_steps
+from .linear import Steps, Union, glob_steps
 from .meeting import Containments, Meeting, Question
 from .resources import EVERYWHERE, ResourceElements, States, Within, filled
 from .solver import And, Goal, Holds, Model, Or, Solver
@@ -674,6 +675,9 @@ class Search:
         ]
         names = self._plausible_names(group, sets)
         for name in names:
+            if self._is_plausible(name, answer.witness.resource):
+                return Answer(replace(answer.witness, action=name.action))
+        for name in names:
             for within in self._plausible_places(name, patterns):
                 better = self._at_a_glance(question, group, name, within)
                 if better is not None:
@@ -682,6 +686,17 @@ class Search:
         if names and not self.world.is_closed:
             witness = replace(witness, action=names[0].action)
         return Answer(witness)
+
+    def _is_plausible(self, name: Name, resource: str) -> bool:
+        """Whether the action is usually checked on such a resource."""
+        templates = self.world.templates(name.action)
+        if templates is None:
+            return False
+        if resource == "*":
+            return templates.has_star
+        typical = tuple(templates.typical)
+        union = _typical(typical) if typical else None
+        return union is not None and union.accepts(union.run(resource), 0)
 
     def _at_a_glance(
         self, question: Question, group: _Group, name: Name, within: Within
@@ -751,6 +766,11 @@ def _merged(
         at = (resources, answer.undecided, answer.witness is None, group.present & theirs)
         merged.setdefault(at, []).extend(found)
     return list(merged.values())
+
+
+@lru_cache(maxsize=1024)
+def _typical(languages: tuple[Steps, ...]) -> Union:
+    return Union([languages])
 
 
 def _matcher(pattern: str) -> Callable[[Name], bool]:

@@ -181,7 +181,7 @@ class Solver:
         if goal == FALSE:
             return None
         self._prepare(goal)
-        self._nodes = self._assumed = 0
+        self._nodes = 0
         found = self._search(_State(), [goal])
         return None if found is None else self._model(found)
 
@@ -198,15 +198,36 @@ class Solver:
     # --- search
 
     def _search(self, state: _State, goals: list[Goal]) -> _State | None:
-        self._nodes += 1
-        if self._nodes > self.budget.condition_nodes:
-            raise OutOfBudget("condition_nodes", self.budget.condition_nodes, "the conditions")
+        """Depth first, without recursion: as deep as there are conditions."""
+        todo: list[tuple[_State, Goal | None, list[Goal]]] = [(state, None, goals)]
+        while todo:
+            before, part, rest = todo.pop()
+            self._nodes += 1
+            if self._nodes > self.budget.condition_nodes:
+                raise OutOfBudget("condition_nodes", self.budget.condition_nodes, "the conditions")
+            state = before.copy()
+            pending = self._propagated(state, rest if part is None else [part, *rest])
+            if pending is None:
+                continue
+            if not pending:
+                found = self._with_consistent_variants(state)
+                if found is not None:
+                    return found
+                continue
+            shortest = min(pending, key=lambda g: len(g.parts))
+            others: list[Goal] = [g for g in pending if g is not shortest]
+            todo += [(state, part, others) for part in reversed(shortest.parts)]
+        return None
+
+    def _propagated(self, state: _State, goals: Iterable[Goal]) -> list[Or] | None:
+        """Assumes what follows from the goals; what is left to choose, None for a contradiction."""
         pending: list[Or] = []
         todo = list(goals)
+        assumed = 0
         while True:
             while todo:
                 goal = todo.pop()
-                self._assumed += 1
+                assumed += 1
                 if isinstance(goal, And):
                     todo += goal.parts
                 elif isinstance(goal, Or):
@@ -214,9 +235,8 @@ class Solver:
                 elif not self._assume(state, goal):
                     return None
             open_goals: list[Or] = []
-            self.meter.spend(
-                4 * self._assumed + 2 * sum(len(goal.parts) for goal in pending))
-            self._assumed = 0
+            self.meter.spend(4 * assumed + 6 * sum(len(goal.parts) for goal in pending))
+            assumed = 0
             for goal in pending:
                 parts = [p for p in goal.parts if self._is_possible(state, p)]
                 if any(self._is_entailed(state, p) for p in parts):
@@ -229,16 +249,7 @@ class Solver:
                     open_goals.append(Or(tuple(parts)))
             pending = open_goals
             if not todo:
-                break
-        if not pending:
-            return self._with_consistent_variants(state)
-        shortest = min(pending, key=lambda g: len(g.parts))
-        rest: list[Goal] = [g for g in pending if g is not shortest]
-        for part in shortest.parts:
-            found = self._search(state.copy(), [part, *rest])
-            if found is not None:
-                return found
-        return None
+                return pending
 
     def _key_state(self, state: _State, key_id: int) -> KeyState:
         found = state.keys.get(key_id)
