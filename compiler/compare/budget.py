@@ -51,6 +51,11 @@ class Meter:
     def is_spent(self) -> bool:
         return self.spent > self._allowed
 
+    @property
+    def is_low(self) -> bool:
+        """Whether more than a quarter of what is allowed is gone: no time for shortcuts."""
+        return 4 * (self._allowed - self.spent) < 3 * self._share
+
     def note(self, steps: int) -> None:
         """Count steps of work that is not to be broken off."""
         self.spent += steps

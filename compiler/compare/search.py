@@ -248,7 +248,7 @@ class Search:
             return {
                 i: sets.services_of(statements[i].action_set) for i in accepts.drivers
             }
-        left, lone = uncovered(self.program, accepts, refuses)
+        left, lone = uncovered(self.program, accepts, refuses, self.meter)
         denied: set[str] = set()
         for i in lone:
             denied |= sets.services_of(statements[i].action_set)

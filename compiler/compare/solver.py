@@ -205,6 +205,7 @@ class Solver:
             self._nodes += 1
             if self._nodes > self.budget.condition_nodes:
                 raise OutOfBudget("condition_nodes", self.budget.condition_nodes, "the conditions")
+            self.meter.spend(8 + len(before.keys) // 8)
             state = before.copy()
             pending = self._propagated(state, rest if part is None else [part, *rest])
             if pending is None:
@@ -235,7 +236,7 @@ class Solver:
                 elif not self._assume(state, goal):
                     return None
             open_goals: list[Or] = []
-            self.meter.spend(4 * assumed + 6 * sum(len(goal.parts) for goal in pending))
+            self.meter.spend(8 * assumed + 10 * sum(len(goal.parts) for goal in pending))
             assumed = 0
             for goal in pending:
                 parts = [p for p in goal.parts if self._is_possible(state, p)]
