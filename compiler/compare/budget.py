@@ -11,7 +11,7 @@ class Budget:
 
     resource_states: int = 50_000
     """States of the resource automaton, for each set of statements that meet."""
-    action_states: int = 50_000
+    action_states: int = 20_000
     """States of the automaton over the action names of one service."""
     value_states: int = 5_000
     """States of the automaton over the values of one condition key."""

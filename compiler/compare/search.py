@@ -130,8 +130,8 @@ class Search:
         self.world = world
         self.budget = budget
         self.cancels = cancels
-        self._containments = Containments(program)
         self.meter = Meter(budget.total_steps)
+        self._containments = Containments(program, self.meter)
         self._supersets = Solver(
             program, program.options, budget, self.meter, is_superset=True)
         self._substituted: dict[tuple[tuple[str, Value], ...], tuple[ir.Program, Solver]] = {}
