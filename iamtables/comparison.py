@@ -272,5 +272,14 @@ def request_of(witness: Witness) -> Request:
     })
 
 
-__all__ = ["STEPS_PER_STATEMENT", "Policies", "Replayed", "Stated", "compare", "grounds", "listed", "near_misses",
-           "request_of"]
+__all__ = [
+    "STEPS_PER_STATEMENT",
+    "Policies",
+    "Replayed",
+    "Stated",
+    "compare",
+    "grounds",
+    "listed",
+    "near_misses",
+    "request_of",
+]

@@ -4,12 +4,12 @@ Which policies meet a request hangs on its resource (whose it is, which policy s
 on the VPC endpoint it came through. So requests are divided into *zones* in which that is the same
 throughout, and in each zone a side is one formula (section 5.11 of the semantics, EVAL-15 ff.): the
 gates of identity policies, boundary and SCP levels, the ways through a resource policy, all Denies.
-A zone (`zones`) enters the search as statements: one that has to match (its resources, the endpoint,
-and what is known of the requester) and others that must not.
+A zone (`zones`) enters the search as statements: one that has to match (its actions and resources,
+the endpoint, and what is known of the requester) and others that must not.
 
 Where nothing changed within the zones that are known, the zones beyond are asked, too: what is
 unknown there is a condition that may hold or not, for both sides alike. A difference that is
-possible there makes the answer undecided, so that "nothing" is never claimed of more than was shown.
+possible there makes the answer undecided, so "nothing" is never claimed of more than was shown.
 
 Every request that is found is replayed through the layered reference evaluator, always. What the
 answer is about, and what it leaves out, is `Comparison.scope`; docs/design/comparison.md has it.

@@ -214,10 +214,10 @@ def _role_zones(
     for arn in sorted(a for a in {*sides[0].resources, *sides[1].resources} if _is_role(a)):
         held = [s.resources[arn].policy for s in sides if arn in s.resources]
         documents = [d for policies in held for d in policies.documents]
-        is_sure = len(held) == 2 and not any(policies.gaps for policies in held)
-        if is_sure or not account_if_missing:
-            if not names_it(documents) and not any(policies.gaps for policies in held):
-                continue
+        is_whole = not any(policies.gaps for policies in held)
+        is_closed = len(held) == 2 or not account_if_missing  # nothing stands for a missing one
+        if is_whole and is_closed and not names_it(documents):
+            continue
         owner = split_arn(arn).account  # type: ignore[union-attr]
         if arn.split(":")[1] != requester.principal.split(":")[1]:
             continue  # EVAL-5

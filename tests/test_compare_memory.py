@@ -16,6 +16,7 @@ import pytest
 
 MAX_PEAK_MB = 500
 TIMEOUT_S = 120
+_RAN_OUT = r"needs more than \d+ (resource states|value states|total steps)"
 
 WORK = """
 import json, resource, sys
@@ -101,5 +102,4 @@ def test_worst_cases_end_honestly_within_the_memory(
         verdict = told[change]["verdict"]
         assert verdict in (truth, "undecided"), (change, verdict)
         if verdict == "undecided":
-            assert all(re.search(r"needs more than \d+ (resource states|value states|total steps)", why)
-                       for why in told[change]["undecided"]), told[change]
+            assert all(re.search(_RAN_OUT, why) for why in told[change]["undecided"]), told[change]

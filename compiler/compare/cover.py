@@ -130,4 +130,4 @@ class _Inclusion:
         if outer < 0 or inner < 0 or self._sets[outer].negated:
             return False
         theirs, is_all = self._of(outer)
-        return is_all or not self._sets[inner].negated and theirs.issuperset(self._of(inner)[0])
+        return is_all or (not self._sets[inner].negated and theirs.issuperset(self._of(inner)[0]))

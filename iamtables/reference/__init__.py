@@ -39,8 +39,8 @@ __all__ = [
     "StatementState",
     "Statements",
     "evaluate",
-    "evaluate_layers",
     "evaluate_identity",
+    "evaluate_layers",
     "outcome_of",
     "statement_states",
 ]
