@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 MAX_PEAK_MB = 500
-TIMEOUT_S = 120
+TIMEOUT_S = 240
 _RAN_OUT = r"needs more than \d+ (resource states|value states|total steps)"
 
 WORK = """

@@ -19,7 +19,7 @@ class Budget:
     """Sample values of one condition key (cells)."""
     condition_nodes: int = 20_000
     """Nodes of one search for a context that satisfies and violates the right conditions."""
-    total_steps: int = 20_000_000
+    total_steps: int = 12_000_000
     """Steps of the whole comparison, of whatever kind: each takes about a microsecond. The first
     direction may take half of them, the second what is left."""
     substitutions: int = 24

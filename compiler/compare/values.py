@@ -42,6 +42,8 @@ _TEXT_BASES = {
 _ARN_SHAPE: Steps = (
     *text_steps("arn"), *(5 * (STAR_BUT_COLON, literal(ord(":")))), STAR,
 )  # fmt: skip
+_PER_KIND = {KeyKind.SINGLE: 1, KeyKind.MULTI: 3, KeyKind.FREE: 4}
+"""Asking about a list takes that much longer; a key of no kind is asked about both."""
 _UNTYPED = "x"
 """Text that is no number, instant, boolean, address, ARN or base64."""
 
@@ -167,7 +169,7 @@ class _Builder:
     def build(self) -> Cells:
         texts = self._texts()
         cost = sum(map(_cost, self.asked))
-        self.meter.spend(len(texts) * cost * (2 if self.key.kind is KeyKind.FREE else 1))
+        self.meter.spend(len(texts) * cost * _PER_KIND[self.key.kind])
         is_single = self.key.kind is KeyKind.SINGLE
         is_multi = self.key.kind is KeyKind.MULTI
         self._add(_cell(None, self.asked))
