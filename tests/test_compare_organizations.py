@@ -327,3 +327,13 @@ def test_a_missing_allow_names_its_layer_and_what_nearly_allows() -> None:
     assert lost.deciders == ("scp",) and not lost.denied_by
     assert [(g.layer, g.statement.policy) for g in lost.near_misses] == [("scp", "near.json")]
     assert lost.reason.startswith("allowed by no service control policy; the condition is not met")
+
+
+@pytest.mark.parametrize(("resource", "expected"), [
+    (f"arn:aws:sqs:*:{A}:*", "no"), ("arn:aws:s3:::c/*", "yes")])
+def test_the_catalogue_knows_what_an_action_is_checked_on(resource: str, expected: str) -> None:
+    before = org(policy("s3:ListBucket"))
+    after = org(policy("s3:ListBucket"), policy("s3:GetObject", resource=resource))
+    assert verdicts(before, after) == ("yes", "no")
+    assert verdicts(before, after, world="catalogue") == (expected, "no")
+    assert it.compare(before, after, principal=ANA, world="catalogue").world == "catalogue"
