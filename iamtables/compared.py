@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from html import escape
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from .errors import Location
 from .runtime.codes import DecisionCode
@@ -49,6 +49,22 @@ def _shown(value: str | list[str]) -> str:
     return value if value and value == value.strip() and "," not in value else f'"{value}"'
 
 
+class Ground(NamedTuple):
+    """A statement that speaks for or against a request, and the layer it belongs to.
+
+    layer : `identity`, `boundary`, `scp`, `rcp`, `resource` or `vpce` (EVAL-1)
+    """
+
+    layer: str
+    statement: StatementInfo
+
+    def __str__(self) -> str:
+        return f"{self.statement.label} ({self.statement.location})"
+
+    def to_dict(self) -> dict[str, Any]:
+        return {"layer": self.layer, **statement_dict(self.statement)}
+
+
 @dataclass(frozen=True, slots=True)
 class Difference:
     """Requests that one side allows and the other does not, as far as one statement is the reason.
@@ -57,8 +73,10 @@ class Difference:
     actions     : its action patterns that reach into the region; those that do in part say so
     resources   : its resource patterns within which there is a difference
     conditions  : its conditions; all have to hold
-    denied_by   : Deny statements of the other side that match the witness
-    near_misses : Allow statements of the other side that miss it by their condition alone
+    allowed_by  : Allow statements of the one side that match the witness, layer by layer
+    denied_by   : Deny statements of the other side that match it
+    near_misses : Allow statements of the other side that miss it by their condition alone, in the
+                  layers that do not allow it
     witness     : a request of the region, confirmed by the reference evaluator
     decision    : the other side's decision about it
     deciders    : of organizations, the layers behind that decision (EVAL-1)
@@ -68,8 +86,9 @@ class Difference:
     actions: tuple[str, ...]
     resources: tuple[str, ...]
     conditions: tuple[str, ...]
-    denied_by: tuple[StatementInfo, ...]
-    near_misses: tuple[StatementInfo, ...]
+    allowed_by: tuple[Ground, ...]
+    denied_by: tuple[Ground, ...]
+    near_misses: tuple[Ground, ...]
     witness: Request
     decision: DecisionCode
     deciders: tuple[str, ...] = ()
@@ -80,30 +99,59 @@ class Difference:
             "actions": list(self.actions),
             "resources": list(self.resources),
             "conditions": list(self.conditions),
-            "denied_by": [statement_dict(s) for s in self.denied_by],
-            "near_misses": [statement_dict(s) for s in self.near_misses],
+            "allowed_by": [g.to_dict() for g in self.allowed_by],
+            "denied_by": [g.to_dict() for g in self.denied_by],
+            "near_misses": [g.to_dict() for g in self.near_misses],
             "witness": self.witness.to_dict(),
             "decision": self.decision.name,
             "deciders": list(self.deciders),
         }
 
     @property
+    def grounds(self) -> str:
+        """The statements by which the one side allows it, in a few words."""
+        return f"allowed by {_told(self.allowed_by, bool(self.deciders))}"
+
+    @property
     def reason(self) -> str:
         """Why the other side does not allow it, in a few words."""
-        if self.deciders:
-            layers = ", ".join(self.deciders)
-            if self.decision is DecisionCode.EXPLICIT_DENY:
-                return f"denied explicitly: {layers}"
-            return f"not allowed by: {layers}"
+        is_layered = bool(self.deciders)
         if self.denied_by:
-            return "denied by " + ", ".join(_place(s) for s in self.denied_by)
+            return f"denied by {_told(self.denied_by, is_layered)}"
+        if is_layered:
+            near = _told(self.near_misses, True)
+            return f"allowed by no {_layer_names(self.deciders)}" + (
+                f"; the condition is not met of {near}" if near else "")
         if self.near_misses:
-            return "the condition is not met of " + ", ".join(_place(s) for s in self.near_misses)
+            return f"the condition is not met of {_told(self.near_misses, False)}"
         return "no statement allows it"
 
 
-def _place(statement: StatementInfo) -> str:
-    return f"{statement.label} ({statement.location})"
+_TOLD = 4
+"""Statements of a layer that are named in a text; `to_dict` has all."""
+
+_LAYER_WORDS = {
+    "identity": "identity policy", "boundary": "permissions boundary",
+    "scp": "service control policy", "rcp": "resource control policy",
+    "resource": "resource policy", "vpce": "endpoint policy",
+}  # fmt: skip
+
+
+def _layer_names(layers: Iterable[str]) -> str:
+    return " and no ".join(_LAYER_WORDS.get(layer, layer) for layer in layers)
+
+
+def _told(grounds: Sequence[Ground], is_layered: bool) -> str:
+    """Statements with their places; of several layers, layer by layer."""
+    layers: dict[str, list[str]] = {}
+    for ground in grounds:
+        layers.setdefault(ground.layer, []).append(str(ground))
+    parts = []
+    for layer, places in layers.items():
+        text = ", ".join(places[:_TOLD]) + (
+            f" and {len(places) - _TOLD} more" if len(places) > _TOLD else "")
+        parts.append(f"{_LAYER_WORDS.get(layer, layer)} {text}" if is_layered else text)
+    return "; ".join(parts)
 
 
 def statement_dict(statement: StatementInfo) -> dict[str, Any]:
@@ -212,7 +260,7 @@ class Comparison:
                 "change": change, "policy": d.statement.policy, "sid": d.statement.sid,
                 "line": d.statement.location.line, "column": d.statement.location.column,
                 "actions": list(d.actions), "resources": list(d.resources),
-                "conditions": list(d.conditions), "reason": d.reason,
+                "conditions": list(d.conditions), "grounds": d.grounds, "reason": d.reason,
                 "decision": d.decision.name, "witness_action": d.witness.action,
                 "witness_resource": d.witness.resource,
                 "witness_context": [
@@ -228,8 +276,8 @@ class Comparison:
         return pa.Table.from_pylist(rows, pa.schema([
             ("change", pa.string()), ("policy", pa.string()), ("sid", pa.string()),
             ("line", pa.int32()), ("column", pa.int32()), ("actions", texts),
-            ("resources", texts), ("conditions", texts), ("reason", pa.string()),
-            ("decision", pa.string()), ("witness_action", pa.string()),
+            ("resources", texts), ("conditions", texts), ("grounds", pa.string()),
+            ("reason", pa.string()), ("decision", pa.string()), ("witness_action", pa.string()),
             ("witness_resource", pa.string()), ("witness_context", context),
         ]))  # fmt: skip
 
@@ -248,12 +296,13 @@ class Comparison:
             f"<tr><td>{change}</td><td>{escape(d.statement.label)}<br>"
             f"<small>{escape(str(d.statement.location))}</small></td>"
             f"<td>{_cell(d.actions)}</td><td>{_cell(d.resources)}</td>"
-            f"<td>{_cell(d.conditions)}</td><td>{escape(d.reason)}</td>"
+            f"<td>{_cell(d.conditions)}</td><td>{escape(d.grounds)}</td>"
+            f"<td>{escape(d.reason)}</td>"
             f"<td>{escape(str(d.witness))}</td></tr>"
             for change, d in self._changes()
         )
-        names = ("change", "statement", "actions", "resources", "conditions", "other side",
-                 "witness")
+        names = ("change", "statement", "actions", "resources", "conditions", "one side",
+                 "other side", "witness")
         table = (f"<table><tr>{''.join(f'<th>{n}</th>' for n in names)}</tr>{body}</table>"
                  if body else "")
         verdicts = "".join(

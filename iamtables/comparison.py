@@ -10,9 +10,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
-from .compared import Comparison, Difference, Direction, Request, Side
+from .compared import Comparison, Difference, Direction, Ground, Request, Side
 from .compiler import ir
 from .compiler.compare import (
     Acceptor,
@@ -28,17 +28,18 @@ from .compiler.organization import Organization
 from .errors import RequestError
 from .grammar.tree import PolicyDocument
 from .options import Options
-from .reference import evaluate_identity
+from .reference import StatementState, outcome_of, statement_states
 from .reference.actions import entry_matches
 from .reference.documents import read_document
-from .reference.evaluate import statement_states
 from .reference.jsontext import load
 from .runtime.codes import DecisionCode
-from .runtime.model import StatementInfo
 from .wording import action_texts, condition_texts, resource_texts, statement_info
 from .worlds import CatalogueWorld, WorldName, world
 
 Policies = PolicyDocument | Iterable[PolicyDocument]
+
+STEPS_PER_STATEMENT = 100
+"""What the reference evaluator takes for one statement, in steps of the budget."""
 
 
 def compare(
@@ -99,46 +100,52 @@ class _Comparing:
             Side(tuple(d.source.name for d in self.new.documents)),
             self.name,
             self.world.date,
-            gained=self._direction(self.new, self.old),
-            lost=self._direction(self.old, self.new),
+            gained=self._direction(self.new, self.old, 2),
+            lost=self._direction(self.old, self.new, 1),
         )
 
-    def _direction(self, accepts: Replayed, refuses: Replayed) -> Direction:
-        found = self.search.differences(Question(accepts.acceptor, refuses.acceptor))
+    def _direction(self, accepts: Replayed, refuses: Replayed, questions: int) -> Direction:
+        found = self.search.differences(
+            Question(accepts.acceptor, refuses.acceptor), questions)
         differences: list[Difference] = []
         undecided = [*found.undecided]
+        left_out = found.left_out
         for region in found.regions:
             if region.witness is None:
                 undecided.append(self._unclear(region))
+                continue
+            if differences and self.search.meter.is_spent:
+                left_out += 1
                 continue
             difference = self._difference(region, region.witness, accepts, refuses)
             if isinstance(difference, str):
                 undecided.append(difference)
             else:
                 differences.append(difference)
-        return Direction(tuple(differences), tuple(dict.fromkeys(undecided)), found.left_out)
+        return Direction(tuple(differences), tuple(dict.fromkeys(undecided)), left_out)
 
     def _difference(
         self, region: Region, witness: Witness, accepts: Replayed, refuses: Replayed
     ) -> Difference | str:
         """The region with its request, replayed; a sentence when that is not confirmed."""
         request = request_of(witness)
-        allowing = accepts.decide(request)
-        denying = refuses.decide(request)
+        allowing, accepting = accepts.judge(request)
+        denying, refusing = refuses.judge(request)
+        self.search.meter.note(STEPS_PER_STATEMENT * (len(accepting) + len(refusing)))
         if allowing is not DecisionCode.ALLOW or denying not in (
             DecisionCode.IMPLICIT_DENY, DecisionCode.EXPLICIT_DENY,
         ):  # fmt: skip
             return (f"internal error: the reference evaluator does not confirm a difference at "
                     f"{statement_info(self.program, region.statement).location}; please report it")
-        denies, near = refuses.grounds(request)
         document = self.documents[self.program.statements[region.statement].document]
         return Difference(
             statement=statement_info(self.program, region.statement),
             actions=action_texts(self.program, region),
             resources=resource_texts(self.program, region),
             conditions=condition_texts(document, self.program.statements[region.statement]),
-            denied_by=denies,
-            near_misses=near,
+            allowed_by=grounds(self.program, accepting, "Allow"),
+            denied_by=grounds(self.program, refusing, "Deny"),
+            near_misses=near_misses(self.program, refusing),
             witness=request,
             decision=denying,
         )
@@ -146,6 +153,30 @@ class _Comparing:
     def _unclear(self, region: Region) -> str:
         info = statement_info(self.program, region.statement)
         return f"{info.label} at {info.location}: {region.undecided}"
+
+
+class Stated(NamedTuple):
+    """A statement as the reference evaluator finds it; `number` in the program, -1: not there."""
+
+    layer: str
+    state: StatementState
+    number: int
+
+
+def grounds(program: ir.Program, stated: Iterable[Stated], effect: str) -> tuple[Ground, ...]:
+    """The statements of an effect that match."""
+    return tuple(
+        Ground(one.layer, statement_info(program, one.number)) for one in stated
+        if one.state.effect == effect and one.state.state == "yes" and one.number >= 0)
+
+
+def near_misses(program: ir.Program, stated: Iterable[Stated]) -> tuple[Ground, ...]:
+    """Allow statements that do not match for their condition alone."""
+    return tuple(
+        Ground(one.layer, statement_info(program, one.number)) for one in stated
+        if one.state.effect == "Allow" and one.state.state == "no" and one.number >= 0
+        and all(match.state == "yes" for name, match in one.state.elements.items()
+                if name != "condition"))
 
 
 class Replayed:
@@ -162,48 +193,26 @@ class Replayed:
         self._bodies: list[_Body] | None = None
         self._of_action: dict[str, tuple[list[dict[str, Any]], list[int]]] = {}
 
-    def decide(self, request: Request) -> DecisionCode:
-        """The decision of the reference evaluator."""
-        policies, _ = self._concerned(request.action)
-        outcome = evaluate_identity(
-            policies, action=request.action, resource=request.resource,
-            context=request.context, options=self._options)
-        return DecisionCode[outcome.decision]
-
-    def grounds(
-        self, request: Request
-    ) -> tuple[tuple[StatementInfo, ...], tuple[StatementInfo, ...]]:
-        """Deny statements that match, and Allow statements whose condition alone does not."""
-        denies: list[StatementInfo] = []
-        near: list[StatementInfo] = []
+    def judge(self, request: Request) -> tuple[DecisionCode, list[Stated]]:
+        """The decision of the reference evaluator, and the statements it looked at."""
         policies, numbers = self._concerned(request.action)
-        if not numbers:
-            return (), ()
         states = statement_states(
             policies, action=request.action, resource=request.resource,
             context=request.context, options=self._options)
-        for state, number in zip(states, numbers, strict=True):
-            if state.effect == "Deny" and state.state == "yes":
-                denies.append(statement_info(self._program, number))
-            elif state.effect == "Allow" and state.state == "no" and (
-                state.element_states["action"] == state.element_states["resource"] == "yes"
-            ):
-                near.append(statement_info(self._program, number))
-        return tuple(denies), tuple(near)
+        stated = [Stated("identity", state, number)
+                  for state, number in zip(states, numbers, strict=True)]
+        return DecisionCode[outcome_of(states).decision], stated
 
     def matches(self, request: Request, number: int) -> bool:
         """Whether the reference evaluator finds that this statement matches."""
-        policies, numbers = self._concerned(request.action)
-        states = statement_states(
-            policies, action=request.action, resource=request.resource,
-            context=request.context, options=self._options)
-        return any(n == number and s.state == "yes"
-                   for s, n in zip(states, numbers, strict=True))
+        return any(one.number == number and one.state.state == "yes"
+                   for one in self.judge(request)[1])
 
     def _concerned(self, action: str) -> tuple[list[dict[str, Any]], list[int]]:
         """The policies without the statements whose action element, as the reference evaluator
-        reads it, does not match: those can match no request for this action (STMT-1). With the
-        numbers of the remaining statements in the program.
+        reads it, does not match: those can match no request for this action (STMT-1). Of others
+        the entries that match it are enough (ACT-5). With the numbers of the remaining statements
+        in the program.
         """
         if action in self._of_action:
             return self._of_action[action]
@@ -214,11 +223,14 @@ class Replayed:
         for policy, listed in self._bodies:
             kept = []
             for read, body, number in listed:
-                if read.action is None or "action" in read.unreadable or (
-                    any(_entry_matches(entry, action) for entry in read.action.entries)
-                    is not read.action.negated  # ACT-5
-                ):
+                if read.action is None or "action" in read.unreadable:
                     kept.append(body)
+                    numbers.append(number)
+                    continue
+                matching = [e for e in read.action.entries if _entry_matches(e, action)]
+                if bool(matching) is not read.action.negated:  # ACT-5
+                    kept.append(body if read.action.negated or read.faults
+                                else {**body, "Action": matching})
                     numbers.append(number)
             policies.append({**policy, "Statement": kept} if listed else policy)
             if not listed:
@@ -260,4 +272,14 @@ def request_of(witness: Witness) -> Request:
     })
 
 
-__all__ = ["Policies", "Replayed", "compare", "listed", "request_of"]
+__all__ = [
+    "STEPS_PER_STATEMENT",
+    "Policies",
+    "Replayed",
+    "Stated",
+    "compare",
+    "grounds",
+    "listed",
+    "near_misses",
+    "request_of",
+]

@@ -4,8 +4,12 @@ Which policies meet a request hangs on its resource (whose it is, which policy s
 on the VPC endpoint it came through. So requests are divided into *zones* in which that is the same
 throughout, and in each zone a side is one formula (section 5.11 of the semantics, EVAL-15 ff.): the
 gates of identity policies, boundary and SCP levels, the ways through a resource policy, all Denies.
-A zone enters the search as two statements: one that has to match (its resources, the endpoint, and
-what is known of the requester) and one that must not (resources that other zones hold).
+A zone (`zones`) enters the search as statements: one that has to match (its actions and resources,
+the endpoint, and what is known of the requester) and others that must not.
+
+Where nothing changed within the zones that are known, the zones beyond are asked, too: what is
+unknown there is a condition that may hold or not, for both sides alike. A difference that is
+possible there makes the answer undecided, so "nothing" is never claimed of more than was shown.
 
 Every request that is found is replayed through the layered reference evaluator, always. What the
 answer is about, and what it leaves out, is `Comparison.scope`; docs/design/comparison.md has it.
@@ -14,12 +18,13 @@ answer is about, and what it leaves out, is `Comparison.scope`; docs/design/comp
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from itertools import product
 from typing import Any
 
 from .compared import Comparison, Difference, Direction, Request, Side
-from .comparison import request_of
+from .comparison import STEPS_PER_STATEMENT, Stated, grounds, near_misses, request_of
 from .compiler import ir
 from .compiler.compare import (
     Acceptor,
@@ -35,35 +40,36 @@ from .compiler.compare import (
 )
 from .compiler.compare.formula import denies, gate
 from .compiler.lower import lower_documents
-from .compiler.organization import Organization, PolicySet, ResourcePolicy
+from .compiler.organization import Organization
 from .errors import RequestError
 from .grammar import parse_policy
 from .grammar.tree import PolicyDocument
 from .options import Options
+from .organization_sides import HeldSide
+from .reference.evaluate import Outcome
 from .reference.jsontext import load
-from .reference.layers import evaluate
-from .runtime.codes import DecisionCode, Token
+from .reference.layers import Layers, evaluate_layers
+from .runtime.codes import DecisionCode, Effect
 from .runtime.conditions import UNKNOWN, Value
-from .runtime.derived import AccountFacts, Facts, PrincipalFacts, principal_keys
-from .runtime.governing import governing_arns
-from .runtime.principals import ACCOUNT, DIRECT, ROLE, WILDCARD, Asked, levels_of
-from .runtime.requesters import KIND_NAMES, Requester, RequesterKind, read_requester, split_arn
+from .runtime.principals import (
+    ACCOUNT,
+    ALL_LEVELS,
+    DIRECT,
+    ROLE,
+    WILDCARD,
+    Asked,
+    Levels,
+    PrincipalElement,
+    levels_of,
+)
+from .runtime.requesters import Requester, RequesterKind, read_requester
 from .wording import action_texts, condition_texts, resource_texts, statement_info
 from .worlds import WorldName, world
+from .zones import RETIRE, ROLES, TRUST, UNSIGNED, Actions, Beyond, Zone, divide, zone_pattern
 
-MAX_ENDPOINTS = 8
-"""Endpoints with a policy; each doubles the zones' work. With more the answer is undecided."""
-MAX_RESOURCE_POLICIES = 200
-
-_ALONE = {
-    "s3": ("/*",), "sqs": (), "sns": (":*",), "lambda": (":*",), "secretsmanager": (), "ecr": (),
-    "dynamodb": ("/index/*",), "kms": (), "elasticfilesystem": (), "backup": (),
-}  # fmt: skip
-"""Services whose resources carry their own policies, and what else such a policy speaks for."""
-
-_SPECIAL = ("sts:*", "kms:RetireGrant", "s3:GetBucketPolicy", "s3:PutBucketPolicy",
-            "s3:DeleteBucketPolicy")  # fmt: skip
-"""Actions with rules of their own (EVAL-8, EVAL-11, EVAL-12, EVAL-16, EVAL-40), left out."""
+_ATOMS = ("direct", "role", "account", "deny", "session", "endpoint")
+"""What a policy that is not known may do; each a key that is in no policy."""
+_BEYOND_SHOWN = 5
 
 
 def compare_organizations(
@@ -95,109 +101,6 @@ def compare_organizations(
     return _Comparing(old, new, requester, name, options, budget or Budget()).run()
 
 
-@dataclass(frozen=True, slots=True)
-class _Zone:
-    """Requests that the same policies meet.
-
-    inside, outside : resource patterns whose stars stay within a field of an ARN, but for the last
-    carrier  : ARN of the resource whose policy speaks, in either organization; empty for none
-    owner    : account of the resources
-    endpoint : id of the endpoint the requests come through; empty for none that is listed
-    """
-
-    inside: tuple[str, ...]
-    outside: tuple[str, ...]
-    carrier: str
-    owner: str
-    endpoint: str
-    needs_policy: bool
-
-
-class _Sided:
-    """What one organization holds of a principal."""
-
-    def __init__(self, organization: Organization, requester: Requester) -> None:
-        self.organization = organization
-        self.gaps: list[str] = []
-        self.documents: list[PolicyDocument] = []
-        self.accounts = {a.id: a for a in organization.accounts}
-        self.resources: dict[str, ResourcePolicy] = {
-            r.arn: r for r in organization.resource_policies}
-        self.endpoints = {e.id: e for e in organization.endpoints}
-        found = [p for p in organization.principals if p.arn == requester.principal]
-        self.principal = found[0] if found else None
-        account = self.accounts.get(requester.account or "")
-        if self.principal is None:
-            if account is None or not account.is_exported or account.gaps:
-                self.gaps.append(f"the policies of `{requester.principal}`")
-        else:
-            self.gaps += self.principal.identity.gaps
-            self.gaps += self.principal.boundary.gaps if self.principal.boundary else ()
-        self.identity = self.principal.identity.documents if self.principal else ()
-        boundary = self.principal.boundary if self.principal else None
-        self.boundary = None if boundary is None else boundary.documents
-        self.scps: tuple[tuple[PolicyDocument, ...], ...] = ()
-        if account is None:
-            self.gaps.append(f"account {requester.account}")
-        elif not account.is_management:
-            if account.scps is None and self._counts("scp"):
-                self.gaps.append(f"the service control policies of account {account.id}")
-            self.scps = tuple(self._held(level) for level in account.scps or ())
-        self.facts = Facts(
-            {p.arn: PrincipalFacts(p.arn, p.unique_id, p.tags) for p in found},
-            {a.id: AccountFacts(a.id, a.org_id, a.org_path) for a in organization.accounts})
-        self.keys = principal_keys(
-            self.facts, requester.principal, KIND_NAMES[requester.kind], requester.principal)
-
-    def _counts(self, layer: str) -> bool:
-        """Whether the layer counts as unknown where it is not held."""
-        return (self.organization.missing_unknown
-                or layer not in self.organization.missing_layers)
-
-    def _held(self, policies: PolicySet) -> tuple[PolicyDocument, ...]:
-        self.gaps += policies.gaps
-        return policies.documents
-
-    def rcps(self, owner: str) -> tuple[PolicyDocument, ...]:
-        account = self.accounts.get(owner)
-        if account is None or account.is_management or account.rcps is None:
-            if self._counts("rcp") and not (account is not None and account.is_management):
-                self.gaps.append(f"the resource control policies of account {owner}")
-            return ()
-        return tuple(d for level in account.rcps for d in self._held(level))
-
-    def speaking(self, zone: _Zone) -> tuple[PolicyDocument, ...] | None:
-        held = self.resources.get(zone.carrier)
-        if held is None:
-            self._miss_policy(zone)
-            return None
-        if len(held.policy.documents) > 1:
-            self.gaps.append(f"which of the policies of `{held.arn}` is meant")
-        return self._held(held.policy)
-
-    def _miss_policy(self, zone: _Zone) -> None:
-        """A policy that the other organization holds: has the resource none, or is it not here?"""
-        if not zone.carrier or not self._counts("resource"):
-            return
-        account = self.accounts.get(zone.owner)
-        services = None if account is None else account.resource_services
-        if account is None or (
-            services is not None and zone.carrier.split(":")[2] not in services
-        ):  # fmt: skip
-            self.gaps.append(f"the policy of `{zone.carrier}`")
-
-    @property
-    def tells_endpoints(self) -> bool:
-        """Whether an endpoint that is not listed has a policy that is not known."""
-        return self._counts("vpce")
-
-    def endpoint(self, zone: _Zone) -> tuple[PolicyDocument, ...] | None:
-        held = self.endpoints.get(zone.endpoint)
-        if held is None and zone.endpoint and self.tells_endpoints:
-            self.gaps.append(f"the policy of endpoint `{zone.endpoint}`")
-        return None if held is None else self._held(held.policy)
-
-
 class _Comparing:
     def __init__(
         self, old: Organization, new: Organization, requester: Requester, name: WorldName,
@@ -208,85 +111,60 @@ class _Comparing:
         self.options = options
         self.name = name
         self.world = world(name)
-        self.left_out: list[str] = []
-        self.open: list[str] = []
-        self.old, self.new = _Sided(old, requester), _Sided(new, requester)
-        self.zones = self._zones()
+        self.old, self.new = HeldSide(old, requester), HeldSide(new, requester)
+        self.division = divide(
+            self.old, self.new, requester, self._names_it,
+            account_if_missing=options.missing_required_policy == "account")
+        self.open = list(self.division.undecided)
+        self.zones = [*self.division.zones, *self.division.beyond]
         self.documents: list[PolicyDocument] = []
         self.number_of: dict[int, int] = {}
+        self._interfaces: set[int] = set()
         self._collect()
-        held = len(self.documents)
-        pins = [self._pin(zone) for zone in self.zones]
-        self.program = self._lowered(held, pins)
+        self.program = self._lowered()
+        self._by_place = {
+            (s.document, s.index): i for i, s in enumerate(self.program.statements)}
         self.search = Search(self.program, self.world, budget)
 
-    # --- zones
-
-    def _zones(self) -> list[_Zone]:
-        """The zone of plain resources, and one for each resource policy; per endpoint."""
-        arns = sorted({*self.old.resources, *self.new.resources})
-        zones: list[_Zone] = []
-        outside = ["arn:*:kms:*:*:*"]
-        if len(arns) > MAX_RESOURCE_POLICIES:
-            self.open.append(f"more than {MAX_RESOURCE_POLICIES} resource policies")
-        others: set[str] = set()
-        for arn in arns[:MAX_RESOURCE_POLICIES]:
-            parsed = split_arn(arn)
-            owner = self._owner(arn)
-            if parsed is None or parsed.service not in _ALONE or governing_arns(arn) != (arn,) or (
-                set(arn) & set("*?$") or not owner
-            ):
-                if parsed is not None and not parsed.is_role:
-                    service = parsed.service
-                    others |= {service, "execute-api"} if service == "apigateway" else {service}
+    def _names_it(self, documents: Sequence[PolicyDocument]) -> bool:
+        program = lower_documents(documents, self.options)
+        for statement in program.statements:
+            if statement.effect is Effect.DENY:
                 continue
-            inside = (arn, *(arn + tail for tail in _ALONE[parsed.service]))
-            outside += [arn, f"{arn}/*", f"{arn}:*"]
-            if parsed.partition != self.requester.principal.split(":")[1]:
-                continue  # EVAL-5
-            zones.append(_Zone(inside, (), arn, owner, "", parsed.is_key))
-        for service in sorted(others):
-            outside.append(f"arn:*:{service}:*:*:*")
-            self.left_out.append(
-                f"resources of `{service}`, where a policy may speak for other resources")
-        plain = ("*", f"arn:*:*:*:{self.account}:*", "arn:*:*:*::*", "arn:*:*:*:aws:*")
-        zones.insert(0, _Zone(plain, tuple(outside), "", self.account, "", False))
-        endpoints = sorted({*self.old.endpoints, *self.new.endpoints})
-        if len(endpoints) > MAX_ENDPOINTS:
-            self.open.append(f"more than {MAX_ENDPOINTS} VPC endpoints")
-        return zones + [replace(z, endpoint=e) for e in endpoints[:MAX_ENDPOINTS] for z in zones]
-
-    def _owner(self, arn: str) -> str:
-        """The owner, as far as both organizations that list it agree."""
-        named = arn.split(":", 5)[4]
-        owners = {named or s.resources[arn].account for s in (self.old, self.new)
-                  if arn in s.resources}
-        return owners.pop() if len(owners) == 1 else ""
+            if statement.principal < 0 or any(
+                self._levels(program.principals[statement.principal], side).may
+                for side in (self.old, self.new)
+            ):
+                return True
+        return False
 
     def _collect(self) -> None:
-        for side in (self.old, self.new):
+        for side, label in ((self.old, "old"), (self.new, "new")):
             lists: list[Iterable[PolicyDocument]] = [side.identity, side.boundary or (),
                                                      *side.scps]
             for zone in self.zones:
-                lists += [side.speaking(zone) or (), side.endpoint(zone) or (),
-                          side.rcps(zone.owner)]
+                endpoint = side.endpoint(zone) or ()
+                if zone.beyond is Beyond.NOTHING:
+                    lists += [side.speaking(zone) or ()]
+                lists += [endpoint, side.rcps(zone)]
+                for document in endpoint if side.is_interface(zone) else ():
+                    self._interfaces.add(id(document))
             for documents in lists:
                 for document in documents:
                     if id(document) not in self.number_of:
                         self.number_of[id(document)] = len(self.documents)
                         self.documents.append(document)
-        for side, label in ((self.old, "old"), (self.new, "new")):
             self.open += [f"not in the {label} snapshot: {gap}" for gap in dict.fromkeys(side.gaps)]
 
-    def _pin(self, zone: _Zone) -> dict[str, Any]:
+    # --- what is known of a zone's requests
+
+    def _pin(self, zone: Zone, names: Mapping[str, str]) -> dict[str, Any]:
         """Conditions that hold of every request of a zone: what is known of the requester."""
-        names = {key.name.lower(): key.name
-                 for key in lower_documents(self.documents, self.options).keys}
         pins: dict[str, dict[str, Any]] = {}
         owned = [s.accounts[zone.owner] for s in (self.old, self.new) if zone.owner in s.accounts]
         for lower, name in names.items():
             value = self._known(self.old.keys, lower), self._known(self.new.keys, lower)
-            if lower == "aws:resourceaccount":
+            if lower == "aws:resourceaccount" and zone.owner:
                 value = (zone.owner, zone.owner)
             elif lower in ("aws:resourceorgid", "aws:resourceorgpaths"):
                 found: set[Value] = {
@@ -295,19 +173,24 @@ class _Comparing:
                     continue
                 value = (found.copy().pop(),) * 2
             if value[0] != value[1]:
-                if zone is self.zones[0]:
-                    self.open.append(f"`{name}` of the principal is not the same in both")
+                reason = f"`{name}` of the principal is not the same in both"
+                if reason not in self.open:
+                    self.open.append(reason)
                 continue
             _pin(pins, name, value[0])
-        if zone.endpoint:
+        listed = sorted({*self.old.endpoints, *self.new.endpoints})
+        if zone.has_other_endpoint:
+            pins.setdefault("StringLike", {})["aws:SourceVpce"] = "*"
+            if listed:
+                pins.setdefault("StringNotEquals", {})["aws:SourceVpce"] = listed
+        elif zone.endpoint:
             pins.setdefault("StringEquals", {})["aws:SourceVpce"] = zone.endpoint
         elif self.old.tells_endpoints or self.new.tells_endpoints:
-            if "aws:sourcevpce" in names:
+            if "aws:sourcevpce" in names:  # EVAL-63: the empty text is an endpoint, too
                 pins.setdefault("Null", {})["aws:SourceVpce"] = "true"
-        else:
-            listed = sorted({*self.old.endpoints, *self.new.endpoints})
-            if listed:
-                pins.setdefault("ForAllValues:StringNotEquals", {})["aws:SourceVpce"] = listed
+                pins.setdefault("StringNotEquals", {})["aws:SourceVpce"] = ""
+        elif listed:
+            pins.setdefault("ForAllValues:StringNotEquals", {})["aws:SourceVpce"] = listed
         return pins
 
     @staticmethod
@@ -319,83 +202,151 @@ class _Comparing:
         family = f"{name.partition('/')[0]}/*"
         return lowered.get(family, UNKNOWN)
 
-    def _lowered(self, held: int, pins: Sequence[Mapping[str, Any]]) -> ir.Program:
-        """All documents, and for each zone the statement that has to match and its opposite."""
-        added: list[PolicyDocument] = []
-        for pin in pins:
-            inside: dict[str, Any] = {"Effect": "Allow", "NotAction": list(_SPECIAL),
-                                      "Resource": "*"}
-            if pin:
-                inside["Condition"] = pin
-            outside = {"Effect": "Allow", "Action": "*", "Resource": "*"}
-            added += [parse_policy(json.dumps(
-                {"Version": "2012-10-17", "Statement": s}), name="zone") for s in (inside, outside)]
-        program = lower_documents([*self.documents, *added], self.options)
-        patterns = list(program.resource_patterns)
-        sets = list(program.resource_sets)
+    # --- the program
+
+    def _lowered(self) -> ir.Program:
+        """All documents; a statement for each zone that has to match, and others that must not;
+        one for each thing that a policy which is not known may do."""
+        names = {key.name.lower(): key.name
+                 for key in lower_documents(self.documents, self.options).keys}
+        made: list[tuple[dict[str, Any], tuple[str, ...] | None]] = []
+
+        def add(statement: dict[str, Any], resources: tuple[str, ...] | None = None) -> int:
+            made.append(({"Effect": "Allow", "Resource": "*", **statement}, resources))
+            return len(made) - 1
+
+        always = ["sts:GetCallerIdentity", *UNSIGNED]  # EVAL-11, EVAL-12, EVAL-41
+        if self.requester.kind is RequesterKind.USER:
+            always.append("sts:GetSessionToken")
+        self._must: list[int] = []
+        self._miss: list[tuple[int, ...]] = []
+        assuming = add({"Action": [*TRUST]}, (ROLES,))
+        retiring = add({"Action": RETIRE})
+        is_special = self.old.has_rcps or self.new.has_rcps
+        for zone in self.zones:
+            inside: dict[str, Any] = {"NotAction": always}
+            if zone.actions is not Actions.USUAL:
+                inside = {"Action": RETIRE if zone.actions is Actions.RETIRE else [*TRUST]}
+            pin = self._pin(zone, names)
+            self._must.append(add(inside | ({"Condition": pin} if pin else {}), zone.inside))
+            miss = [add({"Action": "*"}, zone.outside)] if zone.outside else []
+            if zone.actions is Actions.USUAL:
+                miss += [assuming, *((retiring,) if is_special else ())]
+            self._miss.append(tuple(miss))
+        atoms: dict[tuple[str, str, tuple[str, ...]], int] = {}
+        spoken = dict.fromkeys((("*",), *(z.speaks_of for z in self.division.beyond)))
+        for name, side, actions in product(_ATOMS, ("old", "new"), filter(None, spoken)):
+            effect = "Deny" if name == "deny" else "Allow"
+            atoms[name, side, actions] = add({
+                "Action": list(actions), "Effect": effect,
+                "Condition": {"StringEquals": {f"iamtables:{name}-{side}": "x"}}})
+        held = len(self.documents)
+        added = parse_policy(json.dumps(
+            {"Version": "2012-10-17", "Statement": [s for s, _ in made]}), name="zones")
+        program = lower_documents(
+            [*self.documents, added], self.options,
+            interface_endpoints={self.number_of[i] for i in self._interfaces})
+        first = next(i for i, s in enumerate(program.statements) if s.document == held)
+        patterns = {p.text: i for i, p in enumerate(program.resource_patterns) if p.text == "*"}
+        listed, sets = list(program.resource_patterns), list(program.resource_sets)
         statements = list(program.statements)
-        self._inside: list[int] = []
-        self._outside: list[int] = []
-        for at, statement in enumerate(program.statements):
-            if statement.document < held:
+        for at, (_, resources) in enumerate(made):
+            if resources is None:
                 continue
-            zone = self.zones[(statement.document - held) // 2]
-            is_inside = (statement.document - held) % 2 == 0
-            (self._inside if is_inside else self._outside).append(at)
-            ids = []
-            for text in zone.inside if is_inside else zone.outside:
-                ids.append(len(patterns))
-                patterns.append(_pattern(text))
-            sets.append(ir.PatternSet(False, tuple(ids)))
-            statements[at] = replace(statement, resource_set=len(sets) - 1)
-        return replace(program, resource_patterns=tuple(patterns), resource_sets=tuple(sets),
+            for text in resources:
+                if text not in patterns:
+                    patterns[text] = len(listed)
+                    listed.append(zone_pattern(text))
+            sets.append(ir.PatternSet(False, tuple(patterns[text] for text in resources)))
+            statements[first + at] = replace(statements[first + at], resource_set=len(sets) - 1)
+        self._must = [first + i for i in self._must]
+        self._miss = [tuple(first + i for i in numbers) for numbers in self._miss]
+        self._atoms = {name: first + i for name, i in atoms.items()}
+        return replace(program, resource_patterns=tuple(listed), resource_sets=tuple(sets),
                        statements=tuple(statements))
 
     # --- sides
 
-    def _acceptor(self, side: _Sided, zone: _Zone) -> Acceptor:
+    def _acceptor(self, side: HeldSide, zone: Zone) -> Acceptor:
+        """The formula of section 5.11 for a zone."""
         def numbers(documents: Iterable[PolicyDocument]) -> list[int]:
             return [self.number_of[id(d)] for d in documents]
 
+        def atom(name: str) -> int:
+            # where policies differ, what they do is not the same for both sides
+            is_own = zone.beyond is Beyond.CHANGED and side is self.new
+            actions = ("*",) if name in ("session", "endpoint") else zone.speaks_of
+            return self._atoms[name, "new" if is_own else "old", actions]
+
         program = self.program
-        identity = gate(program, numbers(side.identity))
-        gates: list[Grant] = [identity]
         boundary: list[Grant] = []
         if side.boundary is not None:
             boundary = [gate(program, numbers(side.boundary))]
-        gates += boundary
+        session: list[Grant] = []
         denied = [*side.identity, *(side.boundary or ())]
         around: list[Grant] = [gate(program, numbers(level)) for level in side.scps]
         denied += [d for level in side.scps for d in level]
         denying = set(denies(program, numbers(denied)))
-        denying |= set(self._named(denies(program, numbers(side.rcps(zone.owner))), side, 31))
+        denying |= set(self._named(
+            denies(program, numbers(side.rcps(zone))), side, ALL_LEVELS))
+        if zone.has_session_policy:
+            session = [Gate((atom("session"),))]
+        if zone.has_other_endpoint:
+            around.append(Gate((atom("endpoint"),)))
         endpoint = side.endpoint(zone)
         if endpoint is not None:
             listed = numbers(endpoint)
-            around.append(Gate(self._named(gate(program, listed).statements, side, 31)))
-            denying |= set(self._named(denies(program, listed), side, 31))
-        speaking = side.speaking(zone)
-        allowing: tuple[int, ...] = ()
-        if speaking is not None:
-            allowing = gate(program, numbers(speaking)).statements
-            denying |= set(self._named(denies(program, numbers(speaking)), side, 31))
-
-        def at(levels: int) -> Gate:
-            return Gate(self._named(allowing, side, levels))
-
-        own: Grant = AllOf(tuple(gates), 0)
+            around.append(Gate(self._named(gate(program, listed).statements, side, ALL_LEVELS)))
+            denying |= set(self._named(denies(program, listed), side, ALL_LEVELS))
+        direct, role, account, is_silent = self._speaking(side, zone, atom, denying)
+        gates = (gate(program, numbers(side.identity)), *boundary, *session)
+        own: Grant = AllOf(gates, 0)
         if zone.owner != self.account:  # EVAL-30
-            grant: Grant = AllOf((*gates, at(31)), 0)
+            everybody = Gate((*direct.statements, *role.statements, *account.statements))
+            grant: Grant = AllOf((*gates, everybody), 0)
         else:
-            is_taken = not speaking and self.options.missing_required_policy == "account"
+            is_taken = is_silent and self.options.missing_required_policy == "account"
             if zone.needs_policy and not is_taken:  # EVAL-42, EVAL-44
-                own = AllOf((*gates, at(ACCOUNT)), 0)
-            grant = AnyOf((own, at(DIRECT | WILDCARD), AllOf((at(ROLE), *boundary), 0)))
-            if not allowing:
-                grant = own
+                own = AllOf((*gates, account), 0)
+            named: Grant = direct
+            if zone.actions is Actions.TRUST and self.options.trust_boundary != "bypass":
+                named = AllOf((direct, *boundary), 0)  # EVAL-40
+            grant = own
+            if direct.statements or role.statements:
+                grant = AnyOf((own, named, AllOf((role, *boundary, *session), 0)))
         return Acceptor(AllOf((grant, *around), 0), tuple(sorted(denying)))
 
-    def _named(self, statements: Iterable[int], side: _Sided, levels: int) -> tuple[int, ...]:
+    def _speaking(
+        self, side: HeldSide, zone: Zone, atom: Any, denying: set[int]
+    ) -> tuple[Gate, Gate, Gate, bool]:
+        """The Allows of the resource policy by level, and whether there is none. Adds its Denies.
+
+        A policy beyond what is known may allow at each level and deny.
+        """
+        if zone.beyond in (Beyond.POLICY, Beyond.CHANGED, Beyond.OWNER):
+            denying.add(atom("deny"))
+            direct, role, account = (Gate((atom(n),)) for n in ("direct", "role", "account"))
+            return direct, role, account, False
+        documents = side.speaking(zone)
+        if documents is None:
+            return Gate(()), Gate(()), Gate(()), True
+        numbers = [self.number_of[id(d)] for d in documents]
+        denying |= set(self._named(denies(self.program, numbers), side, ALL_LEVELS))
+        allowing = gate(self.program, numbers).statements
+        direct, role, account = (
+            Gate(self._named(allowing, side, levels))
+            for levels in (DIRECT | WILDCARD, ROLE, ACCOUNT))
+        return direct, role, account, not documents
+
+    def _levels(self, element: ir.PrincipalElement, side: HeldSide) -> Levels:
+        keys = side.keys
+        return levels_of(
+            PrincipalElement(element.flags, element.entries),
+            Asked(self.requester, side.boundary is not None, keys["aws:userid"],
+                  keys["aws:PrincipalArn"]),
+            self.options.notprincipal == "chain")
+
+    def _named(self, statements: Iterable[int], side: HeldSide, levels: int) -> tuple[int, ...]:
         """The statements whose principal element names the requester at one of the levels."""
         found = []
         for number in statements:
@@ -403,16 +354,12 @@ class _Comparing:
             if element < 0:
                 found.append(number)
                 continue
-            made = self.program.principals[element]
-            has_boundary = side.boundary is not None
-            keys = side.keys
-            named = levels_of(
-                _element(made),
-                Asked(self.requester, has_boundary, keys["aws:userid"], keys["aws:PrincipalArn"]),
-                self.options.notprincipal == "chain")
+            named = self._levels(self.program.principals[element], side)
             if named.must != named.may:
                 info = statement_info(self.program, number)
-                self.open.append(f"whether {info.location} names the principal")
+                reason = f"whether {info.location} names the principal"
+                if reason not in self.open:
+                    self.open.append(reason)
             if named.must & levels:
                 found.append(number)
         return tuple(found)
@@ -421,60 +368,103 @@ class _Comparing:
 
     def run(self) -> Comparison:
         gained, lost = [], []
-        for at, zone in enumerate(self.zones):
+        count = len(self.division.zones)
+        questions = 2 * count + 2
+        for at in range(count):
+            zone = self.zones[at]
             old, new = self._acceptor(self.old, zone), self._acceptor(self.new, zone)
-            gained.append(self._direction(at, new, old, self.new, self.old))
-            lost.append(self._direction(at, old, new, self.old, self.new))
+            gained.append(self._direction(at, new, old, self.new, self.old, questions - 2 * at))
+            lost.append(self._direction(at, old, new, self.old, self.new, questions - 2 * at - 1))
+        sides = self.old, self.new
         return Comparison(
             Side(("old organization",)), Side(("new organization",)), self.name, self.world.date,
-            gained=self._joined(gained), lost=self._joined(lost),
+            gained=self._joined(gained, sides[::-1]), lost=self._joined(lost, sides),
             principal=self.requester.principal, scope=self._scope(),
         )  # fmt: skip
 
     def _scope(self) -> tuple[str, ...]:
+        tells = self.old.tells_endpoints or self.new.tells_endpoints
         return (
-            "requests without session policies",
-            "on resources of the principal's own account (an ARN without an account counts as "
-            "such), and of other accounts where a snapshot holds the resource's policy; where "
-            "neither snapshot holds a policy, the resource is taken to have none",
+            "differences are looked for on resources of the principal's own account (an ARN "
+            "without an account counts as such), and of other accounts where a snapshot holds the "
+            "resource's policy; assuming a role included",
+            "where neither snapshot holds a policy of a resource of a service whose policies are "
+            "held, the resource is taken to have none; a role or key that only one snapshot holds "
+            "does not exist in the other",
             "through no VPC endpoint, or one whose policy a snapshot holds"
-            + ("" if self.old.tells_endpoints or self.new.tells_endpoints
-               else " (others are taken to have none)"),
-            "KMS keys only where a snapshot holds their policy",
-            f"not the actions with rules of their own: {', '.join(_SPECIAL)}",
-            *(f"not {text}" for text in self.left_out),
+            + ("" if tells else " (others are taken to have none)"),
+            "tags of resources and sessions, and all else that a snapshot does not tell, may be "
+            "anything",
+            "session policies, KMS keys and roles whose policy is not held, resources of other "
+            "accounts"
+            + (", endpoints whose policy is not held" if tells else "")
+            + "".join(f", resources of `{s}` (a policy there may speak for others)"
+                      for s in self.division.left_out)
+            + ": no request is shown; \"nothing\" is proved for them, too, if what is not "
+              "known is the same in both, else it is undecided",
+            f"not {', '.join(UNSIGNED)}, which neither users nor roles sign",
         )
 
-    def _joined(self, directions: Sequence[Direction]) -> Direction:
+    def _joined(
+        self, directions: Sequence[Direction], sides: tuple[HeldSide, HeldSide]
+    ) -> Direction:
         undecided = [*self.open, *(u for d in directions for u in d.undecided)]
-        return Direction(
-            tuple(x for d in directions for x in d.differences), tuple(dict.fromkeys(undecided)),
-            sum(d.left_out for d in directions))
+        differences = _distinct(x for d in directions for x in d.differences)
+        if not differences and not undecided:
+            undecided = list(self._beyond(*sides))
+        return Direction(differences, tuple(dict.fromkeys(undecided)),
+                         sum(d.left_out for d in directions))
+
+    def _beyond(self, allowing: HeldSide, denying: HeldSide) -> Iterator[str]:
+        """Why there may be a difference where policies are not known."""
+        told: set[str] = set()
+        for at in range(len(self.division.zones), len(self.zones)):
+            zone = self.zones[at]
+            if zone.what in told or len(told) >= _BEYOND_SHOWN:
+                continue
+            answer = self.search.any_difference(Question(
+                self._acceptor(allowing, zone), self._acceptor(denying, zone),
+                must_match=(self._must[at],), must_miss=self._miss[at]))
+            if answer.is_none:
+                continue
+            told.add(zone.what)
+            example = answer.undecided
+            if answer.witness is not None:
+                example = f"for example {answer.witness.action}"
+            yield f"beyond what the snapshots tell: {zone.what} ({example})"
 
     def _direction(
-        self, at: int, accepts: Acceptor, refuses: Acceptor, allowing: _Sided, denying: _Sided
-    ) -> Direction:
-        question = Question(accepts, refuses, must_match=(self._inside[at],),
-                            must_miss=(self._outside[at],))
-        found = self.search.differences(question)
+        self, at: int, accepts: Acceptor, refuses: Acceptor, allowing: HeldSide,
+        denying: HeldSide, questions: int,
+    ) -> Direction:  # fmt: skip
+        question = Question(accepts, refuses, must_match=(self._must[at],),
+                            must_miss=self._miss[at])
+        found = self.search.differences(question, questions)
         differences: list[Difference] = []
         undecided = [*found.undecided]
+        left_out = found.left_out
         for region in found.regions:
             if region.witness is None:
                 info = statement_info(self.program, region.statement)
                 undecided.append(f"{info.label} at {info.location}: {region.undecided}")
                 continue
+            if differences and self.search.meter.is_spent:
+                left_out += 1
+                continue
             shown = self._difference(region, region.witness, self.zones[at], allowing, denying)
-            (undecided if isinstance(shown, str) else differences).append(shown)  # type: ignore
-        return Direction(tuple(differences), tuple(undecided), found.left_out)
+            if isinstance(shown, str):
+                undecided.append(shown)
+            else:
+                differences.append(shown)
+        return Direction(tuple(differences), tuple(undecided), left_out)
 
     def _difference(
-        self, region: Region, witness: Witness, zone: _Zone, allowing: _Sided, denying: _Sided
+        self, region: Region, witness: Witness, zone: Zone, allowing: HeldSide, denying: HeldSide
     ) -> Difference | str:
         """The region with its request, replayed through every layer; else why not."""
         request = request_of(witness)
-        allowed = self._replay(request, zone, allowing)
-        denied = self._replay(request, zone, denying)
+        allowed, accepting = self._replay(request, zone, allowing)
+        denied, refusing = self._replay(request, zone, denying)
         info = statement_info(self.program, region.statement)
         if allowed.decision != "ALLOW" or denied.decision not in (
             "IMPLICIT_DENY", "EXPLICIT_DENY",
@@ -482,32 +472,72 @@ class _Comparing:
             return (f"the layered reference evaluator does not confirm a difference at "
                     f"{info.location}: {request} is {allowed.decision} and {denied.decision}")
         number = self.program.statements[region.statement].document
+        near = near_misses(self.program, refusing)
         return Difference(
             info, action_texts(self.program, region), resource_texts(self.program, region),
             condition_texts(self.documents[number], self.program.statements[region.statement]),
-            (), (), request, DecisionCode[denied.decision], tuple(denied.deciders),
+            grounds(self.program, accepting, "Allow"), grounds(self.program, refusing, "Deny"),
+            tuple(g for g in near if g.layer in denied.deciders),
+            request, DecisionCode[denied.decision], tuple(denied.deciders),
         )  # fmt: skip
 
-    def _replay(self, request: Request, zone: _Zone, side: _Sided) -> Any:
-        """The decision of the layered reference evaluator (section 8 of the semantics)."""
+    def _replay(
+        self, request: Request, zone: Zone, side: HeldSide
+    ) -> tuple[Outcome, list[Stated]]:
+        """What the layered reference evaluator decides (section 8 of the semantics), and the
+        statements it looked at."""
         speaking = side.speaking(zone)
         endpoint = side.endpoint(zone)
+        held: dict[str, Sequence[Sequence[PolicyDocument]]] = {
+            "identity": [side.identity], "boundary": [side.boundary or ()], "scp": side.scps,
+            "rcp": [side.rcps(zone)], "resource": [speaking or ()], "vpce": [endpoint or ()],
+        }
         policies = {
             "identity": _bodies(side.identity),
             "boundary": None if side.boundary is None else _bodies(side.boundary),
             "scps": [_bodies(level) for level in side.scps],
-            "rcps": [_bodies(side.rcps(zone.owner))],
+            "rcps": [_bodies(side.rcps(zone))],
             "resource": None if not speaking else _bodies(speaking)[0],
             "vpce": None if endpoint is None else _bodies(endpoint),
         }
-        return evaluate({
+        self.search.meter.note(sum(
+            STEPS_PER_STATEMENT * len(document.statements)
+            for lists in held.values() for documents in lists for document in documents))
+        outcome, layers = evaluate_layers({
             "policies": policies, "options": self.options.to_mapping(),
             "request": {
                 "principal": self.requester.principal, "action": request.action,
                 "resource": request.resource, "resource_account": zone.owner,
+                "endpoint_type": "Interface" if side.is_interface(zone) else "Gateway",
                 "context": dict(request.context),
             },
         })  # fmt: skip
+        return outcome, list(self._stated(layers, held))
+
+    def _stated(
+        self, layers: Layers, held: Mapping[str, Sequence[Sequence[PolicyDocument]]]
+    ) -> Iterator[Stated]:
+        states = {
+            "identity": [layers.identity], "boundary": [layers.boundary or []],
+            "scp": layers.scps, "rcp": [layers.rcps], "resource": [layers.resource or []],
+            "vpce": [layers.vpce or []],
+        }  # fmt: skip
+        for layer, lists in states.items():
+            for documents, found in zip(held[layer], lists, strict=False):
+                for state in found:
+                    document = self.number_of[id(documents[state.policy_index])]
+                    number = self._by_place.get((document, state.statement_index), -1)
+                    yield Stated(layer, state, number)
+
+
+def _distinct(differences: Iterable[Difference]) -> tuple[Difference, ...]:
+    """Of what several zones tell in the same words the first."""
+    found: dict[object, Difference] = {}
+    for one in differences:
+        words = (one.statement.id, one.actions, one.resources, one.conditions, one.decision,
+                 one.grounds, one.reason)
+        found.setdefault(words, one)
+    return tuple(found.values())
 
 
 def _pin(pins: dict[str, dict[str, Any]], name: str, value: Any) -> None:
@@ -521,25 +551,6 @@ def _pin(pins: dict[str, dict[str, Any]], name: str, value: Any) -> None:
             pins.setdefault(operator, {})[name] = list(value)
     else:
         pins.setdefault("StringEquals", {})[name] = value
-
-
-def _pattern(text: str) -> ir.ResourcePattern:
-    """A pattern whose stars stay within their field of an ARN, but for the last field."""
-    glyphs: list[ir.Glyph] = []
-    colons = 0
-    for c in text:
-        if c == "*" and text != "*":
-            glyphs.append(ir.Glyph(Token.STAR if colons >= 5 else Token.STAR_BUT_COLON))
-        else:
-            glyphs.append(ir.Glyph(Token.POINT, ord(c)))
-            colons += c == ":"
-    return ir.ResourcePattern(tuple(glyphs), False, text)
-
-
-def _element(made: ir.PrincipalElement) -> Any:
-    from .runtime.principals import PrincipalElement
-
-    return PrincipalElement(made.flags, made.entries)
 
 
 def _bodies(documents: Sequence[PolicyDocument]) -> list[Any]:

@@ -43,7 +43,7 @@ def flips_table(flips: BatchFlips, before: Table, after: Table) -> pa.RecordBatc
     principal, action and resource are those of the request that makes the difference; the
     statements are those that decide about it. Decisions and layers are those of the record. The
     gate is the Allow that let it through, of the layer that denies it implicitly on the other side
-    (`gates`; told for the first MAX_ROW_GATES distinct requests of a batch).
+    (`gates`).
     """
     import pyarrow as pa
 

@@ -82,6 +82,10 @@ class ResourceSets:
             return State.NO  # VAR-6, option null_notresource
         return _NOT[state]
 
+    def matched(self, resource: str) -> frozenset[int]:
+        """Patterns that match a known resource, or could once their variables are known."""
+        return frozenset(self._globs.matches(resource.encode("utf-8", "surrogatepass")))
+
     def pattern_state(self, p: int, resource: str, values: Mapping[int, Value]) -> State:
         """State of one pattern for a known resource (explanations)."""
         hit = p in self._globs.matches(resource.encode("utf-8", "surrogatepass"))

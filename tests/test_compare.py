@@ -22,7 +22,7 @@ from iamtables.compiler.compare import (
     identity,
 )
 from iamtables.compiler.lower import lower_documents
-from iamtables.reference import evaluate_identity
+from iamtables.reference import evaluate_identity, statement_states
 
 
 def policy(*statements: dict[str, Any], name: str = "p", version: str = "2012-10-17"
@@ -222,7 +222,10 @@ def test_a_pattern_that_is_new_only_in_part_says_so() -> None:
 def test_a_lifted_deny_is_new_access_and_is_named() -> None:
     comparison = compare([allow("s3:*"), deny("s3:DeleteObject", Sid="Keep")], [allow("s3:*")])
     (difference,) = comparison.gained.differences
-    assert [s.sid for s in difference.denied_by] == ["Keep"]
+    assert [g.statement.sid for g in difference.denied_by] == ["Keep"]
+    assert [g.layer for g in difference.allowed_by] == ["identity"]
+    assert str(difference.allowed_by[0].statement.location).startswith("new:4:")
+    assert difference.grounds == f"allowed by {difference.allowed_by[0]}"
     assert difference.decision is it.DecisionCode.EXPLICIT_DENY
     assert difference.witness.action == "s3:DeleteObject"
     assert comparison.lost.verdict == "no"
@@ -256,8 +259,8 @@ def test_spellings_of_a_key_are_two_keys_that_are_absent_together() -> None:
 class _Liar(Search):
     """Finds a difference that is none."""
 
-    def differences(self, question: Question) -> Any:
-        found = super().differences(question)
+    def differences(self, question: Question, questions: int = 1) -> Any:
+        found = super().differences(question, questions)
         regions = [
             iamtables.compiler.compare.Region(
                 question.accepts.allows[0], (), (), frozenset(),
@@ -286,9 +289,9 @@ def test_every_witness_is_replayed_and_there_is_no_way_around_it(
 
     def spy(policies: Any, **request: Any) -> Any:
         replayed.append((request["action"], request["resource"]))
-        return evaluate_identity(policies, **request)
+        return statement_states(policies, **request)
 
-    monkeypatch.setattr(iamtables.comparison, "evaluate_identity", spy)
+    monkeypatch.setattr(iamtables.comparison, "statement_states", spy)
     comparison = compare([allow("s3:*")], [allow("s3:Get*"), allow("ec2:*"), deny("ec2:Stop*")])
     shown = [d.witness for d in (*comparison.gained.differences, *comparison.lost.differences)]
     assert shown
@@ -523,3 +526,68 @@ def test_results_export_to_arrow_json_and_html() -> None:
     html = comparison._repr_html_()
     assert "<table>" in html and "<b>*" not in html and "&lt;b&gt;" in html
     assert compare(allow(), allow()).to_arrow().num_rows == 0
+
+
+# --- the budget of a whole comparison
+
+
+def stars(count: int, tail: str = "") -> list[dict[str, Any]]:
+    letters = "abcdefghijklmnopqrstuvwxyz"[:count]
+    return [allow("s3:GetObject", f"arn:aws:s3:::*{c}*{c.upper()}*{tail}") for c in letters]
+
+
+def steps_of(old: Any, new: Any, budget: Budget) -> tuple[it.Comparison, int]:
+    made = iamtables.comparison._Comparing(
+        [policy(*old)], [policy(*new)], "rules", it.Options(), budget)
+    return made.run(), made.search.meter.spent
+
+
+@pytest.mark.parametrize(("old", "new"), [
+    (stars(8), stars(8, "z")),
+    ([allow("s3:*", Condition={"NumericLessThan": {"s3:max-keys": str(i)}}) for i in range(30)],
+     [allow("s3:*", Condition={"NumericLessThanEquals": {"s3:max-keys": str(i)}})
+      for i in range(28)]),
+    ([allow("s3:*", Condition={"StringEquals": {f"k:{i}": "x", f"j:{i}": "y"}})
+      for i in range(24)],
+     [allow("s3:*", Condition={"StringEquals": {f"k:{i}": "x", f"j:{i}": "z"}})
+      for i in range(24)]),
+    ([allow(f"s3:*a{i}*b") for i in range(24)], [allow(f"s3:*a{i}*c") for i in range(24)]),
+], ids=["stars", "one key", "many keys", "actions"])  # fmt: skip
+def test_no_comparison_goes_on_beyond_its_steps(old: Any, new: Any) -> None:
+    """Work is counted, not time: what runs out is named, and what was found before stays."""
+    limit = 8_000
+    found, spent = steps_of(old, new, Budget(total_steps=limit))
+    assert spent <= 6 * limit  # the step that goes beyond, once a direction, and the replay
+    directions = found.gained, found.lost
+    reasons = [reason for d in directions for reason in d.undecided]
+    assert any("total steps" in reason for reason in reasons), found
+    assert found.equivalent in ("no", "undecided")
+    whole, needed = steps_of(old, new, Budget(total_steps=10**8, resource_states=10**4))
+    assert needed > limit
+    for short, long in zip(directions, (whole.gained, whole.lost), strict=True):
+        assert short.verdict in (long.verdict, "undecided")  # never wrong
+
+
+def test_the_second_direction_has_its_share() -> None:
+    """Whatever the first one takes: here the second is as easy as can be."""
+    old, new = [allow("ec2:*"), *stars(8)], stars(8, "z")
+    found, _ = steps_of(old, new, Budget(total_steps=40_000))
+    assert found.gained.verdict == "undecided"
+    assert any(d.witness.action.startswith("ec2:") for d in found.lost.differences)
+
+
+def test_a_condition_search_is_deeper_than_the_stack() -> None:
+    many = [allow("s3:*", Condition={"StringEquals": {f"k:{i}": "x", f"j:{i}": "y"}})
+            for i in range(1_100)]
+    other = [allow("s3:*", Condition={"StringEquals": {f"k:{i}": "x", f"j:{i}": "z"}})
+             for i in range(1_100)]
+    found, _ = steps_of(many, other, Budget(total_steps=2_000_000))
+    assert found.equivalent in ("no", "undecided")
+
+
+def test_what_both_have_cancels_without_looking_at_pairs() -> None:
+    names = [allow("s3:GetObject", f"arn:aws:s3:::bucket-{i}/*") for i in range(600)]
+    found, spent = steps_of(names, [*names[:-1], allow("s3:GetObject", "arn:aws:s3:::other/*")],
+                            Budget())
+    assert (found.gained.verdict, found.lost.verdict) == ("yes", "yes")
+    assert spent < 600 * 600  # 600 replayed statements a side take most of it

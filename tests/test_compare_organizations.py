@@ -161,11 +161,12 @@ def test_a_gap_is_undecided_and_named() -> None:
 
 def test_the_replay_cannot_be_fooled(monkeypatch: pytest.MonkeyPatch) -> None:
     from iamtables import organizations_compared
+    from iamtables.reference.layers import Layers
 
     class Denied:
         decision, deciders = "IMPLICIT_DENY", ("scp",)
 
-    monkeypatch.setattr(organizations_compared, "evaluate", lambda case: Denied)
+    monkeypatch.setattr(organizations_compared, "evaluate_layers", lambda case: (Denied, Layers()))
     found = it.compare(org(S3), org(S3, policy("ec2:*")), principal=ANA)
     assert found.gained.verdict == "undecided" and not found.gained.differences
 
@@ -175,3 +176,164 @@ def test_the_replay_cannot_be_fooled(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_principals_that_do_not_fit(who: str) -> None:
     with pytest.raises(it.RequestError):
         it.compare(org(S3), org(S3), principal=who)
+
+
+# --- roles, keys, endpoints
+
+
+def assumable(trust: it.PolicyDocument, own: str = "ec2:*", **more: Any) -> it.Organization:
+    return org(policy(own), resources=(it.ResourcePolicy(APP, held(trust), A),), **more)
+
+
+def trust(to: Any, action: str = "sts:AssumeRole", effect: str = "Allow") -> it.PolicyDocument:
+    return policy(action, effect, type="trust", to=to)
+
+
+NOBODY = trust({"AWS": f"arn:aws:iam::{A}:user/nobody"})
+
+
+@pytest.mark.parametrize(
+    ("own", "to", "limit", "expected"),
+    [
+        pytest.param("ec2:*", {"AWS": ANA}, None, "yes", id="names the user"),
+        pytest.param("ec2:*", {"AWS": ANA}, "ec2:*", "no", id="not past the boundary (EVAL-40)"),
+        pytest.param("ec2:*", {"AWS": ANA}, "sts:*", "yes", id="within the boundary"),
+        pytest.param("ec2:*", {"AWS": A}, None, "no", id="names the account"),
+        pytest.param("sts:*", {"AWS": A}, None, "yes", id="account and identity policy"),
+        pytest.param("sts:*", {"Service": "ec2.amazonaws.com"}, None, "no", id="names a service"),
+    ],
+)
+def test_a_trust_policy_that_changed(own: str, to: Any, limit: Any, expected: str) -> None:
+    boundary = None if limit is None else policy(limit)
+    before = assumable(NOBODY, own, boundary=boundary)
+    after = assumable(trust(to), own, boundary=boundary)
+    assert verdicts(before, after) == (expected, "no")
+    for difference in it.compare(before, after, principal=ANA).gained.differences:
+        assert difference.witness.resource == APP
+        assert difference.witness.action.startswith("sts:AssumeRole")
+        assert difference.reason == "allowed by no resource policy"
+
+
+def test_a_role_that_is_new_can_be_assumed_now() -> None:
+    before, after = org(policy("sts:*")), assumable(trust({"AWS": ANA}), "sts:*")
+    for found in it.compare(before, after, principal=ANA).gained.differences:
+        assert (found.witness.action, found.witness.resource) == ("sts:AssumeRole", APP)
+    assert verdicts(assumable(NOBODY, "sts:*"), after) == ("yes", "no")
+    away = replace(before, accounts=(replace(before.accounts[0], is_exported=False),
+                                     before.accounts[1]))  # fmt: skip
+    undecided = it.compare(away, after, principal=ANA).gained.undecided
+    assert any(f"the trust policy of `{APP}`" in reason for reason in undecided)
+
+
+def test_retiring_a_grant_is_not_limited_by_rcps() -> None:
+    """EVAL-8."""
+    key = f"arn:aws:kms:eu-west-1:{A}:key/k"
+    speaks = (it.ResourcePolicy(key, held(policy("kms:*", type="resource", to={"AWS": ANA})), A),)
+    for action, expected in (("kms:RetireGrant", "no"), ("kms:*", "yes")):
+        before = org(policy("ec2:*"), resources=speaks, rcps=())
+        after = org(policy("ec2:*"), resources=speaks, rcps=(policy(action, "Deny", type="rcp"),))
+        assert verdicts(before, after) == ("no", expected)
+        lost = it.compare(before, after, principal=ANA).lost.differences
+        assert all(d.witness.action != "kms:RetireGrant" for d in lost)
+
+
+@pytest.mark.parametrize(("is_gateway", "expected"), [(True, "no"), (False, "yes")])
+def test_who_an_account_is_to_an_endpoint(is_gateway: bool, expected: str) -> None:
+    """EVAL-61: to a gateway, its root user alone."""
+    def through(to: Any) -> Any:
+        allows = held(policy("*", type="vpce", to=to))
+        return (it.Endpoint("vpce-1", allows, A, "vpc-1", is_gateway),)
+
+    nobody, everybody = through({"AWS": B}), through({"AWS": A})
+    assert verdicts(org(S3, endpoints=nobody), org(S3, endpoints=everybody)) == (expected, "no")
+
+
+def test_a_resource_that_stands_for_all_is_looked_at() -> None:
+    """`*` is no ARN: here it is all that an identity policy leaves."""
+    all_but_arns = it.parse_policy(
+        '{"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Action": "s3:*", '
+        '"NotResource": "arn:*"}}', name="list")
+    assert verdicts(org(policy("ec2:*")), org(policy("ec2:*"), all_but_arns)) == ("yes", "no")
+    (found,) = it.compare(
+        org(policy("ec2:*")), org(policy("ec2:*"), all_but_arns), principal=ANA).gained.differences
+    assert found.witness.resource == "*"
+
+
+# --- what stays outside
+
+
+GLUE = f"arn:aws:glue:eu-west-1:{A}:catalog"
+
+
+def catalog(to: Any) -> tuple[it.ResourcePolicy, ...]:
+    return (it.ResourcePolicy(GLUE, held(policy("glue:*", type="resource", to=to)), A),)
+
+
+def test_nothing_is_not_claimed_of_what_no_formula_covers() -> None:
+    """A policy of a Glue catalog speaks for its tables: a change of it may matter."""
+    same = it.compare(org(S3, resources=catalog("*")), org(S3, resources=catalog("*")),
+                      principal=ANA)
+    assert same.equivalent == "yes"
+    assert any("resources of `glue`" in sentence for sentence in same.scope)
+    other = it.compare(org(S3, resources=catalog("*")), org(S3, resources=catalog({"AWS": ANA})),
+                       principal=ANA)
+    assert (other.gained.verdict, other.equivalent) == ("undecided", "undecided")
+    assert other.meets("no-new-access") == "undecided"
+    assert "resources of `glue`" in other.gained.undecided[0]
+
+
+def test_more_access_to_resources_of_other_accounts_is_undecided_and_named() -> None:
+    queue = f"arn:aws:sqs:eu-west-1:{'9' * 12}:q"
+    found = it.compare(org(S3), org(S3, policy("sqs:*", resource=queue)), principal=ANA)
+    assert found.gained.verdict == "undecided" and found.lost.verdict == "no"
+    assert "resources of other accounts" in found.gained.undecided[0]
+    own = queue.replace("9" * 12, A)
+    assert verdicts(org(S3), org(S3, policy("sqs:*", resource=own))) == ("yes", "no")
+    known = queue.replace("9" * 12, B)  # an account that is held whole: it has no such policy
+    assert verdicts(org(S3), org(S3, policy("sqs:*", resource=known))) == ("no", "no")
+
+
+def test_an_unlisted_endpoint_stays_outside_where_its_policy_is_not_known() -> None:
+    wider = policy("sqs:*", StringEquals={"aws:SourceVpce": "vpce-9"})
+    listed = (it.Endpoint("vpce-1", held(policy("*", type="vpce")), A, "vpc-1"),)
+    before, after = org(S3, endpoints=listed), org(S3, wider, endpoints=listed)
+    found = it.compare(before, after, principal=ANA).gained
+    assert found.verdict == "undecided" and "endpoints that are not held" in found.undecided[0]
+    empty = policy("sqs:*", StringEquals={"aws:SourceVpce": ""})  # EVAL-63: no listed endpoint
+    found = it.compare(before, org(S3, empty, endpoints=listed), principal=ANA).gained
+    assert found.verdict == "undecided" and not found.differences
+
+
+# --- the statements responsible
+
+
+def test_a_difference_names_the_statements_of_every_layer() -> None:
+    mine = policy("s3:*", name="mine.json")
+    guard = policy("s3:Put*", "Deny", type="scp", name="guard.json")
+    (lost,) = it.compare(org(mine), org(mine, scps=(FULL, guard)), principal=ANA).lost.differences
+    assert [(g.layer, str(g.statement.location)) for g in lost.denied_by] == [
+        ("scp", "guard.json:1:41")]
+    assert {g.layer for g in lost.allowed_by} == {"identity", "scp"}
+    assert lost.reason == f"denied by service control policy {lost.denied_by[0]}"
+    assert "identity policy" in lost.grounds and "(mine.json:1:41)" in lost.grounds
+    told = lost.to_dict()["denied_by"][0]
+    assert told["layer"] == "scp" and told["location"]["line"] == 1
+
+
+def test_a_missing_allow_names_its_layer_and_what_nearly_allows() -> None:
+    near = policy("s3:*", type="scp", name="near.json", StringEquals={"aws:RequestedRegion": "x"})
+    (lost,) = it.compare(org(S3, scps=(FULL,)), org(S3, scps=(near,)),
+                         principal=ANA).lost.differences
+    assert lost.deciders == ("scp",) and not lost.denied_by
+    assert [(g.layer, g.statement.policy) for g in lost.near_misses] == [("scp", "near.json")]
+    assert lost.reason.startswith("allowed by no service control policy; the condition is not met")
+
+
+@pytest.mark.parametrize(("resource", "expected"), [
+    (f"arn:aws:sqs:*:{A}:*", "no"), ("arn:aws:s3:::c/*", "yes")])
+def test_the_catalogue_knows_what_an_action_is_checked_on(resource: str, expected: str) -> None:
+    before = org(policy("s3:ListBucket"))
+    after = org(policy("s3:ListBucket"), policy("s3:GetObject", resource=resource))
+    assert verdicts(before, after) == ("yes", "no")
+    assert verdicts(before, after, world="catalogue") == (expected, "no")
+    assert it.compare(before, after, principal=ANA, world="catalogue").world == "catalogue"

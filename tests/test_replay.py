@@ -17,7 +17,7 @@ from markdown_it import MarkdownIt
 from shared_data import shared_data
 
 import iamtables as it
-from iamtables import DecisionCode, flips, replay_report
+from iamtables import DecisionCode, flips, gates, replay_report
 from iamtables.audit import FURTHER_ACTIONS, OTHERS, UNDECIDED, Audit, keys_of
 from iamtables.demo.sample import write_sample
 from iamtables.flips import Change, change_of
@@ -539,7 +539,7 @@ def test_a_session_is_shown_as_its_role(tmp_path):
     assert group.principal == f"arn:aws:iam::{ACCOUNT}:role/app/worker"
 
 
-def test_every_row_names_the_allow_that_let_it_through():
+def test_every_row_names_the_allow_that_let_it_through(monkeypatch):
     """Rows of one group, let through by different statements of one level, or by two levels."""
     who = "arn:aws:iam::111122223333:user/ana"
     queue = "arn:aws:sqs:eu-west-1:111122223333:"
@@ -583,5 +583,18 @@ def test_every_row_names_the_allow_that_let_it_through():
         assert all(row[f"{side}_gate_place"].startswith("narrow:1:") for row in told)
         assert {row[f"{other}_gate"] for row in told} == {None}
         assert groups[0][f"{side}_gate"] == "narrow:A" and groups[0][f"{side}_gate_layer"] == "scp"
+    # two thousand resources that differ in nothing an Allow looks at, and one per statement
+    many = [f"{queue}a{i}" for i in range(1_500)] + [f"{queue}b{i}" for i in range(500)]
+    requests = pa.table({
+        "principal": [who] * 2_000, "action": ["sqs:SendMessage"] * 2_000, "resource": many,
+        "sqs:k": ["1", "2"] * 1_000})
+    asked = []
+    find = gates.find_gate
+    monkeypatch.setattr(gates, "find_gate", lambda *args: asked.append(args) or find(*args))
+    told, _ = rows(before, after)
+    assert [row["before_gate"] for row in told] == [
+        "narrow:A" if i < 1_500 else "narrow:C" if i % 2 else "narrow:B" for i in range(2_000)]
+    assert len(asked) == 4  # by pattern and by value of the key
     told, _ = rows(org(wide), org(wide, boundary=held("edge", "boundary", allow("iam:*"))))
-    assert len(told) == 6 and {row["before_gate"] for row in told} == {None}  # there was no gate
+    assert len(told) == 2_000  # and there was no gate
+    assert {row["before_gate"] for row in told} == {None}

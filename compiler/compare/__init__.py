@@ -8,10 +8,11 @@ docs/design/comparison.md gives the reasons.
 from __future__ import annotations
 
 from .budget import Budget, OutOfBudget
+from .findings import ActionPart, Answer, Findings, Region, Witness
 from .formula import Acceptor, AllOf, AnyOf, Gate, Grant, identity
 from .linear import Step, Steps
 from .meeting import Question
-from .search import ActionPart, Answer, Findings, Region, Search, Witness
+from .search import Search
 from .world import EveryRequest, Templates, World
 
 __all__ = [

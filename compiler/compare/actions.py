@@ -17,7 +17,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from .. import ir
-from .budget import Budget, OutOfBudget
+from .budget import Budget, Meter, OutOfBudget
 from .linear import Union, glob_steps
 
 OTHER_SERVICE = ""
@@ -62,8 +62,11 @@ class _Service:
 class ActionSets:
     """The action elements of a program, ready to be asked service by service."""
 
-    def __init__(self, program: ir.Program, set_ids: Iterable[int], budget: Budget) -> None:
+    def __init__(
+        self, program: ir.Program, set_ids: Iterable[int], budget: Budget, meter: Meter
+    ) -> None:
         self._program = program
+        self._meter = meter
         self._budget = budget
         self.negated = 0
         self._services: dict[str, _Service] = {}
@@ -158,9 +161,10 @@ class ActionSets:
                     found |= bits
         if at.globs:
             union, bits_of = self._union(service)
-            state = union.run(name)
+            self._meter.note(len(bits_of) + 4 * len(name))
+            accepted = union.accepted(union.run(name))
             for unit, bits in enumerate(bits_of):
-                if bits & ~found and union.accepts(state, unit):
+                if accepted >> unit & 1:
                     found |= bits
         return found ^ self.negated
 
@@ -193,7 +197,9 @@ class ActionSets:
                                   f"the action patterns of `{service or '*'}`")
             if text and union.is_settled(state):
                 continue
-            for point in union.letters(state):
+            letters = union.letters(state)
+            self._meter.spend(len(letters) * union.edge_cost)
+            for point in letters:
                 if point == ord(":") or chr(point).isspace():
                     continue
                 target = union.next(state, point)

@@ -11,7 +11,7 @@ class Budget:
 
     resource_states: int = 50_000
     """States of the resource automaton, for each set of statements that meet."""
-    action_states: int = 50_000
+    action_states: int = 20_000
     """States of the automaton over the action names of one service."""
     value_states: int = 5_000
     """States of the automaton over the values of one condition key."""
@@ -19,12 +19,55 @@ class Budget:
     """Sample values of one condition key (cells)."""
     condition_nodes: int = 20_000
     """Nodes of one search for a context that satisfies and violates the right conditions."""
-    total_states: int = 1_000_000
-    """States of all resource automata of one direction together."""
+    total_steps: int = 12_000_000
+    """Steps of the whole comparison, of whatever kind: each takes about a microsecond. The first
+    direction may take half of them, the second what is left."""
     substitutions: int = 24
     """Assignments of values to policy variables that are tried for a witness."""
     regions: int = 200
     """Differences that are described one by one; more are counted."""
+
+
+class Meter:
+    """Counts the steps of a whole comparison.
+
+    Everything whose cost grows with the policies spends from one meter: edges of automata by the
+    patterns they carry, predicates asked about samples, goals by their statements, parts of a
+    condition search. So no way to nest them takes longer than the budget says.
+    """
+
+    __slots__ = ("_allowed", "_limit", "_share", "spent")
+
+    def __init__(self, limit: int) -> None:
+        self.spent = 0
+        self._limit = self._allowed = self._share = limit
+
+    def allow(self, questions: int) -> None:
+        """From here on the first of so many questions that share what is left."""
+        self._share = max(0, self._limit - self.spent) // questions
+        self._allowed = self.spent + self._share
+
+    @property
+    def is_spent(self) -> bool:
+        return self.spent > self._allowed
+
+    @property
+    def is_low(self) -> bool:
+        """Whether more than a quarter of what is allowed is gone: no time for shortcuts."""
+        return 4 * (self._allowed - self.spent) < 3 * self._share
+
+    def note(self, steps: int) -> None:
+        """Count steps of work that is not to be broken off."""
+        self.spent += steps
+
+    def spend(self, steps: int) -> None:
+        """Count steps. Raises OutOfBudget when there are none left."""
+        self.spent += steps
+        if self.spent > self._allowed:
+            raise self.error()
+
+    def error(self) -> OutOfBudget:
+        return OutOfBudget("total_steps", self._share, "this question")
 
 
 class OutOfBudget(Exception):

@@ -14,18 +14,23 @@ from collections.abc import Iterable
 
 from ...runtime.codes import FLAG_UNKNOWN
 from .. import ir
+from .budget import Meter
 from .formula import Acceptor, Gate
+
+_STEPS = 2
+"""What looking at two statements takes, in steps of the budget."""
 
 Key = tuple[int, int, tuple[int, ...]]
 
 
 def uncovered(
-    program: ir.Program, accepts: Acceptor, refuses: Acceptor
+    program: ir.Program, accepts: Acceptor, refuses: Acceptor, meter: Meter
 ) -> tuple[dict[int, tuple[int, ...] | None], tuple[int, ...]]:
     """Driver -> its action patterns that are left (None: all of them, whatever they are), and the
     Deny statements of the refusing side that the accepting side lacks.
 
-    A driver of which nothing is left is not listed.
+    A driver of which nothing is left is not listed. Statements beyond what the meter has steps for
+    are left whole: the search may still find that there is nothing.
     """
     statements = program.statements
     shared = {_key(statements[i]) for i in accepts.denies if not statements[i].flags & FLAG_UNKNOWN}
@@ -39,8 +44,16 @@ def uncovered(
     granting = [
         statements[i] for i in refuses.grant.statements if not statements[i].flags & FLAG_UNKNOWN
     ]
+    alike = {_key(s) for s in granting if s.action_set >= 0 and s.resource_set >= 0}
+    inclusion = _Inclusion(program)
     for number in accepts.drivers:
-        rest = _left(program, statements[number], granting)
+        if _key(statements[number]) in alike:
+            del left[number]
+            continue
+        if meter.is_low:
+            break
+        meter.note(_STEPS * len(granting))
+        rest = _left(program, statements[number], granting, inclusion)
         if rest is None:
             continue
         if rest:
@@ -55,7 +68,8 @@ def _key(statement: ir.Statement) -> Key:
 
 
 def _left(
-    program: ir.Program, statement: ir.Statement, granting: Iterable[ir.Statement]
+    program: ir.Program, statement: ir.Statement, granting: Iterable[ir.Statement],
+    inclusion: _Inclusion,
 ) -> tuple[int, ...] | None:
     if statement.action_set < 0:
         return None
@@ -65,7 +79,7 @@ def _left(
     for other in granting:
         if not conditions.issuperset(other.predicate_ids):
             continue
-        if not _includes(program, other.resource_set, statement.resource_set):
+        if not inclusion.holds(other.resource_set, statement.resource_set):
             continue
         if other.action_set == statement.action_set:
             return ()
@@ -93,15 +107,27 @@ def _begins_with(text: str, heads: tuple[str, ...]) -> bool:
     return text.startswith(heads)
 
 
-def _includes(program: ir.Program, outer: int, inner: int) -> bool:
-    """Whether the outer resource element certainly matches wherever the inner one does."""
-    if outer == inner:
-        return outer >= 0
-    if outer < 0 or inner < 0:
-        return False
-    theirs, ours = program.resource_sets[outer], program.resource_sets[inner]
-    if theirs.negated:
-        return False
-    if any(program.resource_patterns[p].is_all for p in theirs.pattern_ids):
-        return True
-    return not ours.negated and set(theirs.pattern_ids).issuperset(ours.pattern_ids)
+class _Inclusion:
+    """Which resource elements certainly match wherever others do."""
+
+    def __init__(self, program: ir.Program) -> None:
+        self._sets = program.resource_sets
+        self._patterns = program.resource_patterns
+        self._listed: dict[int, tuple[frozenset[int], bool]] = {}
+
+    def _of(self, set_id: int) -> tuple[frozenset[int], bool]:
+        """The patterns of an element, and whether one of them matches everything."""
+        known = self._listed.get(set_id)
+        if known is None:
+            ids = self._sets[set_id].pattern_ids
+            is_all = any(self._patterns[p].is_all for p in ids)
+            known = self._listed[set_id] = frozenset(ids), is_all
+        return known
+
+    def holds(self, outer: int, inner: int) -> bool:
+        if outer == inner:
+            return outer >= 0
+        if outer < 0 or inner < 0 or self._sets[outer].negated:
+            return False
+        theirs, is_all = self._of(outer)
+        return is_all or (not self._sets[inner].negated and theirs.issuperset(self._of(inner)[0]))

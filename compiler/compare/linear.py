@@ -118,7 +118,8 @@ class Union:
         """Units with a pattern whose head goes on below a node."""
         self._entered = [0, 0]
         """Tail positions where heads end."""
-        self._tail_bits: list[tuple[int, int]] = []
+        self._tail_bits: dict[int, int] = {}
+        """Units -> positions of the tails that belong to exactly these."""
         self._final_owner: dict[int, int] = {}
         self._live_bits = [0] * len(units)
         self._forever: dict[int, int] = {}
@@ -143,6 +144,10 @@ class Union:
         self._finals = sum(self._final_owner)
         self._dominators = sum(self._before)
         self._forever_bits = sum(self._forever)
+        self.edge_cost = 4 + len(units) // 8 + base // 256
+        """Steps of one transition, roughly: it looks at all units and all positions."""
+        self.edges = 0
+        """Edges made so far (`successors`)."""
         self._drops: dict[int, int] = {}
         self._done: dict[int, tuple[int, int]] = {}
         self._successors: dict[int, tuple[Edge, ...]] = {}
@@ -184,7 +189,7 @@ class Union:
                 if at == base + len(tail) - 1:
                     self._forever[bit] = owner
         bits = ((1 << (len(tail) + 1)) - 1) << base
-        self._tail_bits.append((bits, owner))
+        self._tail_bits[owner] = self._tail_bits.get(owner, 0) | bits
         self._final_owner[1 << (base + len(tail))] = owner
         for number in _numbers(owner):
             self._live_bits[number] |= bits
@@ -243,6 +248,7 @@ class Union:
                         self.done(target),
                     ))  # fmt: skip
             known = self._successors[state] = tuple(edges)
+            self.edges += len(edges)
         return known
 
     def _closed(self, bits: int) -> int:
@@ -283,7 +289,7 @@ class Union:
         for bit in bits_of(seen & self._forever_bits):
             done |= self._forever[bit]
         kept = self._tail_mask
-        for bits, owner in self._tail_bits:
+        for owner, bits in self._tail_bits.items():
             if owner & ~done == 0:
                 kept &= ~bits
         return done << self._done_shift, kept

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 
 from ...runtime.codes import FLAG_UNKNOWN, Effect, Token
 from .. import ir
+from .budget import Meter
 from .formula import Acceptor, AllOf, Gate, Grant
 from .linear import STAR, STAR_BUT_COLON, Step, Steps, Union, literal
 from .resources import MATCHED, UNDECIDED, ElementState, States
@@ -45,11 +46,12 @@ class Meeting:
 
     def __init__(
         self, program: ir.Program, present: frozenset[int], question: Question,
-        containments: Containments, *, is_superset: bool,
+        containments: Containments, meter: Meter, *, is_superset: bool,
     ) -> None:
         self._program = program
         self._question = question
         self._containments = containments
+        self._meter = meter
         self._is_superset = is_superset
         self._present = present
         self.set_ids = tuple(sorted({program.statements[i].resource_set for i in present}))
@@ -62,6 +64,7 @@ class Meeting:
         """What has to hold of the context where the resource elements stand so."""
         known = self._goals.get(states)
         if known is None:
+            self._meter.spend(2 * len(self._present) + len(states))
             known = self._goals[states] = self._goal(states)
         return known
 
@@ -191,8 +194,9 @@ class Containments:
     _LIMIT = 2_000
     _FIRST = 0x110000
 
-    def __init__(self, program: ir.Program) -> None:
+    def __init__(self, program: ir.Program, meter: Meter) -> None:
         self._program = program
+        self._meter = meter
         letters: dict[ir.Variable, int] = {}
         for pattern in program.resource_patterns:
             for variable in pattern.variables:
@@ -204,6 +208,7 @@ class Containments:
     def implied(self, patterns: Iterable[int]) -> list[Goal]:
         """Clauses: if the first matches so does the second."""
         listed = sorted(patterns)
+        self._meter.spend(len(listed) ** 2)
         return [
             any_of([Is(("pattern", a), False), Is(("pattern", b), True)])
             for a in listed for b in listed if a != b and self._is_contained(a, b)
@@ -212,17 +217,31 @@ class Containments:
     def _is_contained(self, a: int, b: int) -> bool:
         known = self._known.get((a, b))
         if known is None:
-            known = self._known[a, b] = self._search(a, b)
+            known = self._known[a, b] = self._may_be_contained(a, b) and self._search(a, b)
         return known
 
+    def _may_be_contained(self, a: int, b: int) -> bool:
+        """False where the one does not even begin as the other has to."""
+        patterns = self._program.resource_patterns
+        ours = patterns[a].glyphs
+        for at, glyph in enumerate(patterns[b].glyphs):
+            if glyph.token not in (Token.POINT, Token.VARIABLE):
+                return True
+            if at >= len(ours) or ours[at] != glyph:
+                return False
+        return True
+
     def _search(self, a: int, b: int) -> bool:
+        self._meter.spend(500)
         union = Union([[self._steps(a)], [self._steps(b)]])
         queue = [union.start]
         visited = {union.start}
         for state in queue:
             if union.accepted(state) & 3 == 1 or len(visited) > self._LIMIT:
                 return False
-            for point in union.letters(state):
+            letters = union.letters(state)
+            self._meter.spend(len(letters) * union.edge_cost)
+            for point in letters:
                 target = union.next(state, point)
                 if target not in visited and union.live(target) & 1 and not union.done(target) & 2:
                     visited.add(target)

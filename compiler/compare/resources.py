@@ -20,7 +20,7 @@ from typing import NamedTuple
 
 from ...runtime.codes import Token
 from .. import ir
-from .budget import Budget, OutOfBudget
+from .budget import Budget, Meter, OutOfBudget
 from .linear import STAR, STAR_BUT_COLON, Steps, Union, glyph_steps, text_steps
 
 ARN_SHAPE: Steps = (
@@ -71,11 +71,13 @@ class ResourceElements:
     """Resource elements of a program, as they meet in one question."""
 
     def __init__(
-        self, program: ir.Program, set_ids: Sequence[int], within: Within, budget: Budget
-    ) -> None:
+        self, program: ir.Program, set_ids: Sequence[int], within: Within, budget: Budget,
+        meter: Meter,
+    ) -> None:  # fmt: skip
         self.set_ids = tuple(set_ids)
         self.within = within
         self._budget = budget
+        self._meter = meter
         units: list[list[Steps]] = []
         self._plan: list[tuple[bool, int, tuple[tuple[int, int], ...]]] = []
         for set_id in self.set_ids:
@@ -151,13 +153,12 @@ class ResourceElements:
 
     def search(
         self, is_reached: Callable[[States], bool], may_be_reached: Callable[[States], bool],
-        spend: Callable[[int], None] | None = None, limit: int | None = None,
+        limit: int | None = None,
     ) -> str | None:
         """A shortest resource whose states reach a goal; None when there is none.
 
         may_be_reached : on states with UNDECIDED elements, never False where some decision of them
                          reaches the goal
-        spend          : told how many states were visited
         limit          : states that may be visited, when not as many as the budget says
 
         Raises OutOfBudget.
@@ -173,30 +174,30 @@ class ResourceElements:
         required = self._required_bits
         if limit is None:
             limit = self._budget.resource_states
-        try:
-            for state in queue:
-                for point, target, accepted, live, done in union.successors(state):
-                    if live & required != required or target in origin:
-                        continue
-                    verdict = verdicts.get((done, live))
-                    if verdict is None:
-                        verdict = may_be_reached(self._bounds(done, live))
-                        verdicts[done, live] = verdict
-                    if not verdict:
-                        continue
-                    origin[target] = (state, point)
-                    if accepted & required == required:
-                        found = reached.get(accepted)
-                        if found is None:
-                            found = reached[accepted] = is_reached(self._exact(accepted))
-                        if found:
-                            return _spelled(origin, target)
-                    queue.append(target)
-                if len(origin) > limit:
-                    raise OutOfBudget("resource_states", limit, "the resource patterns")
-        finally:
-            if spend is not None:
-                spend(len(origin))
+        spend = self._meter.spend
+        for state in queue:
+            made = union.edges
+            edges = union.successors(state)
+            spend(len(edges) + (union.edges - made) * union.edge_cost)
+            for point, target, accepted, live, done in edges:
+                if live & required != required or target in origin:
+                    continue
+                verdict = verdicts.get((done, live))
+                if verdict is None:
+                    verdict = may_be_reached(self._bounds(done, live))
+                    verdicts[done, live] = verdict
+                if not verdict:
+                    continue
+                origin[target] = (state, point)
+                if accepted & required == required:
+                    found = reached.get(accepted)
+                    if found is None:
+                        found = reached[accepted] = is_reached(self._exact(accepted))
+                    if found:
+                        return _spelled(origin, target)
+                queue.append(target)
+            if len(origin) > limit:
+                raise OutOfBudget("resource_states", limit, "the resource patterns")
         return None
 
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from ...options import Options
 from .. import ir
-from .budget import Budget, OutOfBudget
+from .budget import Budget, Meter, OutOfBudget
 from .theory import KeyState, KeyTheory
 from .values import Value, cells_of, pinned_cells
 
@@ -114,12 +114,14 @@ class Solver:
     """
 
     def __init__(
-        self, program: ir.Program, options: Options, budget: Budget, *, is_superset: bool,
+        self, program: ir.Program, options: Options, budget: Budget, meter: Meter, *,
+        is_superset: bool,
         pins: Mapping[str, Value] | None = None,
     ) -> None:
         self.program = program
         self.options = options
         self.budget = budget
+        self.meter = meter
         self.is_superset = is_superset
         self.pins = dict(pins or {})
         self._theories: dict[int, KeyTheory] = {}
@@ -166,7 +168,7 @@ class Solver:
             if lowered in self.pins:
                 cells = pinned_cells(predicates, self.options, self.pins[lowered])
             else:
-                cells = cells_of(key, predicates, self.options, self.budget)
+                cells = cells_of(key, predicates, self.options, self.budget, self.meter)
             theory = KeyTheory(
                 cells, ids, self.program.predicates, self.options, is_superset=self.is_superset
             )
@@ -196,14 +198,37 @@ class Solver:
     # --- search
 
     def _search(self, state: _State, goals: list[Goal]) -> _State | None:
-        self._nodes += 1
-        if self._nodes > self.budget.condition_nodes:
-            raise OutOfBudget("condition_nodes", self.budget.condition_nodes, "the conditions")
+        """Depth first, without recursion: as deep as there are conditions."""
+        todo: list[tuple[_State, Goal | None, list[Goal]]] = [(state, None, goals)]
+        while todo:
+            before, part, rest = todo.pop()
+            self._nodes += 1
+            if self._nodes > self.budget.condition_nodes:
+                raise OutOfBudget("condition_nodes", self.budget.condition_nodes, "the conditions")
+            self.meter.spend(8 + len(before.keys) // 8)
+            state = before.copy()
+            pending = self._propagated(state, rest if part is None else [part, *rest])
+            if pending is None:
+                continue
+            if not pending:
+                found = self._with_consistent_variants(state)
+                if found is not None:
+                    return found
+                continue
+            shortest = min(pending, key=lambda g: len(g.parts))
+            others: list[Goal] = [g for g in pending if g is not shortest]
+            todo += [(state, part, others) for part in reversed(shortest.parts)]
+        return None
+
+    def _propagated(self, state: _State, goals: Iterable[Goal]) -> list[Or] | None:
+        """Assumes what follows from the goals; what is left to choose, None for a contradiction."""
         pending: list[Or] = []
         todo = list(goals)
+        assumed = 0
         while True:
             while todo:
                 goal = todo.pop()
+                assumed += 1
                 if isinstance(goal, And):
                     todo += goal.parts
                 elif isinstance(goal, Or):
@@ -211,6 +236,8 @@ class Solver:
                 elif not self._assume(state, goal):
                     return None
             open_goals: list[Or] = []
+            self.meter.spend(8 * assumed + 10 * sum(len(goal.parts) for goal in pending))
+            assumed = 0
             for goal in pending:
                 parts = [p for p in goal.parts if self._is_possible(state, p)]
                 if any(self._is_entailed(state, p) for p in parts):
@@ -223,16 +250,7 @@ class Solver:
                     open_goals.append(Or(tuple(parts)))
             pending = open_goals
             if not todo:
-                break
-        if not pending:
-            return self._with_consistent_variants(state)
-        shortest = min(pending, key=lambda g: len(g.parts))
-        rest: list[Goal] = [g for g in pending if g is not shortest]
-        for part in shortest.parts:
-            found = self._search(state.copy(), [part, *rest])
-            if found is not None:
-                return found
-        return None
+                return pending
 
     def _key_state(self, state: _State, key_id: int) -> KeyState:
         found = state.keys.get(key_id)

@@ -28,7 +28,7 @@ from ...runtime.conditions import Predicate, VariableTable
 from ...runtime.literals import Network, read_binary, read_network
 from .. import ir
 from .between import address_samples, instant_samples, number_samples
-from .budget import Budget, OutOfBudget
+from .budget import Budget, Meter, OutOfBudget
 from .linear import ANY, STAR, STAR_BUT_COLON, Step, Steps, Union, literal, text_steps
 
 Value = str | tuple[str, ...] | None
@@ -42,6 +42,8 @@ _TEXT_BASES = {
 _ARN_SHAPE: Steps = (
     *text_steps("arn"), *(5 * (STAR_BUT_COLON, literal(ord(":")))), STAR,
 )  # fmt: skip
+_PER_KIND = {KeyKind.SINGLE: 1, KeyKind.MULTI: 3, KeyKind.FREE: 4}
+"""Asking about a list takes that much longer; a key of no kind is asked about both."""
 _UNTYPED = "x"
 """Text that is no number, instant, boolean, address, ARN or base64."""
 
@@ -84,10 +86,12 @@ class Cells:
 
 
 def cells_of(
-    key: ir.Key, predicates: Sequence[ir.Predicate], options: Options, budget: Budget
-) -> Cells:
-    """The cells of a key under these predicates, all of which ask about it."""
-    return _Builder(key, predicates, options, budget).build()
+    key: ir.Key, predicates: Sequence[ir.Predicate], options: Options, budget: Budget,
+    meter: Meter,
+) -> Cells:  # fmt: skip
+    """The cells of a key under these predicates, all of which ask about it. Raises OutOfBudget
+    for `total_steps`; cells of which there are too many are abstract instead."""
+    return _Builder(key, predicates, options, budget, meter).build()
 
 
 def pinned_cells(
@@ -151,9 +155,11 @@ def _cell(value: Value, asked: Sequence[_Asked]) -> Cell:
 
 class _Builder:
     def __init__(
-        self, key: ir.Key, predicates: Sequence[ir.Predicate], options: Options, budget: Budget
-    ) -> None:
+        self, key: ir.Key, predicates: Sequence[ir.Predicate], options: Options, budget: Budget,
+        meter: Meter,
+    ) -> None:  # fmt: skip
         self.key = key
+        self.meter = meter
         self.asked = [_Asked(p, options) for p in predicates]
         self.budget = budget
         self.out = Cells()
@@ -162,6 +168,8 @@ class _Builder:
 
     def build(self) -> Cells:
         texts = self._texts()
+        cost = sum(map(_cost, self.asked))
+        self.meter.spend(len(texts) * cost * _PER_KIND[self.key.kind])
         is_single = self.key.kind is KeyKind.SINGLE
         is_multi = self.key.kind is KeyKind.MULTI
         self._add(_cell(None, self.asked))
@@ -312,12 +320,21 @@ class _Builder:
                 break
             if union.is_settled(state):
                 continue
-            for point in union.letters(state):
+            letters = union.letters(state)
+            self.meter.spend(len(letters) * union.edge_cost)
+            for point in letters:
                 target = union.next(state, point)
                 if target not in visited or not text:
                     visited.add(target)
                     queue.append((target, text + chr(point)))
         return list(found.values())
+
+
+def _cost(asked: _Asked) -> int:
+    """Steps of asking a predicate about one value: texts are looked up, all else is compared."""
+    count = len(asked.ir.values)
+    return 2 + (count // 8 if asked.ir.base.startswith(("StringEquals", "StringNotEquals"))
+                else 6 * count)
 
 
 def _filled(value: ir.Glyphs) -> str:

@@ -48,8 +48,9 @@ def command(old: str, new: str | None, expect: str | None, principal: str | None
     confirmed by a second evaluator; "nothing" is proved. With OLD alone: what is odd inside it.
 
     With --principal OLD and NEW are directories of organizations, and every layer counts: identity
-    policies, boundary, SCPs, RCPs, resource and endpoint policies. The answer says over which
-    requests it is exact; session policies are left out.
+    policies, boundary, SCPs, RCPs, resource, trust and endpoint policies. The answer says on which
+    requests differences are looked for; where what no snapshot holds could make one, it is
+    undecided.
 
     Exit codes: 0 done, or as expected; 1 not as expected, 4 undecided, 3 unusable input.
     """
@@ -93,7 +94,8 @@ def _show(comparison: Comparison, expect: str | None, as_json: bool) -> None:
     if expect is not None:
         verdict: Verdict = comparison.meets(expect)  # type: ignore[arg-type]
         if not as_json:
-            click.echo(f"\n{expect}: {verdict}")
+            within = ", as far as is stated above" if comparison.principal else ""
+            click.echo(f"\n{expect}: {verdict}{within}")
         sys.exit(_EXITS[verdict])
     if "undecided" in (comparison.gained.verdict, comparison.lost.verdict):
         sys.exit(Exit.UNDETERMINED)

@@ -23,20 +23,22 @@ _NOTHING = {
 
 def comparison_lines(comparison: Comparison, indent: str = "") -> Iterator[str]:
     """A comparison, one line after another."""
-    for head, direction, other in (
-        ("newly allowed", comparison.gained, "before"),
-        ("no longer allowed", comparison.lost, "now"),
+    for head, direction, sides in (
+        ("newly allowed", comparison.gained, ("now", "before")),
+        ("no longer allowed", comparison.lost, ("before", "now")),
     ):
         count = len(direction.differences) + direction.left_out
         what = _NOTHING.get(direction.verdict) or f"{count} difference{'s' * (count != 1)}"
         yield f"{indent}{head}: {what}"
-        yield from _direction_lines(direction, other, indent)
+        yield from _direction_lines(direction, sides, indent)
 
 
-def _direction_lines(direction: Direction, other: str, indent: str) -> Iterator[str]:
+def _direction_lines(
+    direction: Direction, sides: tuple[str, str], indent: str
+) -> Iterator[str]:
     for number, difference in enumerate(direction.differences, 1):
         yield ""
-        yield from _difference_lines(difference, f"{number}.", other, indent)
+        yield from _difference_lines(difference, f"{number}.", sides, indent)
     if direction.left_out:
         yield ""
         yield f"{indent}  and {direction.left_out} more, left out"
@@ -47,7 +49,7 @@ def _direction_lines(direction: Direction, other: str, indent: str) -> Iterator[
 
 
 def _difference_lines(
-    difference: Difference, number: str, other: str, indent: str
+    difference: Difference, number: str, sides: tuple[str, str], indent: str
 ) -> Iterator[str]:
     info = difference.statement
     yield f"{indent}  {number} {printable(info.label)}  {printable(str(info.location))}"
@@ -56,7 +58,9 @@ def _difference_lines(
         ("when", difference.conditions),
     ):  # fmt: skip
         yield from _listed(label, texts, indent)
-    yield from _listed(other, (difference.reason,), indent)
+    allowing, denying = sides
+    yield from _listed(allowing, (difference.grounds,), indent)
+    yield from _listed(denying, (difference.reason,), indent)
     yield from _listed("witness", (str(difference.witness),), indent)
 
 

@@ -24,9 +24,9 @@ made here. Nobody optimises it.
 
 from __future__ import annotations
 
-from .evaluate import Outcome, Statements, evaluate_identity, statement_states
+from .evaluate import Outcome, Statements, evaluate_identity, outcome_of, statement_states
 from .foundations import LAYER_RULES, RULES, UNKNOWN, DocumentFault, RequestFault
-from .layers import evaluate
+from .layers import evaluate, evaluate_layers
 from .statements import StatementState
 
 __all__ = [
@@ -40,5 +40,7 @@ __all__ = [
     "Statements",
     "evaluate",
     "evaluate_identity",
+    "evaluate_layers",
+    "outcome_of",
     "statement_states",
 ]

@@ -97,6 +97,11 @@ def evaluate_identity(
     states = statement_states(
         policies, action=action, resource=resource, context=context, options=options, rules=rules
     )
+    return outcome_of(states, rules)
+
+
+def outcome_of(states: Sequence[StatementState], rules: set[str] | None = None) -> Outcome:
+    """What statements in these states decide."""
     allows = [state for state in states if state.effect in ("Allow", None)]
     denies = [state for state in states if state.effect in ("Deny", None)]
     note(rules, "STMT-2")

@@ -2,8 +2,8 @@
 
 A pattern is a list of items, one for each character of it. Whether a wildcard may match a colon
 is said by the item, because that differs between the elements of a policy (RES-3, RES-4, COND-61).
-Matching fills a table of (items so far) x (characters so far), so it is linear in the product of
-the two lengths whatever the pattern (GLOB-5).
+Matching keeps the set of places in the text up to which the items so far match, so it is linear in
+the product of the two lengths whatever the pattern (GLOB-5).
 """
 
 from __future__ import annotations
@@ -78,21 +78,22 @@ def glob_matches(items: Sequence[Item], text: str, rules: set[str] | None = None
     note(rules, "GLOB-1" if has_wildcard else "GLOB-2")
     if has_wildcard and any(ord(c) > 0x7F or c in "\r\n" for c in text):
         note(rules, "GLOB-3")
-    # reachable[i]: the items so far match text[:i].                  GLOB-2: from the start ...
-    reachable = [True] + [False] * len(text)
+    # The items so far match text[:i] for each i of `ends`.        GLOB-2: from the start ...
+    ends = {0}
     for item in items:
-        following = [False] * (len(text) + 1)
         # GLOB-3: one code point at a time
         if isinstance(item, Star):
-            following[0] = reachable[0]
-            for i, c in enumerate(text):
-                takes = item.crosses_colon or c != ":"
-                following[i + 1] = reachable[i + 1] or (following[i] and takes)
+            following = set(ends)
+            for i in ends:
+                while i < len(text) and i + 1 not in following and (
+                    item.crosses_colon or text[i] != ":"
+                ):
+                    i += 1
+                    following.add(i)
         elif isinstance(item, Question):
-            for i, c in enumerate(text):
-                following[i + 1] = reachable[i] and (item.crosses_colon or c != ":")
+            following = {i + 1 for i in ends
+                         if i < len(text) and (item.crosses_colon or text[i] != ":")}
         else:
-            for i, c in enumerate(text):
-                following[i + 1] = reachable[i] and c == item.character
-        reachable = following
-    return reachable[len(text)]  # GLOB-2: ... to the end
+            following = {i + 1 for i in ends if i < len(text) and text[i] == item.character}
+        ends = following
+    return len(text) in ends  # GLOB-2: ... to the end

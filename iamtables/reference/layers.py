@@ -80,23 +80,31 @@ def evaluate(case: dict[str, Any], *, rules: set[str] | None = None) -> Outcome:
 
     Raises DocumentFault, RequestFault and ValueError as `evaluate_identity` does.
     """
+    return evaluate_layers(case, rules=rules)[0]
+
+
+def evaluate_layers(
+    case: dict[str, Any], *, rules: set[str] | None = None
+) -> tuple[Outcome, Layers]:
+    """The same, with the states of all statements; arguments and errors as for `evaluate`."""
     options = complete_options(case.get("options"), invalid_statement="never")
     policies, given = case["policies"], case["request"]
     action = check_action(given["action"], rules)
     resource = check_resource(given["resource"], rules)
     context = Context(given.get("context") or {}, rules)
     requester = read_requester(given, bool(policies.get("boundary")), rules)
-    request = Request(action, resource, context, requester)
+    is_interface = given.get("endpoint_type") == "Interface"
+    request = Request(action, resource, context, requester, is_interface)
 
     stages = _stages(given, request, rules)
     layers = _layers(policies, given, request, options, rules)
     if _always_allowed(requester, action.lower(), rules):
-        return Outcome("ALLOW", ("service",))
+        return Outcome("ALLOW", ("service",)), layers
     outcomes = [_decide_stage(stage, layers, request, options, rules) for stage in stages]
     if len({outcome.decision for outcome in outcomes}) == 1 and outcomes[0].decision != (
         "UNDETERMINED"
     ):
-        return outcomes[0]
+        return outcomes[0], layers
     states = itertools.chain(*layers.by_type().values())
     # A statement that matches at one level of its principal may hang on a key at another.
     matches = (match for state in states for match in (state.match, *state.levels.values()))
@@ -104,7 +112,7 @@ def evaluate(case: dict[str, Any], *, rules: set[str] | None = None) -> Outcome:
     if len(stages) > 1:
         reason |= {"resource"} if resource is None else set()
         reason |= {"aws:assumedroot"} if len({s.assumed_root for s in stages}) > 1 else set()
-    return Outcome("UNDETERMINED", reason=frozenset(reason))
+    return Outcome("UNDETERMINED", reason=frozenset(reason)), layers
 
 
 def _always_allowed(requester: Requester, action: str, rules: set[str] | None) -> bool:

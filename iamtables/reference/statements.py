@@ -27,6 +27,8 @@ class Request:
     resource: str | None
     context: Context
     requester: Requester | None = None
+    has_interface_endpoint: bool = False
+    """Its endpoint is known to be no gateway (EVAL-61)."""
 
     @property
     def signer(self) -> Requester:
@@ -157,14 +159,16 @@ def _principal_levels(
     element = statement.principal
     if element is None:
         return {**nothing, "WILDCARD": YES}  # not readable here: a fault of the statement
+    policy_type = statement.policy_type
+    if policy_type == "vpce" and request.has_interface_endpoint:
+        policy_type = "resource"  # EVAL-61 is about gateways; else read like one (EVAL-60)
     if not element.negated:
-        levels = levels_of(element, request.signer, request.context, statement.policy_type, rules)
+        levels = levels_of(element, request.signer, request.context, policy_type, rules)
         if statement.effect == "Deny":
             note(rules, "PRIN-14")  # any level counts
         return levels
     match = not_principal_matches(
-        element, statement.effect, request.signer, request.context, statement.policy_type,
-        options, rules,
+        element, statement.effect, request.signer, request.context, policy_type, options, rules,
     )  # fmt: skip
     if statement.effect == "Allow":
         note(rules, "PRIN-13")
