@@ -21,6 +21,7 @@ from .columns import (
     CodedColumn,
     Column,
     Intern,
+    NullColumn,
     TypedColumn,
     Value,
     code_out_of_range,
@@ -31,6 +32,7 @@ from .columns import (
 from .values import PER_SECOND, decode_text
 
 UInt8Array = NDArray[np.uint8]
+_BYTE, _INT32, _INT64 = np.dtype(np.uint8), np.dtype(np.int32), np.dtype(np.int64)
 
 VIEW_BYTES = 16
 INLINE_BYTES = 12
@@ -305,7 +307,7 @@ def _column(array: Any, name: str) -> Column:
     if _is_text(kind):
         return ArrowTexts(_texts(array, name))
     if pa.types.is_null(kind):
-        return CodedColumn(np.full(len(array), -1, dtype=np.int32), packed([]), [])
+        return NullColumn(len(array))
     if pa.types.is_boolean(kind):
         codes = array.cast(pa.int32()).fill_null(-1).to_numpy(zero_copy_only=False)
         texts = packed([b"false", b"true"])
@@ -368,9 +370,10 @@ def _dictionary(array: Any, name: str) -> Column:
     if values.type == pa.string_view():
         values = _cast(values, pa.large_string())
     indices = array.indices
-    validity, at = _bitmap(indices, name)
+    buffers = indices.buffers()
+    validity, at = _bitmap(indices, buffers[0], name)
     dtype = np.dtype(str(indices.type))
-    codes = _values(indices.buffers()[1], dtype, indices.offset, len(indices), name)
+    codes = _values(buffers[1], dtype, indices.offset, len(indices), name)
     return ArrowCodes(codes_of(codes), _texts(values, name), validity, at)
 
 
@@ -378,42 +381,41 @@ def _texts(array: Any, name: str) -> Texts:
     buffers = array.buffers()
     data = buffers[2] if len(buffers) > 2 else None
     size = 0 if data is None else data.size
-    validity, at = _bitmap(array, name)
+    validity, at = _bitmap(array, buffers[0], name)
     return Texts(
-        _values(data, np.dtype(np.uint8), 0, size, name), _offsets(array, name), validity, at, name
+        _values(data, _BYTE, 0, size, name), _offsets(array, buffers[1], name), validity, at, name
     )
 
 
 def _views(array: Any, name: str) -> ArrowViews:
-    validity, at = _bitmap(array, name)
     buffers = array.buffers()
-    byte = np.dtype(np.uint8)
-    views = _values(buffers[1], byte, array.offset * VIEW_BYTES, len(array) * VIEW_BYTES, name)
-    blocks = [_values(block, byte, 0, 0 if block is None else block.size, name)
+    validity, at = _bitmap(array, buffers[0], name)
+    views = _values(buffers[1], _BYTE, array.offset * VIEW_BYTES, len(array) * VIEW_BYTES, name)
+    blocks = [_values(block, _BYTE, 0, 0 if block is None else block.size, name)
               for block in buffers[2:]]
     return ArrowViews(views, blocks, validity, at, name)
 
 
 def _lists(array: Any, name: str) -> ArrowLists:
-    validity, at = _bitmap(array, name)
-    return ArrowLists(_offsets(array, name), _texts(array.values, name), validity, at, name)
+    buffers = array.buffers()
+    validity, at = _bitmap(array, buffers[0], name)
+    return ArrowLists(
+        _offsets(array, buffers[1], name), _texts(array.values, name), validity, at, name)
 
 
-def _offsets(array: Any, name: str) -> NDArray[Any]:
+def _offsets(array: Any, buffer: Any, name: str) -> NDArray[Any]:
     is_large = pa.types.is_large_string(array.type) or pa.types.is_large_list(array.type)
-    dtype = np.dtype(np.int64 if is_large else np.int32)
-    buffer = array.buffers()[1]
+    dtype = _INT64 if is_large else _INT32
     if len(array) == 0 or buffer is None:
         return np.zeros(1, dtype=dtype)  # the one offset of an empty array may be left out
     return _values(buffer, dtype, array.offset, len(array) + 1, name)
 
 
-def _bitmap(array: Any, name: str) -> tuple[UInt8Array | None, int]:
-    buffer = array.buffers()[0]
+def _bitmap(array: Any, buffer: Any, name: str) -> tuple[UInt8Array | None, int]:
     if buffer is None or array.null_count == 0:
         return None, 0
     size = (array.offset + len(array) + 7) // 8
-    return _values(buffer, np.dtype(np.uint8), 0, size, name), array.offset
+    return _values(buffer, _BYTE, 0, size, name), array.offset
 
 
 def _values(
