@@ -318,7 +318,7 @@ def _column(array: Any, name: str) -> Column:
         return _typed(array.cast(pa.int64()), PER_SECOND[kind.unit])
     if _is_list_of_text(kind):
         if kind.value_type not in (pa.string(), pa.large_string()):
-            array = _cast(_trimmed(array, name), pa.large_list(pa.large_string()))
+            array = _cast(_trimmed(array), pa.large_list(pa.large_string()))
         return _lists(array, name)
     if pa.types.is_struct(kind) or pa.types.is_map(kind) or pa.types.is_union(kind):
         raise ColumnError(
@@ -343,13 +343,13 @@ def _is_list_of_text(kind: Any) -> bool:
     return _is_text(inner)
 
 
-def _trimmed(array: Any, name: str) -> Any:
-    """A slice of lists with the elements of its rows alone; a slice shares those of all rows."""
-    offsets = _offsets(array, array.buffers()[1], name)
-    first, last = int(offsets[0]), int(offsets[-1])
-    if not 0 <= first <= last <= len(array.values):
-        raise broken(name)
-    return array if last - first == len(array.values) else pa.concat_arrays([array])
+def _trimmed(array: Any) -> Any:
+    """Lists with the elements of their rows alone: a slice shares those of all rows.
+
+    `validate` has compared the first and the last offset with the elements.
+    """
+    count = array.offsets[-1].as_py() - array.offsets[0].as_py() if len(array) else 0
+    return array if count == len(array.values) else pa.concat_arrays([array])
 
 
 def _cast(array: Any, kind: Any) -> Any:
