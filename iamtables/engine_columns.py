@@ -54,7 +54,7 @@ class Sessions:
         self._free: list[Session] = []
         self._opened = 0
         self._waited_s = 0.0
-        self._returned = threading.Condition()
+        self._returned = threading.Condition(threading.Lock())
 
     def take(self) -> Session:
         """A session that nobody else has until it is given back."""

@@ -8,6 +8,7 @@ that imports pyarrow, and it is imported when an Arrow thing is given.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -298,16 +299,11 @@ def _one_dictionary(chunks: list[Any]) -> Any:
 
 def _column(array: Any, name: str) -> Column:
     kind = array.type
+    in_place = _IN_PLACE.get(kind.id)
+    if in_place is not None:
+        return in_place(array, name)
     if isinstance(array, pa.ExtensionArray):
         return _column(array.storage, name)
-    if pa.types.is_dictionary(kind):
-        return _dictionary(array, name)
-    if kind == pa.string_view():
-        return _views(array, name)
-    if _is_text(kind):
-        return ArrowTexts(_texts(array, name))
-    if pa.types.is_null(kind):
-        return NullColumn(len(array))
     if pa.types.is_boolean(kind):
         codes = array.cast(pa.int32()).fill_null(-1).to_numpy(zero_copy_only=False)
         texts = packed([b"false", b"true"])
@@ -327,6 +323,14 @@ def _column(array: Any, name: str) -> Column:
             help="give text, numbers, booleans, times, or lists of these",
         )
     return _objects(array, name)
+
+
+def _strings(array: Any, name: str) -> ArrowTexts:
+    return ArrowTexts(_texts(array, name))
+
+
+def _nulls(array: Any, name: str) -> NullColumn:
+    return NullColumn(len(array))
 
 
 def _is_text(kind: Any) -> bool:
@@ -437,3 +441,13 @@ def _values(
         raise broken(name)
     array = np.frombuffer(buffer, dtype=dtype, count=count, offset=start * dtype.itemsize)
     return array if array.flags.aligned else array.copy()
+
+
+_IN_PLACE: dict[int, Callable[[Any, str], Column]] = {
+    pa.string().id: _strings,
+    pa.large_string().id: _strings,
+    pa.string_view().id: _views,
+    pa.dictionary(pa.int32(), pa.string()).id: _dictionary,
+    pa.null().id: _nulls,
+}
+"""Readers of layouts that are told by the number of their type alone."""

@@ -158,16 +158,15 @@ class Session:
     ) -> tuple[list[Column | None], list[NDArray[np.uint8] | None], tuple[str, ...]]:
         """Column and unknown mask of every key the table asks for, in key order."""
         layout = self._layout(tuple(columns), tuple(unknown))
+        chosen = [None if name is None else columns[name] for name, _ in layout.keys]
         if missing == "absent" and not unknown:  # most often
-            chosen = [None if name is None else columns[name] for name, _ in layout.keys]
             return chosen, [None] * len(chosen), layout.absent
-        chosen: list[Column | None] = []
         masks: list[NDArray[np.uint8] | None] = []
         not_supplied: list[str] = []
         nobody_knows: NDArray[np.uint8] | None = None
-        for number, (name, unknowns) in enumerate(layout.keys):
+        for number, column in enumerate(chosen):
+            unknowns = layout.keys[number][1]
             mask = _mask_of(unknown, unknowns, n) if unknowns else None
-            column = None if name is None else columns[name]
             if column is None and mask is None and number not in self._derivable:
                 key = self._table.model.keys[number].name
                 not_supplied.append(key)
@@ -181,7 +180,6 @@ class Session:
                         column=key,
                         help="give the column, name it in `unknown`, or choose another `missing`",
                     )
-            chosen.append(column)
             masks.append(mask)
         return chosen, masks, tuple(not_supplied)
 
