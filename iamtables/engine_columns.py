@@ -15,7 +15,9 @@ the resource is, by the names of `Table.decide`: `issuer_arn`, `resource_account
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterable, Mapping
+from functools import cache
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -34,19 +36,57 @@ NAMES = tuple(code.name for code in DecisionCode)
 _PARTS = ("principal", "action", "resource")
 
 
+PATIENCE_S = 0.5
+"""Seconds that threads wait for a session, in all, before they open one more: about what it takes
+to learn half a million values."""
+
+
+class Sessions:
+    """Sessions that threads take in turn, as few as serve them.
+
+    Another session learns all values anew, which may cost more than the decisions: so it is opened
+    when threads have waited about as long as that takes, and the last one given back, which knows
+    most, is taken first.
+    """
+
+    def __init__(self, table: Table) -> None:
+        self._table = table
+        self._free: list[Session] = []
+        self._opened = 0
+        self._waited_s = 0.0
+        self._returned = threading.Condition(threading.Lock())
+
+    def take(self) -> Session:
+        """A session that nobody else has until it is given back."""
+        with self._returned:
+            while not self._free:
+                left = self._opened * PATIENCE_S - self._waited_s
+                if left <= 0:
+                    self._opened += 1
+                    return self._table.session()
+                started = time.monotonic()
+                self._returned.wait(left)
+                self._waited_s += time.monotonic() - started
+            return self._free.pop()
+
+    def give_back(self, session: Session) -> None:
+        with self._returned:
+            self._free.append(session)
+            self._returned.notify()
+
+
 class Decider:
-    """Decides chunk after chunk under one table; threads may share it, each has a session."""
+    """Decides chunk after chunk under one table; threads may share it."""
 
     def __init__(self, table: Table, *, missing: Missing = "absent",
                  unknown: Iterable[str] = ()) -> None:
         """missing : what a key is that nobody gives
         unknown : keys, or `prefix/*`, that are unknown in every row
         """
-        self._table = table
         self._missing = missing
         self._unknown = dict.fromkeys(unknown, True)
         self._asked = frozenset(key.lower() for key in table.keys)
-        self._local = threading.local()
+        self._sessions = Sessions(table)
 
     def decide(self, *, principal: Any, action: Any, resource: Any,
                context: Mapping[str, Any] | Any = None, unknown: Any = None) -> Decisions:
@@ -63,18 +103,18 @@ class Decider:
                 raise ColumnError(f"the context has a field `{name}`", column=name,
                                   help="a context holds keys such as `aws:SourceIp`")
         masks: dict[str, Any] = {**self._unknown, **unknown_masks(unknown)}
-        return self._session().decide(requests, principal=principal, action=action,
-                                      resource=resource, unknown=masks, missing=self._missing)
+        return self._decide(requests, masks, principal=principal, action=action, resource=resource)
 
     def decide_table(self, requests: Any) -> Decisions:
         """One decision per row of an Arrow table whose columns have the names of `Table.decide`."""
-        return self._session().decide(requests, unknown=self._unknown, missing=self._missing)
+        return self._decide(requests, self._unknown)
 
-    def _session(self) -> Session:
-        session: Session | None = getattr(self._local, "session", None)
-        if session is None:
-            session = self._local.session = self._table.session()
-        return session
+    def _decide(self, requests: Any, unknown: Mapping[str, Any], **parts: Any) -> Decisions:
+        session = self._sessions.take()
+        try:
+            return session.decide(requests, unknown=unknown, missing=self._missing, **parts)
+        finally:
+            self._sessions.give_back(session)
 
     def _context(self, given: Any) -> Mapping[str, Any]:
         if given is None or isinstance(given, Mapping):
@@ -210,5 +250,14 @@ def named_decisions(decisions: Decisions) -> Any:
     """A dictionary array of decisions by name; codes are not copied."""
     import pyarrow as pa
 
-    return pa.DictionaryArray.from_arrays(
-        pa.array(decisions.decision.view(np.int8)), pa.array(NAMES, pa.string()))
+    codes = decisions.decision.view(np.int8)
+    indices = pa.Array.from_buffers(pa.int8(), len(codes), [None, pa.py_buffer(codes)])
+    # the kernels write no other codes: nothing to look at
+    return pa.DictionaryArray.from_arrays(indices, _names(), safe=False)
+
+
+@cache
+def _names() -> Any:
+    import pyarrow as pa
+
+    return pa.array(NAMES, pa.string())

@@ -8,6 +8,7 @@ that imports pyarrow, and it is imported when an Arrow thing is given.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,6 +22,7 @@ from .columns import (
     CodedColumn,
     Column,
     Intern,
+    NullColumn,
     TypedColumn,
     Value,
     code_out_of_range,
@@ -31,6 +33,7 @@ from .columns import (
 from .values import PER_SECOND, decode_text
 
 UInt8Array = NDArray[np.uint8]
+_BYTE, _INT32, _INT64 = np.dtype(np.uint8), np.dtype(np.int32), np.dtype(np.int64)
 
 VIEW_BYTES = 16
 INLINE_BYTES = 12
@@ -296,16 +299,11 @@ def _one_dictionary(chunks: list[Any]) -> Any:
 
 def _column(array: Any, name: str) -> Column:
     kind = array.type
+    in_place = _IN_PLACE.get(kind.id)
+    if in_place is not None:
+        return in_place(array, name)
     if isinstance(array, pa.ExtensionArray):
         return _column(array.storage, name)
-    if pa.types.is_dictionary(kind):
-        return _dictionary(array, name)
-    if kind == pa.string_view():
-        return _views(array, name)
-    if _is_text(kind):
-        return ArrowTexts(_texts(array, name))
-    if pa.types.is_null(kind):
-        return CodedColumn(np.full(len(array), -1, dtype=np.int32), packed([]), [])
     if pa.types.is_boolean(kind):
         codes = array.cast(pa.int32()).fill_null(-1).to_numpy(zero_copy_only=False)
         texts = packed([b"false", b"true"])
@@ -316,7 +314,7 @@ def _column(array: Any, name: str) -> Column:
         return _typed(array.cast(pa.int64()), PER_SECOND[kind.unit])
     if _is_list_of_text(kind):
         if kind.value_type not in (pa.string(), pa.large_string()):
-            array = _cast(array, pa.large_list(pa.large_string()))
+            array = _cast(_trimmed(array), pa.large_list(pa.large_string()))
         return _lists(array, name)
     if pa.types.is_struct(kind) or pa.types.is_map(kind) or pa.types.is_union(kind):
         raise ColumnError(
@@ -325,6 +323,14 @@ def _column(array: Any, name: str) -> Column:
             help="give text, numbers, booleans, times, or lists of these",
         )
     return _objects(array, name)
+
+
+def _strings(array: Any, name: str) -> ArrowTexts:
+    return ArrowTexts(_texts(array, name))
+
+
+def _nulls(array: Any, name: str) -> NullColumn:
+    return NullColumn(len(array))
 
 
 def _is_text(kind: Any) -> bool:
@@ -339,6 +345,15 @@ def _is_list_of_text(kind: Any) -> bool:
     if pa.types.is_dictionary(inner):
         return inner.value_type in (pa.string(), pa.large_string())
     return _is_text(inner)
+
+
+def _trimmed(array: Any) -> Any:
+    """Lists with the elements of their rows alone: a slice shares those of all rows.
+
+    `validate` has compared the first and the last offset with the elements.
+    """
+    count = array.offsets[-1].as_py() - array.offsets[0].as_py() if len(array) else 0
+    return array if count == len(array.values) else pa.concat_arrays([array])
 
 
 def _cast(array: Any, kind: Any) -> Any:
@@ -368,9 +383,10 @@ def _dictionary(array: Any, name: str) -> Column:
     if values.type == pa.string_view():
         values = _cast(values, pa.large_string())
     indices = array.indices
-    validity, at = _bitmap(indices, name)
+    buffers = indices.buffers()
+    validity, at = _bitmap(indices, buffers[0], name)
     dtype = np.dtype(str(indices.type))
-    codes = _values(indices.buffers()[1], dtype, indices.offset, len(indices), name)
+    codes = _values(buffers[1], dtype, indices.offset, len(indices), name)
     return ArrowCodes(codes_of(codes), _texts(values, name), validity, at)
 
 
@@ -378,42 +394,41 @@ def _texts(array: Any, name: str) -> Texts:
     buffers = array.buffers()
     data = buffers[2] if len(buffers) > 2 else None
     size = 0 if data is None else data.size
-    validity, at = _bitmap(array, name)
+    validity, at = _bitmap(array, buffers[0], name)
     return Texts(
-        _values(data, np.dtype(np.uint8), 0, size, name), _offsets(array, name), validity, at, name
+        _values(data, _BYTE, 0, size, name), _offsets(array, buffers[1], name), validity, at, name
     )
 
 
 def _views(array: Any, name: str) -> ArrowViews:
-    validity, at = _bitmap(array, name)
     buffers = array.buffers()
-    byte = np.dtype(np.uint8)
-    views = _values(buffers[1], byte, array.offset * VIEW_BYTES, len(array) * VIEW_BYTES, name)
-    blocks = [_values(block, byte, 0, 0 if block is None else block.size, name)
+    validity, at = _bitmap(array, buffers[0], name)
+    views = _values(buffers[1], _BYTE, array.offset * VIEW_BYTES, len(array) * VIEW_BYTES, name)
+    blocks = [_values(block, _BYTE, 0, 0 if block is None else block.size, name)
               for block in buffers[2:]]
     return ArrowViews(views, blocks, validity, at, name)
 
 
 def _lists(array: Any, name: str) -> ArrowLists:
-    validity, at = _bitmap(array, name)
-    return ArrowLists(_offsets(array, name), _texts(array.values, name), validity, at, name)
+    buffers = array.buffers()
+    validity, at = _bitmap(array, buffers[0], name)
+    return ArrowLists(
+        _offsets(array, buffers[1], name), _texts(array.values, name), validity, at, name)
 
 
-def _offsets(array: Any, name: str) -> NDArray[Any]:
+def _offsets(array: Any, buffer: Any, name: str) -> NDArray[Any]:
     is_large = pa.types.is_large_string(array.type) or pa.types.is_large_list(array.type)
-    dtype = np.dtype(np.int64 if is_large else np.int32)
-    buffer = array.buffers()[1]
+    dtype = _INT64 if is_large else _INT32
     if len(array) == 0 or buffer is None:
         return np.zeros(1, dtype=dtype)  # the one offset of an empty array may be left out
     return _values(buffer, dtype, array.offset, len(array) + 1, name)
 
 
-def _bitmap(array: Any, name: str) -> tuple[UInt8Array | None, int]:
-    buffer = array.buffers()[0]
+def _bitmap(array: Any, buffer: Any, name: str) -> tuple[UInt8Array | None, int]:
     if buffer is None or array.null_count == 0:
         return None, 0
     size = (array.offset + len(array) + 7) // 8
-    return _values(buffer, np.dtype(np.uint8), 0, size, name), array.offset
+    return _values(buffer, _BYTE, 0, size, name), array.offset
 
 
 def _values(
@@ -426,3 +441,13 @@ def _values(
         raise broken(name)
     array = np.frombuffer(buffer, dtype=dtype, count=count, offset=start * dtype.itemsize)
     return array if array.flags.aligned else array.copy()
+
+
+_IN_PLACE: dict[int, Callable[[Any, str], Column]] = {
+    pa.string().id: _strings,
+    pa.large_string().id: _strings,
+    pa.string_view().id: _views,
+    pa.dictionary(pa.int32(), pa.string()).id: _dictionary,
+    pa.null().id: _nulls,
+}
+"""Readers of layouts that are told by the number of their type alone."""

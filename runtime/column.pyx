@@ -10,6 +10,7 @@ is reported (`column_text` returns -1).
 
 import numpy as np
 
+from cpython.buffer cimport PyBUF_SIMPLE, PyBuffer_Release, PyObject_GetBuffer
 from libc.stdint cimport INT32_MAX, int32_t, int64_t, uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free, malloc, realloc
 from libc.string cimport memcpy, memset
@@ -182,10 +183,14 @@ cdef uint8_t* column_states(ColumnData* c, size_t slot, size_t slots,
 
 
 cdef const void* address_of(object array) except? NULL:
-    """Data pointer of a C-contiguous numpy array (or NULL for None)."""
+    """Data pointer of a C-contiguous numpy array (or NULL for None), which the caller keeps."""
+    cdef Py_buffer view
     if array is None:
         return NULL
-    return <const void*><size_t>array.ctypes.data
+    PyObject_GetBuffer(array, &view, PyBUF_SIMPLE)
+    cdef const void* address = view.buf
+    PyBuffer_Release(&view)
+    return address
 
 
 cdef class BoundColumn:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence, Sized
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -80,6 +81,22 @@ class ScalarColumn(Column):
 
     def value(self, row: int) -> Value:
         return self.original
+
+
+NULL = ScalarColumn(None, None)
+
+
+@dataclass(slots=True)
+class NullColumn(Column):
+    """Nothing but nulls."""
+
+    length: int
+
+    def bind(self, n: int, intern: Intern) -> BoundColumn:
+        return BoundColumn.constant(n, ABSENT_ID)
+
+    def value(self, row: int) -> Value:
+        return None
 
 
 class UnreadColumn(Column):
@@ -176,6 +193,8 @@ class TypedColumn(Column):
 
 
 _ARROW = ("__arrow_c_array__", "__arrow_c_stream__", "__arrow_array__")
+_PYARROW = "pyarrow.lib"
+"""Where the classes of its arrays are, single or in chunks."""
 
 
 def make_column(given: object, name: str) -> Column:
@@ -191,6 +210,8 @@ def _make(given: Any, name: str) -> Column:
         return given
     if isinstance(given, str):
         return ScalarColumn(encode_text(given), given)
+    if type(given).__module__ == _PYARROW and hasattr(given, "null_count"):  # the usual case
+        return _from_arrow()(given, name)
     if given is UNKNOWN or is_null(given):
         return ScalarColumn(None, UNKNOWN if given is UNKNOWN else None)
     if hasattr(given, "categories") and hasattr(given, "codes"):  # a pandas Categorical
@@ -200,9 +221,7 @@ def _make(given: Any, name: str) -> Column:
     if hasattr(given, "array") and str(getattr(given, "dtype", "")) == "object":
         return _from_series_of_objects(given, name)
     if any(hasattr(given, way) for way in _ARROW):
-        from .arrow import from_arrow
-
-        return from_arrow(given, name)
+        return _from_arrow()(given, name)
     if hasattr(given, "array") and hasattr(given, "to_numpy"):  # a pandas Series or Index
         return _make(given.array, name)
     if hasattr(given, "dtype") and hasattr(given, "to_numpy"):  # an array of pandas
@@ -217,13 +236,18 @@ def _make(given: Any, name: str) -> Column:
     return ScalarColumn(None if text is None else encode_text(text), given)
 
 
-def _from_series_of_objects(given: Any, name: str) -> Column:
-    """Text and lists of text by way of Arrow, which takes no mixed objects, one by one."""
+@cache
+def _from_arrow() -> Callable[[Any, str], Column]:
     from .arrow import from_arrow
 
+    return from_arrow
+
+
+def _from_series_of_objects(given: Any, name: str) -> Column:
+    """Text and lists of text by way of Arrow, which takes no mixed objects, one by one."""
     if hasattr(given, "__arrow_c_stream__"):
         with suppress(ColumnError):
-            return from_arrow(given, name)
+            return _from_arrow()(given, name)
     return _make(given.to_numpy(), name)
 
 
@@ -361,12 +385,14 @@ def unknown_mask(given: object, n: int, name: str) -> NDArray[np.uint8] | None:
 
 def common_length(columns: Mapping[str, Column]) -> int:
     """The number of rows; scalars broadcast. Raises ColumnError when lengths differ."""
-    lengths = {name: c.length for name, c in columns.items() if c.length is not None}
+    lengths = [length for c in columns.values() if (length := c.length) is not None]
     if not lengths:
         return 1
-    n = max(lengths.values())
-    for name, length in lengths.items():
-        if length != n:
+    n = max(lengths)
+    if min(lengths) == n:
+        return n
+    for name, column in columns.items():
+        if (length := column.length) is not None and length != n:
             raise ColumnError(
                 f"column `{name}` has {length} rows, another has {n}",
                 column=name,

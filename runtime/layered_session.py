@@ -25,7 +25,6 @@ from .session import (
     DEFAULT_BUDGET,
     Outputs,
     Session,
-    collect,
     request_fault,
 )
 from .values import encode_text
@@ -41,6 +40,8 @@ LAYERS = tuple(Layer)
 
 class LayeredSession(Session):
     """Decides over all layers. A context manager, not safe to share between threads."""
+
+    _asking = ASKING
 
     def __init__(self, table: Table, *, budget_bytes: int = DEFAULT_BUDGET) -> None:
         super().__init__(table, budget_bytes=budget_bytes)
@@ -61,15 +62,6 @@ class LayeredSession(Session):
         return self._engines[number]
 
     # --- columns
-
-    def _collect(
-        self,
-        requests: object,
-        named: Mapping[str, object],
-        context: Mapping[str, object] | None,
-        asked: set[str],
-    ) -> dict[str, Column]:
-        return collect(requests, named, context, asked.union(ASKING))
 
     def _outputs(self, decision: NDArray[np.uint8], n: int) -> Outputs:
         return Outputs(

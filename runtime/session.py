@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -13,9 +13,9 @@ from ..errors import ColumnError, RequestError
 from .codes import DecisionCode, RowError
 from .column import BoundColumn
 from .columns import (
+    NULL,
     UNKNOWN_ID,
     Column,
-    ScalarColumn,
     TypedColumn,
     UnreadColumn,
     common_length,
@@ -51,6 +51,9 @@ DECISIONS = tuple(DecisionCode)
 
 _NOT_KEYS = frozenset({*ASKING, "action", "resource"})
 
+_MAX_LAYOUTS = 64
+"""Sets of column names whose meaning a session remembers."""
+
 
 class Session:
     """Decides with caches that stay warm. A context manager, not safe to share between threads.
@@ -58,8 +61,14 @@ class Session:
     budget_bytes : memory of the caches of one engine; a batch may pass it by one chunk
     """
 
+    _asking: tuple[str, ...] = ("principal",)
+    """Columns of who asks that are read, whatever keys the policies ask for."""
+
     def __init__(self, table: Table, *, budget_bytes: int = DEFAULT_BUDGET) -> None:
         self._table = table
+        self._asked = frozenset(key.name.lower() for key in table.model.keys)
+        self._read = self._asked.union(self._asking)
+        self._layouts: dict[tuple[tuple[str, ...], tuple[str, ...]], Layout] = {}
         self._budget = budget_bytes
         self._engines: list[Engine] = []
         self._checker: Checker | None = None
@@ -110,31 +119,27 @@ class Session:
         **asking: object,
     ) -> Decisions:
         """One decision per row; see `Table.decide`."""
-        asked = {key.name.lower() for key in self._table.model.keys}
         named = {"principal": principal, "action": action, "resource": resource, **asking}
-        columns = self._collect(requests, named, context, asked)
+        columns = collect(requests, named, context, self._read)
         n = common_length(columns)
         if missing not in ("absent", "unknown", "error"):
             raise ColumnError(f"`missing` cannot be `{missing}`",
                               help="choose absent, unknown or error")  # fmt: skip
-        keys, masks, not_supplied = self._keys(columns, _unknowns(unknown, asked), n, missing)
+        keys, masks, not_supplied = self._keys(columns, _unknowns(unknown, self._asked), n, missing)
         outputs = self._outputs(_output(out, n), n)
-        bounds = _shares(n, max(1, threads))
-        jobs = [
-            (number, start, stop) for number, (start, stop) in enumerate(bounds) if stop > start
-        ]
 
-        def run(job: tuple[int, int, int]) -> int:
-            number, start, stop = job
+        def run(number: int, start: int, stop: int) -> int:
             return self._run(self._engine(number), columns, keys, masks, n, outputs, start, stop)
 
-        if len(jobs) <= 1:
-            errors = sum(map(run, jobs))
+        shares = _shares(n, threads)
+        if len(shares) == 1:
+            errors = run(0, *shares[0])
         else:
-            for number, _, _ in jobs:
+            numbers = range(len(shares))
+            for number in numbers:
                 self._engine(number)
-            with ThreadPoolExecutor(len(jobs)) as pool:
-                errors = sum(pool.map(run, jobs))
+            with ThreadPoolExecutor(len(shares)) as pool:
+                errors = sum(pool.map(run, numbers, *zip(*shares, strict=True)))
         request = _RowReader(self._table, columns, keys, masks)
         return Decisions(
             self._table, outputs.decision, outputs.statement, outputs.error, errors, not_supplied,
@@ -144,16 +149,6 @@ class Session:
     def _outputs(self, decision: NDArray[np.uint8], n: int) -> Outputs:
         return Outputs(decision, np.empty(n, dtype=np.int32), np.zeros(n, dtype=np.uint8), None)
 
-    def _collect(
-        self,
-        requests: object,
-        named: Mapping[str, object],
-        context: Mapping[str, object] | None,
-        asked: set[str],
-    ) -> dict[str, Column]:
-        """Columns by name. Who asks is not read: identity policies are everyone's."""
-        return collect(requests, named, context, asked | {"principal"})
-
     def _keys(
         self,
         columns: dict[str, Column],
@@ -162,38 +157,41 @@ class Session:
         missing: str,
     ) -> tuple[list[Column | None], list[NDArray[np.uint8] | None], tuple[str, ...]]:
         """Column and unknown mask of every key the table asks for, in key order."""
-        lowered: dict[str, list[str]] = {}
-        for name in columns:
-            if name not in _NOT_KEYS:
-                lowered.setdefault(name.lower(), []).append(name)
-        for spellings in lowered.values():
-            if len(spellings) > 1:
-                given = ", ".join(f"`{name}`" for name in spellings)
-                raise ColumnError(
-                    f"key `{spellings[0]}` is given twice: {given}",
-                    column=spellings[0],
-                    help="keys compare without case (COND-4); give one column",
-                )
-        chosen: list[Column | None] = []
+        layout = self._layout(tuple(columns), tuple(unknown))
+        chosen = [None if name is None else columns[name] for name, _ in layout.keys]
+        if missing == "absent" and not unknown:  # most often
+            return chosen, [None] * len(chosen), layout.absent
         masks: list[NDArray[np.uint8] | None] = []
         not_supplied: list[str] = []
-        for number, key in enumerate(self._table.model.keys):
-            names = lowered.get(key.name.lower())
-            mask = _mask_of(unknown, key.name, n)
-            column = columns[names[0]] if names else None
+        nobody_knows: NDArray[np.uint8] | None = None
+        for number, column in enumerate(chosen):
+            unknowns = layout.keys[number][1]
+            mask = _mask_of(unknown, unknowns, n) if unknowns else None
             if column is None and mask is None and number not in self._derivable:
-                not_supplied.append(key.name)
+                key = self._table.model.keys[number].name
+                not_supplied.append(key)
                 if missing == "unknown":
-                    mask = np.ones(n, dtype=np.uint8)
+                    if nobody_knows is None:
+                        nobody_knows = np.ones(n, dtype=np.uint8)
+                    mask = nobody_knows
                 elif missing == "error":
                     raise ColumnError(
-                        f"the policies ask for key `{key.name}`, which is not given",
-                        column=key.name,
+                        f"the policies ask for key `{key}`, which is not given",
+                        column=key,
                         help="give the column, name it in `unknown`, or choose another `missing`",
                     )
-            chosen.append(column)
             masks.append(mask)
         return chosen, masks, tuple(not_supplied)
+
+    def _layout(self, names: tuple[str, ...], unknown: tuple[str, ...]) -> Layout:
+        """What these names of columns and unknown keys mean; engines ask again for every batch."""
+        layout = self._layouts.get((names, unknown))
+        if layout is None:
+            if len(self._layouts) >= _MAX_LAYOUTS:
+                self._layouts.clear()
+            layout = self._layouts[names, unknown] = Layout.of(
+                names, unknown, [key.name for key in self._table.model.keys], self._derivable)
+        return layout
 
     def _run(
         self,
@@ -393,6 +391,44 @@ class Session:
         return columns
 
 
+class Layout(NamedTuple):
+    """What the columns of a batch are to a table, by their names alone.
+
+    keys   : for each key of the table its column, or None, and the names that make it unknown
+    absent : keys that no column gives, and that follow from none
+    """
+
+    keys: tuple[tuple[str | None, tuple[str, ...]], ...]
+    absent: tuple[str, ...]
+
+    @classmethod
+    def of(
+        cls, names: Iterable[str], unknown: Sequence[str], keys: Sequence[str],
+        derivable: Container[int],
+    ) -> Layout:
+        """Raises ColumnError for a key that two columns give."""
+        lowered: dict[str, str] = {}
+        twice: dict[str, list[str]] = {}
+        for name in names:
+            if name not in _NOT_KEYS:
+                first = lowered.setdefault(name.lower(), name)
+                if first is not name:
+                    twice.setdefault(first, [first]).append(name)
+        for first, spellings in twice.items():
+            given = ", ".join(f"`{name}`" for name in spellings)
+            raise ColumnError(
+                f"key `{first}` is given twice: {given}",
+                column=first,
+                help="keys compare without case (COND-4); give one column",
+            )
+        found = [lowered.get(key.lower()) for key in keys]
+        return cls(
+            tuple((column, tuple(one for one in unknown if _is_unknown((one,), key)))
+                  for column, key in zip(found, keys, strict=True)),
+            tuple(key for number, key in enumerate(keys)
+                  if found[number] is None and number not in derivable))
+
+
 class Outputs(NamedTuple):
     """Arrays that a batch fills: uint8[n], int32[n], uint8[n], and uint8[n] or None."""
 
@@ -489,10 +525,10 @@ def _is_unknown(names: Iterable[str], key: str) -> bool:
 
 
 def _mask_of(
-    unknown: Mapping[str, object], key: str, n: int
+    unknown: Mapping[str, object], names: Iterable[str], n: int
 ) -> NDArray[np.uint8] | None:
-    masks = [unknown_mask(m, n, name) for name, m in unknown.items() if _is_unknown((name,), key)]
-    given = [m for m in masks if m is not None]
+    """uint8[n]: where one of these says that the value is unknown; None when none says so."""
+    given = [m for name in names if (m := unknown_mask(unknown[name], n, name)) is not None]
     if not given:
         return None
     return np.bitwise_or.reduce(given) if len(given) > 1 else given[0]
@@ -502,12 +538,12 @@ def collect(
     requests: object,
     named: Mapping[str, object],
     context: Mapping[str, object] | None,
-    asked: set[str],
+    asked: frozenset[str],
 ) -> dict[str, Column]:
     """Columns by name. What `asked` (lower case) does not name is not read, only counted."""
     pairs = [] if requests is None else table_columns(requests)
     pairs += [(name, value) for name, value in named.items() if value is not None]
-    if not isinstance(context, Mapping | None):
+    if context is not None and not isinstance(context, Mapping):
         raise ColumnError("`context` is no mapping of keys to columns",
                           help="give a dict: key -> column")  # fmt: skip
     pairs += (context or {}).items()
@@ -526,12 +562,14 @@ def collect(
         for name, value in given.items()
     }
     for name in ("principal", "resource"):
-        columns.setdefault(name, ScalarColumn(None, None))
+        columns.setdefault(name, NULL)
     return columns
 
 
-def _unknowns(unknown: Mapping[str, object] | None, asked: set[str]) -> Mapping[str, object]:
-    if not isinstance(unknown, Mapping | None):
+def _unknowns(
+    unknown: Mapping[str, object] | None, asked: frozenset[str]
+) -> Mapping[str, object]:
+    if unknown is not None and not isinstance(unknown, Mapping):
         raise ColumnError("`unknown` is no mapping of keys to True or bool[n]",
                           help="give a dict: key -> True")  # fmt: skip
     for name in unknown or {}:
@@ -555,7 +593,10 @@ def _output(out: NDArray[np.uint8] | None, n: int) -> NDArray[np.uint8]:
 
 
 def _shares(n: int, threads: int) -> list[tuple[int, int]]:
+    """Rows of each thread, from and to; one share of nothing where there are none."""
+    if threads <= 1 or n <= 1:
+        return [(0, n)]
     step = -(-n // threads)
-    return [(min(n, i * step), min(n, (i + 1) * step)) for i in range(threads)]
+    return [(start, min(n, start + step)) for start in range(0, n, step)]
 
 

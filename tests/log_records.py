@@ -106,3 +106,32 @@ def read_one(
         context,
         batch,
     )
+
+
+NAMES_POLICY = """{"Version": "2012-10-17", "Statement": [
+    {"Effect": "Allow", "Action": "iam:*", "Resource": "arn:aws:iam::*:role/app/*"},
+    {"Effect": "Allow", "Action": "iam:GetRole", "Resource": "arn:aws:iam::*:role/a/*"}]}"""
+"""A policy for which the paths of roles matter."""
+
+
+def write_names(folder: Path) -> list[str]:
+    """Three files: the first asks for roles by their bare names, the others tell their paths, two
+    of them different ones for one role."""
+    def asks(name: str, number: int) -> dict[str, Any]:
+        return record("iam", "GetRole", requestParameters={"roleName": name},
+                      eventID=f"{number:036d}")
+
+    def makes(name: str, path: str, number: int) -> dict[str, Any]:
+        return record("iam", "CreateRole", requestParameters={"roleName": name, "path": path},
+                      eventID=f"{number:036d}")
+
+    told = record("s3", "ListBuckets", userIdentity=ROLE_IDENTITY, eventID=f"{9:036d}")
+    content = (
+        [asks("worker", 1), asks("twice", 2), asks("never", 3), makes("own", "/a/", 4),
+         asks("own", 5)],
+        [told, makes("twice", "/a/", 6)],
+        [makes("twice", "/b/", 7), asks("own", 8)])
+    names = [str(folder / f"{number}.json") for number in range(len(content))]
+    for name, records in zip(names, content, strict=True):
+        Path(name).write_text(json.dumps({"Records": records}))
+    return names

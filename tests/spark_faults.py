@@ -9,12 +9,10 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
-from numpy.typing import NDArray
 
 from iamtables.spark import tasks
-from iamtables.spark.tasks import Artefact, AuditTask, Settings
+from iamtables.spark.tasks import Artefact, AuditTask, Elsewhere, Settings
 
 
 class DyingTask(AuditTask):
@@ -24,9 +22,9 @@ class DyingTask(AuditTask):
         super().__init__(artefact, settings)
         self._flag, self._part = flag, part
 
-    def _run(self, number: int, files: Sequence[str], seen: NDArray[np.uint64]
+    def _run(self, number: int, files: Sequence[str], elsewhere: Elsewhere
              ) -> Iterator[pa.RecordBatch]:
-        for at, rows in enumerate(super()._run(number, files, seen)):
+        for at, rows in enumerate(super()._run(number, files, elsewhere)):
             yield rows
             if number == self._part and at == 1 and not Path(self._flag).exists():
                 executor = parent_of(os.getppid())  # this process < its daemon < the executor

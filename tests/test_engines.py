@@ -367,6 +367,94 @@ def test_one_decider_serves_many_threads() -> None:
     assert found == [[NAMES.index(name) for name in EXPECTED]] * 80
 
 
+def test_threads_take_a_session_in_turn_while_that_is_cheaper(
+    monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from iamtables import engine_columns
+
+    sessions = engine_columns.Sessions(TABLE)
+    first = sessions.take()
+    given: list[Any] = []
+    waiter = threading.Thread(target=lambda: given.append(sessions.take()))
+    waiter.start()
+    waiter.join(0.05)
+    assert waiter.is_alive() and not given  # nobody waited for long: no second session yet
+    sessions.give_back(first)
+    waiter.join(20)
+    assert given == [first]
+    monkeypatch.setattr(engine_columns, "PATIENCE_S", 0.0)
+    second = sessions.take()  # all patience is gone, and the first is still out
+    assert second is not first
+    sessions.give_back(first)
+    sessions.give_back(second)
+    assert sessions.take() is second and sessions.take() is first
+
+
+def test_a_call_that_fails_gives_its_session_back() -> None:
+    from iamtables.engine_columns import Decider
+
+    decider = Decider(TABLE)
+    for _ in range(3):
+        with pytest.raises(iamtables.ColumnError):
+            decider.decide(principal=None, action=pa.array([1.5]), resource=pa.array(["*", "*"]))
+    out = decider.decide(principal=None, action=pa.array(["ec2:X"]), resource=pa.array(["*"]))
+    assert out.decision.tolist() == [NAMES.index(D)]
+
+
+def test_batches_of_one_session_may_differ_in_their_columns() -> None:
+    """What names of columns mean is remembered, for these names alone."""
+    given = columns().slice(4, 5)  # s3:PutObject, where the address decides
+    action, resource, ip = given["action"], given["resource"], given["ip"]
+    never = pa.nulls(5, pa.string())
+    known, absent, unknown = [A, D, D, D, D], [D] * 5, [U] * 5
+    cases: list[tuple[dict[str, Any], dict[str, Any], str, list[str], tuple[str, ...]]] = [
+        ({"aws:SourceIp": ip}, {}, "absent", known, ("aws:TagKeys", "aws:ResourceTag/secret")),
+        ({"AWS:SOURCEIP": ip}, {}, "absent", known, ("aws:TagKeys", "aws:ResourceTag/secret")),
+        ({}, {}, "absent", absent, ("aws:SourceIp", "aws:TagKeys", "aws:ResourceTag/secret")),
+        ({"aws:TagKeys": never}, {}, "absent", absent, ("aws:SourceIp", "aws:ResourceTag/secret")),
+        ({}, {"aws:Source*": True}, "absent", unknown, ("aws:TagKeys", "aws:ResourceTag/secret")),
+        ({}, {"aws:Source*": False}, "absent", absent,
+         ("aws:SourceIp", "aws:TagKeys", "aws:ResourceTag/secret")),
+        ({}, {}, "unknown", unknown, ("aws:SourceIp", "aws:TagKeys", "aws:ResourceTag/secret")),
+    ]
+    with TABLE.session() as session:
+        for context, masks, missing, expected, not_supplied in cases * 2:
+            out = session.decide(action=action, resource=resource, context=context, unknown=masks,
+                                 missing=missing)
+            assert [NAMES[code] for code in out.decision] == expected, (context, masks, missing)
+            assert set(out.not_supplied) == set(not_supplied)
+        for _ in range(2):
+            with pytest.raises(iamtables.ColumnError, match="is given twice"):
+                session.decide(action=action, resource=resource, context={
+                    "aws:SourceIp": ip, "AWS:SourceIp": ip})
+            with pytest.raises(iamtables.ColumnError, match="which is not given"):
+                session.decide(action=action, resource=resource, missing="error")
+        for number in range(200):  # more names than are remembered
+            out = session.decide(action=action, resource=resource, context={f"x:{number}": ip})
+        assert out.decision.tolist() == [NAMES.index(D)] * 5
+
+
+def test_a_slice_of_lists_is_read_without_the_others() -> None:
+    """Engines cut a column of lists into slices that share their elements."""
+    from iamtables.runtime import arrow
+
+    rows = [["team"] * i if i % 3 else None for i in range(1_000)]
+    for kind in (pa.list_(pa.string_view()), pa.list_(pa.dictionary(pa.int32(), pa.string()))):
+        whole = pa.array(rows, kind)
+        for start, count in ((0, 1_000), (500, 3), (997, 3), (3, 0)):
+            part = whole.slice(start, count)
+            column = arrow.from_arrow(part, "x")
+            assert [column.value(row) for row in range(count)] == rows[start : start + count]
+            trimmed = arrow._trimmed(part)
+            assert trimmed.equals(part)
+            assert len(trimmed.values) == sum(len(row or ()) for row in rows[start : start + count])
+    inside = pa.Array.from_buffers(
+        pa.list_(pa.string_view()), 3, [None, pa.py_buffer(np.array([2, 99, 4, 5], np.int32))],
+        children=[pa.array(["a"] * 9, pa.string_view())])
+    with pytest.raises(iamtables.ColumnError):
+        arrow.from_arrow(inside, "x")
+
+
 @pytest.mark.parametrize(("module", "call"), [
     ("duckdb", "import iamtables.duckdb as m; m.register(None, None)"),
     ("polars", "import iamtables.polars as m; m.decide(None, action='a')"),

@@ -21,7 +21,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 from command_line import BEFORE, FULL_ACCESS, READ_ONLY
-from log_records import record
+from log_records import NAMES_POLICY, record, write_names
 
 import iamtables
 from iamtables.audit import Audit, keys_of, needs_request
@@ -41,7 +41,7 @@ pytestmark = [
 HERE = Path(__file__).parent
 QUICK_JVM = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC -Xshare:auto"
 PART_BYTES = 60_000
-LOCAL = LogOptions(learn_names=False)
+LOCAL = LogOptions()
 
 
 @pytest.fixture(scope="module")
@@ -181,7 +181,7 @@ def test_an_audit_without_rows_and_with_a_merge_on_the_workers(
         options=LogOptions(services=frozenset(["s3", "bedrock", "iam", "sagemaker"])))
     table = iamtables.open_table(tables[1])
     reader = read_logs(logs, LogOptions(
-        learn_names=False, services=frozenset(["s3", "bedrock", "iam", "sagemaker"])),
+        services=frozenset(["s3", "bedrock", "iam", "sagemaker"])),
         keys_of(table), needs=needs_request(table))
     audit = Audit(table, principals=principals)
     for batch in reader:
@@ -243,6 +243,26 @@ def test_tables_of_requests_are_audited_from_parquet(
     assert table_rows(pq.read_table(output), names) == sorted(expected, key=repr)
 
 
+def test_names_that_other_parts_tell_are_those_of_one_reader(spark: Any, tmp_path: Path) -> None:
+    import iamtables.spark
+
+    (tmp_path / "logs").mkdir()
+    files = write_names(tmp_path / "logs")
+    table = iamtables.compile(iamtables.parse_policy(NAMES_POLICY))
+    table.save(tmp_path / "t.iamt")
+    found = iamtables.spark.audit(spark, tmp_path / "t.iamt", files, output=str(tmp_path / "out"),
+                                  part_bytes=1)
+    summary, statistics, rows = local_audit(tmp_path / "t.iamt", tmp_path / "logs", has_rows=True)
+    assert found.summary == summary
+    assert_same_statistics(found.statistics, statistics)
+    assert (found.parts, found.repeated) == (3, 2)
+    names = rows.schema.names
+    assert table_rows(pq.read_table(tmp_path / "out"), names) == table_rows(rows, names)
+    learnt = iamtables.spark.audit(spark, tmp_path / "t.iamt", files, part_bytes=1,
+                                   options=LogOptions(learn_names=False))
+    assert learnt.summary != summary and learnt.repeated == 0
+
+
 def test_paths_that_hold_no_log(spark: Any, tables: tuple[Path, Path], tmp_path: Path) -> None:
     import iamtables.spark
 
@@ -265,9 +285,9 @@ def test_workers_map_the_table_once_and_import_no_parser(
     table = iamtables.open_table(tables[1])
     artefact = jobs.shipped(spark, tables[1], table, is_shared=False)
     assert artefact.is_shipped
-    settings = tasks.Settings(True, tasks.without_other_parts(None))
+    settings = tasks.Settings(True, tasks.without_cache(None))
     parts = find_source([logs]).parts(PART_BYTES, 1)
-    asked = [(part.number, list(part.files), None) for part in parts]
+    asked = [(part.number, list(part.files), None, None) for part in parts]
     told = spark.createDataFrame(
         spark.sparkContext.parallelize(asked, len(asked)), jobs._PARTS_SCHEMA).mapInArrow(
         spark_faults.Telling(tasks.AuditTask(artefact, settings)),

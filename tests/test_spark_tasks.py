@@ -7,7 +7,7 @@ import json
 import pickle
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from command_line import BEFORE, FULL_ACCESS, READ_ONLY
-from log_records import record
+from log_records import ACCOUNT, NAMES_POLICY, ROLE, record, write_names
 
 import iamtables
 from iamtables.audit import Audit, keys_of, needs_request
@@ -28,7 +28,7 @@ from iamtables.replaying import Replay, either_needs_request, keys_of_both
 from iamtables.spark import tasks
 from iamtables.spark.parts import find_source
 
-OPTIONS = tasks.without_other_parts(LogOptions(batch_records=300))
+OPTIONS = LogOptions(batch_records=300, learn_names=False)
 
 
 @pytest.fixture(scope="module")
@@ -51,12 +51,15 @@ def logs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root / "AWSLogs"
 
 
-def run(task: Any, parts: Sequence[tuple[int, Sequence[str], Sequence[int] | None]]) -> pa.Table:
+def run(task: Any, parts: Sequence[tuple[int, Sequence[str], Sequence[int] | None]],
+        names: Mapping[str, str | None] | None = None) -> pa.Table:
     """What a task hands out for parts, as it would after a journey to a worker."""
     numbers, files, seen = zip(*parts, strict=True)
     asked = pa.RecordBatch.from_pydict({
         "part": pa.array(numbers, pa.int32()), "files": pa.array(files, pa.list_(pa.string())),
-        "seen": pa.array(seen, pa.list_(pa.int64()))})
+        "seen": pa.array(seen, pa.list_(pa.int64())),
+        "names": pa.array([None if names is None else list(names.items())] * len(parts),
+                          pa.map_(pa.string(), pa.string()))})
     travelled = pickle.loads(pickle.dumps(task))
     return pa.Table.from_batches(list(travelled(iter([asked]))))
 
@@ -156,6 +159,43 @@ def test_records_that_an_earlier_part_has_are_passed_over(
     assert ids == [one for one in first["event_id"].to_pylist() if one is not None][1::2]
 
 
+def test_names_that_other_parts_tell_make_a_part_what_it_is_to_one_reader(tmp_path: Path) -> None:
+    files = write_names(tmp_path)
+    iamtables.compile(iamtables.parse_policy(NAMES_POLICY)).save(tmp_path / "t.iamt")
+    table = iamtables.open_table(tmp_path / "t.iamt")
+    task = tasks.AuditTask(tasks.Artefact(str(tmp_path / "t.iamt"), False),
+                           tasks.Settings(True, LogOptions(), has_rows=False))
+    first = run(task, [(number, [name], None) for number, name in enumerate(files)])
+    said = first.filter(pa.compute.is_valid(first["pattern"])).select(
+        ["part", "pattern", "arn", "is_asked"]).to_pylist()
+    role = f"arn:aws:iam::{ACCOUNT}:role/"
+    answered = {(one["part"], one["pattern"].rpartition("*")[2], one["arn"])
+                for one in said if one["is_asked"]}
+    assert {(0, "worker", None), (0, "twice", None), (0, "never", None),
+            (0, "own", f"{role}a/own"), (2, "own", None)} <= answered
+    learnt = {(one["part"], one["arn"]) for one in said if not one["is_asked"]}
+    assert {(0, f"{role}a/own"), (1, ROLE), (1, f"{role}a/twice"), (2, f"{role}b/twice")} <= learnt
+
+    told = {f"{role}*worker": ROLE, f"{role}*own": f"{role}a/own"}  # `twice` has two: none
+    again = [run(task, [(0, files[:1], None)], told), run(task, [(1, files[1:2], None)]),
+             run(task, [(2, files[2:], None)], told)]
+    whole, apart, local = Audit(table), Audit(table), Audit(table)
+    whole.merge(counts_of(pa.concat_tables(again)).audit)
+    apart.merge(counts_of(first).audit)
+    for batch in read_logs(files, None, keys_of(table), needs=needs_request(table)):
+        local.add(batch)
+    assert whole.summary() == local.summary()
+    assert apart.summary() != local.summary()  # the names do make a difference
+
+
+def test_where_names_are_not_learnt_none_are_told(tmp_path: Path, tables: tuple[Path, Path]
+                                                  ) -> None:
+    files = write_names(tmp_path)
+    task = tasks.AuditTask(tasks.Artefact(str(tables[1]), False), tasks.Settings(True, OPTIONS))
+    assert run(task, [(0, files, None)])["pattern"].null_count == len(
+        run(task, [(0, files, None)]))
+
+
 def test_hashes_are_the_same_in_every_process() -> None:
     code = "from iamtables.logs.duplicates import account_hash as h; print(h('1'), h(None), h(''))"
     told = [subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True,
@@ -193,7 +233,8 @@ def test_rows_have_the_columns_of_a_local_audit(tables: tuple[Path, Path], logs:
     task: Any = tasks.AuditTask(artefacts[1], settings)
     expected = results_table(Audit(both[1]).add(batch), both[1].statements).schema.names
     assert list(task.columns) == [*expected, tasks.DAY]
-    assert task.schema().startswith("part int, hash bigint, counts binary, `event_id` string, "
+    assert task.schema().startswith("part int, hash bigint, counts binary, pattern string, "
+                                    "arn string, is_asked boolean, `event_id` string, "
                                     "`time` timestamp, ")
     task = tasks.ReplayTask(*artefacts, settings, 3)
     expected = flips_table(Replay(*both).add(batch), *both).schema.names

@@ -58,6 +58,7 @@ AREAS = (
     "kernel_identity",
     "kernel_column",
     "layers",
+    "engines",
 )
 """Files of faults, in the order in which a policy and a request meet them."""
 

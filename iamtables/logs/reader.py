@@ -92,7 +92,7 @@ class LogReader:
     def __init__(
         self, paths: Sequence[str | Path], options: LogOptions, keys: Sequence[str] | None,
         catalogue: Catalogue, resolver: Resolver | None = None,
-        needs: Callable[[str], bool] | None = None,
+        needs: Callable[[str], bool] | None = None, names: Names | None = None,
     ) -> None:
         self._given = [str(path) for path in paths]
         self._files = find_files(paths, options.endpoint)
@@ -117,7 +117,7 @@ class LogReader:
         self.keys: tuple[str, ...] = tuple(plan.name for plan in self._keys.plans)
         """The asked keys that records tell something about: the columns of `batch.context`."""
         self._mapper = CallMapper(catalogue, options, tuple(self._keys.request))
-        self._names = Names(resolver, learns=options.learn_names)
+        self._names = names or Names(resolver, learns=options.learn_names)
         self._seen = SeenHashes(options.max_remembered_ids, secrets.randbits(64))
         self._plans: dict[tuple[str | None, ...], _PlanRow] = {}
         self._times: dict[str | None, int] = {}
@@ -696,6 +696,7 @@ def read_logs(
     catalogue: Catalogue | None = None,
     resolver: Resolver | None = None,
     needs: Callable[[str], bool] | None = None,
+    names: Names | None = None,
 ) -> LogReader:
     """A reader over CloudTrail files, directories (recursive) and globs.
 
@@ -705,9 +706,10 @@ def read_logs(
     needs : does anything but the action decide about it? Resources and keys of other actions are
            not built, and such calls are mapped without. None: all are built
     resolver : full ARNs of roles, users and groups by account and name, from an inventory
+    names : what is known of such names, and is told more, in place of the resolver's and the log's
     Raises SourceError here for paths that do not exist, and at the end of the iteration when no
     file was a log. Single files that cannot be read are counted in `reader.statistics`.
     """
     given = [paths] if isinstance(paths, str | Path) else list(paths)
     return LogReader(given, options or LogOptions(), keys, catalogue or load_catalogue(),
-                     resolver, needs)
+                     resolver, needs, names)

@@ -3,7 +3,9 @@
 Records that two parts have (CloudTrail delivers at least once, and trails overlap) belong to the
 earlier part, as one reader would have it. They are found by their hashes, which Spark brings
 together; the later parts that have some are run again with the hashes that they must pass over.
-Everything else of an audit adds up.
+What a record tells of an IAM name (`logs.names`) holds in all of the log: parts that took a name
+for something else than all parts together tell are run again with what they tell. Everything else
+of an audit adds up.
 """
 
 from __future__ import annotations
@@ -27,6 +29,7 @@ from ..runtime import Table, open_table
 from .parts import PART_BYTES, Part, Source, find_source
 from .tasks import (
     DAY,
+    OWN,
     Artefact,
     AuditTask,
     MergeTask,
@@ -34,7 +37,7 @@ from .tasks import (
     ReplayTask,
     Settings,
     merge,
-    without_other_parts,
+    without_cache,
 )
 
 if TYPE_CHECKING:
@@ -43,7 +46,7 @@ if TYPE_CHECKING:
 MANY_PARTS = 64
 """From so many parts on, workers add up counts before the driver does."""
 
-_PARTS_SCHEMA = "part int, files array<string>, seen array<bigint>"
+_PARTS_SCHEMA = "part int, files array<string>, seen array<bigint>, names map<string,string>"
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +57,8 @@ class SparkAudit:
     statistics : files and records of all parts; `failed` names the files that could not be read to
                  their end, `skipped` those that are no logs
     parts      : how many parts the files were cut into
-    repeated   : how many of them had records of an earlier one, and were run again
+    repeated   : how many of them were run again: they had records of an earlier one, or another
+                 one tells what a name in them means
     """
 
     table: Table
@@ -89,7 +93,8 @@ def audit(spark: SparkSession, artefact: str | Path, paths: Sequence[str | Path]
                 them. It must not exist
     principals, missing, assume : as in `Audit`; by default missing is unknown for logs and absent
                 for tables of requests
-    options   : as in `read_logs`; names are not learnt from other records, and no cache is used
+    options   : as in `read_logs`; no cache is used. Names are learnt from all of the log, as one
+                reader does that hands it out as one batch
     partition_by : columns that become directories of the output; None: `day`, for logs
     part_bytes : of files for one task; smaller when there are few files for many cores
     is_shared : the path of `artefact` is the same on every worker; nothing is shipped
@@ -145,7 +150,7 @@ def _opened(paths: Sequence[str | Path] | str | Path, options: LogOptions | None
     if output is not None and not is_stored(output) and "://" not in output \
             and Path(output).exists():
         raise SourceError(f"`{output}` exists", path=output, help="give a new directory")
-    chosen = without_other_parts(options)
+    chosen = without_cache(options)
     source = find_source(_as_list(paths), chosen.endpoint)
     return source, Settings(
         source.is_log, chosen, tuple(principals),
@@ -191,24 +196,26 @@ def _run(spark: SparkSession, task: Any, parts: Sequence[Part], output: str | No
     """(the counts of all parts, how many were run again)."""
     from pyspark import StorageLevel
 
-    asked = [(part.number, list(part.files), None) for part in parts]
+    asked = [(part.number, list(part.files), None, None) for part in parts]
     # Everything below is asked of these rows more than once, and reading logs is what takes time.
     rows = _rows(spark, task, asked).persist(StorageLevel.DISK_ONLY)
     kept = [rows]
     try:
         again = 0
         if len(parts) > 1:
-            seen = _seen_before(rows).persist(StorageLevel.DISK_ONLY)
-            kept.append(seen)
-            later = {row.part for row in seen.select("part").collect()}
+            told = _seen_before(rows).join(_other_names(rows), "part", "full_outer").persist(
+                StorageLevel.DISK_ONLY)
+            kept.append(told)
+            later = {row.part for row in told.select("part").collect()}
             again = len(later)
             if again:
                 chosen = spark.createDataFrame(
                     [one[:2] for one in asked if one[0] in later], "part int, files array<string>")
-                repeated = chosen.join(seen, "part").select("part", "files", "seen").repartition(
+                repeated = chosen.join(told, "part").select(
+                    "part", "files", "seen", "names").repartition(
                     again, "part").mapInArrow(task, task.schema()).persist(StorageLevel.DISK_ONLY)
                 kept.append(repeated)
-                rows = rows.join(seen.select("part"), "part", "left_anti").select(
+                rows = rows.join(told.select("part"), "part", "left_anti").select(
                     *rows.columns).unionByName(repeated)
         counts = _counts(rows, len(parts))
         if output is not None:
@@ -236,6 +243,21 @@ def _seen_before(rows: DataFrame) -> DataFrame:
         F.collect_list("hash").alias("seen"))
 
 
+def _other_names(rows: DataFrame) -> DataFrame:
+    """part -> the names that it took for something else than all parts together tell."""
+    from pyspark.sql import functions as F
+
+    names = rows.where("pattern IS NOT NULL").select("part", "pattern", "arn", "is_asked")
+    told = names.where("NOT is_asked").groupBy("pattern").agg(
+        # two ARNs for one name, in one part or in two: it has been made anew, and says nothing
+        F.expr("CASE WHEN count(*) = count(arn) AND min(arn) = max(arn) THEN min(arn) END").alias(
+            "told"))
+    wrong = names.where("is_asked").join(told, "pattern").where("NOT (arn <=> told)").select(
+        "part", "pattern", "told").distinct()
+    return wrong.groupBy("part").agg(
+        F.map_from_entries(F.collect_list(F.struct("pattern", "told"))).alias("names"))
+
+
 def _counts(rows: DataFrame, parts: int) -> PartCounts:
     counted = rows.where("counts IS NOT NULL").select("part", "counts")
     if parts > MANY_PARTS:
@@ -249,7 +271,7 @@ def _counts(rows: DataFrame, parts: int) -> PartCounts:
 
 
 def _write(rows: DataFrame, output: str, partition_by: Sequence[str]) -> None:
-    found = rows.where("counts IS NULL AND hash IS NULL").drop("part", "hash", "counts")
+    found = rows.where("counts IS NULL AND hash IS NULL AND pattern IS NULL").drop(*OWN)
     writer = found.write
     if partition_by:
         writer = writer.partitionBy(*partition_by)

@@ -10,12 +10,17 @@ Rows have the columns of `results.results_table` (or `replay_rows.flips_table`) 
     hash     of a record of a log, what tells it from others (`logs.duplicates`): the driver looks
              for records that two parts have
     counts   in the last row of a part: what it adds up to
+    pattern, arn, is_asked : a name of an IAM thing (`logs.names`) with the ARN that the part has
+             learnt for it (null: several), or that it was taken for (null: none was known)
+
+What records of other parts tell of a name, and which records they have before, comes with the
+parts when they are run again.
 """
 
 from __future__ import annotations
 
 import pickle
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any
@@ -27,6 +32,7 @@ from ..audit import Audit, Missing, keys_of, needs_request
 from ..errors import SourceError
 from ..logs import LogOptions, Statistics, read_logs
 from ..logs.duplicates import account_hash, record_hashes
+from ..logs.names import Names
 from ..logs.sources import find_files
 from ..replay_rows import flips_table
 from ..replaying import Replay, either_needs_request, keys_of_both
@@ -48,6 +54,8 @@ _OF_LOG = ("requester", "class", "class_reason", "recorded_outcome", "error_code
 _SIDES = tuple(f"{side}{part}" for side in ("before", "after")
                for part in ("", "_layer", "_statement", "_place",
                             "_gate_layer", "_gate", "_gate_place"))
+OWN = ("part", "hash", "counts", "pattern", "arn", "is_asked")
+"""Columns of tasks that are no columns of results."""
 DAY = "day"
 """Column of the day (UTC) of a record of a log, for partitions of the output."""
 
@@ -98,16 +106,56 @@ class PartCounts:
     audit: Any
 
 
-class Reading:
-    """Batches of a part's files; `statistics` counts along and misses no file."""
+@dataclass(frozen=True, slots=True)
+class Elsewhere:
+    """What other parts tell of the records of one.
 
-    def __init__(self, settings: Settings, files: Sequence[str]) -> None:
+    seen  : hashes of records that an earlier part has
+    names : ARNs of names that all parts together tell, None for several, where it differs from what
+            the part knows by itself
+    """
+
+    seen: NDArray[np.uint64]
+    names: Mapping[str, str | None]
+
+
+class PartNames(Names):
+    """Names in one part. What all parts tell goes before what the part has learnt."""
+
+    def __init__(self, told: Mapping[str, str | None]) -> None:
+        super().__init__()
+        self._told = told
+        self._answers: set[tuple[str, str | None]] = set()
+
+    def arns(self, patterns: Iterable[str]) -> list[str | None]:
+        return list(map(self.arn, patterns))
+
+    def arn(self, pattern: str) -> str | None:
+        found = self._told[pattern] if pattern in self._told else super().arn(pattern)
+        self._answers.add((pattern, found))
+        return found
+
+    def rows(self) -> list[tuple[str, str | None, bool]]:
+        """(pattern, ARN, was it asked for): what was learnt, and what was answered."""
+        return [*((pattern, arn, False) for pattern, arn in self._known.items()),
+                *((pattern, arn, True) for pattern, arn in self._answers)]
+
+
+class Reading:
+    """Batches of a part's files; `statistics` counts along and misses no file.
+
+    names : what the records tell of IAM names; None where nothing is to be learnt
+    """
+
+    def __init__(self, settings: Settings, files: Sequence[str], elsewhere: Elsewhere) -> None:
         self._settings = settings
         self._files = files
+        self._seen = elsewhere.seen
+        self.names = PartNames(elsewhere.names) if (
+            settings.is_log and settings.options.learn_names) else None
         self.statistics = Statistics()
 
-    def batches(self, keys: Sequence[str], needs: Any, seen: NDArray[np.uint64]) -> Iterator[Any]:
-        """seen : hashes of records that an earlier part has"""
+    def batches(self, keys: Sequence[str], needs: Any) -> Iterator[Any]:
         if not self._settings.is_log:
             yield from self._tables(keys)
             return
@@ -122,9 +170,9 @@ class Reading:
                 missing.files_found += 1
                 missing.failed.append((name, error.message))
         if there:
-            reader = read_logs(there, self._settings.options, keys, needs=needs)
+            reader = read_logs(there, self._settings.options, keys, needs=needs, names=self.names)
             self.statistics = reader.statistics
-            reader.pass_over(seen)
+            reader.pass_over(self._seen)
             try:
                 yield from reader
             except SourceError:
@@ -144,7 +192,7 @@ class Reading:
 
 
 class _Task:
-    """Runs parts. `mapInArrow` calls it with batches of (part, files, seen)."""
+    """Runs parts. `mapInArrow` calls it with batches of (part, files, seen, names)."""
 
     columns: tuple[str, ...] = ()
 
@@ -153,18 +201,19 @@ class _Task:
 
     def __call__(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for batch in batches:
-            for number, files, seen in zip(*(column.to_pylist() for column in batch.columns),
-                                           strict=True):
+            for number, files, seen, names in zip(
+                    *(column.to_pylist() for column in batch.columns), strict=True):
                 hashes = np.array(seen or (), dtype=np.int64).view(np.uint64)
-                yield from self._run(number, files, hashes)
+                yield from self._run(number, files, Elsewhere(hashes, dict(names or ())))
 
     def schema(self) -> str:
         """The columns handed out, as Spark writes a schema."""
         kinds = {"time": "timestamp", "row": "bigint"}
-        return "part int, hash bigint, counts binary" + "".join(
+        return "part int, hash bigint, counts binary, pattern string, arn string, " \
+            "is_asked boolean" + "".join(
             f", `{name}` {kinds.get(name, 'string')}" for name in self.columns)
 
-    def _run(self, number: int, files: Sequence[str], seen: NDArray[np.uint64]
+    def _run(self, number: int, files: Sequence[str], elsewhere: Elsewhere
              ) -> Iterator[pa.RecordBatch]:
         """What one part gives; an audit and a replay each say how."""
         raise NotImplementedError
@@ -193,21 +242,27 @@ class _Task:
                 columns[DAY] = _day(columns["time"])
             yield self._filled(number, **columns)
 
-    def _counted(self, number: int, reading: Reading, counts: Any) -> pa.RecordBatch:
+    def _counted(self, number: int, reading: Reading, counts: Any) -> Iterator[pa.RecordBatch]:
         import pyarrow as pa
 
+        if reading.names is not None and (rows := reading.names.rows()):
+            patterns, arns, is_asked = zip(*rows, strict=True)
+            yield self._filled(
+                number, pattern=pa.array(patterns, pa.string()), arn=pa.array(arns, pa.string()),
+                is_asked=pa.array(is_asked, pa.bool_()))
         data = pickle.dumps(PartCounts(reading.statistics, counts))
-        return self._filled(number, counts=pa.array([data], pa.binary()))
+        yield self._filled(number, counts=pa.array([data], pa.binary()))
 
     def _filled(self, number: int, **given: Any) -> pa.RecordBatch:
         """A batch with the given columns, and nulls in the others."""
         import pyarrow as pa
 
-        kinds = {"hash": pa.int64(), "counts": pa.binary(), "row": pa.int64(),
+        kinds = {"hash": pa.int64(), "counts": pa.binary(), "is_asked": pa.bool_(),
+                 "row": pa.int64(),
                  "time": pa.timestamp("us", tz="UTC")}
         rows = len(next(iter(given.values())))
         columns = {"part": pa.array(np.full(rows, number, dtype=np.int32))}
-        for name in ("hash", "counts", *self.columns):
+        for name in (*OWN[1:], *self.columns):
             column = given.get(name)
             columns[name] = column if column is not None else pa.nulls(
                 rows, kinds.get(name, pa.string()))
@@ -225,20 +280,20 @@ class AuditTask(_Task):
                 (*_LOG, *_REQUEST, *_RESULT, *_OF_LOG, DAY) if settings.is_log
                 else (*_TABLE, *_REQUEST, *_RESULT))
 
-    def _run(self, number: int, files: Sequence[str], seen: NDArray[np.uint64]
+    def _run(self, number: int, files: Sequence[str], elsewhere: Elsewhere
              ) -> Iterator[pa.RecordBatch]:
         settings = self._settings
         table = self._artefact.table()
         audit = Audit(table, principals=settings.principals, missing=settings.missing,
                       assume=settings.assume)
-        reading = Reading(settings, files)
+        reading = Reading(settings, files, elsewhere)
         # rows that are written show the resource also where no policy asks for it
         needs = None if settings.has_rows else needs_request(table)
-        for batch in reading.batches(keys_of(table), needs, seen):
+        for batch in reading.batches(keys_of(table), needs):
             results = audit.add(batch)
             yield from self._rows(
                 number, batch, partial(results_table, results, table.statements))
-        yield self._counted(number, reading, audit.counts)
+        yield from self._counted(number, reading, audit.counts)
 
 
 class ReplayTask(_Task):
@@ -254,18 +309,18 @@ class ReplayTask(_Task):
             self.columns = (*first, *_REQUEST, "change", *_SIDES, "depends_on",
                             *((DAY,) if settings.is_log else ()))
 
-    def _run(self, number: int, files: Sequence[str], seen: NDArray[np.uint64]
+    def _run(self, number: int, files: Sequence[str], elsewhere: Elsewhere
              ) -> Iterator[pa.RecordBatch]:
         settings = self._settings
         before, after = (artefact.table() for artefact in self._artefacts)
         replay = Replay(before, after, principals=settings.principals, missing=settings.missing,
                         assume=settings.assume, examples=self._examples)
-        reading = Reading(settings, files)
+        reading = Reading(settings, files, elsewhere)
         for batch in reading.batches(keys_of_both(before, after),
-                                     either_needs_request(before, after), seen):
+                                     either_needs_request(before, after)):
             flips = replay.add(batch)
             yield from self._rows(number, batch, partial(flips_table, flips, before, after))
-        yield self._counted(number, reading, replay.counts)
+        yield from self._counted(number, reading, replay.counts)
 
 
 class MergeTask:
@@ -297,9 +352,9 @@ def merge(counts: PartCounts | None, data: bytes) -> PartCounts:
     return counts
 
 
-def without_other_parts(options: LogOptions | None) -> LogOptions:
-    """Options with which a part is read the same whatever the other parts hold."""
-    return replace(options or LogOptions(), cache=None, learn_names=False)
+def without_cache(options: LogOptions | None) -> LogOptions:
+    """Options of workers, which keep nothing."""
+    return replace(options or LogOptions(), cache=None)
 
 
 def _plain(column: Any) -> Any:
