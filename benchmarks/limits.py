@@ -5,78 +5,25 @@
     F_hash  hash and compare one string
     F_obj   look at every object of lists of strings once, and read all of its text
 
-They are compiled when first asked for, with Cython, which building the package needs anyway, into
-`build/benchmarks`. The hash is the product's own, cut from runtime/intern.pyx, so that a ratio tells
-what the structure around it costs. Each limit computes something that numpy or plain Python
+The kernel is compiled when first asked for (kernels.py). Its hash is the product's own, so that a
+ratio tells what the structure around it costs. Each limit computes something that numpy or plain Python
 computes as well; `Limits.verify` compares.
 """
 
 from __future__ import annotations
 
-import hashlib
-import importlib.util
-import re
-import sys
-import sysconfig
 from collections.abc import Callable, Mapping, Sequence
-from functools import lru_cache
-from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 from corpora import Coded
+from kernels import load_kernel
 from numpy.typing import NDArray
 
-HERE = Path(__file__).parent
-_INTERNER = HERE.parent / "runtime" / "intern.pyx"
 _SEED = 0x243F6A8885A308D3
 _MASK = (1 << 64) - 1
-
-
-@lru_cache(maxsize=1)
-def kernel() -> ModuleType:
-    """The compiled kernel, built unless this very source was built before."""
-    source = (HERE / "limits_kernel.pyx").read_text()
-    header = _product_hash()
-    key = hashlib.sha256((source + header + sys.version).encode()).hexdigest()[:16]
-    folder = HERE.parent / "build" / "benchmarks" / key
-    built = folder / f"limits_kernel{sysconfig.get_config_var('EXT_SUFFIX')}"
-    if not built.exists():
-        _build(folder, source, header)
-    spec = importlib.util.spec_from_file_location("limits_kernel", built)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-def _product_hash() -> str:
-    """The C of the interner's hash, without the Cython around it."""
-    found = re.search(r'cdef extern from \*:\n    """\n(.*?)\n    """\n    uint64_t iamt_hash',
-                      _INTERNER.read_text(), re.DOTALL)
-    if found is None:
-        raise RuntimeError(f"{_INTERNER} has no C block that declares `iamt_hash`")
-    return found[1] + "\n"
-
-
-def _build(folder: Path, source: str, header: str) -> None:
-    from Cython.Build import cythonize
-    from setuptools import Extension
-    from setuptools.dist import Distribution
-
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "product_hash.h").write_text(header)
-    (folder / "limits_kernel.pyx").write_text(source)
-    extension = Extension("limits_kernel", [str(folder / "limits_kernel.pyx")],
-                          include_dirs=[str(folder)], extra_compile_args=["-O3", "-g0"])
-    made = cythonize([extension], quiet=True, compiler_directives={
-        "language_level": 3, "boundscheck": False, "wraparound": False, "initializedcheck": False})
-    command = Distribution({"ext_modules": made}).get_command_obj("build_ext")
-    command.build_lib, command.build_temp = str(folder), str(folder / "temp")
-    command.ensure_finalized()
-    command.run()
 
 
 class Limits:
@@ -88,15 +35,15 @@ class Limits:
     def __init__(self, columns: Mapping[str, Coded]) -> None:
         self.columns = columns
         self.rows = len(columns["action"].codes)
-        self.kernel = kernel()
+        self.kernel = load_kernel("limits_kernel")
         self._ids = [np.maximum(column.codes, 0) for column in list(columns.values())[:4]]
         principals = int(self._ids[0].max()) + 1
         self._table = np.random.default_rng(1).integers(
             0, 1 << 32, principals * (int(self._ids[1].max()) + 1), dtype=np.uint32)
         self._principals = principals
         self._out = np.zeros(self.rows, dtype=np.uint8)
-        self._strings: list[_Texts] | None = None
-        self._distinct: _Texts | None = None
+        self._strings: list[Texts] | None = None
+        self._distinct: Texts | None = None
 
     def ids(self) -> NDArray[np.uint8]:
         """F_id x rows."""
@@ -106,7 +53,7 @@ class Limits:
     def strings(self) -> list[tuple[int, int]]:
         """F_str x rows: each column in turn."""
         if self._strings is None:
-            self._strings = [_Texts(column.to_strings()) for column in self.columns.values()]
+            self._strings = [Texts(column.to_strings()) for column in self.columns.values()]
         return [texts.pass_over(self.kernel) for texts in self._strings]
 
     def hashes(self) -> tuple[int, int]:
@@ -117,9 +64,9 @@ class Limits:
     def texts(self) -> int:
         return self._texts_of_resources().count
 
-    def _texts_of_resources(self) -> _Texts:
+    def _texts_of_resources(self) -> Texts:
         if self._distinct is None:
-            self._distinct = _Texts(pa.array(list(self.columns["resource"].values), pa.string()))
+            self._distinct = Texts(pa.array(list(self.columns["resource"].values), pa.string()))
         return self._distinct
 
     def verify(self) -> None:
@@ -135,12 +82,12 @@ class Limits:
         folded = 0
         for text in some:
             folded ^= python_hash(str(text).encode(), _SEED)
-        found, same = _Texts(pa.array(some, pa.string())).pass_over(self.kernel)
+        found, same = Texts(pa.array(some, pa.string())).pass_over(self.kernel)
         assert (found, same) == (folded, len(some))
         assert self.kernel.read_objects([*some, None]) == python_fold([*map(str, some), None])
 
 
-class _Texts:
+class Texts:
     """An Arrow column as the kernel takes it, and a copy of its text at another place."""
 
     def __init__(self, column: pa.Array) -> None:
@@ -158,7 +105,7 @@ class _Texts:
 
 def read_lists(columns: Sequence[list[Any]]) -> Callable[[], list[tuple[int, int]]]:
     """F_obj x rows: reads every object of lists of strings and None, and all of its text."""
-    reader = kernel()
+    reader = load_kernel("limits_kernel")
     return lambda: [reader.read_objects(column) for column in columns]
 
 
