@@ -85,7 +85,7 @@ def test_arrow_strings_to_decisions(
             else (lambda: session.decide(columns)))
         turns = in_turns(ask, limits.strings, facts=workforce.facts(), rounds=5)
     assert np.array_equal(turns.result.decision, expected)
-    judge(f"Arrow strings, 50,000 distinct resources, {state}", turns.ratio, Goal(bound, "x F_str"))
+    judge(f"Arrow strings, {workforce.distinct_resources:,} distinct resources, {state}", turns.ratio, Goal(bound, "x F_str"))
     judge("  of that, ns per row", turns.question_s * 1e9 / workforce.rows)
 
 

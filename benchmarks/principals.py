@@ -33,6 +33,8 @@ from iamtables.catalogue import load_catalogue
 
 SEED = 20261127
 ACCOUNT = "111122223333"
+GIVEN = {"aws:ResourceAccount": ACCOUNT, "aws:PrincipalAccount": ACCOUNT}
+"""What follows from who asks and whose the resource is."""
 PRINCIPALS = 500
 ACTIONS = 400
 MOST_POLICIES = 10
@@ -234,6 +236,11 @@ class PrincipalCorpus:
     def table(self) -> iamtables.Table:
         return iamtables.compile(self.organization)
 
+    @cached_property
+    def told(self) -> list[list[str]]:
+        """The policies of each principal as evaluators without variables take them."""
+        return [[told(self.managed.texts[self.names[n]]) for n in some] for some in self.attached]
+
     def judged(self, rows: int) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
         """(row numbers, their decisions) of the first `rows`, by the memoised evaluator.
 
@@ -246,16 +253,14 @@ class PrincipalCorpus:
         by_principal[is_key[self.columns["resource"].codes[:rows]]] = -1
         at, decisions = [], []
         for number in np.unique(by_principal[by_principal >= 0]):
-            texts = [self.managed.texts[self.names[n]].replace("${aws:PrincipalAccount}", ACCOUNT)
-                     for n in self.attached[number]]
             try:
-                peer = MemoisedEvaluator(texts)
+                peer = MemoisedEvaluator(self.told[number])
             except ValueError:
                 continue
             mine = np.flatnonzero(by_principal == number)
             asked = {name: [column[i] for i in mine] for name, column in columns.items()
                      if name != "principal" and isinstance(column, list)}
-            asked["aws:ResourceAccount"] = asked["aws:PrincipalAccount"] = [ACCOUNT] * len(mine)
+            asked |= {key: [value] * len(mine) for key, value in GIVEN.items()}
             asked["aws:PrincipalArn"] = [self.arns[number]] * len(mine)
             at.append(mine)
             decisions.append(np.array(peer.decide_rows(asked), dtype=np.uint8))
@@ -277,6 +282,23 @@ class PrincipalCorpus:
             "policies": len(self.policies), "distinct_resources": self.distinct_resources,
             "undecided": round(float(self.is_open.mean()), 4), "keys": list(self.keys),
         }
+
+
+def told(text: str) -> str:
+    """A policy with the one variable replaced whose value is the same for all."""
+    return text.replace("${aws:PrincipalAccount}", ACCOUNT)
+
+
+def known_to_peers(managed: ManagedPolicies) -> ManagedPolicies:
+    """Those that the evaluator of peers.py knows all of."""
+    texts = {}
+    for name, text in managed.texts.items():
+        try:
+            MemoisedEvaluator([told(text)])
+        except ValueError:
+            continue
+        texts[name] = text
+    return ManagedPolicies(texts)
 
 
 class _Policy:
