@@ -78,7 +78,7 @@ def test_a_check_with_a_context(
     in_turns: InTurns, judge: Judge, corpus: Corpus, table: iamtables.Table,
     workforce: PrincipalCorpus, policies: str, state: str, bound: float
 ) -> None:
-    """In turns with a call of nothing with the same keywords, which is the least that Python takes."""
+    """In turns with a call of nothing with the same keywords: the least that Python takes."""
     if policies == "two policies":
         requests, expected = corpus.requests(REQUESTS), corpus.expected[:REQUESTS].tolist()
     else:

@@ -1,8 +1,9 @@
 """How near is deciding to what the machine can do? Each goal beside its limit, in one process.
 
-Five hundred principals under one to ten managed policies each (principals.py), a million rows, one
-thread. A question and its limit (limits.py) take turns, and each counts with its fastest round. Every
-answer is compared: with the memoised evaluator on the rows that it knows, and layout with layout.
+Five hundred principals under one to ten managed policies each (principals.py), a million rows,
+one thread. A question and its limit (limits.py) take turns, and each counts with its fastest
+round. Every answer is compared: with the memoised evaluator on the rows that it knows, and
+layout with layout.
 """
 
 from __future__ import annotations
@@ -85,7 +86,8 @@ def test_arrow_strings_to_decisions(
             else (lambda: session.decide(columns)))
         turns = in_turns(ask, limits.strings, facts=workforce.facts(), rounds=5)
     assert np.array_equal(turns.result.decision, expected)
-    judge(f"Arrow strings, {workforce.distinct_resources:,} distinct resources, {state}", turns.ratio, Goal(bound, "x F_str"))
+    judge(f"Arrow strings, {workforce.distinct_resources:,} distinct resources, {state}",
+          turns.ratio, Goal(bound, "x F_str"))
     judge("  of that, ns per row", turns.question_s * 1e9 / workforce.rows)
 
 
@@ -192,7 +194,7 @@ def test_every_layer_of_an_organization_against_identity_alone(
 def test_seven_layers_around_two_policies_against_identity_alone(
     in_turns: InTurns, judge: Judge, corpus: Corpus
 ) -> None:
-    """Session policies are in no snapshot: here all seven meet every request of the Bedrock rows."""
+    """Session policies are in no snapshot: here all seven meet every request."""
     identity = [iamtables.parse_policy(text) for text in corpus.policies]
     principal = f"arn:aws:iam::{ACCOUNT}:role/app"
     layers = {name: [parse(text, name)] for name, text in AROUND.items()}

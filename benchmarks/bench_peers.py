@@ -1,7 +1,8 @@
 """How much faster than what one would use instead? Side by side, on the same columns.
 
-Every peer's answers are compared with ours, row by row. What a peer cannot know (unknown facts, variables,
-malformed requests) is kept out of its rows, to its advantage; each test says what else is.
+Every peer's answers are compared with ours, row by row. What a peer cannot know (unknown facts,
+variables, malformed requests) is kept out of its rows, to its advantage; each test says what
+else is.
 """
 
 from __future__ import annotations

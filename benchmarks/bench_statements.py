@@ -1,7 +1,8 @@
 """What do statements cost: thousands on one action, a hundred thousand globs, ever more of them?
 
-One principal's policies (the table asks for nobody), made up; answers follow from how they were made.
-Deciding is warm, from ids; each table keeps the same rows where one is compared with another.
+One principal's policies (the table asks for nobody), made up; answers follow from how they were
+made. Deciding is warm, from ids; each table keeps the same rows where one is compared with
+another.
 """
 
 from __future__ import annotations

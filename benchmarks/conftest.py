@@ -88,7 +88,7 @@ def managed(is_timed: bool) -> ManagedPolicies:
 
 @pytest.fixture(scope="session")
 def workforce(is_timed: bool, managed: ManagedPolicies) -> PrincipalCorpus:
-    """Five hundred principals under managed policies; a quarter of the rows left open by the pair."""
+    """Five hundred principals under managed policies."""
     rows = _rows() or FULL_ROWS if is_timed else 4_000
     return PrincipalCorpus(managed, rows, distinct=rows // 20, principals=500 if is_timed else 40)
 
@@ -205,7 +205,7 @@ def judge(benchmark: Any, is_timed: bool, request: pytest.FixtureRequest) -> Jud
         benchmark.extra_info.setdefault("goals", []).append(
             {"question": what, "figure": figure, "goal": str(goal or ""), "verdict": verdict})
         request.config.stash.setdefault(_GOALS, []).append(
-            f"{what:<78}{figure:>12,.2f}  {str(goal or ''):<30}{verdict}")
+            f"{what:<78}{figure:>12,.2f}  {goal or ''!s:<30}{verdict}")
 
     return put
 

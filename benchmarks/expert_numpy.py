@@ -1,15 +1,16 @@
 """What an expert writes in numpy: bit masks over dictionary codes, conditions included.
 
-Statements are bits. A principal with an action has a word of the statements that match both, and so
-has a principal with a class of resources (resources that the same patterns match), and with each value
-of each key. Pairs of principal and action that leave no choice are answered by one gather; for the
-other rows the words are gathered and ANDed, and a row is decided by whether an Allow or a Deny is
-left. Nothing is looped over but keys and, for principals with more than 64 statements, words.
+Statements are bits. A principal with an action has a word of the statements that match both, and
+so has a principal with a class of resources (resources that the same patterns match), and with
+each value of each key. Pairs of principal and action that leave no choice are answered by one
+gather; for the other rows the words are gathered and ANDed, and a row is decided by whether an
+Allow or a Deny is left. Nothing is looped over but keys and, for principals with more than 64
+statements, words.
 
-What it stands on (which pattern matches which value) comes from the plain Python of peers.py and is
-found out once per distinct value, before anything is timed: `decide` starts from codes whose masks are
-known, an advantage that a session of ours does not have. It knows no unknowns, finds no malformed
-requests, tells no statement, and refuses policies that peers.py refuses.
+What it stands on (which pattern matches which value) comes from the plain Python of peers.py and
+is found out once per distinct value, before anything is timed: `decide` starts from codes whose
+masks are known, an advantage that a session of ours does not have. It knows no unknowns, finds
+no malformed requests, tells no statement, and refuses policies that peers.py refuses.
 """
 
 from __future__ import annotations
@@ -57,7 +58,7 @@ class ExpertNumpy:
 
     def _masks(self, of_principal: Sequence[Sequence[Statement]],
                columns: Mapping[int, NDArray[np.bool_]], width: int) -> list[NDArray[np.uint64]]:
-        """Words [principal x width] of each word number; columns: id of statement -> bool[width]."""
+        """Words [principal x width] by number of word; columns: id of statement -> bool[width]."""
         out = [np.zeros((self.people, width), dtype=np.uint64) for _ in range(self.words)]
         for person, statements in enumerate(of_principal):
             for bit, statement in enumerate(statements):
@@ -94,7 +95,7 @@ class ExpertNumpy:
 
     def _key_masks(self, of_principal: Sequence[Sequence[Statement]],
                    columns: Mapping[str, Coded]) -> None:
-        """By value code + 1, so that a null is the first; keys that no statement asks for are left."""
+        """By value code + 1, so that a null is the first; only keys that a statement asks for."""
         self.by_key: list[tuple[str, int, list[NDArray[np.uint64]]]] = []
         for key, column in columns.items():
             values = [None, *column.values]

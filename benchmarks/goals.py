@@ -1,4 +1,4 @@
-"""A figure beside its goal, and a question beside its limit: what the fixtures of conftest.py hand out."""
+"""A figure beside its goal, a question beside its limit: what fixtures of conftest.py hand out."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Goal:
 
 @dataclass(frozen=True, slots=True)
 class Turns:
-    """Least seconds of a question and of what it is held against, taken in turns, and its answer."""
+    """Least seconds of a question and of what it is held against, in turns, and its answer."""
 
     result: Any
     question_s: float

@@ -3,8 +3,9 @@
     python benchmarks/growth.py [--quick] [--out docs/growth.svg] [--data growth.json]
 
 Measures, prints a line for each point, and draws them with matplotlib (which nothing else here
-needs). Times are those of this thread on a processor, least of several rounds, a session that knows
-the values unless it says cold. With `--draw growth.json` a picture is drawn from points measured before.
+needs). Times are those of this thread on a processor, least of several rounds, a session that
+knows the values unless it says cold. With `--draw growth.json` a picture is drawn from points
+measured before.
 """
 
 from __future__ import annotations
@@ -51,13 +52,18 @@ def least_ns(decide: Callable[[], Any], rows: int, rounds: int = ROUNDS) -> floa
     return min(taken) * 1e9 / rows
 
 
+def known_ns(table: iamtables.Table, columns: dict[str, Any], rows: int) -> float:
+    """ns per row in a session that has seen the rows before."""
+    with table.session(budget_bytes=4 << 30) as session:
+        decided = session.decide(columns)
+        assert decided.error_count == 0 and len(np.unique(decided.decision)) >= 2
+        return least_ns(lambda: session.decide(columns), rows)
+
+
 def by_statements(rows: int, counts: tuple[int, ...]) -> Iterator[Point]:
     for count in counts:
         table, columns = compiled(synthetic(count)), synthetic_rows(count, rows)
-        with table.session() as session:
-            decided = session.decide(columns)
-            assert decided.error_count == 0 and len(np.unique(decided.decision)) >= 2
-            yield Point("statements", count, least_ns(lambda: session.decide(columns), rows))  # noqa: B023
+        yield Point("statements", count, known_ns(table, columns, rows))
 
 
 def by_principals(rows: int, counts: tuple[int, ...]) -> Iterator[Point]:
@@ -80,10 +86,7 @@ def by_principals(rows: int, counts: tuple[int, ...]) -> Iterator[Point]:
             missing_layers=("session", "boundary", "resource", "scp", "rcp", "vpce")))
         columns["principal"] = DictionaryColumn(
             rng.integers(0, count, rows).astype(np.int32), arns)
-        with table.session() as session:
-            decided = session.decide(columns)
-            assert decided.error_count == 0 and len(np.unique(decided.decision)) >= 2
-            yield Point("principals", count, least_ns(lambda: session.decide(columns), rows))  # noqa: B023
+        yield Point("principals", count, known_ns(table, columns, rows))
 
 
 def by_resources(rows: int, counts: tuple[int, ...]) -> Iterator[Point]:
@@ -104,11 +107,7 @@ def by_resources(rows: int, counts: tuple[int, ...]) -> Iterator[Point]:
         n = len(codes)
         yield Point("distinct resources, cold", count,
                     least_ns(lambda: table.decide(columns), n, 2))  # noqa: B023
-        with table.session(budget_bytes=4 << 30) as session:
-            first = session.decide(columns)
-            assert first.error_count == 0 and len(np.unique(first.decision)) >= 2
-            yield Point("distinct resources, known", count,
-                        least_ns(lambda: session.decide(columns), n, 3))  # noqa: B023
+        yield Point("distinct resources, known", count, known_ns(table, columns, n))
 
 
 def draw(points: list[Point], path: Path) -> None:

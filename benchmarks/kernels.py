@@ -1,8 +1,9 @@
 """Compiled helpers of the benchmarks: built when first asked for, never part of the package.
 
-Cython, which building the package needs anyway, makes them in `build/benchmarks`, once for each state
-of their sources, of the kernels' declarations and of Python. `product_hash.h` is cut from the
-interner. They may import the declarations of the product's kernels, as those do from each other.
+Cython, which building the package needs anyway, makes them in `build/benchmarks`, once for each
+state of their sources, of the kernels' declarations and of Python. `product_hash.h` is cut from
+the interner. They may import the declarations of the product's kernels, as those do from each
+other.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import re
 import shutil
 import sys
 import sysconfig
+import tempfile
 from functools import cache
 from pathlib import Path
 from types import ModuleType
@@ -32,15 +34,19 @@ def load_kernel(name: str) -> ModuleType:
     folder = HERE.parent / "build" / "benchmarks" / key
     built = folder / f"{name}{sysconfig.get_config_var('EXT_SUFFIX')}"
     if not built.exists():
-        package = folder / "declarations" / "iamtables" / "runtime"
-        package.mkdir(parents=True, exist_ok=True)
-        for directory in (package.parent, package):
-            (directory / "__init__.py").touch()
-        for file in declarations:
-            shutil.copyfile(file, package / file.name)
-        (folder / "product_hash.h").write_text(header)
-        (folder / f"{name}.pyx").write_text(source)
-        _build(folder, name)
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=folder) as name_of_scratch:
+            scratch = Path(name_of_scratch)  # others may build the same at the same time
+            package = scratch / "declarations" / "iamtables" / "runtime"
+            package.mkdir(parents=True)
+            for directory in (package.parent, package):
+                (directory / "__init__.py").touch()
+            for file in declarations:
+                shutil.copyfile(file, package / file.name)
+            (scratch / "product_hash.h").write_text(header)
+            (scratch / f"{name}.pyx").write_text(source)
+            _build(scratch, name)
+            (scratch / built.name).replace(built)
     spec = importlib.util.spec_from_file_location(name, built)
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)

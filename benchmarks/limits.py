@@ -5,9 +5,9 @@
     F_hash  hash and compare one string
     F_obj   look at every object of lists of strings once, and read all of its text
 
-The kernel is compiled when first asked for (kernels.py). Its hash is the product's own, so that a
-ratio tells what the structure around it costs. Each limit computes something that numpy or plain Python
-computes as well; `Limits.verify` compares.
+The kernel is compiled when first asked for (kernels.py). Its hash is the product's own, so that
+a ratio tells what the structure around it costs. Each limit computes something that numpy or
+plain Python computes as well; `Limits.verify` compares.
 """
 
 from __future__ import annotations

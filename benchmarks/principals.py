@@ -1,11 +1,11 @@
 """What the benchmarks of many principals ask: five hundred of them under real managed policies.
 
-Each principal has one to ten of the managed policies that moto carries. Who calls what is drawn from
-a seed over the 500 x 400 pairs of principal and action, skewed as real traffic is; most pairs are
-ones that the principal's policies mention. The share of rows that (principal, action) leaves
-undecided is set, not found: benchmarks of deciding are about that share. Resources are instances of
-the patterns of the statements that speak for the pair, and noise; conditions ask for five keys, the
-ones that these policies use most.
+Each principal has one to ten of the managed policies that moto carries. Who calls what is drawn
+from a seed over the 500 x 400 pairs of principal and action, skewed as real traffic is; most
+pairs are ones that the principal's policies mention. The share of rows that (principal, action)
+leaves undecided is set, not found: benchmarks of deciding are about that share. Resources are
+instances of the patterns of the statements that speak for the pair, and noise; conditions ask
+for five keys, the ones that these policies use most.
 
 Rows are independent of each other, which is harder for caches than the bursts of real logs.
 """
@@ -106,7 +106,7 @@ class PrincipalCorpus:
         for of_principal in speaking:
             for action, statements in zip(self.actions, of_principal, strict=True):
                 is_open.append(not _is_decided(statements))
-                patterns = {p for s in statements for p in s.resources if "*" != p}
+                patterns = {p for s in statements for p in s.resources if p != "*"}
                 families.append(tuple(sorted(patterns)) or (_noise(action),))
         return np.array(is_open), families
 
@@ -213,7 +213,8 @@ class PrincipalCorpus:
     @cached_property
     def _owner(self) -> dict[str, Any]:
         """Whose the resources are; tags without a column of their own are absent, not unknown."""
-        keys = {key for n in self.policies for s in self.policies[n].statements for key, _ in s.keys}
+        statements = [s for policy in self.policies.values() for s in policy.statements]
+        keys = {key for statement in statements for key, _ in statement.keys}
         tags = {key.lower(): None for key in sorted(keys) if ":resourcetag/" in key.lower()}
         return {"resource_account": ACCOUNT} | {
             key: None for key in tags if key not in self.columns}
@@ -383,13 +384,9 @@ def _instances(pattern: str, count: int, base: int) -> list[str]:
     *heads, last = _HOLE.split(pattern)
     texts = []
     for i in range(base, base + count):
-        at = iter(range(len(heads)))
         text = ""
-        for head in heads:
-            hole = next(at)
-            if head.endswith(":") and head.count(":") == 1 and not text.count(":") > 2:
-                filled = _REGIONS[i % 3]
-            elif (text + head).count(":") == 3:
+        for hole, head in enumerate(heads):
+            if (text + head).count(":") == 3:
                 filled = _REGIONS[i % 3]
             elif (text + head).count(":") == 4:
                 filled = ACCOUNT

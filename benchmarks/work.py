@@ -1,14 +1,15 @@
-"""Has deciding become more work? Counted in instructions, so that no clock and no neighbour matters.
+"""Has deciding become more work? Counted in instructions, so that no clock and no neighbour
+matters.
 
     python benchmarks/work.py             compare with benchmarks/work.json; exit code 1 beyond 3 %
     python benchmarks/work.py --record    write it anew, after a change that is meant
 
-Each query runs under `valgrind --tool=callgrind` twice, deciding once and three times; the difference
-is two times its work, without Python's start and without what the first time learns (for a cold query,
-that is the work). Counters of the engine (classes, lists, candidates verified) have to be the same to
-the last one. The keys of hash tables are fixed here, so counts are the same from run to run but for a
-fraction of a per cent; another compiler, libc or numpy counts otherwise, which is why versions are
-recorded and told.
+Each query runs under `valgrind --tool=callgrind` twice, deciding once and three times; the
+difference is two times its work, without Python's start and without what the first time learns
+(for a cold query, that is the work). Counters of the engine (classes, lists, candidates
+verified) have to be the same to the last one. The keys of hash tables are fixed here, so counts
+are the same from run to run but for a fraction of a per cent; another compiler, libc or numpy
+counts otherwise, which is why versions are recorded and told.
 """
 
 from __future__ import annotations

@@ -1,14 +1,13 @@
 """What a hostile sender of requests can do to caches: nothing. Counted and bounded, never timed.
 
-Hostile policies are in test_hostile_patterns.py. Here the texts of the requests are the attack: all of
-them different, so that every cache would grow for ever, or made so that a hash without a key would put
-all of them into one place.
+Hostile policies are in test_hostile_patterns.py. Here the texts of the requests are the attack:
+all of them different, so that every cache would grow for ever, or made so that a hash without a
+key would put all of them into one place.
 """
 
 from __future__ import annotations
 
 import json
-import resource
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -25,7 +24,7 @@ from iamtables import DecisionCode
 from iamtables.runtime import session as sessions
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "benchmarks"))
-from limits import python_hash  # noqa: E402
+from limits import python_hash
 
 CHUNK = 512
 BUDGET = 120_000
