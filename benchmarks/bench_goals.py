@@ -276,7 +276,7 @@ def with_layers(corpus: PrincipalCorpus) -> iamtables.Organization:
     return iamtables.Organization(
         accounts=(Account(ACCOUNT, scps=(sets["scp"],), rcps=(sets["rcp"],)),),
         principals=tuple(
-            iamtables.Principal(p.arn, identity=p.identity,
+            iamtables.Principal(p.arn, identity=p.identity, tags={},
                                 boundary=sets["boundary"] if number % 2 else None)
             for number, p in enumerate(plain.principals)),
         resource_policies=tuple(

@@ -229,7 +229,7 @@ class PrincipalCorpus:
         return Organization(
             accounts=(Account(ACCOUNT),),
             principals=tuple(
-                Principal(arn, identity=PolicySet(tuple(documents[n] for n in some)))
+                Principal(arn, identity=PolicySet(tuple(documents[n] for n in some)), tags={})
                 for arn, some in zip(self.arns, self.attached, strict=True)),
             missing_layers=_LEFT_OUT)
 
