@@ -1,10 +1,10 @@
 """How does the cost of a row grow with statements, principals and distinct resources?
 
-    python benchmarks/growth.py [--quick] [--out docs/growth.svg] [--data growth.json]
+    python benchmarks/growth.py [--rows N] [--most COUNT] [--out PICTURE] [--data JSON]
 
 Measures, prints a line for each point, and draws them with matplotlib (which nothing else here
 needs). Times are those of this thread on a processor, least of several rounds, a session that
-knows the values unless it says cold. With `--draw growth.json` a picture is drawn from points
+knows the values unless it says cold. With `--draw JSON` a picture is drawn from points
 measured before.
 """
 
@@ -136,8 +136,8 @@ def draw(points: list[Point], path: Path) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--quick", action="store_true", help="small counts and few rows")
     parser.add_argument("--rows", type=int, default=1_000_000)
+    parser.add_argument("--most", type=int, default=5_000_000, help="largest count of anything")
     parser.add_argument("--out", type=Path, default=HERE.parent / "docs" / "growth.svg")
     parser.add_argument("--data", type=Path)
     parser.add_argument("--draw", type=Path)
@@ -145,11 +145,10 @@ def main() -> None:
     if options.draw is not None:
         draw([Point(*p) for p in json.loads(options.draw.read_text())], options.out)
         return
-    rows, most = (20_000, 10_000) if options.quick else (options.rows, 10_000_000)
-    points = []
+    rows, points = options.rows, []
     for measure, counts in ((by_statements, STATEMENTS), (by_principals, PRINCIPALS),
                             (by_resources, RESOURCES)):
-        for point in measure(rows, tuple(count for count in counts if count <= most)):
+        for point in measure(rows, tuple(count for count in counts if count <= options.most)):
             print(f"{point.series:<28}{point.count:>10,}{point.ns:>12,.1f} ns per row", flush=True)
             points.append(point)
             if options.data is not None:

@@ -215,7 +215,8 @@ class PrincipalCorpus:
         """Whose the resources are; tags without a column of their own are absent, not unknown."""
         statements = [s for policy in self.policies.values() for s in policy.statements]
         keys = {key for statement in statements for key, _ in statement.keys}
-        tags = {key.lower(): None for key in sorted(keys) if ":resourcetag/" in key.lower()}
+        tags = {key.lower(): None for key in sorted(keys)
+                if ":resourcetag/" in key.lower() or ":principaltag/" in key.lower()}
         return {"resource_account": ACCOUNT} | {
             key: None for key in tags if key not in self.columns}
 
