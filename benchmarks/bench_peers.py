@@ -7,7 +7,6 @@ else is.
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import numpy as np

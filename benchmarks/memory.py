@@ -2,9 +2,9 @@
 
     python benchmarks/memory.py [--rows 100000000] [--distinct 5000000] [--budget 1073741824]
 
-Batches of a million rows are made, decided in one session and counted; every answer is compared with
-what the numbers say that the texts are made from. Prints the peak resident memory as it grows. Takes
-minutes, so it is no part of `pytest benchmarks`.
+Batches of a million rows are made, decided in one session and counted; every answer is compared
+with what the numbers say that the texts are made from. Prints the peak resident memory as it
+grows. Takes minutes, so it is no part of `pytest benchmarks`.
 """
 
 from __future__ import annotations

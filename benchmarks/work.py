@@ -4,9 +4,9 @@ matters.
     python benchmarks/work.py             compare with benchmarks/work.json; exit code 1 beyond 3 %
     python benchmarks/work.py --record    write it anew, after a change that is meant
 
-Each query runs under `valgrind --tool=callgrind` twice, deciding once and three times; the
-difference is two times its work, without Python's start and without what the first time learns
-(for a cold query, that is the work). Counters of the engine (classes, lists, candidates
+Each query runs under `valgrind --tool=callgrind` twice, deciding once and REPEATS times more; the
+difference is its work, without Python's start and without what the first time learns (for a cold
+query, that is the work). Counters of the engine (classes, lists, candidates
 verified) have to be the same to the last one. The keys of hash tables are fixed here, so counts
 are the same from run to run but for a fraction of a per cent; another compiler, libc or numpy
 counts otherwise, which is why versions are recorded and told.
@@ -34,6 +34,8 @@ HERE = Path(__file__).parent
 RECORDED = HERE / "work.json"
 TOLERANCE = 0.03
 ROWS = 10_000
+REPEATS = 60
+"""Python's start varies by a million or two instructions, which this makes small."""
 QUERIES = ("two policies, ids, warm", "two policies, strings, cold",
            "forty principals, ids, warm")
 
@@ -120,8 +122,8 @@ def measure() -> dict[str, Any]:
         prepare(folder)
         for number, query in enumerate(QUERIES):
             once, counters = counted(folder, number, 1)
-            thrice, _ = counted(folder, number, 3)
-            queries[query] = {"instructions_per_row": round((thrice - once) / 2 / ROWS, 2),
+            often, _ = counted(folder, number, 1 + REPEATS)
+            queries[query] = {"instructions_per_row": round((often - once) / REPEATS / ROWS, 2),
                               "counters": counters}
             print(f"{query}: {queries[query]['instructions_per_row']:,.1f} instructions per row",
                   flush=True)
