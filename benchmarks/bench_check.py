@@ -7,7 +7,9 @@ from typing import Any
 
 import pytest
 from corpora import Corpus
+from goals import Goal, InTurns, Judge
 from peers import MemoisedEvaluator
+from principals import PrincipalCorpus
 
 import iamtables
 
@@ -67,6 +69,53 @@ def test_how_long_does_memoised_python_take_for_varied_requests(
         lambda: [peer.decide(*request) for request in requests],
         rows=REQUESTS, facts=corpus.facts() | {"rows": REQUESTS}, unit="checks")
     assert decisions == corpus.expected[:REQUESTS].tolist()
+
+
+@pytest.mark.parametrize(("state", "bound"), [("hot", 1.0), ("varied", 2.0)])
+@pytest.mark.parametrize("policies", ["two policies", "500 principals"])
+@pytest.mark.benchmark(group="goals: check")
+def test_a_check_with_a_context(
+    in_turns: InTurns, judge: Judge, corpus: Corpus, table: iamtables.Table,
+    workforce: PrincipalCorpus, policies: str, state: str, bound: float
+) -> None:
+    """In turns with a call of nothing with the same keywords: the least that Python takes."""
+    if policies == "two policies":
+        requests, expected = corpus.requests(REQUESTS), corpus.expected[:REQUESTS].tolist()
+    else:
+        table = workforce.table
+        requests = requests_of(workforce, REQUESTS)
+        expected = workforce.table.decide(workforce.lists(len(requests))).decision.tolist()
+    if state == "hot":
+        at = next(i for i, request in enumerate(requests) if len(request["context"]) > 1)
+        requests, expected = [requests[at]] * len(requests), [expected[at]] * len(requests)
+
+    def nothing(*, principal: str, action: str, resource: str, context: dict[str, Any],
+                resource_account: str | None = None) -> None:
+        pass
+
+    with table.session() as session:
+        check = session.check
+        turns = in_turns(lambda: [check(**request).decision for request in requests],
+                         lambda: [nothing(**request) for request in requests],
+                         facts={"requests": len(requests)})
+    assert turns.result == expected
+    judge(f"check with a context, {policies}, {state}, us",
+          turns.question_s * 1e6 / len(requests), Goal(bound, "us"))
+    judge("  a call of nothing with the same keywords, us", turns.other_s * 1e6 / len(requests))
+
+
+def requests_of(corpus: PrincipalCorpus, rows: int) -> list[dict[str, Any]]:
+    """The first rows as keyword arguments of `check`; what is absent is given where it matters."""
+    columns = corpus.lists(min(rows, corpus.rows))
+    given = {name: column for name, column in columns.items() if isinstance(column, list)}
+    rest = {name: value for name, value in columns.items() if name not in given}
+    owner = rest.pop("resource_account")
+    found = []
+    for row in zip(*given.values(), strict=True):
+        asked = dict(zip(given, row, strict=True))
+        parts = {name: asked.pop(name) for name in ("principal", "action", "resource")}
+        found.append(parts | {"resource_account": owner, "context": asked | rest})
+    return found
 
 
 def lowered(context: Any) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from corpora import Corpus, ManagedPolicies
+from goals import Goal, InTurns, Judge
 from peers import MemoisedEvaluator
 
 import iamtables
@@ -78,6 +79,34 @@ def test_how_long_does_opening_all_managed_policies_take(
         decision = table.check(**request)
         expected = managed_table.check(**request)
         assert (decision.decision, decision.statement) == (expected.decision, expected.statement)
+
+
+@pytest.mark.benchmark(group="goals: compile")
+def test_from_text_to_a_table(
+    in_turns: InTurns, judge: Judge, corpus: Corpus, managed: ManagedPolicies, is_timed: bool
+) -> None:
+    """All managed policies into one table, and one policy, both from text."""
+    turns = in_turns(lambda: compile_all(managed),
+                     lambda: iamtables.compile(iamtables.parse_policy(corpus.policies[0])),
+                     facts=facts_of(managed), rounds=3 if is_timed else 1)
+    assert len(turns.result.sources) == len(managed.texts)
+    judge(f"{len(managed.texts):,} managed policies, text to table, s", turns.question_s,
+          Goal(1, "s"))
+    judge("AmazonBedrockFullAccess, text to table, ms", turns.other_s * 1e3, Goal(3, "ms"))
+
+
+@pytest.mark.benchmark(group="goals: compile")
+def test_opening_a_table(
+    in_turns: InTurns, judge: Judge, managed: ManagedPolicies, managed_file: Path,
+    managed_table: iamtables.Table
+) -> None:
+    turns = in_turns(lambda: iamtables.open_table(managed_file, verify=False),
+                     lambda: iamtables.open_table(managed_file), facts=facts_of(managed))
+    assert turns.result.sha256 == managed_table.sha256
+    size = managed_file.stat().st_size
+    judge(f"opening a table of {size / 1e6:.1f} MB with verify=False, ms", turns.question_s * 1e3,
+          Goal(2, "ms"))
+    judge("verification, GB/s", size / 1e9 / turns.other_s, Goal(0.5, "GB/s", is_floor=True))
 
 
 @pytest.fixture(scope="module")

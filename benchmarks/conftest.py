@@ -3,7 +3,7 @@
     pytest               the whole suite: every benchmark runs once, on small corpora, untimed
     pytest benchmarks    timed, on the full corpora (also `pytest --benchmark-enable`)
 
-IAMTABLES_BENCHMARK_ROWS sets the rows of the request corpus in both cases.
+IAMTABLES_BENCHMARK_ROWS sets the rows of the request corpora (that of many principals: when timed).
 """
 
 from __future__ import annotations
@@ -23,11 +23,15 @@ HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE))
 
 from corpora import Corpus, ManagedPolicies  # noqa: E402
+from goals import Goal, InTurns, Judge, Turns  # noqa: E402
+from limits import Limits  # noqa: E402
+from principals import PrincipalCorpus  # noqa: E402
 
 import iamtables  # noqa: E402
 
 FULL_ROWS, SMALL_ROWS = 1_000_000, 50_000
 _RATES = pytest.StashKey[list[str]]()
+_GOALS = pytest.StashKey[list[str]]()
 
 
 def _is_timed(config: pytest.Config) -> bool:
@@ -63,8 +67,11 @@ def benchmark(benchmark: Any, is_timed: bool) -> Any:
 @pytest.fixture(scope="session")
 def corpus(is_timed: bool) -> Corpus:
     """Requests for the two Bedrock policies."""
-    rows = os.environ.get("IAMTABLES_BENCHMARK_ROWS")
-    return Corpus(int(rows) if rows else FULL_ROWS if is_timed else SMALL_ROWS)
+    return Corpus(_rows() or (FULL_ROWS if is_timed else SMALL_ROWS))
+
+
+def _rows() -> int:
+    return int(os.environ.get("IAMTABLES_BENCHMARK_ROWS", 0))
 
 
 @pytest.fixture(scope="session")
@@ -77,6 +84,21 @@ def table(corpus: Corpus) -> iamtables.Table:
 def managed(is_timed: bool) -> ManagedPolicies:
     """All managed policies that moto carries; every twentieth in an untimed run."""
     return ManagedPolicies.load(1 if is_timed else 20)
+
+
+@pytest.fixture(scope="session")
+def workforce(is_timed: bool, managed: ManagedPolicies) -> PrincipalCorpus:
+    """Five hundred principals under managed policies."""
+    rows = _rows() or FULL_ROWS if is_timed else 4_000
+    return PrincipalCorpus(managed, rows, distinct=rows // 20, principals=500 if is_timed else 40)
+
+
+@pytest.fixture(scope="session")
+def limits(workforce: PrincipalCorpus) -> Limits:
+    """Limits over the columns of `workforce`, their answers compared."""
+    made = Limits(workforce.columns)
+    made.verify()
+    return made
 
 
 @pytest.fixture(scope="session")
@@ -139,6 +161,56 @@ def measure(benchmark: Any, machine: dict[str, Any], request: pytest.FixtureRequ
 
 
 @pytest.fixture
+def in_turns(benchmark: Any, machine: dict[str, Any], is_timed: bool) -> InTurns:
+    """`in_turns(question, other, facts=...)` runs both, one after the other, `rounds` times.
+
+    Neighbours on the machine then disturb both. Times are this thread's on a processor, or those
+    of the clock on the wall with `is_wall`. Untimed, each runs once and times are one second.
+    """
+
+    def run(question: Callable[[], Any], other: Callable[[], Any] | None = None, *,
+            facts: Mapping[str, Any], rounds: int = 7, is_wall: bool = False) -> Turns:
+        clock = time.perf_counter if is_wall else time.thread_time
+        taken: dict[str, list[float]] = {"question": [], "other": []}
+
+        def timed(name: str, function: Callable[[], Any]) -> Any:
+            started = clock()
+            result = function()
+            taken[name].append(max(clock() - started, 1e-9))
+            return result
+
+        def turn() -> None:
+            if other is not None:
+                timed("other", other)
+
+        benchmark.extra_info |= dict(facts) | machine
+        result = benchmark.pedantic(
+            lambda: timed("question", question), rounds=rounds, setup=turn)
+        if not is_timed:
+            return Turns(result, 1.0, 1.0)
+        return Turns(result, min(taken["question"]), min(taken["other"], default=1.0))
+
+    return run
+
+
+@pytest.fixture
+def judge(benchmark: Any, is_timed: bool, request: pytest.FixtureRequest) -> Judge:
+    """`judge("what", figure, Goal(...))` puts a figure beside its goal: in `extra_info`, and in the
+    table at the end of the run. A goal that is missed fails no benchmark: machines differ."""
+
+    def put(what: str, figure: float, goal: Goal | None = None) -> None:
+        if not is_timed:
+            return
+        verdict = "" if goal is None else "met" if goal.is_met(figure) else "MISSED"
+        benchmark.extra_info.setdefault("goals", []).append(
+            {"question": what, "figure": figure, "goal": str(goal or ""), "verdict": verdict})
+        request.config.stash.setdefault(_GOALS, []).append(
+            f"{what:<78}{figure:>12,.2f}  {goal or ''!s:<30}{verdict}")
+
+    return put
+
+
+@pytest.fixture
 def tell(request: pytest.FixtureRequest) -> Callable[[str], None]:
     """Adds a line to the rates at the end of the run."""
     return request.config.stash.setdefault(_RATES, []).append
@@ -151,6 +223,12 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
         terminalreporter.write_line(
             f"{'':<75}{'best':>14}{'median':>14}{'best, CPU':>14}")
         for line in rates:
+            terminalreporter.write_line(line)
+    goals = config.stash.get(_GOALS, [])
+    if goals:
+        terminalreporter.section("goals")
+        terminalreporter.write_line(f"{'':<78}{'measured':>12}  {'goal':<30}")
+        for line in goals:
             terminalreporter.write_line(line)
 
 

@@ -41,13 +41,13 @@ class MemoisedEvaluator:
 
     def __init__(self, policies: Iterable[str]) -> None:
         self._statements = [
-            _Statement(statement)
+            Statement(statement)
             for text in policies
-            for statement in _listed(json.loads(text)["Statement"])
+            for statement in listed(json.loads(text)["Statement"])
         ]
         # denies first: the first entry that holds decides
         self._statements.sort(key=lambda statement: -statement.decision)
-        self._by_action: dict[str, int | list[_Statement]] = {}
+        self._by_action: dict[str, int | list[Statement]] = {}
         self._by_resource: dict[tuple[str, str], int | list[Entry]] = {}
 
     def decide(self, action: str, resource: str, context: Mapping[str, Any]) -> int:
@@ -118,7 +118,7 @@ class MemoisedEvaluator:
         entries = self._entries(request["action"], request["resource"])
         return Reach.RESOURCE if isinstance(entries, int) else Reach.CONDITION
 
-    def _statements_of(self, action: str) -> int | list[_Statement]:
+    def _statements_of(self, action: str) -> int | list[Statement]:
         found = self._by_action.get(action)
         if found is None:
             found = self._by_action[action] = _settled(
@@ -140,8 +140,8 @@ class MemoisedEvaluator:
         return found
 
 
-def _settled(statements: list[_Statement], is_certain: Callable[[_Statement], bool]
-             ) -> int | list[_Statement]:
+def _settled(statements: list[Statement], is_certain: Callable[[Statement], bool]
+             ) -> int | list[Statement]:
     """A decision when these statements leave no choice, else those that still matter."""
     kept = []
     for statement in statements:
@@ -153,18 +153,20 @@ def _settled(statements: list[_Statement], is_certain: Callable[[_Statement], bo
     return kept or IMPLICIT_DENY
 
 
-class _Statement:
+class Statement:
+    """decision, tests (Test), and what it matches. Raises ValueError for what is not known here."""
+
     def __init__(self, source: Mapping[str, Any]) -> None:
         self.decision = ALLOW if source["Effect"] == "Allow" else EXPLICIT_DENY
         self._action_is_not = "NotAction" in source
-        actions = _listed(source["NotAction" if self._action_is_not else "Action"])
+        actions = listed(source["NotAction" if self._action_is_not else "Action"])
         self._actions = [re.compile(_glob(a.lower()), re.DOTALL) for a in actions]
-        self._resource_is_not = "NotResource" in source
-        resources = _listed(source["NotResource" if self._resource_is_not else "Resource"])
-        self.is_for_any_resource = not self._resource_is_not and "*" in resources
-        self._resource = _resource_matcher(tuple(resources))
+        self.resource_is_not = "NotResource" in source
+        resources = listed(source["NotResource" if self.resource_is_not else "Resource"])
+        self.is_for_any_resource = not self.resource_is_not and "*" in resources
+        self.resource_matcher = _resource_matcher(tuple(resources))
         self.tests: tuple[Test, ...] = tuple(
-            (key.lower(), {}, _predicate(operator, tuple(map(_text, _listed(values)))))
+            (key.lower(), {}, _predicate(operator, tuple(map(_text, listed(values)))))
             for operator, entries in source.get("Condition", {}).items()
             for key, values in entries.items()
         )
@@ -174,7 +176,7 @@ class _Statement:
         return self._action_is_not != any(p.fullmatch(lowered) for p in self._actions)
 
     def matches_resource(self, resource: str) -> bool:
-        return self._resource_is_not != self._resource(resource)
+        return self.resource_is_not != self.resource_matcher(resource)
 
 
 @cache
@@ -219,11 +221,11 @@ def _predicate(operator: str, values: tuple[str, ...]) -> Callable[[Any], bool]:
 
     def test(value: str | tuple[str, ...] | None) -> bool:
         if quantifier == "ForAllValues":
-            return all(map(one, _listed(value)))
+            return all(map(one, listed(value)))
         if value is None:
             return quantifier != "ForAnyValue" and (if_exists or is_negated)
         if quantifier == "ForAnyValue":
-            return any(map(one, _listed(value)))
+            return any(map(one, listed(value)))
         return isinstance(value, str) and one(value)
 
     return test
@@ -254,7 +256,7 @@ _COMPARISONS: dict[str, tuple[bool, Callable[[tuple[str, ...]], Callable[[str], 
 }
 
 
-def _listed(value: Any) -> Sequence[Any]:
+def listed(value: Any) -> Sequence[Any]:
     if value is None:
         return ()
     return value if isinstance(value, list | tuple) else (value,)
