@@ -32,6 +32,7 @@ from .log_options import assumed_values, chosen_logs, log_arguments
 def command(logs: tuple[str, ...], policies: tuple[str, ...], principals: tuple[str, ...],
             since: str | None, until: str | None, accounts: tuple[str, ...],
             services: tuple[str, ...], endpoint: str | None, cache: str | None,
+            corrections_first: bool, max_record_bytes: int | None,
             unlisted_actions: bool, assume: tuple[str, ...], missing: str | None,
             output: str | None, form: str, top: int,
             organization: str | None, missing_layers: str, options: tuple[str, ...],
@@ -65,7 +66,8 @@ def command(logs: tuple[str, ...], policies: tuple[str, ...], principals: tuple[
     else:
         table, _ = load_table(policies, options, is_strict=strict)
     assumed = assumed_values(assume, table.keys)
-    chosen = chosen_logs(since, until, accounts, services, endpoint, unlisted_actions, cache)
+    chosen = chosen_logs(since, until, accounts, services, endpoint, unlisted_actions, cache,
+                         corrections_first, max_record_bytes)
     # rows that are written show the resource also where no policy asks for it
     source = open_input(logs, keys_of(table), chosen,
                         needs_request(table) if output is None else None)

@@ -51,6 +51,8 @@ class Reading:
     failed_files: Sequence[tuple[str, str]] = ()
     files_cached: int = 0
     cache_error: str | None = None
+    replaced: int = 0
+    corrections_late: int = 0
 
     @property
     def is_whole(self) -> bool:
@@ -140,13 +142,18 @@ def reading_of(source: Input) -> Reading:
     statistics = source.reader.statistics
     return Reading(statistics.files_read, statistics.duplicates,
                    dict(statistics.bad_reasons().most_common()), tuple(statistics.skipped),
-                   tuple(statistics.failed), statistics.files_cached, statistics.cache_error)
+                   tuple(statistics.failed), statistics.files_cached, statistics.cache_error,
+                   statistics.replaced, statistics.corrections_late)
 
 
 def warn_of_failed(reading: Reading) -> None:
     """What was not read, and a cache that is not complete, on stderr."""
     if reading.cache_error is not None:
         click.echo(printable(f"warning: the cache is not complete: {reading.cache_error}"),
+                   err=True)
+    if reading.corrections_late:
+        click.echo(f"warning: {reading.corrections_late:,} corrected records came after the "
+                   "records they replace and were left out; --corrections-first finds them first",
                    err=True)
     for name, reason in reading.failed_files[:20]:
         click.echo(printable(f"warning: `{name}` was not read to its end: {reason}"), err=True)

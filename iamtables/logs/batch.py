@@ -7,7 +7,7 @@ from the former to the latter. Dictionaries belong to the reader (see `columns`)
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 import numpy as np
@@ -99,10 +99,17 @@ class Rows:
     time: NDArray[np.int64]
     event_id: Texts
     file: Int32Array
+    corrects: dict[int, str] = field(default_factory=dict)
+    """Row of a corrected record -> event ID of the record that it replaces."""
 
     def keep(self, mask: NDArray[np.bool_]) -> Rows:
+        corrects = {}
+        if self.corrects:
+            places = np.cumsum(mask) - 1
+            corrects = {int(places[row]): replaced for row, replaced in self.corrects.items()
+                        if mask[row]}
         return Rows(self.call[mask], self.caller[mask], self.time[mask],
-                    self.event_id.take(mask), self.file[mask])
+                    self.event_id.take(mask), self.file[mask], corrects)
 
 
 @dataclass(frozen=True, slots=True)

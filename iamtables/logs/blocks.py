@@ -219,7 +219,7 @@ class BlockReader:
                     raise Unsure
                 odd = extractor.odd_records()
                 if 2 * int(np.count_nonzero(odd)) > count or (
-                        is_lines and extractor.longest() > max_record_bytes):
+                        extractor.longest() > max_record_bytes):
                     raise Unsure
                 blocks.append(self._code(odd, bad, max_record_bytes, number))
                 number += count

@@ -33,7 +33,7 @@ from .sources import LogFile
 from .tables import CALL_TEXTS, CALLER_TEXTS, MEMBER_TEXTS, CallerTable, CallTable, IntTable
 from .texts import Texts
 
-FORMAT = 1
+FORMAT = 2
 _SUFFIX = ".segment"
 _PART = ".part-"
 _ABOUT = "about.json"
@@ -71,6 +71,10 @@ class Segment:
 
     path: Path
     parts: tuple[FilePart, ...]
+    corrects: dict[int, str]
+    """Row of a corrected record -> event ID of the record that it replaces."""
+    corrects_accounts: tuple[str | None, ...]
+    """The receiving account of each of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +134,10 @@ class Cache:
             about = json.loads((path / _ABOUT).read_text("utf-8"))
             if about["format"] != FORMAT or about["version"] != self.version:
                 return None
-            return Segment(path, tuple(FilePart(**part) for part in about["files"]))
+            corrects = about["corrects"]
+            return Segment(path, tuple(FilePart(**part) for part in about["files"]),
+                           {int(row): str(replaced) for row, replaced, _ in corrects},
+                           tuple(account for _, _, account in corrects))
         except (OSError, ValueError, KeyError, TypeError):
             return None
 
@@ -148,7 +155,8 @@ class Cache:
         about = json.dumps({
             "format": FORMAT, "version": self.version,
             "files": [{name: getattr(part, name) for name in FilePart.__slots__}
-                      for part in parts]})
+                      for part in parts],
+            "corrects": _corrections(rows, callers)})
         name = hashlib.sha256(about.encode()).hexdigest()[:32]
         temporary = self.directory / f"{_PART}{os.getpid()}-{name}"
         try:
@@ -162,6 +170,15 @@ class Cache:
         except BaseException:
             shutil.rmtree(temporary, ignore_errors=True)
             raise
+
+
+def _corrections(rows: Rows, callers: CallerTable) -> list[tuple[int, str, str | None]]:
+    """(row, event ID of what it replaces, receiving account) of corrected records."""
+    found = list(rows.corrects)
+    accounts = callers.codes.take("account", rows.caller[np.array(found, dtype=np.int32)])
+    return [(row, rows.corrects[row],
+             str(callers.accounts.values[account]) if account >= 0 else None)
+            for row, account in zip(found, accounts.tolist(), strict=True)]
 
 
 # -- tables as Parquet --------------------------------------------------------------------------
@@ -292,7 +309,8 @@ def _load(segment: Segment, wanted: Iterable[LogFile], caller_keys: Sequence[Any
     chosen = [part for part in segment.parts if _key_of(part) in keep]
     rows = Rows(records["call"], records["caller"], records["time"], records["event_id"],
                 np.repeat(np.arange(len(segment.parts), dtype=np.int32),
-                          [part.records for part in segment.parts]))
+                          [part.records for part in segment.parts]),
+                segment.corrects)
     _check(rows, callers, calls)
     _check_codes(callers.codes, callers, CALLER_TEXTS)
     _check_codes(calls.codes, calls, CALL_TEXTS)
@@ -320,6 +338,8 @@ def _check(rows: Rows, callers: CallerTable, calls: CallTable) -> None:
     if not len(rows.call) == len(rows.caller) == len(rows.time) == len(rows.event_id) == len(
             rows.file):
         raise ValueError("columns of different lengths")
+    if any(not 0 <= row < len(rows.call) for row in rows.corrects):
+        raise ValueError("a correction of no row")
 
 
 def _check_codes(table: IntTable, owner: Any, named: dict[str, str]) -> None:
@@ -456,7 +476,9 @@ class Writer:
             np.concatenate([found.caller for found in rows]),
             np.concatenate([found.time for found in rows]),
             Texts.joined([found.event_id for found in rows]),
-            np.zeros(start, dtype=np.int32))
+            np.zeros(start, dtype=np.int32),
+            {part.start + row: replaced for part, found in zip(parts, rows, strict=True)
+             for row, replaced in found.corrects.items()})
         try:
             self._cache.write(joined, parts, callers, calls)
         except OSError as error:

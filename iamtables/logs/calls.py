@@ -43,7 +43,7 @@ from .parameters import (
     find_tags,
     is_hidden,
 )
-from .records import DECODE_ERRORS, BadRecord, describe
+from .records import DECODE_ERRORS, BadRecord, describe, too_long
 from .request_keys import Asked, RequestKey
 from .resources import ActionForms, ResourceForms, choose, is_request_resource
 from .templates import TemplateBuilder, Where, path_resource, tagged_types
@@ -120,7 +120,7 @@ class CallMapper:
     def map(self, call: Call) -> MappedCall:
         """Raises BadRecord when a part of the record has the wrong shape."""
         if len(call.parameters) + len(call.resources) > self._max_bytes:
-            raise BadRecord("longer than max_record_bytes")
+            raise BadRecord(too_long(self._max_bytes))
         outcome = read_outcome(call.error_code, call.message)
         plan = call.plan
         if plan.verdict is not None:

@@ -44,9 +44,10 @@ from .cache import Cache, Damaged, Loaded, Writer, load, mapping_version
 from .calls import Call, CallMapper, decode_resources
 from .classes import GIVEN, Outcome, RecordClass, Requester
 from .columns import Int32Array
-from .containers import decode_items, decode_lines, read_file
+from .containers import corrections_in, decode_items, decode_lines, read_file
 from .context import Caller
-from .duplicates import record_hashes
+from .corrections import Corrections, targets_of
+from .duplicates import Hashes, account_hash, record_hashes
 from .inflate import FileFailed, FileSkipped
 from .moulding import Mould, Slots, learn
 from .names import Names, Resolver
@@ -57,10 +58,12 @@ from .principals import principal_of
 from .records import (
     BadRecord,
     Record,
+    corrected_id,
     decode_additional,
     decode_identity,
     decode_tls,
     seconds,
+    too_long,
 )
 from .seen import SeenHashes
 from .sources import LogFile, find_files, is_delivered_before
@@ -109,7 +112,8 @@ class LogReader:
         self._file: LogFile | None = None
         if options.cache is not None:
             self._cache = Cache(options.cache, f"{mapping_version()} {catalogue.date} "
-                                f"{catalogue.source} {options.unlisted_actions}")
+                                f"{catalogue.source} {options.unlisted_actions} "
+                                f"{options.max_record_bytes}")
             self._writer = Writer(self._cache)
             self._cached_keys = self._keys.of_cache(catalogue)
             self._keys = self._keys.of_everything(catalogue)
@@ -119,6 +123,7 @@ class LogReader:
         self._mapper = CallMapper(catalogue, options, tuple(self._keys.request))
         self._names = Names(resolver, learns=options.learn_names)
         self._seen = SeenHashes(options.max_remembered_ids, secrets.randbits(64))
+        self._corrections = Corrections()
         self._plans: dict[tuple[str | None, ...], _PlanRow] = {}
         self._times: dict[str | None, int] = {}
         self._blocks = BlockReader(
@@ -159,6 +164,8 @@ class LogReader:
                 self._cache.segments_of(found) is not None)
             return None if is_cached else found
 
+        if self.options.corrections_first and self.options.deduplicate:
+            self._find_corrections()
         ahead = ReadAhead(self.options, next_of)
         try:
             yield from self._batches_of(ahead)
@@ -346,6 +353,8 @@ class LogReader:
         """Leave out records seen before by account and event ID; only GUIDs prove anything."""
         hashes, is_proper = record_hashes(
             rows.event_id, self._callers.take_account_hash(rows.caller))
+        if rows.corrects or len(self._corrections):
+            return self._without_replaced(rows, hashes, is_proper)
         if is_proper.all():
             keep = self._seen.add(hashes)
         else:
@@ -356,6 +365,40 @@ class LogReader:
             return rows
         self.statistics.duplicates += int(len(keep) - np.count_nonzero(keep))
         return rows.keep(keep)
+
+    def _without_replaced(
+        self, rows: Rows, hashes: Hashes, is_proper: NDArray[np.bool_]
+    ) -> Rows:
+        """The same where some records correct others."""
+        at = np.array(list(rows.corrects), dtype=np.int32)
+        targets, are_proper = targets_of(
+            rows.corrects.values(), self._callers.take_account_hash(rows.caller[at]))
+        found = self._corrections.sift(hashes, is_proper, {
+            row: target for row, target, proper in zip(
+                at.tolist(), targets.tolist(), are_proper.tolist(), strict=True) if proper},
+            self._seen)
+        statistics = self.statistics
+        statistics.ids_forgotten = self._seen.forgotten
+        statistics.duplicates += found.duplicates
+        statistics.replaced += found.replaced
+        statistics.corrections_late += found.late
+        return rows.keep(found.keep)
+
+    def _find_corrections(self) -> None:
+        """Before anything is read: which records are corrected by others, in all files."""
+        for file in self._files:
+            if is_delivered_before(file.name, self.options.since):
+                continue
+            segments = self._cache.segments_of(file) if self._cache is not None else None
+            if segments is not None:
+                found = [(segment.corrects.values(), segment.corrects_accounts)
+                         for segment in segments]
+            else:
+                found = [corrections_in(file, self.options)]
+            for replaced, accounts in found:
+                hashes, is_proper = targets_of(replaced, np.array(
+                    [account_hash(account) for account in accounts], dtype=np.int64))
+                self._corrections.expect(hashes[is_proper])
 
     # -- records to rows ----------------------------------------------------------------------
 
@@ -379,6 +422,7 @@ class LogReader:
                 plan = plans.get((source, name, record.eventType, record.eventCategory))
                 if plan is None:
                     plan = self._plan(record)
+                corrects = corrected_id(record) if record.addendum else None
                 version = record.eventVersion
                 if version is not None and version[:2] != "1.":
                     raise BadRecord("`eventVersion` is not 1.x")
@@ -412,6 +456,8 @@ class LogReader:
             time = times.get(stamp)
             if time is None:
                 time = times[stamp] = seconds(stamp)
+            if corrects:
+                chunk.corrects[len(chunk.call)] = corrects
             add_call(call)
             add_caller(caller)
             add_time(time)
@@ -587,7 +633,7 @@ class LogReader:
     def _map_caller(self, record: Record) -> int:
         raw = bytes(record.userIdentity)
         if len(raw) > self.options.max_record_bytes:
-            raise BadRecord("longer than max_record_bytes")
+            raise BadRecord(too_long(self.options.max_record_bytes))
         identity = decode_identity(raw)
         keys = self._keys
         additional = (decode_additional(bytes(record.additionalEventData))
