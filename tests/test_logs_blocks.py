@@ -54,7 +54,8 @@ def content(reader: LogReader) -> tuple[list[tuple[Any, ...]], Any]:
     statistics.check()
     return rows, (statistics.records, statistics.classes, statistics.reasons, statistics.bad,
                   statistics.skipped, statistics.failed, statistics.duplicates,
-                  statistics.requesters, statistics.requests)
+                  statistics.requesters, statistics.requests, statistics.replaced,
+                  statistics.corrections_late)
 
 
 def both(paths: Sequence[Path], keys: Sequence[str] | None = None, **options: Any) -> Any:
@@ -108,11 +109,13 @@ STRINGS = ["", "x", "é", "\U0001f511", "\\", '"', "\n", "a" * 40, "2026-01-02T0
            "1969-12-31T23:59:59Z", "9999-12-31T23:59:59Z", "2026-02-30T00:00:00Z",
            "2026-01-02 03:04:05.000", "2.0", "AccessDenied", "Client.UnauthorizedOperation",
            "arn:aws:s3:::b/k", "AWS Internal", "s3.amazonaws.com", "GetObject"]
-SCALARS: list[Any] = [None, True, False, 0, -1.5e300, 10**30, [], {}, [[]], {"a": {"b": [1]}}]
+SCALARS: list[Any] = [None, True, False, 0, -1.5e300, 10**30, [], {}, [[]], {"a": {"b": [1]}},
+                      {"reason": "UPDATED_DATA", "originalEventID": "7" * 36}]
 FIELDS = ["eventSource", "eventName", "eventID", "eventTime", "userIdentity", "awsRegion",
           "recipientAccountId", "sourceIPAddress", "userAgent", "errorCode", "errorMessage",
           "requestParameters", "resources", "eventType", "eventCategory", "eventVersion",
-          "vpcEndpointId", "tlsDetails", "additionalEventData", "@timestamp", "somethingNew"]
+          "vpcEndpointId", "tlsDetails", "additionalEventData", "@timestamp", "somethingNew", "addendum",
+          "responseElements"]
 ARNS = ["arn:aws:s3:::b/k", "arn:aws:s3:::b", "arn:aws:s3:::job/1", "arn:aws:s3:::b/",
         "arn:aws:s3:::",
         "arn:aws:s3:::/k", "arn:aws-cn:s3:::b/k", "arn:aws:s3:::b/k...(truncated)",
@@ -122,7 +125,8 @@ CALLS = [("s3", "GetObject"), ("s3", "GetObject"), ("s3", "PutObject"), ("s3", "
          ("s3", "DeleteObjects"), ("s3", "HeadObject"), ("ec2", "RunInstances"),
          ("iam", "GetUser"), ("iam", "CreateRole"),
          ("sts", "AssumeRole"), ("kms", "ReEncrypt"), ("lambda", "Invoke"), ("x", "y"),
-         ("dynamodb", "PutItem"), ("sts", "GetCallerIdentity")]
+         ("dynamodb", "PutItem"), ("sts", "GetCallerIdentity"), ("s3", "CopyObject"),
+         ("s3", "CreateBucket"), ("dynamodb", "TransactWriteItems")]
 
 
 def fuzzed(random: Random) -> dict[str, Any]:
@@ -255,6 +259,36 @@ def test_times_are_read_alike(tmp_path: Path, text: str) -> None:
     path = tmp_path / "log.json"
     path.write_text(json.dumps({"Records": [record("iam", "ListUsers", eventTime=text)]}))
     both([path])
+
+
+def test_actions_that_depend_on_values_give_the_same_columns(tmp_path: Path) -> None:
+    calls = [
+        *(("s3", "CreateBucket", {"bucketName": f"b{number}", "x-amz-acl": acl})
+          for number in range(20) for acl in ("private", "publicx", "public-read", ["private"])),
+        *(("s3", "CopyObject", {"bucketName": "to", "key": f"k{number}",
+                                "x-amz-copy-source": f"from/{number}{version}", **tags})
+          for number in range(20) for version in ("", "?versionId=1", "?versionid=1")
+          for tags in ({}, {"x-amz-tagging-directive": "REPLACE"},
+                       {"x-amz-tagging-directive": "replace"})),
+        *(("dynamodb", "TransactWriteItems", {"transactItems": [
+            {"put": {"tableName": f"Table{number % 3}"}},
+            {"delete": {"tableName": f"Table{number % 5}"}}]}) for number in range(20)),
+        *(("dynamodb", "ExecuteStatement", {"statement": f"select * from Table{number % 4}"})
+          for number in range(20)),
+        *(("deadline", "BatchGetJob", {"identifiers": [{"jobId": f"job-{number}"}]})
+          for number in range(20)),
+    ]
+    path = tmp_path / "log.json"
+    path.write_text(json.dumps({"Records": [
+        record(service, name, requestParameters=parameters, eventID=f"{number:036d}")
+        for number, (service, name, parameters) in enumerate(calls)]}))
+    rows, counts = both([path], None)
+    assert len(rows) == len(calls) and counts[0] == len(calls)
+    actions = {request[0] for row in rows for request in row[-1]}
+    assert {"s3:PutBucketAcl", "s3:GetObjectVersion", "s3:GetObject", "dynamodb:DeleteItem",
+            "dynamodb:PartiQLSelect", "deadline:GetJob"} <= actions
+    acls = sum(any(request[0] == "s3:PutBucketAcl" for request in row[-1]) for row in rows)
+    assert acls == 40  # two of four each: `private` needs none
 
 
 # -- what policies ask for ----------------------------------------------------------------------

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from ..catalogue import Catalogue, load_catalogue
 from ..errors import SourceError
-from .actions import Plan
+from .actions import Plan, looks_at_values
 from .ahead import ReadAhead
 from .arns import NOTHING_BELOW
 from .asked_keys import AskedKeys
@@ -533,7 +533,8 @@ class LogReader:
         """Calls whose values are looked at in no other way than `value_classes` says."""
         return (
             plan.verdict is None and not any(step.tail for step in plan.steps)
-            and (plan.rule is None or set(plan.rule) <= {"actions", "when"})
+            and (plan.rule is None or (
+                set(plan.rule) <= {"actions", "when"} and not looks_at_values(plan.rule)))
             and not (plan.are_resources_unknown or plan.is_about_self)
             and not any(step.action.startswith("iam:Create") for step in plan.steps))
 
@@ -596,7 +597,7 @@ class LogReader:
         actions = [step.action for step in plan.steps]
         for condition in rule.get("when", ()):
             actions += self._mapper.actions.named(
-                plan.service, condition.get("instead") or condition["also"])
+                plan.service, condition.get("instead") or condition.get("also", []))
         if plan.tagging_action is not None:
             actions.append(plan.tagging_action)
         return any(map(self._needs, actions))
