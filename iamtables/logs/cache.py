@@ -29,6 +29,7 @@ from ..errors import SourceError
 from .batch import Rows
 from .columns import UNKNOWN, Dictionary, Int32Array
 from .names import Names
+from .sessions import Sessions
 from .sources import LogFile
 from .tables import CALL_TEXTS, CALLER_TEXTS, MEMBER_TEXTS, CallerTable, CallTable, IntTable
 from .texts import Texts
@@ -37,6 +38,7 @@ FORMAT = 2
 _SUFFIX = ".segment"
 _PART = ".part-"
 _ABOUT = "about.json"
+_SESSIONS = "sessions.json"
 SEGMENT_RECORDS = 200_000
 
 
@@ -149,9 +151,10 @@ class Cache:
         """A damaged segment: its files are read again."""
         self._whole = {key: found for key, found in self._whole.items() if segment not in found}
 
-    def write(self, rows: Rows, parts: Sequence[FilePart], callers: CallerTable, calls: CallTable
-              ) -> None:
-        """A new segment. Raises OSError; then nothing is left of it."""
+    def write(self, rows: Rows, parts: Sequence[FilePart], callers: CallerTable, calls: CallTable,
+              sessions: str) -> None:
+        """A new segment; `sessions` is what `Sessions.take_new` gives. Raises OSError; then nothing
+        is left of it."""
         about = json.dumps({
             "format": FORMAT, "version": self.version,
             "files": [{name: getattr(part, name) for name in FilePart.__slots__}
@@ -162,6 +165,7 @@ class Cache:
         try:
             temporary.mkdir()
             _write_tables(temporary, rows, callers, calls)
+            (temporary / _SESSIONS).write_text(sessions, "utf-8")
             (temporary / _ABOUT).write_text(about, "utf-8")
             target = self.directory / f"{name}{_SUFFIX}"
             if target.exists():
@@ -268,7 +272,7 @@ class Damaged(Exception):
 
 
 def load(segment: Segment, wanted: Iterable[LogFile], caller_keys: Sequence[Any],
-         request_keys: Sequence[Any], names: Names) -> Loaded:
+         request_keys: Sequence[Any], names: Names, sessions: Sessions) -> Loaded:
     """The records of the wanted files, with the asked keys only.
 
     Raises Damaged.
@@ -276,8 +280,10 @@ def load(segment: Segment, wanted: Iterable[LogFile], caller_keys: Sequence[Any]
     import pyarrow as pa
 
     try:
+        sessions.restore((segment.path / _SESSIONS).read_text("utf-8"))
         return _load(segment, wanted, caller_keys, request_keys, names)
-    except (OSError, ValueError, KeyError, IndexError, pa.ArrowException) as error:
+    except (OSError, ValueError, KeyError, IndexError, TypeError, AttributeError,
+            pa.ArrowException) as error:
         raise Damaged(str(error)) from error
 
 
@@ -462,7 +468,7 @@ class Writer:
                 if _key_of(part) != _key_of(file)]
         self._rows, self._parts = [rows for rows, _ in kept], [part for _, part in kept]
 
-    def flush(self, callers: CallerTable, calls: CallTable) -> None:
+    def flush(self, callers: CallerTable, calls: CallTable, sessions: Sessions) -> None:
         """Write what there is; the rows lead into these tables."""
         rows, parts = self._rows, self._parts
         self._rows, self._parts, self._records = [], [], 0
@@ -480,7 +486,7 @@ class Writer:
             {part.start + row: replaced for part, found in zip(parts, rows, strict=True)
              for row, replaced in found.corrects.items()})
         try:
-            self._cache.write(joined, parts, callers, calls)
+            self._cache.write(joined, parts, callers, calls, sessions.take_new())
         except OSError as error:
             self.error = f"{error.strerror or error}"
         except Exception as error:  # pyarrow's own errors of a full disk

@@ -66,6 +66,7 @@ from .records import (
     too_long,
 )
 from .seen import SeenHashes
+from .sessions import BEGIN, Sessions
 from .sources import LogFile, find_files, is_delivered_before
 from .statistics import Statistics
 from .tables import CallerTable, CallTable, KeyChanges
@@ -87,6 +88,8 @@ class _PlanRow:
     wants_resources: bool
     needs_resources: bool
     """Does a policy ask for more of its calls than the action?"""
+    begins_session: bool
+    """Is it worth knowing what its calls tell of the sessions that they begin?"""
 
 
 class LogReader:
@@ -124,11 +127,14 @@ class LogReader:
         self._names = Names(resolver, learns=options.learn_names)
         self._seen = SeenHashes(options.max_remembered_ids, secrets.randbits(64))
         self._corrections = Corrections()
+        self._sessions = Sessions()
+        self._session_plans: set[int] = set()
         self._plans: dict[tuple[str | None, ...], _PlanRow] = {}
         self._times: dict[str | None, int] = {}
         self._blocks = BlockReader(
             self._plan_of_block, self._map_caller, self._call_of_block, self._place_of,
-            self._like, self._mould_of_block, self._mapper.forms, self._keys.accounts,
+            self._like, self._mould_of_block, self._sessions.learn, self._session_plans,
+            self._mapper.forms, self._keys.accounts,
             (self._keys.network, self._keys.agent, self._keys.tls, self._keys.additional),
         ) if options.is_compiled and is_available() else None
         self._numbered_plans: dict[int, _PlanRow] = {}
@@ -144,7 +150,7 @@ class LogReader:
         self._seen.add(hashes)
 
     def _start_tables(self) -> None:
-        self._callers = CallerTable(self._keys.caller)
+        self._callers = CallerTable(self._keys.caller, has_access_keys=self._keys.sessions)
         self._calls = CallTable(self._keys.request)
         self._caller_rows: dict[tuple[object, ...], int] = {}
         self._call_rows: dict[tuple[object, ...], int] = {}
@@ -232,7 +238,7 @@ class LogReader:
         if len(pending):
             yield self._finish(pending)
         if self._writer is not None:
-            self._writer.flush(self._callers, self._calls)
+            self._writer.flush(self._callers, self._calls, self._sessions)
             self.statistics.cache_error = self._writer.error
         self.statistics.check()
         if not self.statistics.has_log:
@@ -252,7 +258,8 @@ class LogReader:
             if segment.path in served:
                 continue
             try:
-                loaded.append(load(segment, wanted, keys.caller, keys.request, self._names))
+                loaded.append(load(segment, wanted, keys.caller, keys.request, self._names,
+                                   self._sessions))
             except Damaged:
                 self._cache.discard(segment)
                 return None
@@ -281,7 +288,7 @@ class LogReader:
             self._writer.drop(file)
         self._unwritten.clear()
         if self._writer.is_due:
-            self._writer.flush(self._callers, self._calls)
+            self._writer.flush(self._callers, self._calls, self._sessions)
 
     def _end_tables(self) -> None:
         """Before the tables start anew: write the rows that lead into them."""
@@ -291,7 +298,7 @@ class LogReader:
             self._writer.add(self._unwritten.rows(), self._file, self._part, False, Counter())
             self._part += 1
             self._unwritten.clear()
-        self._writer.flush(self._callers, self._calls)
+        self._writer.flush(self._callers, self._calls, self._sessions)
 
     def _finish(self, pending: Pending) -> Batch:
         batch = self._hand_out(pending.rows(), pending.files, self._keys.plans)
@@ -307,7 +314,8 @@ class LogReader:
         statistics = self.statistics
         if self.options.deduplicate:
             rows = self._without_duplicates(rows)
-        batch = build(rows, files, self._callers, self._calls, plans, self._names)
+        batch = build(rows, files, self._callers, self._calls, plans, self._names,
+                      self._sessions)
         statistics.requests += batch.requests
         for number, count in enumerate(np.bincount(batch.record_class).tolist()):
             if count:
@@ -456,6 +464,8 @@ class LogReader:
             time = times.get(stamp)
             if time is None:
                 time = times[stamp] = seconds(stamp)
+            if plan.begins_session:
+                self._sessions.learn(record)
             if corrects:
                 chunk.corrects[len(chunk.call)] = corrects
             add_call(call)
@@ -506,6 +516,8 @@ class LogReader:
         """What the extractor has to know of the plan that it numbers so."""
         row = self._plan(record)
         self._numbered_plans[number] = row
+        if row.begins_session:
+            self._session_plans.add(number)
         flags = {_NO_PARAMETERS: 0, _SOME_PARAMETERS: PARAMETERS_SOME,
                  _ALL_PARAMETERS: PARAMETERS_ALL}[row.parameters]
         flags |= RESOURCES if row.wants_resources else 0
@@ -576,7 +588,9 @@ class LogReader:
         is_needed = self._is_needed(plan)
         mode, needles = self._parameters_for(plan, is_needed)
         row = _PlanRow(len(self._plans), plan, mode, needles,
-                       is_needed and self._has_resource_types(plan), is_needed)
+                       is_needed and self._has_resource_types(plan), is_needed,
+                       self._keys.sessions and any(
+                           step.action in BEGIN for step in plan.steps))
         self._plans[source, name, record.eventType, record.eventCategory] = row
         return row
 

@@ -44,6 +44,7 @@ class Record(msgspec.Struct, gc=False):
     additionalEventData: Raw = EMPTY
     timestamp: str | None = msgspec.field(name="@timestamp", default=None)
     addendum: Raw = EMPTY
+    responseElements: Raw = EMPTY
 
 
 class Envelope(Record, gc=False):

@@ -33,7 +33,7 @@ _RECAST = "cast it in the query (`json_format(cast(useridentity as json))`)"
 _TEXTS = ("eventSource", "eventName", "eventID", "eventTime", "awsRegion", "recipientAccountId",
           "sourceIPAddress", "userAgent", "errorCode", "errorMessage", "eventType",
           "eventCategory", "eventVersion", "vpcEndpointId", "vpcEndpointAccountId")
-_RAWS = ("tlsDetails", "additionalEventData", "addendum")
+_RAWS = ("tlsDetails", "additionalEventData", "addendum", "responseElements")
 _FIELDS = {name.lower(): name for name in (
     *_TEXTS, *_RAWS, "userIdentity", "requestParameters", "resources")}
 _NESTED = {name.lower(): name for name in (
@@ -41,7 +41,7 @@ _NESTED = {name.lower(): name for name in (
     "sessionContext", "sessionIssuer", "attributes", "mfaAuthenticated", "creationDate",
     "webIdFederationData", "federatedProvider", "sourceIdentity", "ec2RoleDelivery",
     "assumedRoot", "onBehalfOf", "userId", "identityStoreArn", "tlsVersion", "cipherSuite",
-    "clientProvidedHostHeader", "ARNPrefix", "originalEventID", "updatedFields")}
+    "clientProvidedHostHeader", "ARNPrefix", "originalEventID", "updatedFields", "credentials")}
 
 encode = msgspec.json.Encoder(enc_hook=str).encode
 Row = dict[str, Any]
