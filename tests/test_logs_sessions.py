@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from command_line import allow, iamtables, policy
-from log_records import ACCOUNT, ROLE, ROLE_IDENTITY, USER_IDENTITY, record, write
+from log_records import ROLE, ROLE_IDENTITY, USER_IDENTITY, record, write
 
 from iamtables.logs import LogOptions, read_logs
 from iamtables.logs.columns import UNKNOWN
@@ -142,4 +142,9 @@ def test_an_audit_decides_by_the_tag_of_the_session(tmp_path: Path) -> None:
     assert done.code == 0, done.err
     assert json.loads(done.out)["decisions"] == {
         "ALLOW": 3, "IMPLICIT_DENY": 1, "EXPLICIT_DENY": 0, "UNDETERMINED": 1}
-    assert ACCOUNT in ROLE
+    # what the log does not tell is as --missing says; what it tells stays
+    done = iamtables("audit", "--policy", rules, "--missing", "absent", "--format", "json", log)
+    assert json.loads(done.out)["decisions"] == {
+        "ALLOW": 3, "IMPLICIT_DENY": 2, "EXPLICIT_DENY": 0, "UNDETERMINED": 0}
+    done = iamtables("audit", "--policy", rules, "--assume", f"{TEAM}=red", "--format", "json", log)
+    assert json.loads(done.out)["decisions"]["ALLOW"] == 4

@@ -112,7 +112,7 @@ def print_head(console: Console, run: Run) -> None:
             console.print(f"[dim]left out, since the snapshot holds none: {left_out}[/]")
     else:
         console.print(Text.assemble((policies, "bold"), f" as identity policies of {whom}"))
-    is_log = run.input.reader is not None
+    is_log = run.input.is_log
     what = "record" if is_log else "row"
     console.print(
         f"{count_of(summary.records, what)} of {count_of(reading.files_read, 'file')} in "

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from ..catalogue import Catalogue
 from .batch import KeyPlan
-from .context import CALLER_KEYS, CallerKey
+from .context import CALLER_KEYS, CallerKey, key_table
 from .request_keys import FAMILIES, RequestKey, all_request_keys, family_key, request_key
 
 _TIME_KEYS = {"aws:currenttime": "aws:CurrentTime", "aws:epochtime": "aws:EpochTime",
@@ -114,5 +114,15 @@ def _family_of(name: str) -> tuple[str, str] | None:
                  if name.lower().startswith(prefix)), None)
 
 
+_LISTS = frozenset({"aws:tagkeys", "aws:calledvia", "kms:encryptioncontextkeys"})
+
+
+def is_multivalued(key: str) -> bool:
+    """Are the values of a key that records tell lists?"""
+    rules = {name.lower(): rule for name, rule in key_table()["parameters"].items()}
+    return key.lower() in _LISTS or bool(rules.get(key.lower(), {}).get("is_list"))
+
+
 def _all_keys() -> list[str]:
+    """Every key with one fixed name that records tell something about."""
     return [*_TIME_KEYS, *CALLER_KEYS, *all_request_keys()]
