@@ -423,7 +423,9 @@ def _take(column: Any, rows: NDArray[np.int32]) -> Any:
     used, inverse = np.unique(codes, return_inverse=True)
     kept = used[used >= 0]
     renumbered = np.where(used >= 0, np.cumsum(used >= 0) - 1, used).astype(np.int32)
-    return Coded(renumbered[inverse.ravel()], [column.values[code] for code in kept.tolist()])
+    take = getattr(column.values, "take", None)
+    return Coded(renumbered[inverse.ravel()], [column.values[code] for code in kept.tolist()]
+                 if take is None else take(kept))
 
 
 def _fill_unknown(column: Any, value: str | list[str]) -> Any:

@@ -128,7 +128,8 @@ def test_the_command_writes_them_and_any_policy_decides_alike(tmp_path: Path) ->
     for rules in (one, other):
         from_log = whole(rules)
         assert summary("--policy", rules, columns) == from_log
-    assert from_log["decisions"]["UNDETERMINED"] == 1  # the tag of a resource is not recorded
+    # the tag of a resource is not recorded, nor is the path of the role
+    assert from_log["decisions"]["UNDETERMINED"] == 2
     assert from_log["classes"]["no-action"] == 1
     reports = []
     for source in (log, columns):

@@ -17,7 +17,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, partial
 from importlib.resources import files as resources_of
 from pathlib import Path
 from typing import Any
@@ -27,18 +27,23 @@ from numpy.typing import NDArray
 
 from ..errors import SourceError
 from .batch import Rows
-from .columns import UNKNOWN, Dictionary, Int32Array
+from .columns import UNKNOWN, Dictionary, Int32Array, packed
+from .duplicates import PROPER_LENGTH
 from .names import Names
 from .sessions import Sessions
 from .sources import LogFile
 from .tables import CALL_TEXTS, CALLER_TEXTS, MEMBER_TEXTS, CallerTable, CallTable, IntTable
-from .texts import Texts
+from .texts import GrowingTexts, StoredTexts, Texts
 
-FORMAT = 2
+FORMAT = 3
 _SUFFIX = ".segment"
 _PART = ".part-"
 _ABOUT = "about.json"
 _SESSIONS = "sessions.json"
+_IDS = "event_ids.parquet"
+_IDENTITY = "identity"
+_NO_TEXT = 0xF8
+"""From here on, bytes are in no UTF-8."""
 SEGMENT_RECORDS = 200_000
 
 
@@ -217,6 +222,12 @@ def _write_tables(path: Path, rows: Rows, callers: CallerTable, calls: CallTable
     texts = _TextWriter()
     used_calls, call = np.unique(rows.call, return_inverse=True)
     used_callers, caller = np.unique(rows.caller, return_inverse=True)
+    created = callers.take_created(used_callers.astype(np.int32))
+    # an identity comes with many addresses and agents, which matter only to those who ask
+    _, some, identity = np.unique(
+        packed([*(callers.codes.take(name, used_callers) for name in callers.codes.names),
+                created]), return_index=True, return_inverse=True)
+    identities = used_callers[some]
     counts = calls.codes.take("member_count", used_calls)
     ends = np.cumsum(counts, dtype=np.int64)
     offset = np.arange(int(ends[-1]) if len(ends) else 0) - np.repeat(ends - counts, counts)
@@ -246,25 +257,30 @@ def _write_tables(path: Path, rows: Rows, callers: CallerTable, calls: CallTable
     _write(path / "member_keys.parquet",
            keys(calls.key_codes, members, calls.key_values, "member_key/"))
     _write(path / "callers.parquet", {
-        **columns(callers.codes, used_callers, CALLER_TEXTS, callers, "caller/"),
-        "created": callers.take_created(used_callers.astype(np.int32))})
-    _write(path / "caller_keys.parquet",
-           keys(callers.key_codes, used_callers, callers.key_values, "caller_key/"))
+        **columns(callers.codes, identities, CALLER_TEXTS, callers, "caller/"),
+        "created": created[some]})
+    identity = identity.ravel().astype(np.int32)
+    _write(path / "caller_keys.parquet", {
+        _IDENTITY: identity,
+        **keys(callers.key_codes, used_callers, callers.key_values, "caller_key/")})
     _write(path / "texts.parquet", {"text": pa.array(texts.texts, pa.string()),
                                     "is_list": np.array(texts.is_list, dtype=bool)})
     (path / "texts.json").write_text(json.dumps(
         list(zip(texts.names, texts.counts, strict=True))), "utf-8")
+    caller = caller.ravel().astype(np.int32)
     _write(path / "records.parquet", {
-        "call": call.ravel().astype(np.int32), "caller": caller.ravel().astype(np.int32),
-        "time": rows.time, "event_id": rows.event_id.to_arrow()})
+        "call": call.ravel().astype(np.int32), "caller": caller, _IDENTITY: identity[caller],
+        "time": rows.time, "id_hash": rows.event_id.hashes(),
+        "is_proper": rows.event_id.are_at_least(PROPER_LENGTH)}, compression="lz4")
+    _write(path / _IDS, {"event_id": rows.event_id.to_arrow()})
 
 
-def _write(path: Path, columns: dict[str, Any]) -> None:
+def _write(path: Path, columns: dict[str, Any], compression: str = "zstd") -> None:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     pq.write_table(pa.table({name: pa.array(column) for name, column in columns.items()}), path,
-                   compression="zstd", use_dictionary=False)
+                   compression=compression, use_dictionary=False)
 
 
 class Damaged(Exception):
@@ -282,19 +298,27 @@ def load(segment: Segment, wanted: Iterable[LogFile], caller_keys: Sequence[Any]
     try:
         sessions.restore((segment.path / _SESSIONS).read_text("utf-8"))
         return _load(segment, wanted, caller_keys, request_keys, names)
-    except (OSError, ValueError, KeyError, IndexError, TypeError, AttributeError,
-            pa.ArrowException) as error:
+    except (OSError, ValueError, KeyError, IndexError, pa.ArrowException) as error:
         raise Damaged(str(error)) from error
 
 
 def _load(segment: Segment, wanted: Iterable[LogFile], caller_keys: Sequence[Any],
           request_keys: Sequence[Any], names: Names) -> Loaded:
+    import pyarrow.parquet as pq
+
     texts = _TextReader(segment.path)
     callers = CallerTable(caller_keys)
     of_callers = _read(segment.path / "callers.parquet")
+    whose = _IDENTITY
+    if caller_keys:
+        whose = "caller"
+        identity = _read(segment.path / "caller_keys.parquet", [_IDENTITY])[_IDENTITY]
+        _check_rows(identity, len(of_callers["created"]))
+        of_callers = {name: column[identity] for name, column in of_callers.items()}
     _fill(callers.codes, of_callers)
     for name, attribute in CALLER_TEXTS.items():
         getattr(callers, attribute).fill(texts.of(f"caller/{name}"))
+    _check_codes(callers.codes, callers, CALLER_TEXTS)
     callers.fill(of_callers["created"])
     _fill_keys(callers.key_codes, callers.key_values, segment.path / "caller_keys.parquet",
                [key.spelling for key in caller_keys], texts, "caller_key/")
@@ -305,20 +329,25 @@ def _load(segment: Segment, wanted: Iterable[LogFile], caller_keys: Sequence[Any
     of_members = _read(segment.path / "members.parquet")
     _fill(calls.members, of_members)
     for name, attribute in MEMBER_TEXTS.items():
-        getattr(calls, attribute).fill(texts.of(f"member/{name}"))
+        getattr(calls, attribute).fill(
+            texts.in_place(f"member/{name}") if name == "resource" else texts.of(f"member/{name}"))
     _fill_keys(calls.key_codes, calls.key_values, segment.path / "member_keys.parquet",
                [key.spelling for key in request_keys], texts, "member_key/")
     _learn(callers, calls, of_members, names)
 
-    records = _read(segment.path / "records.parquet", texts=("event_id",))
+    records = _read(segment.path / "records.parquet",
+                    ["call", whose, "time", "id_hash", "is_proper"])
+    if pq.read_metadata(segment.path / _IDS).num_rows != len(records["call"]):
+        raise ValueError("event IDs of other records")
     keep = {_key_of(file) for file in wanted}
     chosen = [part for part in segment.parts if _key_of(part) in keep]
-    rows = Rows(records["call"], records["caller"], records["time"], records["event_id"],
+    rows = Rows(records["call"], records[whose], records["time"],
+                StoredTexts(partial(_load_ids, segment.path / _IDS), records["id_hash"],
+                            records["is_proper"], PROPER_LENGTH),
                 np.repeat(np.arange(len(segment.parts), dtype=np.int32),
                           [part.records for part in segment.parts]),
                 segment.corrects)
     _check(rows, callers, calls)
-    _check_codes(callers.codes, callers, CALLER_TEXTS)
     _check_codes(calls.codes, calls, CALL_TEXTS)
     _check_codes(calls.members, calls, MEMBER_TEXTS)
     for keys, values in ((callers.key_codes, callers.key_values),
@@ -338,14 +367,28 @@ def _load(segment: Segment, wanted: Iterable[LogFile], caller_keys: Sequence[Any
 
 def _check(rows: Rows, callers: CallerTable, calls: CallTable) -> None:
     """Codes lead somewhere: a damaged segment must not crash anything."""
-    for codes, size in ((rows.call, len(calls)), (rows.caller, len(callers))):
-        if len(codes) and not (int(codes.min()) >= 0 and int(codes.max()) < size):
-            raise ValueError("a row of another table")
+    _check_rows(rows.call, len(calls))
+    _check_rows(rows.caller, len(callers))
     if not len(rows.call) == len(rows.caller) == len(rows.time) == len(rows.event_id) == len(
             rows.file):
         raise ValueError("columns of different lengths")
     if any(not 0 <= row < len(rows.call) for row in rows.corrects):
         raise ValueError("a correction of no row")
+
+
+def _check_rows(rows: Int32Array, size: int) -> None:
+    if len(rows) and not (int(rows.min()) >= 0 and int(rows.max()) < size):
+        raise ValueError("a row of another table")
+
+
+def _load_ids(path: Path) -> Texts:
+    import pyarrow as pa
+
+    try:
+        return _texts_of(_table(path).column(0))
+    except (OSError, pa.ArrowException) as error:
+        raise SourceError(f"cannot read `{path}`: {error}", path=str(path),
+                          help="remove the cache; the logs will be read again") from error
 
 
 def _check_codes(table: IntTable, owner: Any, named: dict[str, str]) -> None:
@@ -373,16 +416,16 @@ def _learn(callers: CallerTable, calls: CallTable, members: dict[str, Any], name
             names.learn(str(calls.resources.values[code]))
 
 
-def _read(path: Path, texts: Sequence[str] = ()) -> dict[str, Any]:
+def _table(path: Path, columns: Sequence[str] | None = None) -> Any:
     import pyarrow.parquet as pq
 
-    table = pq.read_table(path, use_threads=False)
-    found: dict[str, Any] = {}
-    for name in table.column_names:
-        column = table.column(name).combine_chunks()
-        found[name] = _texts_of(column) if name in texts else column.to_numpy(
-            zero_copy_only=False)
-    return found
+    with pq.ParquetFile(path, memory_map=True) as file:
+        return file.read(columns=columns, use_threads=False)
+
+
+def _read(path: Path, columns: Sequence[str] | None = None) -> dict[str, Any]:
+    table = _table(path, columns)
+    return {name: table.column(name).to_numpy() for name in columns or table.column_names}
 
 
 def _texts_of(column: Any) -> Texts:
@@ -404,12 +447,10 @@ def _fill(table: IntTable, columns: dict[str, Any]) -> None:
 
 def _fill_keys(table: IntTable, values: list[Dictionary], path: Path, names: list[str],
                texts: _TextReader, prefix: str) -> None:
-    import pyarrow.parquet as pq
-
     if not names:
         return
-    found = pq.read_table(path, columns=names, use_threads=False)
-    table.fill([found.column(name).to_numpy() for name in names])
+    found = _read(path, names)
+    table.fill([found[name] for name in names])
     for name, dictionary in zip(names, values, strict=True):
         dictionary.fill(texts.of(f"{prefix}{name}"))
 
@@ -418,20 +459,29 @@ class _TextReader:
     """Texts of a segment by dictionary, made into Python objects when asked for."""
 
     def __init__(self, path: Path) -> None:
-        import pyarrow.parquet as pq
-
-        table = pq.read_table(path / "texts.parquet", use_threads=False).combine_chunks()
-        self._text, self._is_list = table.column("text"), table.column("is_list")
+        table = _table(path / "texts.parquet")
+        self._text, self._is_list = (
+            table.column(name).combine_chunks() for name in ("text", "is_list"))
         self._places: dict[str, tuple[int, int]] = {}
         start = 0
         for name, count in json.loads((path / "texts.json").read_text("utf-8")):
             self._places[name] = (start, count)
             start += count
 
+    def in_place(self, name: str) -> GrowingTexts | list[str | list[str]]:
+        """The texts as they lie, unless some are lists."""
+        start, count = self._places[name]
+        if self._is_list.slice(start, count).true_count:
+            return self.of(name)
+        found = _texts_of(self._text.slice(start, count))
+        if (found.data >= _NO_TEXT).any():
+            raise ValueError("no text")
+        return GrowingTexts(found)
+
     def of(self, name: str) -> list[str | list[str]]:
         start, count = self._places[name]
         texts: list[Any] = self._text.slice(start, count).to_pylist()
-        lists = self._is_list.slice(start, count).to_numpy()
+        lists = self._is_list.slice(start, count).to_numpy(zero_copy_only=False)
         for index in np.flatnonzero(lists).tolist():
             texts[index] = json.loads(texts[index])
         return texts

@@ -42,6 +42,9 @@ _response = msgspec.json.Decoder(_Response | None)
 _identity = msgspec.json.Decoder(_Identity | None)
 
 
+_kept = msgspec.json.Decoder(dict[str, tuple[dict[str, str], frozenset[str], str | None]])
+
+
 @dataclass(frozen=True, slots=True)
 class _Session:
     tags: Mapping[str, str]
@@ -105,9 +108,13 @@ class Sessions:
             for key in new if (session := self._known.get(key)) is not None})
 
     def restore(self, text: str) -> None:
-        """Raises ValueError, TypeError for text that `take_new` did not make."""
-        for key, (tags, transitive, parent) in json.loads(text).items():
-            self._put(key, _Session(dict(tags), frozenset(transitive), parent), is_new=False)
+        """Raises ValueError for text that `take_new` did not make."""
+        try:
+            found = _kept.decode(text)
+        except DECODE_ERRORS as error:
+            raise ValueError(str(error)) from error
+        for key, (tags, transitive, parent) in found.items():
+            self._put(key, _Session(tags, transitive, parent), is_new=False)
 
 
 def _tags(parameters: Mapping[str, Any]) -> dict[str, str]:
