@@ -114,8 +114,8 @@ SCALARS: list[Any] = [None, True, False, 0, -1.5e300, 10**30, [], {}, [[]], {"a"
 FIELDS = ["eventSource", "eventName", "eventID", "eventTime", "userIdentity", "awsRegion",
           "recipientAccountId", "sourceIPAddress", "userAgent", "errorCode", "errorMessage",
           "requestParameters", "resources", "eventType", "eventCategory", "eventVersion",
-          "vpcEndpointId", "tlsDetails", "additionalEventData", "@timestamp", "somethingNew", "addendum",
-          "responseElements"]
+          "vpcEndpointId", "tlsDetails", "additionalEventData", "@timestamp", "somethingNew",
+          "addendum", "responseElements"]
 ARNS = ["arn:aws:s3:::b/k", "arn:aws:s3:::b", "arn:aws:s3:::job/1", "arn:aws:s3:::b/",
         "arn:aws:s3:::",
         "arn:aws:s3:::/k", "arn:aws-cn:s3:::b/k", "arn:aws:s3:::b/k...(truncated)",

@@ -145,7 +145,7 @@ def test_corrections_are_found_first_in_lines_and_in_a_cache(
 def test_without_the_search_for_duplicates_both_are_kept(
     tmp_path: Path, is_compiled: bool
 ) -> None:
-    names, reader = read(
+    names, _ = read(
         [write(tmp_path / "log.json", ORIGINAL, correction("ListGroups", 3, of=1))],
         deduplicate=False, corrections_first=True, is_compiled=is_compiled)
     assert names == ["ListRoles", "ListGroups"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -60,12 +61,13 @@ def chosen_logs(since: str | None, until: str | None, accounts: Iterable[str],
     """The options of the log reader."""
     from ..logs import LogOptions
 
-    limits = {} if max_record_bytes is None else {"max_record_bytes": max_record_bytes}
-    return LogOptions(
+    chosen = LogOptions(
         since=parse_time(since, "--since"), until=parse_time(until, "--until"),
         accounts=frozenset(accounts), services=frozenset(name.lower() for name in services),
         endpoint=endpoint, cache=cache, unlisted_actions=unlisted_actions,
-        corrections_first=corrections_first, **limits)
+        corrections_first=corrections_first)
+    return chosen if max_record_bytes is None else replace(
+        chosen, max_record_bytes=max_record_bytes)
 
 
 def assumed_values(pairs: Iterable[str], keys: Iterable[str]) -> Mapping[str, str | list[str]]:

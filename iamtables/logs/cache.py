@@ -42,6 +42,9 @@ _ABOUT = "about.json"
 _SESSIONS = "sessions.json"
 _IDS = "event_ids.parquet"
 _IDENTITY = "identity"
+_KIND = "kind"
+_OWN = ("resource", "pattern")
+"""Columns of members that hardly repeat."""
 _NO_TEXT = 0xF8
 """From here on, bytes are in no UTF-8."""
 SEGMENT_RECORDS = 200_000
@@ -250,10 +253,15 @@ def _write_tables(path: Path, rows: Rows, callers: CallerTable, calls: CallTable
                 for index, name in enumerate(table.names)}
 
     call_columns = columns(calls.codes, used_calls, CALL_TEXTS, calls, "call/")
-    call_columns["first_member"] = (ends - counts).astype(np.int32)
-    _write(path / "calls.parquet", call_columns)
-    _write(path / "members.parquet",
-           columns(calls.members, members, MEMBER_TEXTS, calls, "member/"))
+    del call_columns["first_member"]  # members follow each other
+    kinds, kind = _kinds(call_columns)
+    _write(path / "call_kinds.parquet", kinds)
+    _write(path / "calls.parquet", {_KIND: kind})
+    member_columns = columns(calls.members, members, MEMBER_TEXTS, calls, "member/")
+    own = {name: member_columns.pop(name) for name in _OWN}
+    kinds, kind = _kinds(member_columns)
+    _write(path / "member_kinds.parquet", kinds)
+    _write(path / "members.parquet", {_KIND: kind, **own})
     _write(path / "member_keys.parquet",
            keys(calls.key_codes, members, calls.key_values, "member_key/"))
     _write(path / "callers.parquet", {
@@ -273,6 +281,14 @@ def _write_tables(path: Path, rows: Rows, callers: CallerTable, calls: CallTable
         "time": rows.time, "id_hash": rows.event_id.hashes(),
         "is_proper": rows.event_id.are_at_least(PROPER_LENGTH)}, compression="lz4")
     _write(path / _IDS, {"event_id": rows.event_id.to_arrow()})
+
+
+def _kinds(columns: dict[str, Int32Array]) -> tuple[dict[str, Int32Array], Int32Array]:
+    """(columns of the distinct rows, which of them each row is)"""
+    _, first, kind = np.unique(packed(list(columns.values())), return_index=True,
+                               return_inverse=True)
+    return ({name: column[first] for name, column in columns.items()},
+            kind.ravel().astype(np.int32))
 
 
 def _write(path: Path, columns: dict[str, Any], compression: str = "zstd") -> None:
@@ -323,10 +339,21 @@ def _load(segment: Segment, wanted: Iterable[LogFile], caller_keys: Sequence[Any
     _fill_keys(callers.key_codes, callers.key_values, segment.path / "caller_keys.parquet",
                [key.spelling for key in caller_keys], texts, "caller_key/")
     calls = CallTable(request_keys)
-    _fill(calls.codes, _read(segment.path / "calls.parquet"))
+    of_calls = _of_kinds(segment.path / "calls.parquet", segment.path / "call_kinds.parquet",
+                         CALL_TEXTS, texts, "call/")
+    ends = np.cumsum(of_calls["member_count"], dtype=np.int64)
+    of_calls["first_member"] = (ends - of_calls["member_count"]).astype(np.int32)
+    _fill(calls.codes, of_calls)
     for name, attribute in CALL_TEXTS.items():
         getattr(calls, attribute).fill(texts.of(f"call/{name}"))
-    of_members = _read(segment.path / "members.parquet")
+    of_members = _of_kinds(
+        segment.path / "members.parquet", segment.path / "member_kinds.parquet",
+        {name: MEMBER_TEXTS[name] for name in MEMBER_TEXTS if name not in _OWN}, texts, "member/")
+    for name in _OWN:
+        _check_range(of_members[name], texts.count(f"member/{name}"))
+    if len(of_members["action"]) != (int(ends[-1]) if len(ends) else 0) or bool(
+            (of_calls["member_count"] < 0).any()):
+        raise ValueError("a call without its members")
     _fill(calls.members, of_members)
     for name, attribute in MEMBER_TEXTS.items():
         getattr(calls, attribute).fill(
@@ -348,16 +375,10 @@ def _load(segment: Segment, wanted: Iterable[LogFile], caller_keys: Sequence[Any
                           [part.records for part in segment.parts]),
                 segment.corrects)
     _check(rows, callers, calls)
-    _check_codes(calls.codes, calls, CALL_TEXTS)
-    _check_codes(calls.members, calls, MEMBER_TEXTS)
     for keys, values in ((callers.key_codes, callers.key_values),
                          (calls.key_codes, calls.key_values)):
         for index, dictionary in enumerate(values):
             _check_range(keys.take(index, np.arange(len(keys))), len(dictionary))
-    ends = (calls.codes.take("first_member", np.arange(len(calls))).astype(np.int64)
-            + calls.codes.take("member_count", np.arange(len(calls))))
-    if len(ends) and int(ends.max()) > len(calls.members):
-        raise ValueError("a call without its members")
     if len(chosen) < len(segment.parts):
         is_chosen = np.array([_key_of(part) in keep for part in segment.parts])
         rows = rows.keep(is_chosen[rows.file])
@@ -441,6 +462,17 @@ def _texts_of(column: Any) -> Texts:
     return Texts(content[begin : int(places[-1]) if len(places) else 0], places - begin)
 
 
+def _of_kinds(path: Path, kinds_path: Path, named: Iterable[str], texts: _TextReader, prefix: str
+              ) -> dict[str, Any]:
+    """The columns of rows that are given by their kind, and those that they have of their own."""
+    columns, kinds = _read(path), _read(kinds_path)
+    for name in named:
+        _check_range(kinds[name], texts.count(f"{prefix}{name}"))
+    kind = columns.pop(_KIND)
+    _check_rows(kind, len(next(iter(kinds.values()))))
+    return columns | {name: column[kind] for name, column in kinds.items()}
+
+
 def _fill(table: IntTable, columns: dict[str, Any]) -> None:
     table.fill([columns[name] for name in table.names])
 
@@ -467,6 +499,10 @@ class _TextReader:
         for name, count in json.loads((path / "texts.json").read_text("utf-8")):
             self._places[name] = (start, count)
             start += count
+
+    def count(self, name: str) -> int:
+        """How many texts a dictionary has."""
+        return self._places[name][1]
 
     def in_place(self, name: str) -> GrowingTexts | list[str | list[str]]:
         """The texts as they lie, unless some are lists."""

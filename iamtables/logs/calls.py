@@ -247,7 +247,7 @@ class CallMapper:
                       if arn == table or arn.endswith(f":table/{table}")}
             if table is None and len(given) == 1:
                 listed = given  # the list has the tables of all items
-            if table is None and not listed or table == "":
+            if (table is None and not listed) or table == "":
                 members.append(Member(step.action, None, NOT_KNOWN))
                 continue
             members += self._members(

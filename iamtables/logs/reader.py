@@ -398,11 +398,10 @@ class LogReader:
             if is_delivered_before(file.name, self.options.since):
                 continue
             segments = self._cache.segments_of(file) if self._cache is not None else None
-            if segments is not None:
-                found = [(segment.corrects.values(), segment.corrects_accounts)
-                         for segment in segments]
-            else:
-                found = [corrections_in(file, self.options)]
+            found = [(list(segment.corrects.values()), list(segment.corrects_accounts))
+                     for segment in segments or ()]
+            if segments is None:
+                found.append(corrections_in(file, self.options))
             for replaced, accounts in found:
                 hashes, is_proper = targets_of(replaced, np.array(
                     [account_hash(account) for account in accounts], dtype=np.int64))

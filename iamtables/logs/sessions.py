@@ -70,8 +70,8 @@ class Sessions:
         if record.errorCode:
             return
         try:
-            response = _response.decode(record.responseElements) if record.responseElements else None
-            identity = _identity.decode(record.userIdentity) if record.userIdentity else None
+            response = _response.decode(record.responseElements or b"null")
+            identity = _identity.decode(record.userIdentity or b"null")
             parameters = decode_parameters(bytes(record.requestParameters))
         except (*DECODE_ERRORS, BadRecord):
             return
