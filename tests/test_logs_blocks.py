@@ -20,7 +20,7 @@ from iamtables.audit import Audit, needs_request
 from iamtables.demo.sample import write_sample
 from iamtables.logs import LogOptions, LogReader, read_logs
 from iamtables.logs import blocks as blocks_module
-from iamtables.logs.texts import Texts
+from iamtables.logs.texts import GrowingTexts, StoredTexts, Texts
 
 pytestmark = pytest.mark.skipif(
     not blocks_module.is_available(), reason="the extractor is not built")
@@ -355,3 +355,56 @@ def test_hashes_tell_texts_apart_and_do_not_depend_on_their_neighbours() -> None
     assert [by_text[text] for text in given] == hashes
     assert len(set(by_text.values())) == len(by_text)
     assert Texts.of(given[7:8]).hashes().tolist() == hashes[7:8]
+
+
+def test_stored_texts_are_loaded_once_and_give_the_same() -> None:
+    texts = ["a" * 36, "", "b", "c" * 40, "d"]
+    whole = Texts.of(texts)
+    loads: list[int] = []
+
+    def load() -> Texts:
+        loads.append(1)
+        return Texts.of(texts)
+
+    stored = StoredTexts(load, whole.hashes(), whole.are_at_least(32), 32)
+    part = stored.take(np.array([3, 0, 1])).take(np.array([True, False, True]))
+    assert part.hashes().tolist() == whole.take(np.array([3, 1])).hashes().tolist()
+    assert part.are_at_least(32).tolist() == [True, False] and len(part) == 2
+    assert not loads
+    assert list(part) == ["c" * 40, ""] and part[0] == "c" * 40 and part.lengths().tolist() == [
+        40, 0]
+    assert loads == [1]
+    assert list(stored) == texts and stored.are_at_least(1).tolist() == [True, False, True, True,
+                                                                         True]
+
+
+def test_texts_in_place_are_a_dictionary_like_any_other() -> None:
+    """Whatever holds the resources, decisions on them are the same."""
+    table = it.compile(it.parse_policy(json.dumps({"Version": "2012-10-17", "Statement": [
+        {"Effect": "Allow", "Action": "s3:GetObject", "Resource": "arn:aws:s3:::a/*"}]})))
+    listed = ["arn:aws:s3:::a/1", "arn:aws:s3:::b/1", "arn:aws:s3:::a/\u00e9", ""]
+    growing = GrowingTexts(Texts.of(listed[:2]))
+    growing.extend(listed[2:3])
+    growing.append(listed[3])
+    assert list(growing) == listed and growing[-1] == "" and len(growing) == 4
+    assert list(growing.take(np.array([2, 0]))) == [listed[2], listed[0]]
+    codes = np.array([0, 1, 2, 3, -1, 0, 1], dtype=np.int32)
+    decided = [table.decide(action="s3:GetObject", resource=it.DictionaryColumn(codes, values),
+                            context={}).decision.tolist()
+               for values in (listed, growing, Texts.of(listed))]
+    assert decided[0] == decided[1] == decided[2]
+    assert len(set(decided[0])) > 1
+
+
+@pytest.mark.parametrize("offsets", [
+    [0, 5], [3, 4, 5], [0, 4, 2, 5], [0, 2, 99], [-1, 2, 5]])
+def test_texts_that_contradict_themselves_are_not_read_in_place(offsets: list[int]) -> None:
+    from iamtables.runtime.columns import _packed_already
+
+    class Held:
+        data = np.frombuffer(b"abcde", dtype=np.uint8)
+
+    held = Held()
+    held.offsets = np.array(offsets, dtype=np.int64)  # type: ignore[attr-defined]
+    assert (_packed_already(held) is not None) == (offsets == [0, 5])
+    assert _packed_already(["abc"]) is None

@@ -180,3 +180,14 @@ def test_what_does_not_hold_together_is_one_clear_error(
     done = iamtables("audit", "--policy", policy(tmp_path, allow("iam:*")),
                      tmp_path / "bad.parquet")
     assert done.code == 3 and reason.replace("`", "") in done.err.replace("`", "")
+
+
+def test_no_partial_file_is_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(self: Columns, batch: Any) -> Any:
+        raise OSError(28, "No space left on device")
+
+    log, rules = several(tmp_path / "log.json"), policy(tmp_path, allow("iam:*"))
+    monkeypatch.setattr(Columns, "table", full)
+    done = iamtables("audit", "--policy", rules, "--requests", tmp_path / "r.parquet", log)
+    assert done.code == 3 and "No space left" in done.err
+    assert not list(tmp_path.glob("*r.parquet*"))
