@@ -185,12 +185,12 @@ class _Lowering:
         action_entries: tuple[ir.Entry, ...] = ()
         resource_entries: tuple[ir.Entry, ...] = ()
         predicate_entries: tuple[ir.Entry, ...] = ()
-        if node.action is not None and "action" not in node.faults:
+        if self._action_is_readable(document, node):
             action_set, action_entries = self._actions(node.action)
         if "resource" not in node.faults and not document.is_faulty:
-            if node.resource is not None:
+            if node.resource is not None and document.policy_type != "trust":
                 resource_set, resource_entries = self._resources(node.resource, document)
-            else:  # the resource the policy is attached to (GRAM-40, RES-11)
+            else:  # the resource the policy is attached to (GRAM-40, RES-11), whatever it says
                 everything = self._resource_pattern("*", document)
                 resource_set = self.resource_sets.id(ir.PatternSet(False, (everything,)))
         if not document.is_faulty:
@@ -222,6 +222,13 @@ class _Lowering:
             resource_entries=resource_entries,
             predicate_entries=predicate_entries,
         )
+
+    @staticmethod
+    def _action_is_readable(document: PolicyDocument, node: StatementNode) -> bool:
+        """`NotAction` is not allowed in an RCP (GRAM-42), so what it means there is not known."""
+        if node.action is None or "action" in node.faults:
+            return False
+        return not (node.action.negated and document.policy_type == "rcp")
 
     # --- principals
 

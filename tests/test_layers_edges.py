@@ -5,11 +5,13 @@ Every request has one unknown key, `aws:CurrentTime`, that the layer under test 
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
+from layer_judging import read_case, verdict
 
-from iamtables import DecisionCode, Layer, evaluate
+from iamtables import DecisionCode, Layer, Options, evaluate
 
 USER = "arn:aws:iam::111122223333:user/ana"
 OBJECT = "arn:aws:s3:::depot/k"
@@ -70,3 +72,33 @@ def test_a_certain_deny_settles_a_request_whatever_else_is_not_known() -> None:
     deny = {"Effect": "Deny", "Action": "s3:*", "Resource": "*"}
     assert decided(identity=[document(MAY_ALLOW, MAY_DENY, deny)]) == (
         DecisionCode.EXPLICIT_DENY, Layer.IDENTITY)
+
+
+_ON_AN_OBJECT = {"principal": USER, "action": "s3:GetObject", "resource": OBJECT,
+                 "resource_account": "111122223333"}
+_ON_A_ROLE = {"principal": USER, "action": "sts:AssumeRole",
+              "resource": "arn:aws:iam::111122223333:role/app"}
+_TRUSTED = {"Effect": "Allow", "Action": "sts:AssumeRole", **EVERYONE}
+
+
+@pytest.mark.parametrize(("policies", "request_"), [
+    ({"rcps": [[document({"Effect": "Deny", "NotAction": "s3:*", "Resource": "*", **EVERYONE})]]},
+     _ON_AN_OBJECT),
+    ({"rcps": [[document({"Effect": "Deny", "Action": "s3:*", "Resource": "*",
+                          "NotPrincipal": "*"})]]}, _ON_AN_OBJECT),
+    ({"resource": document({**_TRUSTED, "Resource": "arn:aws:iam::111122223333:role/other"})},
+     _ON_A_ROLE),
+    ({"resource": document({**_TRUSTED, "NotResource": "*"})}, _ON_A_ROLE),
+])  # fmt: skip
+def test_an_element_where_it_is_not_allowed_says_nothing_for_certain(
+    policies: dict[str, Any], request_: dict[str, Any]
+) -> None:
+    """GRAM-40, GRAM-42: also where it would keep the statement from matching elsewhere."""
+    layers = {"identity": [document(ALLOW)], "boundary": [], "session": [], "vpce": [], "scps": [],
+              "rcps": [], "resource": None}
+    case = {"policies": {**layers, **policies}, "request": {"context": {}, **request_},
+            "options": {"invalid_statement": "unknown"}, "expect": "Undetermined"}
+    assert verdict(read_case(json.dumps(case))) is None
+    answer = evaluate(request_, identity=[document(ALLOW)],
+                      options=Options(invalid_statement="unknown"), **policies)
+    assert answer.decision == DecisionCode.UNDETERMINED
