@@ -43,6 +43,7 @@ _SESSIONS = "sessions.json"
 _IDS = "event_ids.parquet"
 _IDENTITY = "identity"
 _KIND = "kind"
+_TEXTS, _KEY_TEXTS = "texts", "key_texts"
 _OWN = ("resource", "pattern")
 """Columns of members that hardly repeat."""
 _NO_TEXT = 0xF8
@@ -218,11 +219,17 @@ class _TextWriter:
         renumbered: Int32Array = numbers[inverse.ravel()]
         return renumbered
 
+    def write(self, path: Path, name: str) -> None:
+        import pyarrow as pa
+
+        _write(path / f"{name}.parquet", {"text": pa.array(self.texts, pa.string()),
+                                          "is_list": np.array(self.is_list, dtype=bool)})
+        (path / f"{name}.json").write_text(json.dumps(
+            list(zip(self.names, self.counts, strict=True))), "utf-8")
+
 
 def _write_tables(path: Path, rows: Rows, callers: CallerTable, calls: CallTable) -> None:
-    import pyarrow as pa
-
-    texts = _TextWriter()
+    texts, key_texts = _TextWriter(), _TextWriter()
     used_calls, call = np.unique(rows.call, return_inverse=True)
     used_callers, caller = np.unique(rows.caller, return_inverse=True)
     created = callers.take_created(used_callers.astype(np.int32))
@@ -249,7 +256,7 @@ def _write_tables(path: Path, rows: Rows, callers: CallerTable, calls: CallTable
 
     def keys(table: IntTable, at: NDArray[Any], values: list[Dictionary], prefix: str
              ) -> dict[str, Int32Array]:
-        return {name: texts.renumber(f"{prefix}{name}", table.take(index, at), values[index])
+        return {name: key_texts.renumber(f"{prefix}{name}", table.take(index, at), values[index])
                 for index, name in enumerate(table.names)}
 
     call_columns = columns(calls.codes, used_calls, CALL_TEXTS, calls, "call/")
@@ -271,10 +278,8 @@ def _write_tables(path: Path, rows: Rows, callers: CallerTable, calls: CallTable
     _write(path / "caller_keys.parquet", {
         _IDENTITY: identity,
         **keys(callers.key_codes, used_callers, callers.key_values, "caller_key/")})
-    _write(path / "texts.parquet", {"text": pa.array(texts.texts, pa.string()),
-                                    "is_list": np.array(texts.is_list, dtype=bool)})
-    (path / "texts.json").write_text(json.dumps(
-        list(zip(texts.names, texts.counts, strict=True))), "utf-8")
+    texts.write(path, _TEXTS)
+    key_texts.write(path, _KEY_TEXTS)
     caller = caller.ravel().astype(np.int32)
     _write(path / "records.parquet", {
         "call": call.ravel().astype(np.int32), "caller": caller, _IDENTITY: identity[caller],
@@ -322,7 +327,9 @@ def _load(segment: Segment, wanted: Iterable[LogFile], caller_keys: Sequence[Any
           request_keys: Sequence[Any], names: Names) -> Loaded:
     import pyarrow.parquet as pq
 
-    texts = _TextReader(segment.path)
+    texts = _TextReader(segment.path, _TEXTS)
+    key_texts = (_TextReader(segment.path, _KEY_TEXTS) if caller_keys or request_keys
+                 else texts)
     callers = CallerTable(caller_keys)
     of_callers = _read(segment.path / "callers.parquet")
     whose = _IDENTITY
@@ -337,7 +344,7 @@ def _load(segment: Segment, wanted: Iterable[LogFile], caller_keys: Sequence[Any
     _check_codes(callers.codes, callers, CALLER_TEXTS)
     callers.fill(of_callers["created"])
     _fill_keys(callers.key_codes, callers.key_values, segment.path / "caller_keys.parquet",
-               [key.spelling for key in caller_keys], texts, "caller_key/")
+               [key.spelling for key in caller_keys], key_texts, "caller_key/")
     calls = CallTable(request_keys)
     of_calls = _of_kinds(segment.path / "calls.parquet", segment.path / "call_kinds.parquet",
                          CALL_TEXTS, texts, "call/")
@@ -359,7 +366,7 @@ def _load(segment: Segment, wanted: Iterable[LogFile], caller_keys: Sequence[Any
         getattr(calls, attribute).fill(
             texts.in_place(f"member/{name}") if name == "resource" else texts.of(f"member/{name}"))
     _fill_keys(calls.key_codes, calls.key_values, segment.path / "member_keys.parquet",
-               [key.spelling for key in request_keys], texts, "member_key/")
+               [key.spelling for key in request_keys], key_texts, "member_key/")
     _learn(callers, calls, of_members, names)
 
     records = _read(segment.path / "records.parquet",
@@ -490,14 +497,14 @@ def _fill_keys(table: IntTable, values: list[Dictionary], path: Path, names: lis
 class _TextReader:
     """Texts of a segment by dictionary, made into Python objects when asked for."""
 
-    def __init__(self, path: Path) -> None:
-        table = _table(path / "texts.parquet")
+    def __init__(self, path: Path, name: str) -> None:
+        table = _table(path / f"{name}.parquet")
         self._text, self._is_list = (
             table.column(name).combine_chunks() for name in ("text", "is_list"))
         self._places: dict[str, tuple[int, int]] = {}
         start = 0
-        for name, count in json.loads((path / "texts.json").read_text("utf-8")):
-            self._places[name] = (start, count)
+        for dictionary, count in json.loads((path / f"{name}.json").read_text("utf-8")):
+            self._places[dictionary] = (start, count)
             start += count
 
     def count(self, name: str) -> int:
