@@ -108,6 +108,8 @@ def test_sessions_are_kept_in_a_cache(tmp_path: Path, is_compiled: bool) -> None
     later = write(tmp_path / "later.json", call("ASIA1"), call("ASIA9"))
     cache = str(tmp_path / "cache")
     assert values([log], cache=cache, is_compiled=is_compiled) == ["red"]
+    assert values([log], learn_names=False, is_compiled=is_compiled) == ["?"]
+    assert values([log], learn_names=False, cache=cache) == ["?"]
     expected = ["red", "red", "?"]
     # one file from the cache and one from the log, then both from the cache, then another key
     for _ in range(2):

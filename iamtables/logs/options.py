@@ -36,7 +36,8 @@ class LogOptions:
     that each replaces its original wherever that stands. Without it a correction replaces what has
     not been handed out yet, and is left out and counted when it comes too late."""
     learn_names: bool = True
-    """Take the path of an IAM name from other records of the log that give the ARN (`names`)."""
+    """Take the path of an IAM name from other records of the log that give the ARN (`names`), and
+    the tags of a session from the call that began it (`sessions`)."""
     batch_records: int = 20_000
     """A batch is handed out when it has at least this many records."""
     max_document_bytes: int = 512 * _MIB

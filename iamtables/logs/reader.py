@@ -127,7 +127,7 @@ class LogReader:
         self._names = Names(resolver, learns=options.learn_names)
         self._seen = SeenHashes(options.max_remembered_ids, secrets.randbits(64))
         self._corrections = Corrections()
-        self._sessions = Sessions()
+        self._sessions = Sessions(tells=options.learn_names)
         self._session_plans: set[int] = set()
         self._plans: dict[tuple[str | None, ...], _PlanRow] = {}
         self._times: dict[str | None, int] = {}

@@ -61,7 +61,9 @@ def is_temporary(access_key: str | None) -> bool:
 class Sessions:
     """Tags by access key; bounded."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, tells: bool = True) -> None:
+        """tells : False for one that learns, for a cache, and knows no tag"""
+        self._tells = tells
         self._known: dict[str, _Session] = {}
         self._new: list[str] = []
 
@@ -91,7 +93,7 @@ class Sessions:
 
     def tag(self, access_key: str, name: str) -> str | None:
         """The value of a session's tag by its lower-case name; None when it is not known."""
-        session = self._known.get(access_key)
+        session = self._known.get(access_key) if self._tells else None
         for depth in range(_MAX_CHAIN):
             if session is None:
                 return None
