@@ -30,7 +30,7 @@ from numpy.typing import NDArray
 from .asking import DECIDABLE, RESOURCE_ACCOUNT, asking_columns
 from .errors import ColumnError
 from .logs.classes import Outcome, RecordClass, Requester
-from .logs.columns import UNKNOWN, Coded, packed
+from .logs.columns import ABSENT, UNKNOWN, Coded, packed
 from .reality import Reality, RealityCheck
 from .runtime.codes import DecisionCode, Layer
 from .runtime.values import encode_text
@@ -63,6 +63,8 @@ REQUESTERS = {
 }
 OUTCOMES = {Outcome.PASSED: "passed", Outcome.FAILED: "failed",
             Outcome.NO_INFORMATION: "no information"}
+
+_SESSION_TAG = "aws:principaltag/"
 
 UNDECIDED = 255
 """Decision of a record that was not decided."""
@@ -316,6 +318,8 @@ class Audit:
         for key in self._table.keys:
             column = supplied.get(key.lower())
             value = self._assume.get(key.lower())
+            if column is not None and key.lower().startswith(_SESSION_TAG):
+                column = self._of_sessions(column)
             if column is None and value is not None:
                 context[key] = value if isinstance(value, str) else Coded(
                     np.zeros(len(rows), dtype=np.int32), [value])
@@ -334,6 +338,17 @@ class Audit:
                                   ) from error
             raise
         return Asked(rows, decisions, asking)
+
+    def _of_sessions(self, column: Any) -> Any:
+        """Tags of principals: a log tells those of some sessions, and nothing about all others,
+        which therefore count as `missing`. None when it tells none at all."""
+        if not hasattr(column, "codes"):
+            return column
+        if not (column.codes >= 0).any():
+            return None
+        if self._missing != "absent":
+            return column
+        return Coded(np.maximum(column.codes, ABSENT), column.values)
 
     def depends_on(self, results: BatchResults, wanted: NDArray[np.bool_]
                    ) -> dict[int, tuple[str, ...]]:
@@ -408,7 +423,9 @@ def _take(column: Any, rows: NDArray[np.int32]) -> Any:
     used, inverse = np.unique(codes, return_inverse=True)
     kept = used[used >= 0]
     renumbered = np.where(used >= 0, np.cumsum(used >= 0) - 1, used).astype(np.int32)
-    return Coded(renumbered[inverse.ravel()], [column.values[code] for code in kept.tolist()])
+    take = getattr(column.values, "take", None)
+    return Coded(renumbered[inverse.ravel()], [column.values[code] for code in kept.tolist()]
+                 if take is None else take(kept))
 
 
 def _fill_unknown(column: Any, value: str | list[str]) -> Any:

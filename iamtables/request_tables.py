@@ -22,8 +22,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .errors import ColumnError, RequestError, SourceError
+from .logs.batch import Batch
 from .logs.columns import ABSENT, Coded
 from .logs.rows import is_event_table
+from .request_columns import is_columns, read_columns
 from .request_values import context_value
 
 if TYPE_CHECKING:
@@ -90,8 +92,8 @@ class _ArrowKey:
 
 
 def table_kind(path: str | Path) -> str | None:
-    """`parquet`, `csv` or `ndjson` for a table of requests; None for anything else, also for
-    tables of CloudTrail events.
+    """`parquet`, `csv` or `ndjson` for a table of requests, `columns` for the requests of a log
+    (`request_columns`); None for anything else, also for tables of CloudTrail events.
 
     Raises SourceError for a Parquet or CSV file without the column `action`.
     """
@@ -102,6 +104,8 @@ def table_kind(path: str | Path) -> str | None:
     if kind == "ndjson":
         return kind if _first_line_is_request(Path(path)) else None
     columns = _parquet_columns(path) if kind == "parquet" else _csv_columns(path)
+    if kind == "parquet" and is_columns(columns):
+        return "columns"
     if "action" not in columns and is_event_table(columns):
         return None
     if "action" not in columns:
@@ -113,12 +117,15 @@ def table_kind(path: str | Path) -> str | None:
     return kind
 
 
-def read_requests(paths: Sequence[str | Path], keys: Sequence[str]) -> Iterator[RequestBatch]:
+def read_requests(paths: Sequence[str | Path], keys: Sequence[str]
+                  ) -> Iterator[RequestBatch | Batch]:
     """Batches of all tables in order; context columns are those named in `keys`, without case."""
     wanted = {key.lower() for key in keys}
     for path in paths:
         kind = table_kind(path)
-        if kind == "ndjson":
+        if kind == "columns":
+            yield from read_columns(path, keys)
+        elif kind == "ndjson":
             yield from _read_ndjson(Path(path), wanted)
         elif kind is not None:
             yield from _read_arrow(Path(path), kind, wanted)

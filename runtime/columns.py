@@ -265,7 +265,20 @@ def _from_codes(codes: NDArray[Any], values: Sequence[Any], name: str) -> Column
     return CodedColumn(codes_of(codes), _packed_values(values, name), values, name)
 
 
+def _packed_already(values: object) -> Packed | None:
+    """The values of a column maker that keeps them as `Packed` has them."""
+    data, offsets = getattr(values, "data", None), getattr(values, "offsets", None)
+    if (isinstance(data, np.ndarray) and isinstance(offsets, np.ndarray)
+            and data.dtype == np.uint8 and offsets.dtype == np.int64 and len(offsets)
+            and int(offsets[0]) == 0 and int(offsets[-1]) <= len(data)
+            and bool((offsets[1:] >= offsets[:-1]).all())):
+        return Packed(np.ascontiguousarray(data), np.ascontiguousarray(offsets))
+    return None
+
+
 def _packed_values(values: Sequence[Any], name: str) -> Packed:
+    if (already := _packed_already(values)) is not None:
+        return already
     try:
         text = "".join(values)
     except TypeError:  # not all of them are texts

@@ -20,7 +20,7 @@ from iamtables.audit import Audit, needs_request
 from iamtables.demo.sample import write_sample
 from iamtables.logs import LogOptions, LogReader, read_logs
 from iamtables.logs import blocks as blocks_module
-from iamtables.logs.texts import Texts
+from iamtables.logs.texts import GrowingTexts, StoredTexts, Texts
 
 pytestmark = pytest.mark.skipif(
     not blocks_module.is_available(), reason="the extractor is not built")
@@ -54,7 +54,8 @@ def content(reader: LogReader) -> tuple[list[tuple[Any, ...]], Any]:
     statistics.check()
     return rows, (statistics.records, statistics.classes, statistics.reasons, statistics.bad,
                   statistics.skipped, statistics.failed, statistics.duplicates,
-                  statistics.requesters, statistics.requests)
+                  statistics.requesters, statistics.requests, statistics.replaced,
+                  statistics.corrections_late)
 
 
 def both(paths: Sequence[Path], keys: Sequence[str] | None = None, **options: Any) -> Any:
@@ -108,11 +109,13 @@ STRINGS = ["", "x", "é", "\U0001f511", "\\", '"', "\n", "a" * 40, "2026-01-02T0
            "1969-12-31T23:59:59Z", "9999-12-31T23:59:59Z", "2026-02-30T00:00:00Z",
            "2026-01-02 03:04:05.000", "2.0", "AccessDenied", "Client.UnauthorizedOperation",
            "arn:aws:s3:::b/k", "AWS Internal", "s3.amazonaws.com", "GetObject"]
-SCALARS: list[Any] = [None, True, False, 0, -1.5e300, 10**30, [], {}, [[]], {"a": {"b": [1]}}]
+SCALARS: list[Any] = [None, True, False, 0, -1.5e300, 10**30, [], {}, [[]], {"a": {"b": [1]}},
+                      {"reason": "UPDATED_DATA", "originalEventID": "7" * 36}]
 FIELDS = ["eventSource", "eventName", "eventID", "eventTime", "userIdentity", "awsRegion",
           "recipientAccountId", "sourceIPAddress", "userAgent", "errorCode", "errorMessage",
           "requestParameters", "resources", "eventType", "eventCategory", "eventVersion",
-          "vpcEndpointId", "tlsDetails", "additionalEventData", "@timestamp", "somethingNew"]
+          "vpcEndpointId", "tlsDetails", "additionalEventData", "@timestamp", "somethingNew",
+          "addendum", "responseElements"]
 ARNS = ["arn:aws:s3:::b/k", "arn:aws:s3:::b", "arn:aws:s3:::job/1", "arn:aws:s3:::b/",
         "arn:aws:s3:::",
         "arn:aws:s3:::/k", "arn:aws-cn:s3:::b/k", "arn:aws:s3:::b/k...(truncated)",
@@ -122,7 +125,8 @@ CALLS = [("s3", "GetObject"), ("s3", "GetObject"), ("s3", "PutObject"), ("s3", "
          ("s3", "DeleteObjects"), ("s3", "HeadObject"), ("ec2", "RunInstances"),
          ("iam", "GetUser"), ("iam", "CreateRole"),
          ("sts", "AssumeRole"), ("kms", "ReEncrypt"), ("lambda", "Invoke"), ("x", "y"),
-         ("dynamodb", "PutItem"), ("sts", "GetCallerIdentity")]
+         ("dynamodb", "PutItem"), ("sts", "GetCallerIdentity"), ("s3", "CopyObject"),
+         ("s3", "CreateBucket"), ("dynamodb", "TransactWriteItems")]
 
 
 def fuzzed(random: Random) -> dict[str, Any]:
@@ -257,6 +261,36 @@ def test_times_are_read_alike(tmp_path: Path, text: str) -> None:
     both([path])
 
 
+def test_actions_that_depend_on_values_give_the_same_columns(tmp_path: Path) -> None:
+    calls = [
+        *(("s3", "CreateBucket", {"bucketName": f"b{number}", "x-amz-acl": acl})
+          for number in range(20) for acl in ("private", "publicx", "public-read", ["private"])),
+        *(("s3", "CopyObject", {"bucketName": "to", "key": f"k{number}",
+                                "x-amz-copy-source": f"from/{number}{version}", **tags})
+          for number in range(20) for version in ("", "?versionId=1", "?versionid=1")
+          for tags in ({}, {"x-amz-tagging-directive": "REPLACE"},
+                       {"x-amz-tagging-directive": "replace"})),
+        *(("dynamodb", "TransactWriteItems", {"transactItems": [
+            {"put": {"tableName": f"Table{number % 3}"}},
+            {"delete": {"tableName": f"Table{number % 5}"}}]}) for number in range(20)),
+        *(("dynamodb", "ExecuteStatement", {"statement": f"select * from Table{number % 4}"})
+          for number in range(20)),
+        *(("deadline", "BatchGetJob", {"identifiers": [{"jobId": f"job-{number}"}]})
+          for number in range(20)),
+    ]
+    path = tmp_path / "log.json"
+    path.write_text(json.dumps({"Records": [
+        record(service, name, requestParameters=parameters, eventID=f"{number:036d}")
+        for number, (service, name, parameters) in enumerate(calls)]}))
+    rows, counts = both([path], None)
+    assert len(rows) == len(calls) and counts[0] == len(calls)
+    actions = {request[0] for row in rows for request in row[-1]}
+    assert {"s3:PutBucketAcl", "s3:GetObjectVersion", "s3:GetObject", "dynamodb:DeleteItem",
+            "dynamodb:PartiQLSelect", "deadline:GetJob"} <= actions
+    acls = sum(any(request[0] == "s3:PutBucketAcl" for request in row[-1]) for row in rows)
+    assert acls == 40  # two of four each: `private` needs none
+
+
 # -- what policies ask for ----------------------------------------------------------------------
 
 
@@ -321,3 +355,56 @@ def test_hashes_tell_texts_apart_and_do_not_depend_on_their_neighbours() -> None
     assert [by_text[text] for text in given] == hashes
     assert len(set(by_text.values())) == len(by_text)
     assert Texts.of(given[7:8]).hashes().tolist() == hashes[7:8]
+
+
+def test_stored_texts_are_loaded_once_and_give_the_same() -> None:
+    texts = ["a" * 36, "", "b", "c" * 40, "d"]
+    whole = Texts.of(texts)
+    loads: list[int] = []
+
+    def load() -> Texts:
+        loads.append(1)
+        return Texts.of(texts)
+
+    stored = StoredTexts(load, whole.hashes(), whole.are_at_least(32), 32)
+    part = stored.take(np.array([3, 0, 1])).take(np.array([True, False, True]))
+    assert part.hashes().tolist() == whole.take(np.array([3, 1])).hashes().tolist()
+    assert part.are_at_least(32).tolist() == [True, False] and len(part) == 2
+    assert not loads
+    assert list(part) == ["c" * 40, ""] and part[0] == "c" * 40 and part.lengths().tolist() == [
+        40, 0]
+    assert loads == [1]
+    assert list(stored) == texts and stored.are_at_least(1).tolist() == [True, False, True, True,
+                                                                         True]
+
+
+def test_texts_in_place_are_a_dictionary_like_any_other() -> None:
+    """Whatever holds the resources, decisions on them are the same."""
+    table = it.compile(it.parse_policy(json.dumps({"Version": "2012-10-17", "Statement": [
+        {"Effect": "Allow", "Action": "s3:GetObject", "Resource": "arn:aws:s3:::a/*"}]})))
+    listed = ["arn:aws:s3:::a/1", "arn:aws:s3:::b/1", "arn:aws:s3:::a/\u00e9", ""]
+    growing = GrowingTexts(Texts.of(listed[:2]))
+    growing.extend(listed[2:3])
+    growing.append(listed[3])
+    assert list(growing) == listed and growing[-1] == "" and len(growing) == 4
+    assert list(growing.take(np.array([2, 0]))) == [listed[2], listed[0]]
+    codes = np.array([0, 1, 2, 3, -1, 0, 1], dtype=np.int32)
+    decided = [table.decide(action="s3:GetObject", resource=it.DictionaryColumn(codes, values),
+                            context={}).decision.tolist()
+               for values in (listed, growing, Texts.of(listed))]
+    assert decided[0] == decided[1] == decided[2]
+    assert len(set(decided[0])) > 1
+
+
+@pytest.mark.parametrize("offsets", [
+    [0, 5], [3, 4, 5], [0, 4, 2, 5], [0, 2, 99], [-1, 2, 5]])
+def test_texts_that_contradict_themselves_are_not_read_in_place(offsets: list[int]) -> None:
+    from iamtables.runtime.columns import _packed_already
+
+    class Held:
+        data = np.frombuffer(b"abcde", dtype=np.uint8)
+
+    held = Held()
+    held.offsets = np.array(offsets, dtype=np.int64)  # type: ignore[attr-defined]
+    assert (_packed_already(held) is not None) == (offsets == [0, 5])
+    assert _packed_already(["abc"]) is None

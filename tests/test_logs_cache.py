@@ -20,6 +20,7 @@ from iamtables.errors import SourceError
 from iamtables.logs import LogOptions, LogReader, read_logs
 from iamtables.logs import cache as cache_module
 from iamtables.logs.cache import Cache
+from iamtables.logs.texts import Texts
 
 KEYS: list[tuple[str, ...]] = [
     (), ("aws:SourceIp", "aws:PrincipalArn", "aws:CurrentTime", "aws:MultiFactorAuthAge"),
@@ -229,6 +230,59 @@ def test_a_damaged_segment_is_read_again_from_the_logs(
     found = reader([two[0]], (), tmp_path / "cache")
     assert names(found) == names(reader([two[0]], (), None))
     assert cached(found) == 0
+
+
+def test_event_ids_are_read_only_when_somebody_asks(
+    tmp_path: Path, two: tuple[Path, Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[Path] = []
+    original = cache_module._load_ids
+
+    def load(path: Path) -> Texts:
+        asked.append(path)
+        return original(path)
+
+    monkeypatch.setattr(cache_module, "_load_ids", load)
+    found = reader([two[0]], (), tmp_path / "cache")
+    batches = list(found)
+    assert (cached(found), found.statistics.duplicates, asked) == (2, 1, [])
+    # the third of the four is what two files have in common, and left out of the second
+    assert [event for batch in batches for event in batch.event_id] == [
+        "a" * 36, "b" * 36, "c" * 36]
+    assert len(asked) == 1
+
+
+@pytest.mark.parametrize("damage", ["other", "gone"])
+def test_event_ids_of_other_records_are_found_out(
+    tmp_path: Path, two: tuple[Path, Path, Path], damage: str
+) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    segment, = (tmp_path / "cache").glob("*.segment")
+    if damage == "gone":
+        (segment / "event_ids.parquet").unlink()
+    else:
+        pq.write_table(pa.table({"event_id": ["a"]}), segment / "event_ids.parquet")
+    found = reader([two[0]], (), tmp_path / "cache")
+    assert content(found) == content(reader([two[0]], (), None))
+    assert cached(found) == 0
+
+
+def test_one_identity_with_many_addresses_is_kept_once(tmp_path: Path) -> None:
+    import pyarrow.parquet as pq
+
+    log = write(tmp_path / "log.json", *(
+        record("iam", "ListUsers", eventID=f"{number:036d}", sourceIPAddress=f"198.51.100.{number}",
+               userAgent=f"agent/{number % 7}", recipientAccountId=f"{number % 2:012d}")
+        for number in range(100)))
+    keys = ("aws:SourceIp", "aws:UserAgent")
+    list(reader([log], keys, tmp_path / "cache"))
+    segment, = (tmp_path / "cache").glob("*.segment")
+    assert pq.read_metadata(segment / "callers.parquet").num_rows == 2
+    for asked in ((), keys, keys[1:]):
+        assert content(reader([log], asked, tmp_path / "cache")) == content(
+            reader([log], asked, None))
 
 
 def test_a_cache_that_cannot_be_made_is_one_clear_error(tmp_path: Path) -> None:

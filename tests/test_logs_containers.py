@@ -10,6 +10,7 @@ from random import Random
 from typing import Any
 
 import pytest
+from command_line import allow, iamtables, policy
 from log_records import ACCOUNT, ROLE_IDENTITY, record, write
 
 from iamtables.errors import SourceError
@@ -347,17 +348,49 @@ def test_the_limit_of_a_file_is_kept(tmp_path: Path, limit: int, failed: int) ->
     assert reader.statistics.files_failed == failed
 
 
+def wrapped(made: dict[str, Any], form: str) -> str:
+    if form == "lines":
+        return lines(made, ONE)
+    if form == "events":
+        return json.dumps({"Events": [{"CloudTrailEvent": json.dumps(made)},
+                                      {"CloudTrailEvent": json.dumps(ONE)}]})
+    if form == "array":
+        return json.dumps([made, ONE])
+    return json.dumps({"Records": [made, ONE]})
+
+
 @pytest.mark.parametrize(("limit", "bad"), [(2000, 1), (20_000, 0)])
-@pytest.mark.parametrize("is_lines", [False, True])
+@pytest.mark.parametrize("form", ["document", "lines", "events", "array"])
+@pytest.mark.parametrize("is_compiled", [True, False])
+@pytest.mark.parametrize("field", ["requestParameters", "responseElements"])
 def test_the_limit_of_a_record_is_kept(
-    tmp_path: Path, limit: int, bad: int, is_lines: bool
+    tmp_path: Path, limit: int, bad: int, form: str, is_compiled: bool, field: str
 ) -> None:
-    large = record("sns", "Publish", requestParameters={"topicArn": "arn:", "m": "x" * 3000})
+    large = record("sns", "Publish", **{field: {"topicArn": "arn:", "m": "x" * 3000}})
     path = tmp_path / "log.json"
-    path.write_text(lines(large, ONE) if is_lines else json.dumps({"Records": [large, ONE]}))
-    reader, _ = read(path, max_record_bytes=limit)
-    assert reader.statistics.bad_records == bad
+    path.write_text(wrapped(large, form))
+    reader, _ = read(path, max_record_bytes=limit, is_compiled=is_compiled)
+    assert reader.statistics.bad_reasons() == (
+        {f"longer than {limit:,} bytes (max_record_bytes)": 1} if bad else {})
     assert reader.statistics.records == 2 - bad
+
+
+@pytest.mark.parametrize("form", ["document", "lines"])
+def test_records_beyond_a_mebibyte_are_counted_and_told(tmp_path: Path, form: str) -> None:
+    """CloudTrail's own limit; what is just below it is read."""
+    fits = record("iam", "ListRoles", responseElements={"m": "x" * (1_040_000)})
+    large = record("iam", "ListGroups", responseElements={"m": "x" * (1 << 20)})
+    path = tmp_path / "log.json"
+    path.write_text(lines(fits, large, ONE) if form == "lines"
+                    else json.dumps({"Records": [fits, large, ONE]}))
+    assert names(path) == ["ListRoles", "ListUsers"]
+    assert names(path, is_compiled=False) == ["ListRoles", "ListUsers"]
+    rules = policy(tmp_path, allow("iam:*"))
+    done = iamtables("audit", "--policy", rules, path)
+    assert done.code == 3
+    assert "1 records were not read: longer than 1,048,576 bytes (max_record_bytes)" in done.err
+    done = iamtables("audit", "--policy", rules, "--max-record-bytes", 2 << 20, path)
+    assert (done.code, "not read" in done.err) == (0, False)
 
 
 def test_a_document_nested_without_end_is_a_counted_failure(tmp_path: Path) -> None:

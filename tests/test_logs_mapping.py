@@ -117,6 +117,29 @@ def test_the_spelling_is_the_catalogues(tmp_path: Path) -> None:
      ["s3:PutObject", "s3:PutObjectRetention"]),
     ("s3", "CopyObject", {"x-amz-acl": "private"},
      ["s3:GetObject", "s3:PutObject", "s3:PutObjectAcl"]),
+    ("s3", "CopyObject", {"x-amz-copy-source": "a/b?versionId=3"},
+     ["s3:GetObjectVersion", "s3:PutObject"]),
+    ("s3", "CopyObject", {"x-amz-copy-source": "a/b", "x-amz-tagging": "a=b",
+                          "x-amz-object-lock-mode": "GOVERNANCE",
+                          "x-amz-object-lock-legal-hold": "ON"},
+     ["s3:GetObject", "s3:PutObject", "s3:PutObjectTagging", "s3:PutObjectRetention",
+      "s3:PutObjectLegalHold"]),
+    ("s3", "UploadPartCopy", {"x-amz-copy-source": "a/b?versionId=3"},
+     ["s3:GetObjectVersion", "s3:PutObject"]),
+    ("s3", "CreateMultipartUpload", {"x-amz-tagging": "a=b", "x-amz-acl": "private"},
+     ["s3:PutObject", "s3:PutObjectAcl", "s3:PutObjectTagging"]),
+    ("s3", "DeleteObject", {"key": "k", "x-amz-bypass-governance-retention": "true"},
+     ["s3:DeleteObject", "s3:BypassGovernanceRetention"]),
+    ("s3", "DeleteObjects", {"x-amz-bypass-governance-retention": "true"},
+     ["s3:DeleteObject", "s3:BypassGovernanceRetention"]),
+    ("s3", "CreateBucket", {"bucketName": "b"}, ["s3:CreateBucket"]),
+    ("s3", "CreateBucket", {"bucketName": "b", "x-amz-acl": "private"}, ["s3:CreateBucket"]),
+    ("s3", "CreateBucket", {"bucketName": "b", "x-amz-acl": ["public-read"]},
+     ["s3:CreateBucket", "s3:PutBucketAcl"]),
+    ("s3", "CreateBucket", {"bucketName": "b", "x-amz-object-ownership": "ObjectWriter",
+                            "x-amz-bucket-object-lock-enabled": "true"},
+     ["s3:CreateBucket", "s3:PutBucketObjectLockConfiguration", "s3:PutBucketVersioning",
+      "s3:PutBucketOwnershipControls"]),
     ("s3", "GetBucketLifecycle", {}, ["s3:GetLifecycleConfiguration"]),
     ("s3", "DeleteBucketLifecycle", {}, ["s3:PutLifecycleConfiguration"]),
     ("s3", "DeleteBucketEncryption", {}, ["s3:PutEncryptionConfiguration"]),
@@ -145,6 +168,19 @@ def test_the_spelling_is_the_catalogues(tmp_path: Path) -> None:
      ["dynamodb:PutItem", "dynamodb:DeleteItem"]),
     ("dynamodb", "ExecuteStatement", {"statement": "select * from t"},
      ["dynamodb:PartiQLSelect"]),
+    ("dynamodb", "BatchExecuteStatement", {"statements": [
+        {"statement": "INSERT INTO Music VALUE {}"}, {"statement": "delete from Music"}]},
+     ["dynamodb:PartiQLInsert", "dynamodb:PartiQLDelete"]),
+    ("dynamodb", "ExecuteTransaction", {"transactStatements": [
+        {"statement": 'update "Music" set a=1'}]}, ["dynamodb:PartiQLUpdate"]),
+    ("verifiedpermissions", "BatchIsAuthorized", {}, ["verifiedpermissions:IsAuthorized"]),
+    ("verifiedpermissions", "BatchGetPolicy", {}, ["verifiedpermissions:GetPolicy"]),
+    ("deadline", "BatchGetJob", {}, ["deadline:GetJob"]),
+    ("glue", "BatchGetJobs", {}, ["glue:BatchGetJobs"]),
+    ("omics", "BatchDeleteReadSet", {}, ["omics:BatchDeleteReadSet"]),
+    ("neptune-db", "ExecuteGremlinExplainQuery", {}, ["neptune-db:ReadDataViaQuery"]),
+    ("cloudfront", "CreateStreamingDistributionWithTags2020_05_31", {},
+     ["cloudfront:CreateStreamingDistribution", "cloudfront:TagResource"]),
     ("sqs", "SendMessageBatch", {}, ["sqs:SendMessage"]),
     ("sns", "PublishBatch", {}, ["sns:Publish"]),
     ("kms", "ReEncrypt", {}, ["kms:ReEncryptFrom", "kms:ReEncryptTo"]),
@@ -556,7 +592,105 @@ def test_a_copy_has_its_source_and_its_target(tmp_path: Path) -> None:
                    {"ARN": "arn:aws:s3:::to"}, {"ARN": "arn:aws:s3:::from"}]))
     assert [request[:2] for request in seen.requests] == [
         ("s3:GetObject", "arn:aws:s3:::from/k 1"), ("s3:PutObject", "arn:aws:s3:::to/k/2")]
-    assert seen.record_class == MAPPED
+    # the tags of the source are copied, too: it is not recorded whether there are any
+    assert (seen.record_class, seen.is_complete) == (PARTIAL, False)
+    assert seen.reason == "whether the source has tags, which are copied, is not recorded"
+
+
+@pytest.mark.parametrize(("headers", "expected"), [
+    ({"x-amz-tagging-directive": "COPY"}, PARTIAL),
+    ({"x-amz-tagging-directive": "REPLACE"}, MAPPED),
+    ({"x-amz-tagging-directive": ["REPLACE"], "x-amz-acl": "private"}, MAPPED),
+])
+def test_a_copy_that_replaces_the_tags_needs_none_of_the_source(
+    tmp_path: Path, headers: dict[str, Any], expected: RecordClass
+) -> None:
+    seen = read_one(tmp_path, record("s3", "CopyObject", requestParameters={
+        "bucketName": "to", "key": "k", "x-amz-copy-source": "from/j?versionId=3", **headers}))
+    assert seen.record_class == expected
+    assert seen.is_complete == (expected == MAPPED)
+    assert [request[:2] for request in seen.requests[:2]] == [
+        ("s3:GetObjectVersion", "arn:aws:s3:::from/j"), ("s3:PutObject", "arn:aws:s3:::to/k")]
+
+
+def table(name: str, account: str = ACCOUNT) -> str:
+    return f"arn:aws:dynamodb:eu-west-1:{account}:table/{name}"
+
+
+def test_each_item_of_a_transaction_asks_for_its_own_table(tmp_path: Path) -> None:
+    foreign = table("Shared", "999988887777")
+    seen = read_one(tmp_path, record("dynamodb", "TransactWriteItems", requestParameters={
+        "transactItems": [
+            {"put": {"tableName": "Orders", "item": {}}}, {"delete": {"tableName": "Stock"}},
+            {"put": {"tableName": "Orders"}}, {"update": {"tableName": foreign}},
+            {"conditionCheck": {"tableName": "Orders"}}, {"put": {"tableName": "Stock"}}]}))
+    assert sorted(request[:2] for request in seen.requests) == [
+        ("dynamodb:ConditionCheckItem", table("Orders")),
+        ("dynamodb:DeleteItem", table("Stock")),
+        ("dynamodb:PutItem", table("Orders")), ("dynamodb:PutItem", table("Stock")),
+        ("dynamodb:UpdateItem", foreign)]
+    assert (seen.record_class, seen.is_complete) == (MAPPED, True)
+
+
+@pytest.mark.parametrize(("items", "listed", "expected"), [
+    # the tables that are listed say whose they are
+    ([("put", "Orders"), ("delete", "Stock")],
+     [table("Orders", "999988887777"), table("Stock")],
+     [("dynamodb:DeleteItem", table("Stock")),
+      ("dynamodb:PutItem", table("Orders", "999988887777"))]),
+    # an item that hides its table is on the only one there is, else it is not known
+    ([("put", "HIDDEN_DUE_TO_SECURITY_REASONS")], [table("Stock")],
+     [("dynamodb:PutItem", table("Stock"))]),
+    ([("put", None), ("delete", "Stock")], [table("Stock"), table("Orders")],
+     [("dynamodb:DeleteItem", table("Stock")), ("dynamodb:PutItem", None)]),
+])
+def test_listed_tables_go_to_the_items_that_name_them(
+    tmp_path: Path, items: list[tuple[str, str | None]], listed: list[str],
+    expected: list[tuple[str, str | None]]
+) -> None:
+    seen = read_one(tmp_path, record(
+        "dynamodb", "TransactWriteItems", resources=[{"ARN": arn} for arn in listed],
+        requestParameters={"transactItems": [
+            {kind: {"tableName": name} if name else {}} for kind, name in items]}))
+    assert sorted(request[:2] for request in seen.requests) == expected
+    assert seen.record_class == (MAPPED if None not in seen.resources else PARTIAL)
+
+
+def test_a_transaction_reads_each_of_its_tables_and_batches_name_theirs(tmp_path: Path) -> None:
+    seen = read_one(tmp_path, record("dynamodb", "TransactGetItems", requestParameters={
+        "transactItems": [{"get": {"tableName": "A1x"}}, {"get": {"tableName": "B1x"}}]}))
+    assert [request[:2] for request in seen.requests] == [
+        ("dynamodb:GetItem", table("A1x")), ("dynamodb:GetItem", table("B1x"))]
+    seen = read_one(tmp_path, record("dynamodb", "BatchWriteItem", requestParameters={
+        "requestItems": {"A1x": [{}], "B1x": [{}]}}))
+    assert [request[:2] for request in seen.requests] == [
+        ("dynamodb:BatchWriteItem", table("A1x")), ("dynamodb:BatchWriteItem", table("B1x"))]
+
+
+@pytest.mark.parametrize(("statements", "expected"), [
+    (['SELECT "from" FROM "Music" WHERE a = \'x from Other\'', "DELETE FROM Old.x"],
+     [("dynamodb:PartiQLDelete", None), ("dynamodb:PartiQLSelect", table("Music"))]),
+    (['select * from "Music"."byArtist"'], [("dynamodb:PartiQLSelect", None)]),
+    (["insert into Music value {}", "select * from Music", "insert into Art value {}"],
+     [("dynamodb:PartiQLInsert", table("Art")), ("dynamodb:PartiQLInsert", table("Music")),
+      ("dynamodb:PartiQLSelect", table("Music"))]),
+])
+def test_statements_tell_their_tables(
+    tmp_path: Path, statements: list[str], expected: list[tuple[str, str | None]]
+) -> None:
+    seen = read_one(tmp_path, record("dynamodb", "BatchExecuteStatement", requestParameters={
+        "statements": [{"statement": text} for text in statements]}))
+    assert sorted((request[:2] for request in seen.requests),
+                  key=lambda pair: (pair[0], pair[1] or "")) == expected
+
+
+def test_a_statement_that_is_hidden_leaves_the_others_incomplete(tmp_path: Path) -> None:
+    seen = read_one(tmp_path, record("dynamodb", "ExecuteTransaction", requestParameters={
+        "transactStatements": [{"statement": "select * from Music"}, {"statement": "***"}]}))
+    assert [request[:2] for request in seen.requests] == [
+        ("dynamodb:PartiQLSelect", table("Music"))]
+    assert (seen.record_class, seen.is_complete) == (PARTIAL, False)
+    assert seen.reason == "other actions of the call are not recorded"
 
 
 def test_re_encryption_tells_its_two_keys_apart(tmp_path: Path) -> None:

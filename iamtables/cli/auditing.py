@@ -31,6 +31,8 @@ class Input:
     reader: LogReader | None
     tables: tuple[str, ...] = ()
     keys: tuple[str, ...] = ()
+    is_log: bool = True
+    """Records of a log, as it was delivered or as columns: what they do not tell is unknown."""
 
     def batches(self) -> Iterator[Batch]:
         if self.reader is not None:
@@ -51,6 +53,8 @@ class Reading:
     failed_files: Sequence[tuple[str, str]] = ()
     files_cached: int = 0
     cache_error: str | None = None
+    replaced: int = 0
+    corrections_late: int = 0
 
     @property
     def is_whole(self) -> bool:
@@ -83,13 +87,18 @@ def open_input(paths: Sequence[str], keys: Sequence[str],
     for path in paths:
         is_pattern = (not is_stored(path) and not Path(path).exists() and glob.has_magic(path))
         expanded += sorted(glob.glob(path, recursive=True)) if is_pattern else [path]
-    tables = [path for path in expanded if table_kind(path) is not None]
+    kinds = {path: kind for path in expanded if (kind := table_kind(path)) is not None}
+    tables = [path for path in expanded if path in kinds]
     if tables and len(tables) < len(expanded):
         other = next(path for path in expanded if path not in tables)
         raise click.UsageError(f"`{tables[0]}` is a table of requests and `{other}` is not; "
                                "audit them one after the other")
     if tables:
-        return Input(tuple(paths), None, tuple(tables), tuple(keys))
+        is_log = "columns" in kinds.values()
+        if is_log and set(kinds.values()) != {"columns"}:
+            raise click.UsageError("requests of a log and other tables of requests do not go "
+                                   "together; audit them one after the other")
+        return Input(tuple(paths), None, tuple(tables), tuple(keys), is_log)
     from ..logs import read_logs
 
     return Input(tuple(paths), read_logs(
@@ -98,9 +107,10 @@ def open_input(paths: Sequence[str], keys: Sequence[str],
 
 def run_audit(table: Table, source: Input, *, principals: Sequence[str] = (),
               assume: Mapping[str, str | list[str]] | None = None, missing: str | None = None,
-              output: str | None = None, output_kind: str | None = None, title: str = "auditing",
+              output: str | None = None, output_kind: str | None = None,
+              requests: str | None = None, title: str = "auditing",
               on_results: Callable[[BatchResults], None] | None = None) -> Run:
-    """Decide all batches of an input; write `output` whole or not at all."""
+    """Decide all batches of an input; write `output` and `requests` whole or not at all."""
     audit = Audit(table, principals=principals, assume=assume, missing=missing_of(source, missing))
     started = time.perf_counter()
     decide_s = 0.0
@@ -113,6 +123,15 @@ def run_audit(table: Table, source: Input, *, principals: Sequence[str] = (),
             temporary = stack.enter_context(written_whole(output))
             writer = stack.enter_context(
                 open_writer(temporary, output_kind or "ndjson", table.statements))
+        columns: Any = None
+        if requests is not None:
+            from ..request_columns import Columns
+            from ..results import open_table_writer
+            from .outputs import written_whole
+
+            temporary = stack.enter_context(written_whole(requests))
+            columns = stack.enter_context(
+                open_table_writer(temporary, "parquet", Columns().table))
         tick = stack.enter_context(progress(title, source))
         for batch in source.batches():
             before = time.perf_counter()
@@ -120,6 +139,8 @@ def run_audit(table: Table, source: Input, *, principals: Sequence[str] = (),
             decide_s += time.perf_counter() - before
             if writer is not None:
                 writer.write(results)
+            if columns is not None:
+                columns.write(batch)
             if on_results is not None:
                 on_results(results)
             tick(batch.records)
@@ -130,7 +151,7 @@ def run_audit(table: Table, source: Input, *, principals: Sequence[str] = (),
 
 def missing_of(source: Input, chosen: str | None) -> Missing:
     """What a key is that is given nowhere: as chosen, else by the kind of input."""
-    return cast(Missing, chosen or ("unknown" if source.reader is not None else "absent"))
+    return cast(Missing, chosen or ("unknown" if source.is_log else "absent"))
 
 
 def reading_of(source: Input) -> Reading:
@@ -140,13 +161,18 @@ def reading_of(source: Input) -> Reading:
     statistics = source.reader.statistics
     return Reading(statistics.files_read, statistics.duplicates,
                    dict(statistics.bad_reasons().most_common()), tuple(statistics.skipped),
-                   tuple(statistics.failed), statistics.files_cached, statistics.cache_error)
+                   tuple(statistics.failed), statistics.files_cached, statistics.cache_error,
+                   statistics.replaced, statistics.corrections_late)
 
 
 def warn_of_failed(reading: Reading) -> None:
     """What was not read, and a cache that is not complete, on stderr."""
     if reading.cache_error is not None:
         click.echo(printable(f"warning: the cache is not complete: {reading.cache_error}"),
+                   err=True)
+    if reading.corrections_late:
+        click.echo(f"warning: {reading.corrections_late:,} corrected records came after the "
+                   "records they replace and were left out; --corrections-first finds them first",
                    err=True)
     for name, reason in reading.failed_files[:20]:
         click.echo(printable(f"warning: `{name}` was not read to its end: {reason}"), err=True)

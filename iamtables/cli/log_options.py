@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -29,6 +30,12 @@ def log_arguments(command: Command) -> Command:
         click.option("--cache", metavar="DIR",
                      help="Keep the request columns of the logs here, and take those of "
                           "unchanged files from here: much faster the next time."),
+        click.option("--corrections-first", is_flag=True,
+                     help="Look through all logs for corrected records (with an addendum) "
+                          "beforehand, so that each replaces its original wherever that is."),
+        click.option("--max-record-bytes", type=click.IntRange(min=1), metavar="N",
+                     help="Leave out and report records longer than this. Default: 1048576 "
+                          "(1 MiB, the most that CloudTrail writes)."),
         click.option("--endpoint", metavar="URL",
                      help="An S3-compatible store, for s3:// addresses."),
         click.option("--service", "services", multiple=True, metavar="PREFIX",
@@ -49,14 +56,18 @@ def log_arguments(command: Command) -> Command:
 
 def chosen_logs(since: str | None, until: str | None, accounts: Iterable[str],
                 services: Iterable[str], endpoint: str | None, unlisted_actions: bool,
-                cache: str | None) -> LogOptions:
+                cache: str | None, corrections_first: bool, max_record_bytes: int | None
+                ) -> LogOptions:
     """The options of the log reader."""
     from ..logs import LogOptions
 
-    return LogOptions(
+    chosen = LogOptions(
         since=parse_time(since, "--since"), until=parse_time(until, "--until"),
         accounts=frozenset(accounts), services=frozenset(name.lower() for name in services),
-        endpoint=endpoint, cache=cache, unlisted_actions=unlisted_actions)
+        endpoint=endpoint, cache=cache, unlisted_actions=unlisted_actions,
+        corrections_first=corrections_first)
+    return chosen if max_record_bytes is None else replace(
+        chosen, max_record_bytes=max_record_bytes)
 
 
 def assumed_values(pairs: Iterable[str], keys: Iterable[str]) -> Mapping[str, str | list[str]]:

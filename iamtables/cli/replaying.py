@@ -115,7 +115,7 @@ def print_replay(console: Console, run: ReplayRun, top: int) -> None:
         if table.missing_layers:
             left_out = ", ".join(f"{layer} policies" for layer in table.missing_layers)
             console.print(f"[dim]left out, since the snapshot holds none: {left_out}[/]")
-    what = "record" if run.input.reader is not None else "row"
+    what = "record" if run.input.is_log else "row"
     console.print(
         f"{count_of(result.records, what)} of {count_of(run.reading.files_read, 'file')} in "
         f"{run.elapsed_s:.1f} s ({rate_of(result.records, run.elapsed_s)} {what}s/s, decided "

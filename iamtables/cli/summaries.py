@@ -112,7 +112,7 @@ def print_head(console: Console, run: Run) -> None:
             console.print(f"[dim]left out, since the snapshot holds none: {left_out}[/]")
     else:
         console.print(Text.assemble((policies, "bold"), f" as identity policies of {whom}"))
-    is_log = run.input.reader is not None
+    is_log = run.input.is_log
     what = "record" if is_log else "row"
     console.print(
         f"{count_of(summary.records, what)} of {count_of(reading.files_read, 'file')} in "
@@ -142,6 +142,8 @@ def print_head(console: Console, run: Run) -> None:
 def print_reading(console: Console, reading: Reading) -> None:
     """What of the input was left out."""
     for text, count in (("duplicates left out", reading.duplicates),
+                        ("records left out, replaced by a corrected one", reading.replaced),
+                        ("corrected records left out, too late", reading.corrections_late),
                         ("records that could not be read", sum(reading.bad_records.values())),
                         ("files that are no logs", len(reading.skipped_files)),
                         ("files not read to their end", len(reading.failed_files))):
@@ -155,6 +157,8 @@ def reading_as_json(reading: Reading) -> dict[str, Any]:
         "files": {"read": reading.files_read, "skipped": list(map(list, reading.skipped_files)),
                   "failed": list(map(list, reading.failed_files))},
         "duplicates": reading.duplicates,
+        "replaced": reading.replaced,
+        "corrections_late": reading.corrections_late,
         "bad_records": dict(reading.bad_records),
     }
 

@@ -21,7 +21,8 @@ from typing import Any
 
 from ..catalogue import Catalogue, CatalogueAction
 from .classes import RecordClass
-from .parameters import Parameters, has, is_hidden
+from .parameters import Parameters, has, is_hidden, scalar
+from .places import Folded, Place
 
 _SUFFIX = re.compile(
     r"\.(?:amazonaws\.com(?:\.cn)?|amazonaws\.eu|c2s\.ic\.gov|sc2s\.sgov\.gov|cloud\.adc-e\.uk"
@@ -39,10 +40,16 @@ _CALLS = frozenset({"AwsApiCall", "AwsConsoleAction", "AwsVpceEvent"})
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One action that a call needs. `tail`: names of the parameters its resource ends with."""
+    """One action that a call needs.
+
+    tail   : names of the parameters its resource ends with
+    tables : of a call on several tables, those this action is asked for: names or ARNs; None for
+             one that is not named, "" for one that could not be told from a list either
+    """
 
     action: str
     tail: tuple[str, ...] = ()
+    tables: tuple[str | None, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +119,7 @@ class ActionTable:
         self._alternatives: list[str] = table["alternatives"]
         self._express_suffix: str = table["express_bucket_suffix"]
         self._more_behind: dict[str, list[str]] = table["more_behind"]
+        self._batches = frozenset(table["batches"])
 
     def prefix_of(self, source: str) -> str:
         """The service prefix behind an event source (section 3.1)."""
@@ -145,6 +153,12 @@ class ActionTable:
             found = self._catalogue.action(f"{prefix}:{candidate}")
             if found is not None:
                 return self._plan_for(prefix, (Step(found.spelling),), found)
+        if prefix in self._batches and undated.startswith("Batch"):
+            single = undated.removeprefix("Batch")
+            for candidate in (single, single.removesuffix("s")):
+                found = self._catalogue.action(f"{prefix}:{candidate}")
+                if found is not None:
+                    return self._plan_for(prefix, (Step(found.spelling),), found)
         return None
 
     def _unmapped(self, prefix: str, name: str, event_type: str | None) -> Plan:
@@ -232,31 +246,36 @@ class ActionTable:
 
     def steps(
         self, plan: Plan, parameters: Parameters, has_passed: bool
-    ) -> tuple[list[Step], bool]:
-        """The actions of a call, and whether they are certain. Empty when no action is known.
+    ) -> tuple[list[Step], str | None]:
+        """The actions of a call, and why there may be more. Empty when no action is known.
 
         Null parameters of a call that passed mean that none were sent.
         """
         rule = plan.rule
         steps = list(plan.steps)
         if isinstance(parameters, dict) and self._is_express(plan, parameters):
-            return [Step("s3express:CreateSession")], True
+            return [Step("s3express:CreateSession")], None
         if rule is None:
-            return steps, True
+            return steps, None
         if "words" in rule:
-            return self._by_first_word(plan, rule, parameters), True
+            return self._by_statement(plan, rule, parameters)
         if "kinds" in rule:
-            return self._by_kinds(plan, rule, parameters), True
+            return self._by_kinds(plan, rule, parameters), None
         conditions = rule.get("when", ())
         if not isinstance(parameters, dict):
-            return steps, not conditions or (parameters is None and has_passed)
+            is_certain = not conditions or (parameters is None and has_passed)
+            return steps, None if is_certain else _NOT_SETTLED
+        reason = None
         for condition in conditions:
-            if any(has(parameters, name) for name in condition["has"]):
-                if "instead" in condition:
-                    steps = list(self._steps(plan.service, condition["instead"]))
-                else:
-                    steps += self._steps(plan.service, condition["also"])
-        return steps, True
+            if _holds(condition, parameters) == ("unless" in condition):
+                continue
+            if "open" in condition:
+                reason = condition["open"]
+            elif "instead" in condition:
+                steps = list(self._steps(plan.service, condition["instead"]))
+            else:
+                steps += self._steps(plan.service, condition["also"])
+        return steps, reason
 
     def _is_express(self, plan: Plan, parameters: dict[str, Any]) -> bool:
         """Object calls on directory buckets are authorised as `s3express:CreateSession`."""
@@ -267,26 +286,101 @@ class ActionTable:
             and any("Object" in step.action or "Multipart" in step.action for step in plan.steps)
         )
 
-    def _by_first_word(
+    def _by_statement(
         self, plan: Plan, rule: dict[str, Any], parameters: Parameters
-    ) -> list[Step]:
-        text = parameters.get(rule["first_word_of"]) if isinstance(parameters, dict) else None
-        if not isinstance(text, str) or is_hidden(text) or not text.strip():
-            return []
-        action = rule["words"].get(text.split(None, 1)[0].lower())
-        return [] if action is None else list(self._steps(plan.service, action))
+    ) -> tuple[list[Step], str | None]:
+        """PartiQL: the action and the table of each statement that is shown."""
+        if not isinstance(parameters, dict):
+            return [], None
+        shown = Folded(parameters)
+        found: dict[str, dict[str | None, None]] = {}
+        is_whole = True
+        for text in (text for place in rule["statements"]
+                     for text in Place.parse(place).values(shown)):
+            verb, table = (read_statement(text) if isinstance(text, str) and not is_hidden(text)
+                           else (None, None))
+            action = rule["words"].get(verb)
+            if action is None:
+                is_whole = False
+            else:
+                found.setdefault(action, {})[table] = None
+        steps = [Step(f"{plan.service}:{action}", tables=tuple(tables))
+                 for action, tables in found.items()]
+        return steps, None if is_whole else _OTHERS
 
     def _by_kinds(
         self, plan: Plan, rule: dict[str, Any], parameters: Parameters
     ) -> list[Step]:
+        """A transaction: the action of each item on the table that it names."""
         items = parameters.get(rule["kinds_in"]) if isinstance(parameters, dict) else None
         if not isinstance(items, list) or not items:
             return []
         kinds = {kind.lower(): action for kind, action in rule["kinds"].items()}
-        found: dict[str, None] = {}
+        found: dict[str, dict[str | None, None]] = {}
         for item in items:
-            names = [kinds.get(key.lower()) for key in item] if isinstance(item, dict) else [None]
-            if not names or None in names:
+            if not isinstance(item, dict) or not item:
                 return []
-            found.update(dict.fromkeys(name for name in names if name is not None))
-        return list(self._steps(plan.service, list(found)))
+            for kind, asked in item.items():
+                action = kinds.get(kind.lower())
+                if action is None:
+                    return []
+                named = asked.get("tableName") if isinstance(asked, dict) else None
+                is_shown = isinstance(named, str) and named and not is_hidden(named)
+                found.setdefault(action, {})[named if is_shown else None] = None
+        return [Step(f"{plan.service}:{action}", tables=tuple(tables))
+                for action, tables in found.items()]
+
+
+_NOT_SETTLED = "the parameters that settle the actions are not recorded"
+_OTHERS = "other actions of the call are not recorded"
+_TOKEN = re.compile(r'"((?:[^"]|"")*)"|\'(?:[^\']|\'\')*\'|([A-Za-z0-9_.$-]+)|\S')
+_BEFORE_TABLE = {"select": "from", "insert": "into", "update": "update", "delete": "from"}
+
+
+def read_statement(text: str) -> tuple[str | None, str | None]:
+    """(verb in lower case, table) of a PartiQL statement.
+
+    The table is None when it cannot be told, "" when the statement goes to an index of one.
+    """
+    tokens = list(_TOKEN.finditer(text))
+    verb = (tokens[0].group(2) or "").lower() if tokens else ""
+    before = _BEFORE_TABLE.get(verb)
+    if before is None:
+        return None, None
+    for place, token in enumerate(tokens[:-1]):
+        if (token.group(2) or "").lower() == before:
+            named, rest = tokens[place + 1], tokens[place + 2 :]
+            name = named.group(1) if named.group(1) is not None else named.group(2)
+            if name is None or not _TABLE.fullmatch(name):
+                return verb, None
+            is_unquoted_path = named.group(1) is None and "." in name
+            if is_unquoted_path or (rest and rest[0].group().startswith(".")):
+                return verb, ""
+            return verb, name
+    return verb, None
+
+
+_TABLE = re.compile(r"[A-Za-z0-9_.-]{3,255}")
+
+
+def _holds(condition: dict[str, Any], parameters: dict[str, Any]) -> bool:
+    """Was one of the parameters sent, with the text that is asked for, if any?
+
+    is       : the value must be this
+    is_not   : and not this
+    contains : it must have this in it
+    """
+    for name in condition["has"]:
+        if not has(parameters, name):
+            continue
+        text = scalar(parameters[name]) or ""
+        if condition.get("is", text) == text and condition.get("is_not") != text and (
+                condition.get("contains", "") in text):
+            return True
+    return False
+
+
+def looks_at_values(rule: dict[str, Any]) -> bool:
+    """Do the actions depend on more than which parameters were sent?"""
+    return any(not {"is", "is_not", "contains"}.isdisjoint(condition)
+               for condition in rule.get("when", ()))

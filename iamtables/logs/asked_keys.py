@@ -6,13 +6,14 @@ from collections.abc import Sequence
 
 from ..catalogue import Catalogue
 from .batch import KeyPlan
-from .context import CALLER_KEYS, CallerKey
+from .context import CALLER_KEYS, CallerKey, key_table
 from .request_keys import FAMILIES, RequestKey, all_request_keys, family_key, request_key
 
 _TIME_KEYS = {"aws:currenttime": "aws:CurrentTime", "aws:epochtime": "aws:EpochTime",
               "aws:multifactorauthage": "aws:MultiFactorAuthAge"}
 _RESOURCE_ACCOUNT = "aws:resourceaccount"
 _TAG_KEYS = ("aws:tagkeys", "aws:requesttag/")
+_SESSION_TAG = "aws:principaltag/"
 
 
 class AskedKeys:
@@ -28,6 +29,8 @@ class AskedKeys:
             if (time_name := _TIME_KEYS.get(lower)) is not None:
                 spelled = name if keys is not None else time_name
                 self.plans.append(KeyPlan(spelled, "time", time_key=lower))
+            elif lower.startswith(_SESSION_TAG) and len(lower) > len(_SESSION_TAG):
+                self.plans.append(KeyPlan(name, "session", part=lower.removeprefix(_SESSION_TAG)))
             elif (caller_key := CALLER_KEYS.get(lower)) is not None:
                 spelled = name if keys is not None else caller_key.spelling
                 self.plans.append(
@@ -42,6 +45,8 @@ class AskedKeys:
         self.agent = "agent" in needs
         self.tls = "tls" in needs
         self.additional = "additional" in needs
+        self.sessions = any(plan.kind == "session" for plan in self.plans)
+        """Do tags of sessions matter, which the calls that began them tell?"""
         self.tags = any(plan.name.lower().startswith(_TAG_KEYS) for plan in self.plans)
         self.accounts = any(plan.name.lower() == _RESOURCE_ACCOUNT for plan in self.plans)
 
@@ -61,7 +66,7 @@ class AskedKeys:
             whole.request.append(family_key(spelling, catalogue))
         by_name = {plan.name.lower(): plan for plan in whole.plans}
         whole.plans = [self._whole_plan(plan, by_name, places) for plan in self.plans]
-        whole.tags = whole.accounts = True
+        whole.tags = whole.accounts = whole.sessions = True
         return whole
 
     def of_cache(self, catalogue: Catalogue) -> AskedKeys:
@@ -91,6 +96,8 @@ class AskedKeys:
         plan: KeyPlan, by_name: dict[str, KeyPlan], places: dict[str, int]
     ) -> KeyPlan:
         lower = plan.name.lower()
+        if plan.kind == "session":
+            return plan
         if plan.kind == "request":
             if (family := _family_of(plan.name)) is not None:
                 prefix, spelling = family
@@ -107,5 +114,15 @@ def _family_of(name: str) -> tuple[str, str] | None:
                  if name.lower().startswith(prefix)), None)
 
 
+_LISTS = frozenset({"aws:tagkeys", "aws:calledvia", "kms:encryptioncontextkeys"})
+
+
+def is_multivalued(key: str) -> bool:
+    """Are the values of a key that records tell lists?"""
+    rules = {name.lower(): rule for name, rule in key_table()["parameters"].items()}
+    return key.lower() in _LISTS or bool(rules.get(key.lower(), {}).get("is_list"))
+
+
 def _all_keys() -> list[str]:
+    """Every key with one fixed name that records tell something about."""
     return [*_TIME_KEYS, *CALLER_KEYS, *all_request_keys()]

@@ -7,7 +7,7 @@ from the former to the latter. Dictionaries belong to the reader (see `columns`)
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 import numpy as np
@@ -18,6 +18,7 @@ from .columns import ABSENT, UNKNOWN, Coded, Dictionary, Int32Array
 from .names import Names
 from .parameters import _Unknown
 from .request_keys import of_family
+from .sessions import Sessions
 from .tables import CallerTable, CallTable
 from .texts import Texts
 
@@ -99,15 +100,23 @@ class Rows:
     time: NDArray[np.int64]
     event_id: Texts
     file: Int32Array
+    corrects: dict[int, str] = field(default_factory=dict)
+    """Row of a corrected record -> event ID of the record that it replaces."""
 
     def keep(self, mask: NDArray[np.bool_]) -> Rows:
+        corrects = {}
+        if self.corrects:
+            places = np.cumsum(mask) - 1
+            corrects = {int(places[row]): replaced for row, replaced in self.corrects.items()
+                        if mask[row]}
         return Rows(self.call[mask], self.caller[mask], self.time[mask],
-                    self.event_id.take(mask), self.file[mask])
+                    self.event_id.take(mask), self.file[mask], corrects)
 
 
 @dataclass(frozen=True, slots=True)
 class KeyPlan:
-    """Where a context column comes from: `caller`, `request`, `family` or `time`, and the index."""
+    """Where a context column comes from: `caller`, `request`, `family`, `session` or `time`, and
+    the index."""
 
     name: str
     kind: str
@@ -116,14 +125,14 @@ class KeyPlan:
     """Absent from requests of other services."""
     time_key: str = ""
     part: str = ""
-    """Of a family: the lower-case name behind its prefix."""
+    """Of a family, or of the tags of sessions: the lower-case name behind its prefix."""
 
 
 def build(
     rows: Rows, files: list[str], callers: CallerTable, calls: CallTable, keys: list[KeyPlan],
-    names: Names,
+    names: Names, sessions: Sessions,
 ) -> Batch:
-    """Gather all columns of a batch, with the names that are known in full by now."""
+    """Gather all columns of a batch, with the names and sessions that are known by now."""
     call, caller = rows.call, rows.caller
     record_count = len(call)
     counts = calls.codes.take("member_count", call)
@@ -161,6 +170,10 @@ def build(
                 service = calls.services.code(key.service)
                 codes[calls.members.take("service", member) != service] = ABSENT
             context[key.name] = Coded(codes, callers.key_values[key.index].values)
+        elif key.kind == "session":
+            context[key.name] = _session_column(
+                callers.codes.take("access_key", caller_of), callers.access_keys, key.part,
+                sessions)
         else:
             context[key.name] = _time_column(key.time_key, rows, callers, group)
 
@@ -253,6 +266,19 @@ def _family_column(codes: Int32Array, packed: Dictionary, part: str) -> Coded:
                        else found.code(value))
     return Coded(np.where(codes >= 0, table[np.maximum(codes, 0)], codes).astype(np.int32),
                  found.values)
+
+
+def _session_column(
+    codes: Int32Array, access_keys: Dictionary, name: str, sessions: Sessions
+) -> Coded:
+    """A tag of the session that a call was made in; unknown where its beginning does not tell."""
+    found = Dictionary()
+    table = np.full(len(access_keys) + 1, UNKNOWN, dtype=np.int32)  # the last is for code -1
+    for code in np.unique(codes[codes >= 0]).tolist():
+        value = sessions.tag(str(access_keys.values[code]), name)
+        if value is not None:
+            table[code] = found.code(value)
+    return Coded(table[codes], found.values)
 
 
 def _time_column(

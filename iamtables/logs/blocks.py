@@ -144,6 +144,8 @@ class BlockReader:
     place_of  : (record, row) -> which of the record's ARNs is the one resource of a row, or -1
     like      : (rows, texts) -> new rows that differ from these in their one resource, or in its
                 pattern
+    begun     : called with each record of the plans numbered in `sessions`
+    sessions  : plans whose calls begin sessions
     mould_of  : (record, plan number, slots) -> (row, mould), -1 for one that is refused; raises
                 BadRecord
     tells_accounts : as for ArnClasses
@@ -154,10 +156,12 @@ class BlockReader:
         call_of: Callable[[Record, int, int], int], place_of: Callable[[Record, int], int],
         like: Callable[[Int32Array, list[str], KeyChanges], Int32Array],
         mould_of: Callable[[Record, int, Slots], tuple[int, Mould]],
+        begun: Callable[[Record], None], sessions: set[int],
         forms: ResourceForms, tells_accounts: bool, needs: tuple[bool, bool, bool, bool],
     ) -> None:
         self._plan_of, self._caller_of, self._call_of = plan_of, caller_of, call_of
         self._place_of, self._like = place_of, like
+        self._begun, self._sessions = begun, sessions
         self._mould_of, self._forms, self._tells_accounts = mould_of, forms, tells_accounts
         self._extractor = Extractor(secrets.randbits(64), *needs)
         self._moulds = Moulds(
@@ -168,6 +172,7 @@ class BlockReader:
 
     def _start_plans(self) -> None:
         self._plan_flags: list[int] = []
+        self._sessions.clear()
         self._made_facts: Facts | None = None
         self._plan_needles: list[tuple[int, int]] = []
         self._plan_reasons: dict[int, str] = {}
@@ -219,7 +224,7 @@ class BlockReader:
                     raise Unsure
                 odd = extractor.odd_records()
                 if 2 * int(np.count_nonzero(odd)) > count or (
-                        is_lines and extractor.longest() > max_record_bytes):
+                        extractor.longest() > max_record_bytes):
                     raise Unsure
                 blocks.append(self._code(odd, bad, max_record_bytes, number))
                 number += count
@@ -246,6 +251,9 @@ class BlockReader:
         for index in fresh.tolist():
             self._made_facts = None
             self._add_plan(self._record(index))
+        if self._sessions:
+            for index in np.flatnonzero(np.isin(plan, list(self._sessions)) & ~odd).tolist():
+                self._begun(self._record(index))
         caller, fresh = extractor.callers()
         for index in fresh.tolist():
             record = self._record(index)

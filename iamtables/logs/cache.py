@@ -17,7 +17,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, partial
 from importlib.resources import files as resources_of
 from pathlib import Path
 from typing import Any
@@ -27,16 +27,27 @@ from numpy.typing import NDArray
 
 from ..errors import SourceError
 from .batch import Rows
-from .columns import UNKNOWN, Dictionary, Int32Array
+from .columns import UNKNOWN, Dictionary, Int32Array, packed
+from .duplicates import PROPER_LENGTH
 from .names import Names
+from .sessions import Sessions
 from .sources import LogFile
 from .tables import CALL_TEXTS, CALLER_TEXTS, MEMBER_TEXTS, CallerTable, CallTable, IntTable
-from .texts import Texts
+from .texts import GrowingTexts, StoredTexts, Texts
 
-FORMAT = 1
+FORMAT = 3
 _SUFFIX = ".segment"
 _PART = ".part-"
 _ABOUT = "about.json"
+_SESSIONS = "sessions.json"
+_IDS = "event_ids.parquet"
+_IDENTITY = "identity"
+_KIND = "kind"
+_TEXTS, _KEY_TEXTS = "texts", "key_texts"
+_OWN = ("resource", "pattern")
+"""Columns of members that hardly repeat."""
+_NO_TEXT = 0xF8
+"""From here on, bytes are in no UTF-8."""
 SEGMENT_RECORDS = 200_000
 
 
@@ -71,6 +82,10 @@ class Segment:
 
     path: Path
     parts: tuple[FilePart, ...]
+    corrects: dict[int, str]
+    """Row of a corrected record -> event ID of the record that it replaces."""
+    corrects_accounts: tuple[str | None, ...]
+    """The receiving account of each of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +145,10 @@ class Cache:
             about = json.loads((path / _ABOUT).read_text("utf-8"))
             if about["format"] != FORMAT or about["version"] != self.version:
                 return None
-            return Segment(path, tuple(FilePart(**part) for part in about["files"]))
+            corrects = about["corrects"]
+            return Segment(path, tuple(FilePart(**part) for part in about["files"]),
+                           {int(row): str(replaced) for row, replaced, _ in corrects},
+                           tuple(account for _, _, account in corrects))
         except (OSError, ValueError, KeyError, TypeError):
             return None
 
@@ -142,18 +160,21 @@ class Cache:
         """A damaged segment: its files are read again."""
         self._whole = {key: found for key, found in self._whole.items() if segment not in found}
 
-    def write(self, rows: Rows, parts: Sequence[FilePart], callers: CallerTable, calls: CallTable
-              ) -> None:
-        """A new segment. Raises OSError; then nothing is left of it."""
+    def write(self, rows: Rows, parts: Sequence[FilePart], callers: CallerTable, calls: CallTable,
+              sessions: str) -> None:
+        """A new segment; `sessions` is what `Sessions.take_new` gives. Raises OSError; then nothing
+        is left of it."""
         about = json.dumps({
             "format": FORMAT, "version": self.version,
             "files": [{name: getattr(part, name) for name in FilePart.__slots__}
-                      for part in parts]})
+                      for part in parts],
+            "corrects": _corrections(rows, callers)})
         name = hashlib.sha256(about.encode()).hexdigest()[:32]
         temporary = self.directory / f"{_PART}{os.getpid()}-{name}"
         try:
             temporary.mkdir()
             _write_tables(temporary, rows, callers, calls)
+            (temporary / _SESSIONS).write_text(sessions, "utf-8")
             (temporary / _ABOUT).write_text(about, "utf-8")
             target = self.directory / f"{name}{_SUFFIX}"
             if target.exists():
@@ -162,6 +183,15 @@ class Cache:
         except BaseException:
             shutil.rmtree(temporary, ignore_errors=True)
             raise
+
+
+def _corrections(rows: Rows, callers: CallerTable) -> list[tuple[int, str, str | None]]:
+    """(row, event ID of what it replaces, receiving account) of corrected records."""
+    found = list(rows.corrects)
+    accounts = callers.codes.take("account", rows.caller[np.array(found, dtype=np.int32)])
+    return [(row, rows.corrects[row],
+             str(callers.accounts.values[account]) if account >= 0 else None)
+            for row, account in zip(found, accounts.tolist(), strict=True)]
 
 
 # -- tables as Parquet --------------------------------------------------------------------------
@@ -189,13 +219,25 @@ class _TextWriter:
         renumbered: Int32Array = numbers[inverse.ravel()]
         return renumbered
 
+    def write(self, path: Path, name: str) -> None:
+        import pyarrow as pa
+
+        _write(path / f"{name}.parquet", {"text": pa.array(self.texts, pa.string()),
+                                          "is_list": np.array(self.is_list, dtype=bool)})
+        (path / f"{name}.json").write_text(json.dumps(
+            list(zip(self.names, self.counts, strict=True))), "utf-8")
+
 
 def _write_tables(path: Path, rows: Rows, callers: CallerTable, calls: CallTable) -> None:
-    import pyarrow as pa
-
-    texts = _TextWriter()
+    texts, key_texts = _TextWriter(), _TextWriter()
     used_calls, call = np.unique(rows.call, return_inverse=True)
     used_callers, caller = np.unique(rows.caller, return_inverse=True)
+    created = callers.take_created(used_callers.astype(np.int32))
+    # an identity comes with many addresses and agents, which matter only to those who ask
+    _, some, identity = np.unique(
+        packed([*(callers.codes.take(name, used_callers) for name in callers.codes.names),
+                created]), return_index=True, return_inverse=True)
+    identities = used_callers[some]
     counts = calls.codes.take("member_count", used_calls)
     ends = np.cumsum(counts, dtype=np.int64)
     offset = np.arange(int(ends[-1]) if len(ends) else 0) - np.repeat(ends - counts, counts)
@@ -214,36 +256,52 @@ def _write_tables(path: Path, rows: Rows, callers: CallerTable, calls: CallTable
 
     def keys(table: IntTable, at: NDArray[Any], values: list[Dictionary], prefix: str
              ) -> dict[str, Int32Array]:
-        return {name: texts.renumber(f"{prefix}{name}", table.take(index, at), values[index])
+        return {name: key_texts.renumber(f"{prefix}{name}", table.take(index, at), values[index])
                 for index, name in enumerate(table.names)}
 
     call_columns = columns(calls.codes, used_calls, CALL_TEXTS, calls, "call/")
-    call_columns["first_member"] = (ends - counts).astype(np.int32)
-    _write(path / "calls.parquet", call_columns)
-    _write(path / "members.parquet",
-           columns(calls.members, members, MEMBER_TEXTS, calls, "member/"))
+    del call_columns["first_member"]  # members follow each other
+    kinds, kind = _kinds(call_columns)
+    _write(path / "call_kinds.parquet", kinds)
+    _write(path / "calls.parquet", {_KIND: kind})
+    member_columns = columns(calls.members, members, MEMBER_TEXTS, calls, "member/")
+    own = {name: member_columns.pop(name) for name in _OWN}
+    kinds, kind = _kinds(member_columns)
+    _write(path / "member_kinds.parquet", kinds)
+    _write(path / "members.parquet", {_KIND: kind, **own})
     _write(path / "member_keys.parquet",
            keys(calls.key_codes, members, calls.key_values, "member_key/"))
     _write(path / "callers.parquet", {
-        **columns(callers.codes, used_callers, CALLER_TEXTS, callers, "caller/"),
-        "created": callers.take_created(used_callers.astype(np.int32))})
-    _write(path / "caller_keys.parquet",
-           keys(callers.key_codes, used_callers, callers.key_values, "caller_key/"))
-    _write(path / "texts.parquet", {"text": pa.array(texts.texts, pa.string()),
-                                    "is_list": np.array(texts.is_list, dtype=bool)})
-    (path / "texts.json").write_text(json.dumps(
-        list(zip(texts.names, texts.counts, strict=True))), "utf-8")
+        **columns(callers.codes, identities, CALLER_TEXTS, callers, "caller/"),
+        "created": created[some]})
+    identity = identity.ravel().astype(np.int32)
+    _write(path / "caller_keys.parquet", {
+        _IDENTITY: identity,
+        **keys(callers.key_codes, used_callers, callers.key_values, "caller_key/")})
+    texts.write(path, _TEXTS)
+    key_texts.write(path, _KEY_TEXTS)
+    caller = caller.ravel().astype(np.int32)
     _write(path / "records.parquet", {
-        "call": call.ravel().astype(np.int32), "caller": caller.ravel().astype(np.int32),
-        "time": rows.time, "event_id": rows.event_id.to_arrow()})
+        "call": call.ravel().astype(np.int32), "caller": caller, _IDENTITY: identity[caller],
+        "time": rows.time, "id_hash": rows.event_id.hashes(),
+        "is_proper": rows.event_id.are_at_least(PROPER_LENGTH)}, compression="lz4")
+    _write(path / _IDS, {"event_id": rows.event_id.to_arrow()})
 
 
-def _write(path: Path, columns: dict[str, Any]) -> None:
+def _kinds(columns: dict[str, Int32Array]) -> tuple[dict[str, Int32Array], Int32Array]:
+    """(columns of the distinct rows, which of them each row is)"""
+    _, first, kind = np.unique(packed(list(columns.values())), return_index=True,
+                               return_inverse=True)
+    return ({name: column[first] for name, column in columns.items()},
+            kind.ravel().astype(np.int32))
+
+
+def _write(path: Path, columns: dict[str, Any], compression: str = "zstd") -> None:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     pq.write_table(pa.table({name: pa.array(column) for name, column in columns.items()}), path,
-                   compression="zstd", use_dictionary=False)
+                   compression=compression, use_dictionary=False)
 
 
 class Damaged(Exception):
@@ -251,7 +309,7 @@ class Damaged(Exception):
 
 
 def load(segment: Segment, wanted: Iterable[LogFile], caller_keys: Sequence[Any],
-         request_keys: Sequence[Any], names: Names) -> Loaded:
+         request_keys: Sequence[Any], names: Names, sessions: Sessions) -> Loaded:
     """The records of the wanted files, with the asked keys only.
 
     Raises Damaged.
@@ -259,6 +317,7 @@ def load(segment: Segment, wanted: Iterable[LogFile], caller_keys: Sequence[Any]
     import pyarrow as pa
 
     try:
+        sessions.restore((segment.path / _SESSIONS).read_text("utf-8"))
         return _load(segment, wanted, caller_keys, request_keys, names)
     except (OSError, ValueError, KeyError, IndexError, pa.ArrowException) as error:
         raise Damaged(str(error)) from error
@@ -266,45 +325,67 @@ def load(segment: Segment, wanted: Iterable[LogFile], caller_keys: Sequence[Any]
 
 def _load(segment: Segment, wanted: Iterable[LogFile], caller_keys: Sequence[Any],
           request_keys: Sequence[Any], names: Names) -> Loaded:
-    texts = _TextReader(segment.path)
+    import pyarrow.parquet as pq
+
+    texts = _TextReader(segment.path, _TEXTS)
+    key_texts = (_TextReader(segment.path, _KEY_TEXTS) if caller_keys or request_keys
+                 else texts)
     callers = CallerTable(caller_keys)
     of_callers = _read(segment.path / "callers.parquet")
+    whose = _IDENTITY
+    if caller_keys:
+        whose = "caller"
+        identity = _read(segment.path / "caller_keys.parquet", [_IDENTITY])[_IDENTITY]
+        _check_rows(identity, len(of_callers["created"]))
+        of_callers = {name: column[identity] for name, column in of_callers.items()}
     _fill(callers.codes, of_callers)
     for name, attribute in CALLER_TEXTS.items():
         getattr(callers, attribute).fill(texts.of(f"caller/{name}"))
+    _check_codes(callers.codes, callers, CALLER_TEXTS)
     callers.fill(of_callers["created"])
     _fill_keys(callers.key_codes, callers.key_values, segment.path / "caller_keys.parquet",
-               [key.spelling for key in caller_keys], texts, "caller_key/")
+               [key.spelling for key in caller_keys], key_texts, "caller_key/")
     calls = CallTable(request_keys)
-    _fill(calls.codes, _read(segment.path / "calls.parquet"))
+    of_calls = _of_kinds(segment.path / "calls.parquet", segment.path / "call_kinds.parquet",
+                         CALL_TEXTS, texts, "call/")
+    ends = np.cumsum(of_calls["member_count"], dtype=np.int64)
+    of_calls["first_member"] = (ends - of_calls["member_count"]).astype(np.int32)
+    _fill(calls.codes, of_calls)
     for name, attribute in CALL_TEXTS.items():
         getattr(calls, attribute).fill(texts.of(f"call/{name}"))
-    of_members = _read(segment.path / "members.parquet")
+    of_members = _of_kinds(
+        segment.path / "members.parquet", segment.path / "member_kinds.parquet",
+        {name: MEMBER_TEXTS[name] for name in MEMBER_TEXTS if name not in _OWN}, texts, "member/")
+    for name in _OWN:
+        _check_range(of_members[name], texts.count(f"member/{name}"))
+    if len(of_members["action"]) != (int(ends[-1]) if len(ends) else 0) or bool(
+            (of_calls["member_count"] < 0).any()):
+        raise ValueError("a call without its members")
     _fill(calls.members, of_members)
     for name, attribute in MEMBER_TEXTS.items():
-        getattr(calls, attribute).fill(texts.of(f"member/{name}"))
+        getattr(calls, attribute).fill(
+            texts.in_place(f"member/{name}") if name == "resource" else texts.of(f"member/{name}"))
     _fill_keys(calls.key_codes, calls.key_values, segment.path / "member_keys.parquet",
-               [key.spelling for key in request_keys], texts, "member_key/")
+               [key.spelling for key in request_keys], key_texts, "member_key/")
     _learn(callers, calls, of_members, names)
 
-    records = _read(segment.path / "records.parquet", texts=("event_id",))
+    records = _read(segment.path / "records.parquet",
+                    ["call", whose, "time", "id_hash", "is_proper"])
+    if pq.read_metadata(segment.path / _IDS).num_rows != len(records["call"]):
+        raise ValueError("event IDs of other records")
     keep = {_key_of(file) for file in wanted}
     chosen = [part for part in segment.parts if _key_of(part) in keep]
-    rows = Rows(records["call"], records["caller"], records["time"], records["event_id"],
+    rows = Rows(records["call"], records[whose], records["time"],
+                StoredTexts(partial(_load_ids, segment.path / _IDS), records["id_hash"],
+                            records["is_proper"], PROPER_LENGTH),
                 np.repeat(np.arange(len(segment.parts), dtype=np.int32),
-                          [part.records for part in segment.parts]))
+                          [part.records for part in segment.parts]),
+                segment.corrects)
     _check(rows, callers, calls)
-    _check_codes(callers.codes, callers, CALLER_TEXTS)
-    _check_codes(calls.codes, calls, CALL_TEXTS)
-    _check_codes(calls.members, calls, MEMBER_TEXTS)
     for keys, values in ((callers.key_codes, callers.key_values),
                          (calls.key_codes, calls.key_values)):
         for index, dictionary in enumerate(values):
             _check_range(keys.take(index, np.arange(len(keys))), len(dictionary))
-    ends = (calls.codes.take("first_member", np.arange(len(calls))).astype(np.int64)
-            + calls.codes.take("member_count", np.arange(len(calls))))
-    if len(ends) and int(ends.max()) > len(calls.members):
-        raise ValueError("a call without its members")
     if len(chosen) < len(segment.parts):
         is_chosen = np.array([_key_of(part) in keep for part in segment.parts])
         rows = rows.keep(is_chosen[rows.file])
@@ -314,12 +395,28 @@ def _load(segment: Segment, wanted: Iterable[LogFile], caller_keys: Sequence[Any
 
 def _check(rows: Rows, callers: CallerTable, calls: CallTable) -> None:
     """Codes lead somewhere: a damaged segment must not crash anything."""
-    for codes, size in ((rows.call, len(calls)), (rows.caller, len(callers))):
-        if len(codes) and not (int(codes.min()) >= 0 and int(codes.max()) < size):
-            raise ValueError("a row of another table")
+    _check_rows(rows.call, len(calls))
+    _check_rows(rows.caller, len(callers))
     if not len(rows.call) == len(rows.caller) == len(rows.time) == len(rows.event_id) == len(
             rows.file):
         raise ValueError("columns of different lengths")
+    if any(not 0 <= row < len(rows.call) for row in rows.corrects):
+        raise ValueError("a correction of no row")
+
+
+def _check_rows(rows: Int32Array, size: int) -> None:
+    if len(rows) and not (int(rows.min()) >= 0 and int(rows.max()) < size):
+        raise ValueError("a row of another table")
+
+
+def _load_ids(path: Path) -> Texts:
+    import pyarrow as pa
+
+    try:
+        return _texts_of(_table(path).column(0))
+    except (OSError, pa.ArrowException) as error:
+        raise SourceError(f"cannot read `{path}`: {error}", path=str(path),
+                          help="remove the cache; the logs will be read again") from error
 
 
 def _check_codes(table: IntTable, owner: Any, named: dict[str, str]) -> None:
@@ -347,16 +444,16 @@ def _learn(callers: CallerTable, calls: CallTable, members: dict[str, Any], name
             names.learn(str(calls.resources.values[code]))
 
 
-def _read(path: Path, texts: Sequence[str] = ()) -> dict[str, Any]:
+def _table(path: Path, columns: Sequence[str] | None = None) -> Any:
     import pyarrow.parquet as pq
 
-    table = pq.read_table(path, use_threads=False)
-    found: dict[str, Any] = {}
-    for name in table.column_names:
-        column = table.column(name).combine_chunks()
-        found[name] = _texts_of(column) if name in texts else column.to_numpy(
-            zero_copy_only=False)
-    return found
+    with pq.ParquetFile(path, memory_map=True) as file:
+        return file.read(columns=columns, use_threads=False)
+
+
+def _read(path: Path, columns: Sequence[str] | None = None) -> dict[str, Any]:
+    table = _table(path, columns)
+    return {name: table.column(name).to_numpy() for name in columns or table.column_names}
 
 
 def _texts_of(column: Any) -> Texts:
@@ -372,18 +469,27 @@ def _texts_of(column: Any) -> Texts:
     return Texts(content[begin : int(places[-1]) if len(places) else 0], places - begin)
 
 
+def _of_kinds(path: Path, kinds_path: Path, named: Iterable[str], texts: _TextReader, prefix: str
+              ) -> dict[str, Any]:
+    """The columns of rows that are given by their kind, and those that they have of their own."""
+    columns, kinds = _read(path), _read(kinds_path)
+    for name in named:
+        _check_range(kinds[name], texts.count(f"{prefix}{name}"))
+    kind = columns.pop(_KIND)
+    _check_rows(kind, len(next(iter(kinds.values()))))
+    return columns | {name: column[kind] for name, column in kinds.items()}
+
+
 def _fill(table: IntTable, columns: dict[str, Any]) -> None:
     table.fill([columns[name] for name in table.names])
 
 
 def _fill_keys(table: IntTable, values: list[Dictionary], path: Path, names: list[str],
                texts: _TextReader, prefix: str) -> None:
-    import pyarrow.parquet as pq
-
     if not names:
         return
-    found = pq.read_table(path, columns=names, use_threads=False)
-    table.fill([found.column(name).to_numpy() for name in names])
+    found = _read(path, names)
+    table.fill([found[name] for name in names])
     for name, dictionary in zip(names, values, strict=True):
         dictionary.fill(texts.of(f"{prefix}{name}"))
 
@@ -391,21 +497,34 @@ def _fill_keys(table: IntTable, values: list[Dictionary], path: Path, names: lis
 class _TextReader:
     """Texts of a segment by dictionary, made into Python objects when asked for."""
 
-    def __init__(self, path: Path) -> None:
-        import pyarrow.parquet as pq
-
-        table = pq.read_table(path / "texts.parquet", use_threads=False).combine_chunks()
-        self._text, self._is_list = table.column("text"), table.column("is_list")
+    def __init__(self, path: Path, name: str) -> None:
+        table = _table(path / f"{name}.parquet")
+        self._text, self._is_list = (
+            table.column(name).combine_chunks() for name in ("text", "is_list"))
         self._places: dict[str, tuple[int, int]] = {}
         start = 0
-        for name, count in json.loads((path / "texts.json").read_text("utf-8")):
-            self._places[name] = (start, count)
+        for dictionary, count in json.loads((path / f"{name}.json").read_text("utf-8")):
+            self._places[dictionary] = (start, count)
             start += count
+
+    def count(self, name: str) -> int:
+        """How many texts a dictionary has."""
+        return self._places[name][1]
+
+    def in_place(self, name: str) -> GrowingTexts | list[str | list[str]]:
+        """The texts as they lie, unless some are lists."""
+        start, count = self._places[name]
+        if self._is_list.slice(start, count).true_count:
+            return self.of(name)
+        found = _texts_of(self._text.slice(start, count))
+        if (found.data >= _NO_TEXT).any():
+            raise ValueError("no text")
+        return GrowingTexts(found)
 
     def of(self, name: str) -> list[str | list[str]]:
         start, count = self._places[name]
         texts: list[Any] = self._text.slice(start, count).to_pylist()
-        lists = self._is_list.slice(start, count).to_numpy()
+        lists = self._is_list.slice(start, count).to_numpy(zero_copy_only=False)
         for index in np.flatnonzero(lists).tolist():
             texts[index] = json.loads(texts[index])
         return texts
@@ -442,7 +561,7 @@ class Writer:
                 if _key_of(part) != _key_of(file)]
         self._rows, self._parts = [rows for rows, _ in kept], [part for _, part in kept]
 
-    def flush(self, callers: CallerTable, calls: CallTable) -> None:
+    def flush(self, callers: CallerTable, calls: CallTable, sessions: Sessions) -> None:
         """Write what there is; the rows lead into these tables."""
         rows, parts = self._rows, self._parts
         self._rows, self._parts, self._records = [], [], 0
@@ -456,9 +575,11 @@ class Writer:
             np.concatenate([found.caller for found in rows]),
             np.concatenate([found.time for found in rows]),
             Texts.joined([found.event_id for found in rows]),
-            np.zeros(start, dtype=np.int32))
+            np.zeros(start, dtype=np.int32),
+            {part.start + row: replaced for part, found in zip(parts, rows, strict=True)
+             for row, replaced in found.corrects.items()})
         try:
-            self._cache.write(joined, parts, callers, calls)
+            self._cache.write(joined, parts, callers, calls, sessions.take_new())
         except OSError as error:
             self.error = f"{error.strerror or error}"
         except Exception as error:  # pyarrow's own errors of a full disk

@@ -43,7 +43,7 @@ from .parameters import (
     find_tags,
     is_hidden,
 )
-from .records import DECODE_ERRORS, BadRecord, describe
+from .records import DECODE_ERRORS, BadRecord, describe, too_long
 from .request_keys import Asked, RequestKey
 from .resources import ActionForms, ResourceForms, choose, is_request_resource
 from .templates import TemplateBuilder, Where, path_resource, tagged_types
@@ -120,7 +120,7 @@ class CallMapper:
     def map(self, call: Call) -> MappedCall:
         """Raises BadRecord when a part of the record has the wrong shape."""
         if len(call.parameters) + len(call.resources) > self._max_bytes:
-            raise BadRecord("longer than max_record_bytes")
+            raise BadRecord(too_long(self._max_bytes))
         outcome = read_outcome(call.error_code, call.message)
         plan = call.plan
         if plan.verdict is not None:
@@ -128,8 +128,7 @@ class CallMapper:
         parameters = decode_parameters(call.parameters)
         given = decode_resources(call.resources)
         has_passed = outcome.outcome == Outcome.PASSED
-        steps, is_certain = self.actions.steps(plan, parameters, has_passed)
-        reason = None if is_certain else "the parameters that settle the actions are not recorded"
+        steps, reason = self.actions.steps(plan, parameters, has_passed)
         refused = self._refused(outcome)
         if not steps:
             if refused is None:
@@ -197,6 +196,8 @@ class CallMapper:
         prepared = self._prepare(step.action)
         if prepared is None:
             return [Member(step.action, None, NOT_KNOWN)]
+        if step.tables and call.needs_resources:
+            return self._of_tables(call, step, given, has_passed)
         if not prepared.has_types:
             return [Member(step.action, "*", STAR)]
         if not call.needs_resources:
@@ -234,6 +235,24 @@ class CallMapper:
             step.action, [member.resource for member in members]
         ):
             members.append(Member(step.action, None, NOT_KNOWN))
+        return members
+
+    def _of_tables(
+        self, call: Call, step: Step, given: dict[str, str | None], has_passed: bool
+    ) -> list[Member]:
+        """The members of an action on each of its tables and on no other of the call's."""
+        members: list[Member] = []
+        for table in step.tables:
+            listed = {arn: account for arn, account in given.items()
+                      if arn == table or arn.endswith(f":table/{table}")}
+            if table is None and len(given) == 1:
+                listed = given  # the list has the tables of all items
+            if (table is None and not listed) or table == "":
+                members.append(Member(step.action, None, NOT_KNOWN))
+                continue
+            members += self._members(
+                call, Step(step.action), {} if table is None else {"tableName": table}, listed,
+                has_passed)
         return members
 
     def _built(

@@ -16,10 +16,12 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
+
+from .texts import GrowingTexts
 
 ABSENT = -1
 UNKNOWN = -2
@@ -114,10 +116,11 @@ class Dictionary:
         self.values.extend(values)
         return first
 
-    def fill(self, values: Sequence[str | list[str]]) -> None:
+    def fill(self, values: Sequence[str | list[str]] | GrowingTexts) -> None:
         """Take over the distinct values of an empty dictionary."""
         assert not self.values
-        self.values = list(values)
+        self.values = (cast("list[str | list[str]]", values) if isinstance(values, GrowingTexts)
+                       else list(values))
 
     def optional(self, value: str | None) -> int:
         """Code of `value`; ABSENT for None."""

@@ -13,6 +13,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from itertools import chain
 from typing import TypeVar
 
@@ -31,7 +32,10 @@ from .records import (
     Record,
     RecordDecoder,
     StringDecoder,
+    UnreadDecoder,
+    corrected_id,
     describe,
+    too_long,
 )
 from .rows import is_csv, read_csv, read_parquet
 from .salvage import repair, salvage_records
@@ -42,6 +46,7 @@ _MAX_WRAPPERS = 5
 _PROBE_LINES = 1000
 _CHUNK_RECORDS = 50_000
 _NOT_A_RECORD = "not a CloudTrail record"
+_ADDENDUM = b"addendum"
 _STAMPED = re.compile(rb"[^{]{4,80}?[ \t](\{.*)", re.DOTALL)
 _MAGIC = {
     b"\x28\xb5\x2f\xfd": "zstd data",
@@ -76,6 +81,32 @@ def read_file(
         yield from _read_lines(head, pieces, options, bad, take)
     else:
         yield from _read_document(head, pieces, options, bad, take)
+
+
+def corrections_in(file: LogFile, options: LogOptions) -> tuple[list[str], list[str | None]]:
+    """(event ID, receiving account) of every record of a file that another one in it corrects.
+
+    What is wrong with the file is found out when it is read.
+    """
+    replaced: list[str] = []
+    accounts: list[str | None] = []
+    tail = b""
+    try:
+        for piece in inflated(file, options):
+            if _ADDENDUM in tail + piece[: len(_ADDENDUM)] or _ADDENDUM in piece:
+                break
+            tail = piece[-len(_ADDENDUM) :]
+        else:
+            return replaced, accounts
+        for records in read_file(file, options, Counter()):
+            for record in records:
+                with suppress(BadRecord):
+                    if record.addendum and (found := corrected_id(record)):
+                        replaced.append(found)
+                        accounts.append(record.recipientAccountId)
+    except (FileSkipped, FileFailed):
+        pass
+    return replaced, accounts
 
 
 def _head(pieces: Iterator[bytes]) -> bytes:
@@ -137,6 +168,12 @@ def _read_document(
         yield []
         return
     try:
+        if len(data) > options.max_record_bytes:
+            texts = UnreadDecoder.decode(data).Records
+            if any(len(text) > options.max_record_bytes for text in texts):
+                yield from _chunks(decode_items(texts, bad, options))
+                return
+            del texts
         records = DeliveryDecoder.decode(data).Records
     except DECODE_ERRORS:
         pass
@@ -254,7 +291,7 @@ def decode_lines(lines: list[bytes], bad: Counter[str], options: LogOptions) -> 
             continue
         if envelope.eventName is not None and envelope.eventSource is not None:
             if len(line) > limit:
-                bad["longer than max_record_bytes"] += 1
+                bad[too_long(limit)] += 1
             else:
                 records.append(envelope)
             continue
@@ -271,12 +308,15 @@ def _unwrap_all(
 ) -> Iterator[Record]:
     for raw in raws:
         try:
-            unwrapped = _unwrap(decode_repaired(EnvelopeDecoder, raw), bad, options, depth + 1)
+            envelope = decode_repaired(EnvelopeDecoder, raw)
+            unwrapped = _unwrap(envelope, bad, options, depth + 1)
         except DECODE_ERRORS as error:
             bad[describe(error)] += 1
             continue
         if unwrapped is None:
             bad[_NOT_A_RECORD] += 1
+        elif unwrapped == [envelope] and len(raw) > options.max_record_bytes:
+            bad[too_long(options.max_record_bytes)] += 1
         else:
             yield from unwrapped
 
@@ -323,7 +363,7 @@ def decode_items(
     for item in raws:
         try:
             if len(item) > options.max_record_bytes:
-                raise BadRecord("longer than max_record_bytes")
+                raise BadRecord(too_long(options.max_record_bytes))
             records.append(decode_repaired(RecordDecoder, item))
         except BadRecord as error:
             bad[str(error)] += 1
@@ -347,7 +387,11 @@ def _unwrap_inner(
     except DECODE_ERRORS as error:
         bad[describe(error)] += 1
         return []
-    return _unwrap(envelope, bad, options, depth + 1)
+    unwrapped = _unwrap(envelope, bad, options, depth + 1)
+    if unwrapped == [envelope] and len(memoryview(content)) > options.max_record_bytes:
+        bad[too_long(options.max_record_bytes)] += 1
+        return []
+    return unwrapped
 
 
 def decode_repaired(decoder: msgspec.json.Decoder[_R], data: bytes | Raw) -> _R:

@@ -17,7 +17,7 @@ from .texts import Texts
 
 Hashes = NDArray[np.uint64]
 
-_PROPER_LENGTH = 32
+PROPER_LENGTH = 32
 """Characters of a GUID without its dashes; shorter IDs prove nothing."""
 
 
@@ -35,4 +35,4 @@ def record_hashes(event_id: Texts, accounts: NDArray[np.int64]) -> tuple[Hashes,
     """
     hashes = event_id.hashes()
     hashes ^= accounts.view(np.uint64) * np.uint64(0x9E3779B97F4A7C15)
-    return hashes, event_id.lengths() >= _PROPER_LENGTH
+    return hashes, event_id.are_at_least(PROPER_LENGTH)

@@ -31,8 +31,13 @@ class LogOptions:
     """URL of an S3-compatible object store, for `s3://` addresses."""
     deduplicate: bool = True
     """Leave out a record whose eventID was already read for the same recipientAccountId."""
+    corrections_first: bool = False
+    """Look through all files for corrected records (with an `addendum`) before reading them, so
+    that each replaces its original wherever that stands. Without it a correction replaces what has
+    not been handed out yet, and is left out and counted when it comes too late."""
     learn_names: bool = True
-    """Take the path of an IAM name from other records of the log that give the ARN (`names`)."""
+    """Take the path of an IAM name from other records of the log that give the ARN (`names`), and
+    the tags of a session from the call that began it (`sessions`)."""
     batch_records: int = 20_000
     """A batch is handed out when it has at least this many records."""
     max_document_bytes: int = 512 * _MIB
@@ -41,8 +46,9 @@ class LogOptions:
     """A whole file, inflated: newline-delimited JSON is read in pieces, so this may be large."""
     max_inflation: int = 300
     """Inflated bytes per byte of a file, from 64 MiB on. Logs inflate 7 to 40 times."""
-    max_record_bytes: int = 4 * _MIB
-    """One record. CloudTrail's own limit is 256 KiB, or 1 MiB on request."""
+    max_record_bytes: int = _MIB
+    """One record; a longer one is left out and counted. CloudTrail cuts records at 256 KiB, or at
+    1 MiB on request, so what is longer does not come from there as it is."""
     max_remembered_ids: int = 50_000_000
     """Event IDs kept to find duplicates, 8 bytes each; the oldest are forgotten first."""
     max_distinct: int = 300_000

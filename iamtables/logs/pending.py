@@ -20,17 +20,18 @@ def no_rows() -> Rows:
 class Chunk:
     """Rows of records that were decoded one by one."""
 
-    __slots__ = ("call", "caller", "event_id", "time")
+    __slots__ = ("call", "caller", "corrects", "event_id", "time")
 
     def __init__(self) -> None:
         self.call = array("i")
         self.caller = array("i")
         self.time = array("q")
         self.event_id: list[str] = []
+        self.corrects: dict[int, str] = {}
 
-    def arrays(self) -> tuple[Int32Array, Int32Array, NDArray[np.int64], Texts]:
+    def arrays(self) -> tuple[Int32Array, Int32Array, NDArray[np.int64], Texts, dict[int, str]]:
         return (np.array(self.call, dtype=np.int32), np.array(self.caller, dtype=np.int32),
-                np.array(self.time, dtype=np.int64), Texts.of(self.event_id))
+                np.array(self.time, dtype=np.int64), Texts.of(self.event_id), self.corrects)
 
 
 class Pending:
@@ -46,14 +47,17 @@ class Pending:
         self._event_id: list[Texts] = []
         self.files: list[str] = []
         self._counts: list[int] = []
+        self._corrects: dict[int, str] = {}
         self._size = 0
 
     def __len__(self) -> int:
         return self._size
 
     def add(self, file: str, call: Int32Array, caller: Int32Array, time: NDArray[np.int64],
-            event_id: Texts) -> None:
+            event_id: Texts, corrects: dict[int, str] | None = None) -> None:
         """Rows of one file."""
+        for row, replaced in (corrects or {}).items():
+            self._corrects[self._size + row] = replaced
         self._call.append(call)
         self._caller.append(caller)
         self._time.append(time)
@@ -70,4 +74,5 @@ class Pending:
             np.concatenate(self._call), np.concatenate(self._caller), np.concatenate(self._time),
             Texts.joined(self._event_id),
             np.repeat(np.arange(len(self.files), dtype=np.int32), self._counts),
+            self._corrects,
         )

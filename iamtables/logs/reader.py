@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from ..catalogue import Catalogue, load_catalogue
 from ..errors import SourceError
-from .actions import Plan
+from .actions import Plan, looks_at_values
 from .ahead import ReadAhead
 from .arns import NOTHING_BELOW
 from .asked_keys import AskedKeys
@@ -44,9 +44,10 @@ from .cache import Cache, Damaged, Loaded, Writer, load, mapping_version
 from .calls import Call, CallMapper, decode_resources
 from .classes import GIVEN, Outcome, RecordClass, Requester
 from .columns import Int32Array
-from .containers import decode_items, decode_lines, read_file
+from .containers import corrections_in, decode_items, decode_lines, read_file
 from .context import Caller
-from .duplicates import record_hashes
+from .corrections import Corrections, targets_of
+from .duplicates import Hashes, account_hash, record_hashes
 from .inflate import FileFailed, FileSkipped
 from .moulding import Mould, Slots, learn
 from .names import Names, Resolver
@@ -57,12 +58,15 @@ from .principals import principal_of
 from .records import (
     BadRecord,
     Record,
+    corrected_id,
     decode_additional,
     decode_identity,
     decode_tls,
     seconds,
+    too_long,
 )
 from .seen import SeenHashes
+from .sessions import BEGIN, Sessions
 from .sources import LogFile, find_files, is_delivered_before
 from .statistics import Statistics
 from .tables import CallerTable, CallTable, KeyChanges
@@ -84,6 +88,8 @@ class _PlanRow:
     wants_resources: bool
     needs_resources: bool
     """Does a policy ask for more of its calls than the action?"""
+    begins_session: bool
+    """Is it worth knowing what its calls tell of the sessions that they begin?"""
 
 
 class LogReader:
@@ -109,7 +115,8 @@ class LogReader:
         self._file: LogFile | None = None
         if options.cache is not None:
             self._cache = Cache(options.cache, f"{mapping_version()} {catalogue.date} "
-                                f"{catalogue.source} {options.unlisted_actions}")
+                                f"{catalogue.source} {options.unlisted_actions} "
+                                f"{options.max_record_bytes}")
             self._writer = Writer(self._cache)
             self._cached_keys = self._keys.of_cache(catalogue)
             self._keys = self._keys.of_everything(catalogue)
@@ -119,11 +126,15 @@ class LogReader:
         self._mapper = CallMapper(catalogue, options, tuple(self._keys.request))
         self._names = names or Names(resolver, learns=options.learn_names)
         self._seen = SeenHashes(options.max_remembered_ids, secrets.randbits(64))
+        self._corrections = Corrections()
+        self._sessions = Sessions(tells=options.learn_names)
+        self._session_plans: set[int] = set()
         self._plans: dict[tuple[str | None, ...], _PlanRow] = {}
         self._times: dict[str | None, int] = {}
         self._blocks = BlockReader(
             self._plan_of_block, self._map_caller, self._call_of_block, self._place_of,
-            self._like, self._mould_of_block, self._mapper.forms, self._keys.accounts,
+            self._like, self._mould_of_block, self._sessions.learn, self._session_plans,
+            self._mapper.forms, self._keys.accounts,
             (self._keys.network, self._keys.agent, self._keys.tls, self._keys.additional),
         ) if options.is_compiled and is_available() else None
         self._numbered_plans: dict[int, _PlanRow] = {}
@@ -139,7 +150,7 @@ class LogReader:
         self._seen.add(hashes)
 
     def _start_tables(self) -> None:
-        self._callers = CallerTable(self._keys.caller)
+        self._callers = CallerTable(self._keys.caller, has_access_keys=self._keys.sessions)
         self._calls = CallTable(self._keys.request)
         self._caller_rows: dict[tuple[object, ...], int] = {}
         self._call_rows: dict[tuple[object, ...], int] = {}
@@ -159,6 +170,8 @@ class LogReader:
                 self._cache.segments_of(found) is not None)
             return None if is_cached else found
 
+        if self.options.corrections_first and self.options.deduplicate:
+            self._find_corrections()
         ahead = ReadAhead(self.options, next_of)
         try:
             yield from self._batches_of(ahead)
@@ -225,7 +238,7 @@ class LogReader:
         if len(pending):
             yield self._finish(pending)
         if self._writer is not None:
-            self._writer.flush(self._callers, self._calls)
+            self._writer.flush(self._callers, self._calls, self._sessions)
             self.statistics.cache_error = self._writer.error
         self.statistics.check()
         if not self.statistics.has_log:
@@ -245,7 +258,8 @@ class LogReader:
             if segment.path in served:
                 continue
             try:
-                loaded.append(load(segment, wanted, keys.caller, keys.request, self._names))
+                loaded.append(load(segment, wanted, keys.caller, keys.request, self._names,
+                                   self._sessions))
             except Damaged:
                 self._cache.discard(segment)
                 return None
@@ -274,7 +288,7 @@ class LogReader:
             self._writer.drop(file)
         self._unwritten.clear()
         if self._writer.is_due:
-            self._writer.flush(self._callers, self._calls)
+            self._writer.flush(self._callers, self._calls, self._sessions)
 
     def _end_tables(self) -> None:
         """Before the tables start anew: write the rows that lead into them."""
@@ -284,7 +298,7 @@ class LogReader:
             self._writer.add(self._unwritten.rows(), self._file, self._part, False, Counter())
             self._part += 1
             self._unwritten.clear()
-        self._writer.flush(self._callers, self._calls)
+        self._writer.flush(self._callers, self._calls, self._sessions)
 
     def _finish(self, pending: Pending) -> Batch:
         batch = self._hand_out(pending.rows(), pending.files, self._keys.plans)
@@ -300,7 +314,8 @@ class LogReader:
         statistics = self.statistics
         if self.options.deduplicate:
             rows = self._without_duplicates(rows)
-        batch = build(rows, files, self._callers, self._calls, plans, self._names)
+        batch = build(rows, files, self._callers, self._calls, plans, self._names,
+                      self._sessions)
         statistics.requests += batch.requests
         for number, count in enumerate(np.bincount(batch.record_class).tolist()):
             if count:
@@ -346,6 +361,8 @@ class LogReader:
         """Leave out records seen before by account and event ID; only GUIDs prove anything."""
         hashes, is_proper = record_hashes(
             rows.event_id, self._callers.take_account_hash(rows.caller))
+        if rows.corrects or len(self._corrections):
+            return self._without_replaced(rows, hashes, is_proper)
         if is_proper.all():
             keep = self._seen.add(hashes)
         else:
@@ -356,6 +373,39 @@ class LogReader:
             return rows
         self.statistics.duplicates += int(len(keep) - np.count_nonzero(keep))
         return rows.keep(keep)
+
+    def _without_replaced(
+        self, rows: Rows, hashes: Hashes, is_proper: NDArray[np.bool_]
+    ) -> Rows:
+        """The same where some records correct others."""
+        at = np.array(list(rows.corrects), dtype=np.int32)
+        targets, are_proper = targets_of(
+            rows.corrects.values(), self._callers.take_account_hash(rows.caller[at]))
+        found = self._corrections.sift(hashes, is_proper, {
+            row: target for row, target, proper in zip(
+                at.tolist(), targets.tolist(), are_proper.tolist(), strict=True) if proper},
+            self._seen)
+        statistics = self.statistics
+        statistics.ids_forgotten = self._seen.forgotten
+        statistics.duplicates += found.duplicates
+        statistics.replaced += found.replaced
+        statistics.corrections_late += found.late
+        return rows.keep(found.keep)
+
+    def _find_corrections(self) -> None:
+        """Before anything is read: which records are corrected by others, in all files."""
+        for file in self._files:
+            if is_delivered_before(file.name, self.options.since):
+                continue
+            segments = self._cache.segments_of(file) if self._cache is not None else None
+            found = [(list(segment.corrects.values()), list(segment.corrects_accounts))
+                     for segment in segments or ()]
+            if segments is None:
+                found.append(corrections_in(file, self.options))
+            for replaced, accounts in found:
+                hashes, is_proper = targets_of(replaced, np.array(
+                    [account_hash(account) for account in accounts], dtype=np.int64))
+                self._corrections.expect(hashes[is_proper])
 
     # -- records to rows ----------------------------------------------------------------------
 
@@ -379,6 +429,7 @@ class LogReader:
                 plan = plans.get((source, name, record.eventType, record.eventCategory))
                 if plan is None:
                     plan = self._plan(record)
+                corrects = corrected_id(record) if record.addendum else None
                 version = record.eventVersion
                 if version is not None and version[:2] != "1.":
                     raise BadRecord("`eventVersion` is not 1.x")
@@ -412,6 +463,10 @@ class LogReader:
             time = times.get(stamp)
             if time is None:
                 time = times[stamp] = seconds(stamp)
+            if plan.begins_session:
+                self._sessions.learn(record)
+            if corrects:
+                chunk.corrects[len(chunk.call)] = corrects
             add_call(call)
             add_caller(caller)
             add_time(time)
@@ -460,6 +515,8 @@ class LogReader:
         """What the extractor has to know of the plan that it numbers so."""
         row = self._plan(record)
         self._numbered_plans[number] = row
+        if row.begins_session:
+            self._session_plans.add(number)
         flags = {_NO_PARAMETERS: 0, _SOME_PARAMETERS: PARAMETERS_SOME,
                  _ALL_PARAMETERS: PARAMETERS_ALL}[row.parameters]
         flags |= RESOURCES if row.wants_resources else 0
@@ -487,7 +544,8 @@ class LogReader:
         """Calls whose values are looked at in no other way than `value_classes` says."""
         return (
             plan.verdict is None and not any(step.tail for step in plan.steps)
-            and (plan.rule is None or set(plan.rule) <= {"actions", "when"})
+            and (plan.rule is None or (
+                set(plan.rule) <= {"actions", "when"} and not looks_at_values(plan.rule)))
             and not (plan.are_resources_unknown or plan.is_about_self)
             and not any(step.action.startswith("iam:Create") for step in plan.steps))
 
@@ -529,7 +587,9 @@ class LogReader:
         is_needed = self._is_needed(plan)
         mode, needles = self._parameters_for(plan, is_needed)
         row = _PlanRow(len(self._plans), plan, mode, needles,
-                       is_needed and self._has_resource_types(plan), is_needed)
+                       is_needed and self._has_resource_types(plan), is_needed,
+                       self._keys.sessions and any(
+                           step.action in BEGIN for step in plan.steps))
         self._plans[source, name, record.eventType, record.eventCategory] = row
         return row
 
@@ -550,7 +610,7 @@ class LogReader:
         actions = [step.action for step in plan.steps]
         for condition in rule.get("when", ()):
             actions += self._mapper.actions.named(
-                plan.service, condition.get("instead") or condition["also"])
+                plan.service, condition.get("instead") or condition.get("also", []))
         if plan.tagging_action is not None:
             actions.append(plan.tagging_action)
         return any(map(self._needs, actions))
@@ -587,7 +647,7 @@ class LogReader:
     def _map_caller(self, record: Record) -> int:
         raw = bytes(record.userIdentity)
         if len(raw) > self.options.max_record_bytes:
-            raise BadRecord("longer than max_record_bytes")
+            raise BadRecord(too_long(self.options.max_record_bytes))
         identity = decode_identity(raw)
         keys = self._keys
         additional = (decode_additional(bytes(record.additionalEventData))

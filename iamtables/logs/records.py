@@ -43,6 +43,8 @@ class Record(msgspec.Struct, gc=False):
     tlsDetails: Raw = EMPTY
     additionalEventData: Raw = EMPTY
     timestamp: str | None = msgspec.field(name="@timestamp", default=None)
+    addendum: Raw = EMPTY
+    responseElements: Raw = EMPTY
 
 
 class Envelope(Record, gc=False):
@@ -67,6 +69,12 @@ class Delivery(msgspec.Struct):
     """The usual file."""
 
     Records: list[Record]
+
+
+class Unread(msgspec.Struct):
+    """The usual file, its records as text."""
+
+    Records: list[Raw]
 
 
 class Attributes(msgspec.Struct, gc=False):
@@ -118,14 +126,21 @@ class AdditionalData(msgspec.Struct, gc=False):
     SignatureVersion: str | None = None
 
 
+class Addendum(msgspec.Struct, gc=False):
+    reason: str | None = None
+    originalEventID: str | None = None
+
+
 RecordDecoder = msgspec.json.Decoder(Record)
 EnvelopeDecoder = msgspec.json.Decoder(Envelope)
 DeliveryDecoder = msgspec.json.Decoder(Delivery)
+UnreadDecoder = msgspec.json.Decoder(Unread)
 RawListDecoder = msgspec.json.Decoder(list[Raw])
 StringDecoder = msgspec.json.Decoder(str)
 _identity = msgspec.json.Decoder(UserIdentity | None)
 _tls = msgspec.json.Decoder(TlsDetails | None)
 _additional = msgspec.json.Decoder(AdditionalData | None)
+_addendum = msgspec.json.Decoder(Addendum | None)
 
 DECODE_ERRORS = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 """Everything the decoder can raise on hostile bytes."""
@@ -133,6 +148,11 @@ DECODE_ERRORS = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 
 class BadRecord(Exception):
     """A record that cannot be used; the argument is the reason it is counted under."""
+
+
+def too_long(max_record_bytes: int) -> str:
+    """The reason under which a record beyond the limit is counted."""
+    return f"longer than {max_record_bytes:,} bytes (max_record_bytes)"
 
 
 _PLACE = re.compile(r" - at `\$((?:\.\w+|\[[^]]*\]|\.@\w+)*)`")
@@ -176,6 +196,18 @@ def decode_tls(raw: bytes) -> TlsDetails | None:
 def decode_additional(raw: bytes) -> AdditionalData | None:
     found: AdditionalData | None = _typed(_additional, raw, "additionalEventData")
     return found
+
+
+def corrected_id(record: Record) -> str | None:
+    """The event ID of the record that this one replaces; None when it replaces none.
+
+    CloudTrail names it where it is not that of the record itself. Raises BadRecord.
+    """
+    found: Addendum | None = _typed(_addendum, bytes(record.addendum), "addendum")
+    if found is None:
+        return None
+    return found.originalEventID or (
+        record.eventID if found.reason == "UPDATED_DATA" else None)
 
 
 _TIME = re.compile(

@@ -21,7 +21,7 @@ from msgspec import Raw
 
 from .inflate import FileFailed, FileSkipped
 from .options import LogOptions
-from .records import DECODE_ERRORS, EMPTY, BadRecord, Record
+from .records import DECODE_ERRORS, EMPTY, BadRecord, Record, too_long
 from .sources import LogFile
 
 _BATCH_ROWS = 10_000
@@ -33,7 +33,7 @@ _RECAST = "cast it in the query (`json_format(cast(useridentity as json))`)"
 _TEXTS = ("eventSource", "eventName", "eventID", "eventTime", "awsRegion", "recipientAccountId",
           "sourceIPAddress", "userAgent", "errorCode", "errorMessage", "eventType",
           "eventCategory", "eventVersion", "vpcEndpointId", "vpcEndpointAccountId")
-_RAWS = ("tlsDetails", "additionalEventData")
+_RAWS = ("tlsDetails", "additionalEventData", "addendum", "responseElements")
 _FIELDS = {name.lower(): name for name in (
     *_TEXTS, *_RAWS, "userIdentity", "requestParameters", "resources")}
 _NESTED = {name.lower(): name for name in (
@@ -41,7 +41,7 @@ _NESTED = {name.lower(): name for name in (
     "sessionContext", "sessionIssuer", "attributes", "mfaAuthenticated", "creationDate",
     "webIdFederationData", "federatedProvider", "sourceIdentity", "ec2RoleDelivery",
     "assumedRoot", "onBehalfOf", "userId", "identityStoreArn", "tlsVersion", "cipherSuite",
-    "clientProvidedHostHeader", "ARNPrefix")}
+    "clientProvidedHostHeader", "ARNPrefix", "originalEventID", "updatedFields", "credentials")}
 
 encode = msgspec.json.Encoder(enc_hook=str).encode
 Row = dict[str, Any]
@@ -69,7 +69,7 @@ def read_csv(
     head: bytes, pieces: Iterator[bytes], options: LogOptions, bad: Counter[str]
 ) -> Iterator[list[Record]]:
     """Rows of a CSV result. Raises FileSkipped, FileFailed."""
-    csv.field_size_limit(options.max_record_bytes)
+    csv.field_size_limit(min(options.max_document_bytes, 2**31 - 1))
     reader = csv.reader(_lines(chain((head,), pieces), options))
     try:
         names = next(reader, [])
@@ -80,7 +80,8 @@ def read_csv(
             if len(row) != len(names):
                 bad["a row with another number of columns"] += 1
                 continue
-            _add(records, take, dict(zip(names, row, strict=True)), bad, is_first=is_first)
+            _add(records, take, dict(zip(names, row, strict=True)), bad,
+                 options.max_record_bytes, is_first=is_first)
             is_first = False
             if len(records) >= _BATCH_ROWS:
                 yield records
@@ -122,7 +123,7 @@ def read_parquet(
             for batch in parquet.iter_batches(_BATCH_ROWS):
                 records: list[Record] = []
                 for row in batch.to_pylist():
-                    _add(records, take, row, bad, is_first=is_first)
+                    _add(records, take, row, bad, options.max_record_bytes, is_first=is_first)
                     is_first = False
                 yield records
             if is_first:
@@ -143,10 +144,15 @@ def _taker(names: list[str]) -> Take:
 
 
 def _add(
-    records: list[Record], take: Take, row: Row, bad: Counter[str], *, is_first: bool
+    records: list[Record], take: Take, row: Row, bad: Counter[str], max_record_bytes: int, *,
+    is_first: bool,
 ) -> None:
     try:
-        records.append(take(row))
+        record = take(row)
+        if sum(map(len, (record.userIdentity, record.requestParameters, record.resources,
+                         record.additionalEventData))) > max_record_bytes:
+            raise BadRecord(too_long(max_record_bytes))
+        records.append(record)
     except _NotJson as error:
         if is_first:
             raise FileSkipped(f"`{error}` is not JSON: {_RECAST}") from None

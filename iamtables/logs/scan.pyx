@@ -89,7 +89,7 @@ FIELDS = (b"eventSource", b"eventName", b"eventID", b"eventTime", b"userIdentity
           b"recipientAccountId", b"sourceIPAddress", b"userAgent", b"errorCode", b"errorMessage",
           b"requestParameters", b"resources", b"eventType", b"eventCategory", b"eventVersion",
           b"vpcEndpointId", b"vpcEndpointAccountId", b"tlsDetails", b"additionalEventData",
-          b"@timestamp")
+          b"@timestamp", b"addendum")
 
 # 1: any JSON value; 0: a string or null
 cdef uint8_t IS_RAW[FIELD_COUNT]
@@ -98,7 +98,7 @@ cdef size_t NAME_LENGTH[FIELD_COUNT]
 for _i, _name in enumerate(FIELDS):
     NAMES[_i] = <const uint8_t*><const char*>_name
     NAME_LENGTH[_i] = len(_name)
-    IS_RAW[_i] = _i in (IDENTITY, PARAMETERS, RESOURCES, TLS, ADDITIONAL)
+    IS_RAW[_i] = _i in (IDENTITY, PARAMETERS, RESOURCES, TLS, ADDITIONAL, ADDENDUM)
 
 
 # -- kernels: JSON ------------------------------------------------------------------------------
@@ -420,6 +420,8 @@ cdef const uint8_t* scan_record(const uint8_t* base, const uint8_t* p, const uin
         odd = 1
     if slices[2 * IDENTITY + 1] != 0 and identity[0] == 0:
         odd = 1
+    if slices[2 * ADDENDUM + 1] != 0 and base[slices[2 * ADDENDUM]] != 110:
+        odd = 1  # a corrected record: what it corrects, the reader finds out
     if odd:
         is_odd[0] = 1
     return p + 1

@@ -13,7 +13,7 @@ from .classes import RecordClass, Requester
 class Statistics:
     """Counts so far; final when the reader is exhausted.
 
-    Invariants: records = outside + duplicates + the classes' sum;
+    Invariants: records = outside + duplicates + replaced + corrections_late + the classes' sum;
     files_found = files_read + files_outside + skipped + failed, once the reader is exhausted.
     """
 
@@ -39,6 +39,10 @@ class Statistics:
     outside: int = 0
     """Records of other times, accounts or services than were asked for."""
     duplicates: int = 0
+    replaced: int = 0
+    """Records left out because another one, with an addendum, corrects them."""
+    corrections_late: int = 0
+    """Corrections left out: what they correct had been handed out before they were met."""
     ids_forgotten: int = 0
     """Event IDs dropped from the search for duplicates because of `max_remembered_ids`."""
     bad: dict[str, Counter[str]] = field(default_factory=dict)
@@ -82,7 +86,7 @@ class Statistics:
         """Add the counts of a reader of other files."""
         for name in ("files_found", "files_read", "bytes_found", "bytes_done", "files_cached",
                      "files_outside", "records", "outside", "duplicates", "ids_forgotten",
-                     "requests"):
+                     "requests", "replaced", "corrections_late"):
             setattr(self, name, getattr(self, name) + getattr(other, name))
         self.cache_error = self.cache_error or other.cache_error
         self.skipped += other.skipped
@@ -95,10 +99,12 @@ class Statistics:
 
     def check(self) -> None:
         """Raise IamtablesError unless the counts add up."""
-        if self.records != self.outside + self.duplicates + sum(self.classes.values()):
+        left_out = self.outside + self.duplicates + self.replaced + self.corrections_late
+        if self.records != left_out + sum(self.classes.values()):
             raise IamtablesError(
                 f"log counts do not add up: {self.records} records, {self.outside} outside, "
-                f"{self.duplicates} duplicates, "
+                f"{self.duplicates} duplicates, {self.replaced} replaced, "
+                f"{self.corrections_late} late corrections, "
                 f"{sum(self.classes.values())} in classes")
         done = self.files_read + self.files_outside + self.files_skipped + self.files_failed
         if self.files_found != done:

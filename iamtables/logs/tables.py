@@ -23,6 +23,7 @@ from .names import pattern_of_session
 from .parameters import NOT_SHOWN, _Unknown
 from .records import seconds
 from .request_keys import RequestKey
+from .sessions import is_temporary
 
 
 def _key_code(dictionary: Dictionary, value: KeyValue) -> int:
@@ -42,7 +43,7 @@ def _role_pattern(caller: Caller) -> str | None:
 
 CALLER_TEXTS = {"principal": "principals", "type": "types", "session": "sessions",
                 "region": "regions", "account": "accounts", "problem": "problems",
-                "pattern": "patterns"}
+                "pattern": "patterns", "access_key": "access_keys"}
 """Column of codes -> dictionary, of callers."""
 CALL_TEXTS = {"source": "sources", "name": "names", "error": "errors", "reason": "reasons",
               "kind": "kinds"}
@@ -129,8 +130,11 @@ _Base = tuple[tuple[int, ...], int, int, "str | None", tuple[int, ...]]
 class CallerTable:
     """One row per distinct (identity, region, receiving account, and the fields that keys need)."""
 
-    def __init__(self, keys: Sequence[CallerKey]) -> None:
+    def __init__(self, keys: Sequence[CallerKey], *, has_access_keys: bool = False) -> None:
+        """has_access_keys : keep those of sessions"""
         self.keys = tuple(keys)
+        self._has_access_keys = has_access_keys
+        self.access_keys = Dictionary()
         self.principals = Dictionary()
         self.types = Dictionary()
         self.sessions = Dictionary()
@@ -142,7 +146,7 @@ class CallerTable:
         self.key_values = [Dictionary() for _ in keys]
         self.codes = IntTable(
             "principal", "type", "session", "region", "account", "requester", "problem", "mfa",
-            "pattern")
+            "pattern", "access_key")
         self.key_codes = IntTable(*(key.spelling for key in keys))
         self._created = array("q")
         self._account_hash = array("q")
@@ -192,6 +196,9 @@ class CallerTable:
             self.problems.optional(principal.problem),
             UNKNOWN if mfa is NOT_SHOWN else 1 if mfa == "true" else ABSENT,
             self.patterns.optional(_role_pattern(caller)),
+            self.access_keys.optional(identity.accessKeyId) if (
+                self._has_access_keys and identity is not None
+                and is_temporary(identity.accessKeyId)) else ABSENT,
         )
         attributes = caller.attributes
         keys = tuple(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import pairwise
 from typing import Any, overload
 
@@ -88,6 +88,10 @@ class Texts(Sequence[str]):
         return Texts(self.data[places], offsets,
                      self._hashes[rows] if self._hashes is not None else None)
 
+    def are_at_least(self, length: int) -> NDArray[np.bool_]:
+        """Which have this many bytes or more."""
+        return self.lengths() >= length
+
     def hashes(self) -> NDArray[np.uint64]:
         """64 bits of each text, the same in every process; not for text that an adversary makes."""
         if self._hashes is not None:
@@ -114,3 +118,96 @@ class Texts(Sequence[str]):
         return pa.LargeStringArray.from_buffers(
             len(self), pa.py_buffer(np.ascontiguousarray(self.offsets)),
             pa.py_buffer(np.ascontiguousarray(self.data))).cast(pa.string())
+
+
+class StoredTexts(Texts):
+    """Texts that stay where they are until one is looked at; their hashes are known.
+
+    load    : gives them all
+    is_long : which are at least `min_length` long
+    rows    : of these only those at the places, in this order; None for all
+    """
+
+    __slots__ = ("_is_long", "_load", "_made", "_min_length", "_rows")
+
+    def __init__(self, load: Callable[[], Texts], hashes: NDArray[np.uint64],
+                 is_long: NDArray[np.bool_], min_length: int,
+                 rows: NDArray[np.int64] | None = None) -> None:
+        self._load = load
+        self._hashes = hashes
+        self._is_long = is_long
+        self._min_length = min_length
+        self._rows = rows
+        self._made: Texts | None = None
+
+    def _all(self) -> Texts:
+        if self._made is None:
+            loaded = self._load()
+            self._made = loaded if self._rows is None else loaded.take(self._rows)
+        return self._made
+
+    @property
+    def data(self) -> NDArray[np.uint8]:  # type: ignore[override]
+        return self._all().data
+
+    @property
+    def offsets(self) -> NDArray[np.int64]:  # type: ignore[override]
+        return self._all().offsets
+
+    def __len__(self) -> int:
+        return len(self._is_long)
+
+    def are_at_least(self, length: int) -> NDArray[np.bool_]:
+        return self._is_long if length == self._min_length else super().are_at_least(length)
+
+    def take(self, rows: NDArray[Any]) -> Texts:
+        assert self._hashes is not None
+        places = np.arange(len(self)) if self._rows is None else self._rows
+        return StoredTexts(self._load, self._hashes[rows], self._is_long[rows], self._min_length,
+                           places[rows])
+
+
+class GrowingTexts(Sequence[str]):
+    """Many texts in one piece of memory, and some more behind them."""
+
+    __slots__ = ("_more", "_texts")
+
+    def __init__(self, texts: Texts) -> None:
+        self._texts = texts
+        self._more: list[str] = []
+
+    def append(self, text: str) -> None:
+        self._more.append(text)
+
+    def extend(self, texts: Iterable[str]) -> None:
+        self._more.extend(texts)
+
+    def _whole(self) -> Texts:
+        if self._more:
+            self._texts = Texts.joined([self._texts, Texts.of(self._more)])
+            self._more = []
+        return self._texts
+
+    @property
+    def data(self) -> NDArray[np.uint8]:
+        return self._whole().data
+
+    @property
+    def offsets(self) -> NDArray[np.int64]:
+        return self._whole().offsets
+
+    def take(self, rows: NDArray[Any]) -> Texts:
+        return self._whole().take(rows)
+
+    def __len__(self) -> int:
+        return len(self._texts) + len(self._more)
+
+    @overload
+    def __getitem__(self, index: int) -> str: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[str]: ...
+    def __getitem__(self, index: int | slice) -> str | list[str]:
+        return self._whole()[index]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._whole())
