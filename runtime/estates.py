@@ -108,7 +108,7 @@ class Estate(Protocol):
     def is_uniform(self, shape: str) -> bool:
         """Whether `resource_side` says the same of all resources that begin with `shape`.
 
-        shape : the fields of an ARN up to the fifth colon, and of an object of S3 the bucket and `/`
+        shape : an ARN up to its fifth colon, and of an object of S3 the bucket and `/`
         """
         ...
 

@@ -284,7 +284,7 @@ class LayeredPlanner(Planner):
     def _derived_row(
         self, derived: Mapping[str, Value], keys: tuple[int, ...]
     ) -> tuple[object, ...]:
-        """Values of the keys that may follow from a side. Most resources of an account share them."""
+        """Values of the keys that may follow from a side; most resources of an account share."""
         known = (keys, tuple(derived.items()))
         row = self._rows.get(known)
         if row is None:
