@@ -42,5 +42,6 @@ cdef class LayeredEngine(MeetingsEngine):
     cdef void _derive(self, Batch* batch, Row* row, Derived* derived, size_t count) noexcept nogil
     cdef int _settle(self, Batch* batch, Row* row, bint is_all) noexcept nogil
     cdef int _find_meetings(self, Batch* batch, size_t start, size_t n) noexcept nogil
-    cdef size_t _find_records(self, Batch* batch, size_t start, size_t n) noexcept nogil
+    cdef size_t _find_records(self, Batch* batch, size_t start, size_t n, bint is_settled,
+                              size_t* taken) noexcept nogil
     cdef int _decide_block(self, Batch* batch, size_t start, size_t stop) noexcept nogil

@@ -27,7 +27,6 @@ from .intern cimport NO_ID
 from .meetings cimport (
     LEVELS_KNOWN,
     MOST_MEETINGS,
-    MOST_RECORD_WORDS,
     OFFSET_MASK,
     OUTCOME_ERROR,
     OUTCOME_OPEN,
@@ -180,16 +179,19 @@ cdef class LayeredEngine(MeetingsEngine):
                 prefetch(pair_slot(&self.record_slots, pair_of(asked.action[k], meeting)))
         return 0
 
-    cdef size_t _find_records(self, Batch* batch, size_t start, size_t n) noexcept nogil:
+    cdef size_t _find_records(self, Batch* batch, size_t start, size_t n, bint is_settled,
+                              size_t* taken) noexcept nogil:
         """Write what records are sure of; the number of rows that are left.
 
-        A block of one row is settled by its record whatever is sure, for `last_row`.
+        is_settled : a sure outcome is enough; otherwise every row is settled by its record
+        taken      : rows that were looked at, fewer than n when records have outgrown their limit
         """
         cdef size_t k, left = 0
         cdef uint32_t outcome
         cdef int32_t statement
         cdef PairSlot* slot
         cdef Row* row
+        taken[0] = n
         for k in range(n):
             outcome = UNDETERMINED
             statement = -1
@@ -202,7 +204,7 @@ cdef class LayeredEngine(MeetingsEngine):
                 if outcome == OUTCOME_ERROR:
                     batch.error[start + k] = ERROR_PRINCIPAL
                     outcome = UNDETERMINED
-                elif outcome == OUTCOME_OPEN or n == 1 or (
+                elif outcome == OUTCOME_OPEN or not is_settled or (
                         batch.others != NULL and batch.others[start + k]):
                     row = self.rows + left
                     row.i = start + k
@@ -218,21 +220,29 @@ cdef class LayeredEngine(MeetingsEngine):
             batch.layer[start + k] = <uint8_t>(outcome >> 2)
             batch.statement[start + k] = statement
             batch.errors += batch.error[start + k] != 0
+            if self.records.count > self.record_limit:
+                taken[0] = k + 1
+                break
         return left
 
     cdef int _decide_block(self, Batch* batch, size_t start, size_t stop) noexcept nogil:
         """Rows start..stop, at most BLOCK. A block of one row leaves behind what `last_row` says."""
-        cdef size_t n = stop - start, left, k
-        if self.records.count > MOST_RECORD_WORDS or self.meetings.count > MOST_MEETINGS:
-            self._forget_meetings()
+        cdef bint is_one = stop - start == 1
+        cdef size_t taken, left, k
         self.last_is_service = False
-        if self._find_meetings(batch, start, n):
-            return -1
-        left = self._find_records(batch, start, n)
-        for k in range(left):
-            if self.failed or self._settle(batch, self.rows + k, n == 1):
+        while start < stop:
+            if self.records.count > self.record_limit or self.meetings.count > MOST_MEETINGS:
+                self._forget_meetings()
+            if self._find_meetings(batch, start, stop - start):
                 return -1
-        return -1 if self.failed else 0
+            left = self._find_records(batch, start, stop - start, not is_one, &taken)
+            for k in range(left):
+                if self.failed or self._settle(batch, self.rows + k, is_one):
+                    return -1
+            if self.failed:
+                return -1
+            start += taken
+        return 0
 
     # --- doorway
 

@@ -17,7 +17,7 @@ cdef enum:
     RECORD_ROOT = 2                 # EVAL-52: which root user asks hangs on the row
     RECORD_SERVICE = 4              # EVAL-11, EVAL-12: no policy is asked
 
-    MOST_RECORD_WORDS = 1 << 24     # 64 MiB: above, records are dropped between blocks of rows
+    MOST_RECORD_WORDS = 1 << 24     # 64 MiB
     MOST_MEETINGS = 1 << 22
 
 cdef extern from *:
@@ -56,6 +56,7 @@ cdef class MeetingsEngine(OutcomesEngine):
     cdef Words meeting_words                # of Meeting
     cdef PairTable record_slots             # (action, meeting) -> OUTCOME | offset, statement
     cdef Words records                      # of Record and what follows
+    cdef public size_t record_limit         # words of records, above which they are dropped
     cdef Words draft                        # entries while a record is made
     cdef Words draft_keys                   # of Derived
     cdef Signals base

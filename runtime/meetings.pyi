@@ -8,6 +8,9 @@ from .plan import EngineFacts
 class MeetingsEngine(OutcomesEngine):
     """Knows what actions come to in the meetings seen so far."""
 
+    record_limit: int
+    """Words of records, of four bytes, above which they are dropped and made again."""
+
     def __init__(
         self, planner: LayeredPlanner, globs: GlobSet, facts: EngineFacts, layers: LayerFacts
     ) -> None:

@@ -6,7 +6,7 @@ facts, and the entries that are left, which hang on the resource, on conditions,
 name the requester. Where none is left the record is its outcome, and a row costs one look-up.
 
 Records are made when first met. They can be made again, so they are dropped when they outgrow their
-share of memory, and nothing else is forgotten with them.
+limit, also in the middle of a block, and nothing else is forgotten with them.
 """
 
 from libc.stdint cimport int32_t, uint32_t, uint64_t
@@ -82,6 +82,7 @@ cdef class MeetingsEngine(OutcomesEngine):
         """layers: layered_plan.LayerFacts, whose arrays are borrowed."""
         cdef uint64_t seed
         OutcomesEngine.__init__(self, planner, globs, facts, layers)
+        self.record_limit = MOST_RECORD_WORDS
         seed = int.from_bytes(planner.seed(), "little")
         if (pairs_init(&self.crossings, seed + 201) or pairs_init(&self.meetings, seed + 202)
                 or pairs_init(&self.record_slots, seed + 203)):

@@ -495,3 +495,58 @@ def test_columns_of_a_generated_organization_are_its_checks() -> None:
         assert out.decision.tolist() == [c.decision for c in checks]
         assert out.layer.tolist() == [c.layer for c in checks]
     assert len({(c.decision, c.layer) for c in checks}) >= 8
+
+
+@pytest.mark.parametrize("limit", [0, 500])
+def test_records_that_are_dropped_are_made_again(limit: int) -> None:
+    """Also in the middle of a block of rows: no row may be decided by what was there before."""
+    world = generate(SMALL)
+    made = build_organization(world)
+    table = it.compile(made)
+    asked = questions(world, made, Random(9), 1500)
+    columns = {name: [r[name] for r in asked]
+               for name in ("principal", "action", "resource", "resource_account")}
+    expected = table.decide(**columns)
+    with table.session() as session:
+        engine = session._engine(0)
+        engine.record_limit = limit  # type: ignore[attr-defined]
+        for _ in range(2):
+            out = session.decide(**columns)
+            assert out.decision.tolist() == expected.decision.tolist()
+            assert out.layer.tolist() == expected.layer.tolist()
+            assert out.statement.tolist() == expected.statement.tolist()
+        assert 0 < session.counts()["records"] < 300
+
+
+_TAILS = ("x", "x/y", "x:y", "table/t", "function:f", "function:f:1", "role/r", "key/k", "alias/a",
+          "catalog", "rule/r", "log-group:g:*", "topic:1", "user/u", "accesspoint/p/object/k",
+          "q", "*", "")  # fmt: skip
+
+
+def test_resources_that_share_a_side_would_each_have_it() -> None:
+    """What `is_uniform` says of a shape, against the side of each resource that begins with it."""
+    world = generate(SMALL)
+    made = build_organization(world)
+    bucket = next(r.arn for r in made.resource_policies if r.arn.startswith("arn:aws:s3:::"))
+    queue = next(r.arn for r in made.resource_policies if ":sqs:" in r.arn)
+    places = {arn[: -len(arn.split(":", 5)[5])] for arn in
+              [r.arn for r in made.resource_policies] + [p.arn for p in made.principals]}
+    places |= {f"arn:aws:{service}:eu-west-1:{account}:" for account in (A, FOREIGN, "", "aws")
+               for service in ("sqs", "kms", "iam", "execute-api", "glue", "events", "logs")}
+    places |= {f"{bucket}/", "arn:aws:s3:::no-such-bucket/", "arn:aws-cn:s3:::b/"}
+    places -= {"arn:aws:s3:::"}  # buckets are asked whole
+    estates = [it.compile(o).planner.estate for o in  # type: ignore[attr-defined]
+               (made, replace(made, resource_policies=(), missing_layers=("session", "resource")))]
+    uniform = set()
+    for place in sorted(places):
+        for estate in estates:
+            if not estate.is_uniform(place):
+                continue
+            uniform.add(place)
+            for owner in (None, "", A, FOREIGN):
+                sides = [replace(estate.resource_side(place + tail, owner), gaps=())
+                         for tail in _TAILS]
+                assert all(side == sides[0] for side in sides), (place, owner)
+    assert f"{bucket}/" in uniform and f"arn:aws:events:eu-west-1:{FOREIGN}:" in uniform
+    assert not estates[0].is_uniform(queue.rpartition(":")[0] + ":")
+    assert not any(":iam:" in place or ":kms:" in place for place in uniform)
