@@ -64,7 +64,7 @@ def rate(benchmark: Any, is_timed: bool, tell: Callable[[str], None],
 
 def run_parts(artefact: Path, parts: list[Part], *, is_log: bool, has_rows: bool) -> Any:
     """(rows handed out, counts of all parts), as Spark would ask for them."""
-    settings = tasks.Settings(is_log, tasks.without_other_parts(None), has_rows=has_rows,
+    settings = tasks.Settings(is_log, tasks.without_cache(None), has_rows=has_rows,
                               missing="unknown" if is_log else "absent")
     task = tasks.AuditTask(tasks.Artefact(str(artefact), False), settings)
     rows, counts = 0, None
@@ -72,7 +72,8 @@ def run_parts(artefact: Path, parts: list[Part], *, is_log: bool, has_rows: bool
         asked = pa.RecordBatch.from_pydict({
             "part": pa.array([part.number], pa.int32()),
             "files": pa.array([part.files], pa.list_(pa.string())),
-            "seen": pa.nulls(1, pa.list_(pa.int64()))})
+            "seen": pa.nulls(1, pa.list_(pa.int64())),
+            "names": pa.nulls(1, pa.map_(pa.string(), pa.string()))})
         for batch in task(iter([asked])):
             if has_rows:
                 rows += batch.column("decision").is_valid().sum().as_py()

@@ -328,7 +328,7 @@ def test_very_many_findings_are_counted(snapshot: Snapshot) -> None:
 def test_two_organizations_are_compared_for_a_principal(snapshot: Snapshot) -> None:
     new = snapshot.path.parent / "new"
     shutil.copytree(snapshot.path, new)
-    Snapshot(new).describe("p-nodelete", document("s3:Get*", "Deny"))
+    Snapshot(new).describe("p-nodelete", document(["s3:DeleteBucket", "s3:Get*"], "Deny"))
     given = ("diff", snapshot.path, new, "--principal", ANA)
     same = iamtables("diff", snapshot.path, snapshot.path, "--principal", ANA,
                      "--expect", "equivalent")
@@ -342,3 +342,17 @@ def test_two_organizations_are_compared_for_a_principal(snapshot: Snapshot) -> N
     told = iamtables(*given, "--expect", "no-new-access")
     assert told.code == 0 and f"requests of {ANA}:" in told.out
     assert iamtables("diff", snapshot.path, "--principal", ANA).code == 2
+
+
+def test_what_no_snapshot_tells_keeps_a_difference_of_organizations_undecided(
+    snapshot: Snapshot,
+) -> None:
+    """No policy in sight lets ana delete a bucket, but the policy of one that is not held could."""
+    new = snapshot.path.parent / "new"
+    shutil.copytree(snapshot.path, new)
+    Snapshot(new).describe("p-nodelete", document("s3:Get*", "Deny"))
+    given = ("diff", snapshot.path, new, "--principal", ANA, "--expect", "no-new-access")
+    told = iamtables(*given)
+    assert told.code == 4, told
+    assert "newly allowed: undecided" in told.out
+    assert "policies are not held (for example s3:deletebucket)" in " ".join(told.out.split())

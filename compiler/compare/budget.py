@@ -61,10 +61,13 @@ class Meter:
         self.spent += steps
 
     def spend(self, steps: int) -> None:
-        """Count steps. Raises OutOfBudget when there are none left."""
-        self.spent += steps
-        if self.spent > self._allowed:
+        """Count steps before they are taken. Raises OutOfBudget where there are not so many left:
+        they are not to be taken then, and do not count.
+        """
+        if self.spent + steps > self._allowed:
+            self.spent = max(self.spent, self._allowed + 1)
             raise self.error()
+        self.spent += steps
 
     def error(self) -> OutOfBudget:
         return OutOfBudget("total_steps", self._share, "this question")
