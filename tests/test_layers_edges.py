@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from layer_judging import read_case, verdict
 
-from iamtables import DecisionCode, Layer, Options, evaluate
+from iamtables import DecisionCode, Layer, Options, compile_layers, evaluate, parse_policy
 
 USER = "arn:aws:iam::111122223333:user/ana"
 OBJECT = "arn:aws:s3:::depot/k"
@@ -72,6 +72,29 @@ def test_a_certain_deny_settles_a_request_whatever_else_is_not_known() -> None:
     deny = {"Effect": "Deny", "Action": "s3:*", "Resource": "*"}
     assert decided(identity=[document(MAY_ALLOW, MAY_DENY, deny)]) == (
         DecisionCode.EXPLICIT_DENY, Layer.IDENTITY)
+
+
+def test_the_first_layer_that_denies_decides_though_a_later_one_denies_for_certain() -> None:
+    """EVAL-15 for columns: the Deny of an SCP hangs on the row, that of the user does not."""
+    blocked = {"Effect": "Deny", "Action": "s3:*", "Resource": "*"}
+    by_address = {**blocked, "Condition": {"IpAddress": {"aws:SourceIp": "10.0.0.0/8"}}}
+
+    def parsed(policy_type: Any, *statements: dict[str, Any]) -> Any:
+        return parse_policy(json.dumps(document(*statements)), policy_type=policy_type)
+
+    table = compile_layers(identity=[parsed("identity", ALLOW, blocked)],
+                           scps=[[parsed("scp", ALLOW, by_address)]])
+    addresses = ["10.1.2.3", "8.8.8.8", None, "10.9.9.9"]
+    out = table.decide(principal=[USER] * 4, action=["s3:GetObject"] * 4, resource=[OBJECT] * 4,
+                       context={"aws:SourceIp": addresses})
+    assert out.decision.tolist() == [DecisionCode.EXPLICIT_DENY] * 4
+    assert out.layer.tolist() == [Layer.SCP, Layer.IDENTITY, Layer.IDENTITY, Layer.SCP]
+    for row, address in enumerate(addresses):
+        context = {} if address is None else {"aws:SourceIp": address}
+        one = table.check(principal=USER, action="s3:GetObject", resource=OBJECT, context=context)
+        assert one.layer == out.layer[row]
+        assert one.deciders == ((Layer.SCP, Layer.IDENTITY) if row in (0, 3)
+                                else (Layer.IDENTITY,))
 
 
 _ON_AN_OBJECT = {"principal": USER, "action": "s3:GetObject", "resource": OBJECT,

@@ -203,6 +203,18 @@ def test_resource_control_policies_guard_the_resources_of_their_account() -> Non
     assert said(ask("anonymous", "sqs:SendMessage", QUEUE)) == "EXPLICIT_DENY rcp"
 
 
+def test_a_resource_that_is_taken_to_be_the_requesters_is_under_its_rcps() -> None:
+    """EVAL-3, EVAL-8: an ARN without an account, of which the snapshot tells no owner."""
+    fence = policy("s3:DeleteObject", "Deny", type="rcp", name="fence")
+    accounts = (account(A, rcps=(held(FULL_RCP), held(fence))), account(B, rcps=(held(FULL_RCP),)))
+    bea = f"arn:aws:iam::{B}:user/bea"
+    ask = Asked(organization(principal(ANA, policy("s3:*")), principal(bea, policy("s3:*")),
+                             accounts=accounts))  # fmt: skip
+    assert said(ask(ANA, "s3:DeleteObject", FOREIGN_OBJECT)) == "EXPLICIT_DENY rcp"
+    assert said(ask(ANA, "s3:GetObject", FOREIGN_OBJECT)) == "ALLOW identity"
+    assert said(ask(bea, "s3:DeleteObject", FOREIGN_OBJECT)) == "ALLOW identity"
+
+
 def test_both_accounts_have_to_allow() -> None:
     named = policy("sqs:SendMessage", type="resource", to={"AWS": ANA})
     ask = Asked(organization(

@@ -58,12 +58,13 @@ AREAS = (
     "kernel_identity",
     "kernel_column",
     "layers",
+    "kernel_meetings",
     "engines",
 )
 """Files of faults, in the order in which a policy and a request meet them."""
 
 _NOT_COPIED = shutil.ignore_patterns(
-    ".*", "build", "dist", "benchmarks", "__pycache__", "*.egg-info", "*.c", "*.html"
+    ".*", "build", "dist", "__pycache__", "*.egg-info", "*.c", "*.html"
 )
 
 ROUNDS: tuple[tuple[str, ...], ...] = (
