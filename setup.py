@@ -41,7 +41,8 @@ def extensions() -> list[Extension]:
     return [
         Extension(f"iamtables.{package}.{source.stem}", [f"{folder}/{source.name}"],
                   extra_compile_args=flags)
-        for package, folder in (("runtime", "runtime"), ("logs", "iamtables/logs"))
+        for package, folder in (
+            ("compiler", "compiler"), ("runtime", "runtime"), ("logs", "iamtables/logs"))
         for source in sorted((HERE / folder).glob("*.pyx"))
     ]
 

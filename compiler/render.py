@@ -264,24 +264,32 @@ _ACCOUNT_FLAGS = (
 
 
 def _trie_lines(model: TableModel, prefix: str, texts: list[str]) -> Iterator[str]:
-    """Nodes depth first, indented; the patterns that end at a node and how they are verified."""
+    """Nodes depth first, indented; the patterns that end at a node and how they are verified.
+
+    Below a head `...` begins a trie over second literals, `$` one over ends, read backwards.
+    """
     label = model[prefix + "label"].tobytes()
     starts = model[prefix + "label_start"].tolist()
+    byte, subs = model[prefix + "byte"].tobytes(), model[prefix + "subs"].tolist()
     first, count = model[prefix + "first_child"].tolist(), model[prefix + "child_count"].tolist()
     end_start = model[prefix + "end_start"].tolist()
     pattern = model[prefix + "end_pattern"].tolist()
     kind = model[prefix + "end_kind"].tolist()
-    stack = [(0, 0)]
+    stack = [(0, 0, "")]
     while stack:
-        node, depth = stack.pop()
-        edge = label[starts[node] : starts[node + 1]].decode("utf-8", "backslashreplace")
+        node, depth, mark = stack.pop()
+        lead = byte[node : node + 1] if node and not mark else b""
+        edge = (lead + label[starts[node] : starts[node + 1]]).decode("utf-8", "backslashreplace")
         ends = " ".join(
             f"{_KINDS[kind[e]]}:{texts[pattern[e]]}"
             for e in range(end_start[node], end_start[node + 1])
         )
-        yield f"  {'  ' * depth}{edge!r} {ends}".rstrip()
-        children = range(first[node], first[node] + count[node])
-        stack += [(child, depth + 1) for child in reversed(children)]
+        yield f"  {'  ' * depth}{mark}{edge!r} {ends}".rstrip()
+        behind = first[node] + count[node]
+        marks = [mark for bit, mark in ((1, "..."), (2, "$")) if subs[node] & bit]
+        below = [(child, "") for child in range(first[node], behind)]
+        below += [(behind + i, mark) for i, mark in enumerate(marks)]
+        stack += [(child, depth + 1, mark) for child, mark in reversed(below)]
 
 
 _KINDS = ("exact", "prefix", "pieces", "automaton")

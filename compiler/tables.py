@@ -14,13 +14,12 @@ from ..runtime.model import TableModel
 from ..runtime.values import encode_text
 from ..source import Span
 from . import ir
-from .automaton import Element
+from .encoding import encode_element, encode_glob
 from .frames import CarrierRow, Frame
 from .trie import compile_patterns
 
 Arrays = dict[str, NDArray[Any]]
 
-_TOKENS = {"*": (Token.STAR, 0), "?": (Token.ANY, 0)}
 _VARIABLE_SUPERSET = (Token.STAR, 0)
 
 
@@ -28,8 +27,8 @@ def build_model(program: ir.Program, frame: Frame) -> TableModel:
     """All arrays of a program and of where its documents stand."""
     arrays: Arrays = {}
     glyphs = _GlyphStore()
-    _put_globs(arrays, "action/", [_action_elements(p) for p in program.action_patterns])
-    _put_globs(arrays, "resource/", [_superset(p) for p in program.resource_patterns])
+    _put_globs(arrays, "action/", [encode_glob(p.text) for p in program.action_patterns])
+    _put_globs(arrays, "resource/", superset_globs(program.resource_patterns))
     _put_texts(arrays, "action_text", [p.text for p in program.action_patterns])
     _put_texts(arrays, "resource_text", [p.text for p in program.resource_patterns])
     arrays["resource_is_all"] = _bytes(p.is_all for p in program.resource_patterns)
@@ -72,21 +71,23 @@ def _put_texts(arrays: Arrays, name: str, texts: Sequence[str]) -> None:
     arrays[f"{name}_start"] = offsets
 
 
-def _put_globs(arrays: Arrays, prefix: str, patterns: Sequence[Sequence[Element]]) -> None:
+def _put_globs(arrays: Arrays, prefix: str, patterns: Sequence[bytes]) -> None:
     for name, array in compile_patterns(patterns).items():
         arrays[prefix + name] = array
 
 
-def _action_elements(pattern: ir.ActionPattern) -> list[Element]:
-    return [_TOKENS.get(c) or (Token.POINT, ord(c)) for c in pattern.text]
+def superset_globs(patterns: Iterable[ir.ResourcePattern]) -> list[bytes]:
+    """Encoded patterns, a variable standing for any text."""
+    codes = _GlyphCodes()
+    return [b"".join([codes[glyph] for glyph in pattern.glyphs]) for pattern in patterns]
 
 
-def _superset(pattern: ir.ResourcePattern) -> list[Element]:
-    """Elements of a pattern, a variable standing for any text."""
-    return [
-        _VARIABLE_SUPERSET if g.token is Token.VARIABLE else (g.token, g.point)
-        for g in pattern.glyphs
-    ]
+class _GlyphCodes(dict[ir.Glyph, bytes]):
+    def __missing__(self, glyph: ir.Glyph) -> bytes:
+        is_variable = glyph.token is Token.VARIABLE
+        element = _VARIABLE_SUPERSET if is_variable else (glyph.token, glyph.point)
+        self[glyph] = code = encode_element(element)
+        return code
 
 
 class _GlyphStore:

@@ -11,6 +11,7 @@ cdef enum:
     CELL_VERIFY = 3
     ROW_UNKNOWN = 0         # row of an unknown resource: offset 0 of `items`
 
+cdef void sort_words(uint32_t* words, size_t n) noexcept nogil
 cdef bint is_resource(const uint8_t* text, size_t length) noexcept nogil
 
 cdef class ResourceClasses:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import IntEnum
 
 FORMAT_NAME = "iamtables"
-FORMAT_VERSION = 3
+FORMAT_VERSION = 4
 
 
 class DecisionCode(IntEnum):
@@ -98,6 +98,10 @@ class Token(IntEnum):
     STAR_BUT_COLON = 4
     VARIABLE = 5
     """Replaced by the value of a key; the argument is an index into the variable table."""
+
+
+WILD_BYTE = 0xF8
+"""A wildcard in an encoded pattern is one byte, this plus its token; UTF-8 has no such bytes."""
 
 
 class SetOperator(IntEnum):

@@ -1,5 +1,9 @@
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 
+cdef enum:
+    ANY_POINT = 0xFF    # stands for one code point in a piece; no UTF-8 text contains it
+    COLON = 58
+
 # What the walk of a trie may find at a node (GlobSet.end_kind).
 cdef enum:
     END_EXACT = 0       # the pattern is its head: the text must stop here
@@ -7,16 +11,24 @@ cdef enum:
     END_PIECES = 2      # plain glob: verify piece by piece
     END_AUTOMATON = 3   # colon-bound wildcards: verify by the bit-parallel automaton
 
+# Tries below a node (GlobArrays.subs), by bits; their roots follow its children.
+cdef enum:
+    SUB_FORWARD = 1     # by literals that begin with a separator
+    SUB_BACKWARD = 2    # by ends of the text, labels reversed
+
 cdef struct GlobArrays:
-    # Path-compressed trie over literal heads. Node ids are in breadth-first order.
-    const uint8_t* label            # label bytes of all edges
+    # Path-compressed tries; the root is node 0. Node ids are in breadth-first order.
+    const uint8_t* byte             # [nodes]: what leads to a node from its parent
+    const uint8_t* label            # the bytes after that up to the node, of all nodes
     const uint32_t* label_start     # [nodes + 1]
     const uint32_t* first_child     # [nodes]
     const uint32_t* child_count     # [nodes]
+    const uint8_t* subs             # [nodes]
     const uint32_t* end_start       # [nodes + 1]
     const uint32_t* end_pattern     # pattern ids that end at a node
-    const uint8_t* end_kind
-    const uint64_t* end_words       # signature of the words that the pattern needs behind its head
+    const uint8_t* end_kind         # in a trie below a head END_PREFIX: reaching it is matching
+    const uint8_t* end_colons       # colons between the head and the second literal, at least
+    const uint64_t* end_grams       # words that the pattern needs behind its head
     size_t node_count
     # Verification programs, by pattern id.
     const uint8_t* piece            # literal bytes; 0xFF stands for one code point
@@ -32,13 +44,25 @@ cdef struct GlobArrays:
     size_t pattern_count
     size_t widest                   # largest word count
 
-cdef size_t glob_matches(const GlobArrays* g, const uint8_t* text, size_t length,
-                         uint32_t* found, uint64_t* scratch, uint64_t* candidates) noexcept nogil
+# The text at hand, and what outlives it: buffers and the count of candidates.
+cdef struct Search:
+    const uint8_t* text
+    size_t length
+    size_t count                    # patterns found
+    uint64_t grams                  # words of the text, once they were asked for
+    bint has_grams
+    uint32_t number                 # of this search
+    uint32_t* found                 # [patterns]
+    uint32_t* seen                  # [nodes]: the last search that met a node below a head
+    uint64_t* states                # [widest]
+    uint64_t candidates
+
+cdef size_t glob_matches(const GlobArrays* g, Search* s, const uint8_t* text,
+                         size_t length) noexcept nogil
 
 cdef class GlobSet:
     cdef GlobArrays g
+    cdef Search search
     cdef tuple _keep
     cdef uint32_t* found
-    cdef uint64_t* scratch
-    cdef public uint64_t candidates
     cdef size_t match(self, const uint8_t* text, size_t length) noexcept nogil

@@ -1,4 +1,4 @@
-"""All patterns of one kind against one string: a prefix trie, then verification."""
+"""All patterns of one kind against one string: tries that leave few patterns over, then verification."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -16,8 +16,9 @@ class GlobSet:
     Not safe to share between threads: match results are written to buffers of the object.
     """
 
-    candidates: int
-    """Patterns that the trie could not settle and that were verified, so far."""
+    @property
+    def candidates(self) -> int:
+        """Patterns that the tries could not settle and that were verified, so far."""
 
     def __init__(self, arrays: Mapping[str, NDArray[Any]], prefix: str) -> None:
         """arrays: those of `ARRAY_NAMES`, named with `prefix` before them."""

@@ -1,15 +1,21 @@
-"""All patterns of one kind against one string: a prefix trie, then verification.
+"""All patterns of one kind against one string: tries that leave few patterns over, then verification.
 
-A pattern is filed in the trie under its literal head. Patterns that are only their head (exact) or
-head and `*` are settled on the walk. The others end at a node as candidates. A candidate that asks for
-a word that the text does not hold is dropped unseen (compiler/signature.py); what is left is verified
-from the node on, linearly and without backtracking:
+A pattern is filed under its literal head (compiler/filing.pyx). Patterns that are only their head
+(exact) or head and `*` are settled on the walk along the text. Of the others, those that share their
+head with many are filed below it once more, by a second literal: one that begins with a separator,
+looked for at every `:` and `/` behind the head, or their end, read backwards. What a text reaches is
+dropped if it lacks colons or words that the pattern holds (grams.pxd), reported if reaching it is
+matching, and else verified from the head on, linearly and without backtracking:
 
 - *pieces*: a plain glob, where every wildcard may match every character. Pieces between stars are
   searched leftmost; that is exact because a later start of a piece never helps.
 - *automaton*: wildcards that must not match `:` (RES-4). The NFA is simulated bit-parallel, one bit
   per token, over code points (GLOB-3). A leftmost search would be wrong here: where a `*` may cross
   colons but the next may not, a later start can be the only one that matches.
+
+No pattern is tried twice for a text: separators are taken from the last to the first, so that a
+node is first met with the most colons before it, and it is listed once. Per head that the text passes,
+the work is bounded by its separators times the length of a key, and its candidates times its length.
 
 A combined DFA over all patterns was measured and lost: tens of megabytes, a cache miss per byte.
 Rows of an automaton's `mask`, each `word_count` words: wild (any code point), wild except `:`,
@@ -19,8 +25,10 @@ loop (any), loop except `:`, accepting, then one row per literal symbol.
 import numpy as np
 
 from libc.stdint cimport int32_t, uint8_t, uint32_t, uint64_t
-from libc.stdlib cimport free, malloc
+from libc.stdlib cimport calloc, free, malloc
 from libc.string cimport memchr, memcmp, memset
+
+from .grams cimport grams_of
 
 cdef enum:
     ROW_WILD = 0
@@ -29,8 +37,6 @@ cdef enum:
     ROW_LOOP_COLON = 3
     ROW_ACCEPT = 4
     ROW_SYMBOLS = 5
-    ANY_POINT = 0xFF
-    COLON = 58
 
 cdef extern from *:
     """
@@ -43,47 +49,34 @@ cdef extern from *:
         word ^= IAMT_EACH * byte;
         return ~(((word & IAMT_LOW) + IAMT_LOW) | word | IAMT_LOW);
     }
-    static inline unsigned iamt_lowest_bit(uint64_t word) {
+    /* Bit k: byte k of at most 64 is a separator. */
+    static inline uint64_t iamt_separators(const uint8_t *text, size_t length) {
+        uint64_t places = 0, bytes, hits;
+        size_t at;
+        for (at = 0; at + 8 <= length; at += 8) {
+            memcpy(&bytes, text + at, 8);
+    #if defined(__BYTE_ORDER__) && __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+            bytes = __builtin_bswap64(bytes);
+    #endif
+            hits = iamt_equal_bytes(bytes, ':') | iamt_equal_bytes(bytes, '/');
+            places |= ((hits >> 7) * 0x0102040810204080ull >> 56) << at;
+        }
+        for (; at < length; at++)
+            places |= (uint64_t)(text[at] == ':' || text[at] == '/') << at;
+        return places;
+    }
+    static inline unsigned iamt_highest_bit(uint64_t word) {
     #if defined(__GNUC__) || defined(__clang__)
-        return (unsigned)__builtin_ctzll(word);
+        return 63 - (unsigned)__builtin_clzll(word);
     #else
-        unsigned bit = 0;
-        while (!(word >> bit & 1)) bit++;
+        unsigned bit = 63;
+        while (!(word >> bit & 1)) bit--;
         return bit;
     #endif
     }
-    /* Bit k: byte k of eight is a separator. */
-    static inline uint64_t iamt_separators(const uint8_t *text, size_t length) {
-        uint64_t bytes = 0, hits;
-        memcpy(&bytes, text, length < 8 ? length : 8);
-    #if defined(__BYTE_ORDER__) && __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
-        bytes = __builtin_bswap64(bytes);
-    #endif
-        hits = iamt_equal_bytes(bytes, ':') | iamt_equal_bytes(bytes, '/');
-        return (hits >> 7) * 0x0102040810204080ull >> 56;
-    }
-    /* One bit for each word of the text: a ':' or '/' and the three bytes behind it. The places come
-       first, 64 bytes at a time, so that only the loop over them ends where nobody can foresee it. */
-    static inline uint64_t iamt_signature(const uint8_t *text, size_t length) {
-        uint64_t signature = 0, places;
-        uint32_t word;
-        size_t at, k, found;
-        for (at = 0; at + 4 <= length; at += 64) {
-            places = 0;
-            for (k = 0; k < 64 && at + k < length; k += 8)
-                places |= iamt_separators(text + at + k, length - at - k) << k;
-            if (length - at < 64 + 3) places &= (1ull << (length - at - 3)) - 1;
-            for (; places; places &= places - 1) {
-                found = at + iamt_lowest_bit(places);
-                word = (uint32_t)text[found] | (uint32_t)text[found + 1] << 8
-                     | (uint32_t)text[found + 2] << 16 | (uint32_t)text[found + 3] << 24;
-                signature |= 1ull << (word * 0x9E3779B1u >> 26);
-            }
-        }
-        return signature;
-    }
     """
-    uint64_t iamt_signature(const uint8_t* text, size_t length) noexcept nogil
+    uint64_t separators_of "iamt_separators" (const uint8_t* text, size_t length) noexcept nogil
+    unsigned highest_bit "iamt_highest_bit" (uint64_t word) noexcept nogil
 
 cdef uint64_t NOTHING = 0       # what the pointer of an empty array points to
 
@@ -186,7 +179,7 @@ cdef inline uint32_t decode_point(const uint8_t* text, size_t at, size_t size) n
 
 cdef bint verify_automaton(const GlobArrays* g, uint32_t pattern, const uint8_t* text, size_t at,
                            size_t length, uint64_t* states) noexcept nogil:
-    """Simulate the automaton of `pattern` on the text from `at`; `states` has 2 x widest words."""
+    """Simulate the automaton of `pattern` on the text from `at`; `states` has `widest` words."""
     cdef uint32_t id = g.automaton[pattern]
     cdef size_t words = g.word_count[id], w, size
     cdef const uint64_t* rows = g.mask + g.mask_start[id]
@@ -237,53 +230,143 @@ cdef bint verify_automaton(const GlobArrays* g, uint32_t pattern, const uint8_t*
     return False
 
 
-cdef size_t glob_matches(const GlobArrays* g, const uint8_t* text, size_t length,
-                         uint32_t* found, uint64_t* scratch, uint64_t* candidates) noexcept nogil:
-    """Ids of the patterns that match the whole text; `found` holds pattern_count entries.
+# --- tries
 
-    A pattern is filed once, so no id is reported twice. Linear in the text per candidate.
-    """
-    cdef size_t count = 0, node = 0, at = 0, e, child, stop, begin, size
+cdef void settle(const GlobArrays* g, Search* s, size_t node, size_t at, size_t colons) noexcept nogil:
+    """Report the patterns of a node that match; their heads end at `at`, `colons` follow it."""
+    cdef size_t e
     cdef uint8_t kind
     cdef uint32_t pattern
-    cdef bint has_signature = False
-    cdef uint64_t words, signature = 0
-    while True:
-        for e in range(g.end_start[node], g.end_start[node + 1]):
-            words = g.end_words[e]
-            if words and not has_signature:
-                signature = iamt_signature(text + at, length - at)
-                has_signature = True
-            if words & ~signature:
+    for e in range(g.end_start[node], g.end_start[node + 1]):
+        if g.end_colons[e] > colons:
+            continue
+        kind = g.end_kind[e]
+        pattern = g.end_pattern[e]
+        if kind == END_EXACT:
+            if at != s.length:
                 continue
-            kind = g.end_kind[e]
-            pattern = g.end_pattern[e]
-            if kind == END_EXACT:
-                if at != length:
+        elif kind != END_PREFIX:
+            if g.end_grams[e]:
+                if not s.has_grams:
+                    s.grams = grams_of(s.text + at, s.length - at)
+                    s.has_grams = True
+                if g.end_grams[e] & ~s.grams:
                     continue
-            elif kind != END_PREFIX:
-                candidates[0] += 1
-                if kind == END_PIECES:
-                    if not verify_pieces(g, pattern, text, at, length):
-                        continue
-                elif not verify_automaton(g, pattern, text, at, length, scratch):
+            s.candidates += 1
+            if kind == END_PIECES:
+                if not verify_pieces(g, pattern, s.text, at, s.length):
                     continue
-            found[count] = pattern
-            count += 1
+            elif not verify_automaton(g, pattern, s.text, at, s.length, s.states):
+                continue
+        s.found[s.count] = pattern
+        s.count += 1
+
+
+cdef inline size_t label_end(const GlobArrays* g, size_t node, const Search* s,
+                             size_t at) noexcept nogil:
+    """Where the label of a node ends in the text from `at` on, or length + 1."""
+    cdef size_t begin = g.label_start[node], size = g.label_start[node + 1] - begin
+    if size > s.length - at or memcmp(g.label + begin, s.text + at, size) != 0:
+        return s.length + 1
+    return at + size
+
+
+cdef inline size_t child_of(const GlobArrays* g, size_t node, uint8_t byte) noexcept nogil:
+    """The child that is reached by a byte, or 0."""
+    cdef size_t first = g.first_child[node], count = g.child_count[node]
+    cdef const uint8_t* found
+    if count < 4:
+        while count:
+            count -= 1
+            if g.byte[first + count] == byte:
+                return first + count
+        return 0
+    found = <const uint8_t*>memchr(g.byte + first, byte, count)
+    return 0 if found == NULL else found - g.byte
+
+
+cdef void walk_forward(const GlobArrays* g, Search* s, size_t node, size_t at, size_t place,
+                       size_t colons) noexcept nogil:
+    """What is filed under the literals that begin at `place`, below a head that ends at `at`."""
+    while True:
+        place = label_end(g, node, s, place)
+        if place > s.length:
+            return
+        if g.end_start[node] != g.end_start[node + 1] and s.seen[node] != s.number:
+            s.seen[node] = s.number
+            settle(g, s, node, at, colons)
+        if place == s.length:
+            return
+        node = child_of(g, node, s.text[place])
+        if node == 0:
+            return
+        place += 1
+
+
+cdef void search_forward(const GlobArrays* g, Search* s, size_t root, size_t at) noexcept nogil:
+    """`walk_forward` from every separator behind a head that ends at `at`, the last one first."""
+    cdef size_t block = (s.length - at + 63) // 64 * 64, place, colons = 0, size
+    cdef uint64_t places
+    for place in range(at, s.length):
+        colons += s.text[place] == COLON
+    while block:
+        block -= 64
+        size = s.length - at - block
+        places = separators_of(s.text + at + block, size if size < 64 else 64)
+        while places:
+            place = highest_bit(places)
+            places ^= <uint64_t>1 << place
+            place += at + block
+            colons -= s.text[place] == COLON
+            walk_forward(g, s, root, at, place, colons)
+
+
+cdef void walk_backward(const GlobArrays* g, Search* s, size_t node, size_t at) noexcept nogil:
+    """What is filed under an end of the text, below a head that ends at `at`."""
+    cdef size_t place = s.length, i
+    while True:
+        for i in range(g.label_start[node], g.label_start[node + 1]):
+            if place == at or s.text[place - 1] != g.label[i]:
+                return
+            place -= 1
+        settle(g, s, node, at, 0)
+        if place == at:
+            return
+        node = child_of(g, node, s.text[place - 1])
+        if node == 0:
+            return
+        place -= 1
+
+
+cdef size_t glob_matches(const GlobArrays* g, Search* s, const uint8_t* text,
+                         size_t length) noexcept nogil:
+    """Put the ids of the patterns that match the whole text into `s.found`; how many there are."""
+    cdef size_t node = 0, at = 0, sub
+    s.text = text
+    s.length = length
+    s.count = 0
+    s.has_grams = False
+    s.number += 1
+    if s.number == 0:
+        memset(s.seen, 0, g.node_count * sizeof(uint32_t))
+        s.number = 1
+    while True:
+        at = label_end(g, node, s, at)
+        if at > length:
+            return s.count
+        settle(g, s, node, at, 0)
+        sub = g.first_child[node] + g.child_count[node]
+        if g.subs[node] & SUB_FORWARD:
+            search_forward(g, s, sub, at)
+            sub += 1
+        if g.subs[node] & SUB_BACKWARD:
+            walk_backward(g, s, sub, at)
         if at == length:
-            return count
-        child = g.first_child[node]
-        stop = child + g.child_count[node]
-        while child < stop and g.label[g.label_start[child]] != text[at]:
-            child += 1
-        if child == stop:
-            return count
-        begin = g.label_start[child]
-        size = g.label_start[child + 1] - begin
-        if size > length - at or memcmp(g.label + begin, text + at, size) != 0:
-            return count
-        at += size
-        node = child
+            return s.count
+        node = child_of(g, node, text[at])
+        if node == 0:
+            return s.count
+        at += 1
 
 
 cdef const uint8_t* bytes_of(array) except? NULL:
@@ -309,20 +392,22 @@ cdef class GlobSet:
     """
 
     def __cinit__(self):
-        self.found = NULL
-        self.scratch = NULL
+        memset(&self.search, 0, sizeof(Search))
 
     def __init__(self, arrays, str prefix):
         get = lambda name: arrays[prefix + name]
         self._keep = tuple(get(name) for name in ARRAY_NAMES)
+        self.g.byte = bytes_of(get("byte"))
         self.g.label = bytes_of(get("label"))
         self.g.label_start = words_of(get("label_start"))
         self.g.first_child = words_of(get("first_child"))
         self.g.child_count = words_of(get("child_count"))
+        self.g.subs = bytes_of(get("subs"))
         self.g.end_start = words_of(get("end_start"))
         self.g.end_pattern = words_of(get("end_pattern"))
         self.g.end_kind = bytes_of(get("end_kind"))
-        self.g.end_words = longs_of(get("end_words"))
+        self.g.end_colons = bytes_of(get("end_colons"))
+        self.g.end_grams = longs_of(get("end_grams"))
         self.g.node_count = len(get("first_child"))
         self.g.piece = bytes_of(get("piece"))
         self.g.piece_start = words_of(get("piece_start"))
@@ -336,18 +421,25 @@ cdef class GlobSet:
         self.g.pattern_count = len(get("automaton"))
         widths = get("word_count")
         self.g.widest = int(widths.max()) if len(widths) else 1
-        self.found = <uint32_t*>malloc((self.g.pattern_count + 1) * sizeof(uint32_t))
-        self.scratch = <uint64_t*>malloc(self.g.widest * sizeof(uint64_t))
-        if self.found == NULL or self.scratch == NULL:
+        self.search.found = <uint32_t*>malloc((self.g.pattern_count + 1) * sizeof(uint32_t))
+        self.search.states = <uint64_t*>malloc(self.g.widest * sizeof(uint64_t))
+        self.search.seen = <uint32_t*>calloc(self.g.node_count, sizeof(uint32_t))
+        if self.search.found == NULL or self.search.states == NULL or self.search.seen == NULL:
             raise MemoryError
-        self.candidates = 0
+        self.found = self.search.found
 
     def __dealloc__(self):
-        free(self.found)
-        free(self.scratch)
+        free(self.search.found)
+        free(self.search.states)
+        free(self.search.seen)
+
+    @property
+    def candidates(self):
+        """Patterns that the tries could not settle and that were verified, so far."""
+        return self.search.candidates
 
     cdef size_t match(self, const uint8_t* text, size_t length) noexcept nogil:
-        return glob_matches(&self.g, text, length, self.found, self.scratch, &self.candidates)
+        return glob_matches(&self.g, &self.search, text, length)
 
     def matches(self, bytes text):
         """Ids of the patterns that match `text` (UTF-8), as an ascending list."""
@@ -356,8 +448,8 @@ cdef class GlobSet:
 
 
 ARRAY_NAMES = (
-    "label", "label_start", "first_child", "child_count", "end_start", "end_pattern", "end_kind",
-    "end_words",
+    "byte", "label", "label_start", "first_child", "child_count", "subs", "end_start", "end_pattern",
+    "end_kind", "end_colons", "end_grams",
     "piece", "piece_start", "program_start", "automaton", "word_count", "mask", "mask_start",
     "symbol", "symbol_start",
 )

@@ -2,14 +2,18 @@ from libc.stdint cimport int32_t, uint8_t, uint32_t
 
 from .column cimport ColumnData
 from .engine cimport Engine
+from .intern cimport InternTable
+from .pairs cimport PairSlot, PairTable
 from .words cimport Words
 
 cdef extern from *:
     """
     #define IAMT_CONSTANT 0x80000000u
     #define IAMT_PLAIN 0x80000003u
+    #define IAMT_SHORT 0xFFFFFFFFu
     """
     const uint32_t CELL_CONSTANT "IAMT_CONSTANT"       # constant | error << 8 | decision
+    const uint32_t SHORT "IAMT_SHORT"                  # a list that is tried as it is
     const uint32_t CELL_PLAIN "IAMT_PLAIN"             # the last constant without an error
 
 cdef enum:
@@ -55,9 +59,19 @@ cdef class IdentityEngine(Engine):
     cdef dict lists                 # words of a list -> its number (hash-consing)
     cdef Words list_start           # number of a list -> its words in `pool`
     cdef Words list_rows            # rows of a list in the block at hand; zero between blocks
+    # Long lists (shortlists.pyx).
+    cdef Words list_index           # number of a list -> its place in `indexes`, or SHORT
+    cdef Words indexes
+    cdef PairTable shortlists       # long list, row of a resource -> a list, or constant and statement
+    cdef InternTable short_words    # words of shortlists
+    cdef Words short_number         # id in `short_words` -> number of the list
+    cdef Words chosen, shortened    # scratch
     cdef Block* block
 
     cdef int _fill_cell(self, uint32_t action) noexcept with gil
+    cdef uint32_t _add_list(self, const uint32_t* words, size_t count, bint is_short) noexcept nogil
+    cdef size_t _shorten(self, Batch* batch, size_t n) noexcept nogil
+    cdef PairSlot* _shortlist(self, uint32_t list, uint32_t row) noexcept nogil
     cdef int _grow_cells(self, size_t action) noexcept nogil
     cdef uint32_t _cell_of(self, Batch* batch, size_t i, Cell* cell) noexcept nogil
     cdef size_t _find(self, Batch* batch, size_t stop) noexcept nogil

@@ -45,9 +45,29 @@ from .engine cimport (
     kleene,
 )
 from .globs cimport GlobSet
-from .intern cimport FIRST_ID, NO_ID
+from .intern cimport (
+    FIRST_ID,
+    NO_ID,
+    intern_add,
+    intern_bytes,
+    intern_clear,
+    intern_free,
+    intern_init,
+)
+from .pairs cimport (
+    PairSlot,
+    pair_of,
+    pair_slot,
+    pairs_bytes,
+    pairs_clear,
+    pairs_find,
+    pairs_free,
+    pairs_init,
+    pairs_place,
+)
 from .prefetch cimport prefetch
-from .words cimport words_reserve
+from .shortlists cimport LONG, index_list, shorten_list
+from .words cimport words_fill, words_reserve
 
 
 @cython.final
@@ -59,10 +79,13 @@ cdef class IdentityEngine(Engine):
 
     def __init__(self, planner, GlobSet globs, facts):
         """facts: the derived arrays of plan.EngineFacts."""
+        cdef uint64_t seed
         Engine.__init__(self, planner, globs, facts)
+        seed = int.from_bytes(planner.seed(), "little")
         self.lists = {}
         self.block = <Block*>malloc(sizeof(Block))
-        if self.block == NULL:
+        if (self.block == NULL or pairs_init(&self.shortlists, seed + 4_001)
+                or intern_init(&self.short_words, seed + 4_003)):
             raise MemoryError
 
     def __dealloc__(self):
@@ -70,13 +93,19 @@ cdef class IdentityEngine(Engine):
         free(self.list_start.data)
         free(self.list_rows.data)
         free(self.block)
+        free(self.list_index.data)
+        free(self.indexes.data)
+        pairs_free(&self.shortlists)
+        intern_free(&self.short_words)
+        free(self.short_number.data)
+        free(self.chosen.data)
+        free(self.shortened.data)
 
     # --- cells
 
     cdef int _fill_cell(self, uint32_t action) noexcept with gil:
         cdef Cell* cell = self.cells + action
-        cdef uint32_t count, i
-        cdef size_t number
+        cdef uint32_t count, i, number
         try:
             text = None
             if action >= FIRST_ID:
@@ -88,24 +117,41 @@ cdef class IdentityEngine(Engine):
                 number = self.lists[words]
             else:
                 count = <uint32_t>len(words)
-                number = self.list_start.count
-                if (words_reserve(&self.pool, count) or words_reserve(&self.list_start, 1)
-                        or words_reserve(&self.list_rows, 1) or number >= CELL_CONSTANT
-                        or self.pool.count + count >= NO_ID):
+                self.shortened.count = 0
+                if words_reserve(&self.shortened, count):
                     raise MemoryError
                 for i in range(count):
-                    self.pool.data[self.pool.count + i] = words[i]
-                self.list_start.data[number] = <uint32_t>self.pool.count
-                self.list_rows.data[number] = 0
-                self.list_start.count = self.list_rows.count = number + 1
-                self.pool.count += count
+                    self.shortened.data[i] = words[i]
+                number = self._add_list(self.shortened.data, count, False)
+                if number == NO_ID:
+                    raise MemoryError
                 self.lists[words] = number
             cell.statement = statement
-            cell.list = <uint32_t>number
+            cell.list = number
         except BaseException as error:
             self.error = error
             self.failed = True
         return 0
+
+    cdef uint32_t _add_list(self, const uint32_t* words, size_t count, bint is_short) noexcept nogil:
+        """Number of a new list; NO_ID when memory is short."""
+        cdef size_t number = self.list_start.count, i
+        if (words_reserve(&self.pool, count) or words_reserve(&self.list_start, 1)
+                or words_reserve(&self.list_rows, 1) or words_reserve(&self.list_index, 1)
+                or number >= CELL_CONSTANT or self.pool.count + count >= NO_ID):
+            return NO_ID
+        for i in range(count):
+            self.pool.data[self.pool.count + i] = words[i]
+        self.list_start.data[number] = <uint32_t>self.pool.count
+        self.list_rows.data[number] = 0
+        self.list_index.data[number] = SHORT
+        if not is_short and words[0] + words[1] > LONG and count < 1 << 30:
+            self.list_index.data[number] = <uint32_t>self.indexes.count
+            if self.indexes.count + 2 * count >= SHORT or index_list(&self.indexes, words):
+                return NO_ID
+        self.list_start.count = self.list_rows.count = self.list_index.count = number + 1
+        self.pool.count += count
+        return <uint32_t>number
 
     cdef int _grow_cells(self, size_t action) noexcept nogil:
         cdef size_t rows = self.cell_rows * 2
@@ -250,6 +296,76 @@ cdef class IdentityEngine(Engine):
             block.classed[left] = classed
             left += 1
         return left
+
+    cdef size_t _shorten(self, Batch* batch, size_t n) noexcept nogil:
+        """Give rows with a long list what their resource leaves of it; the number of rows left.
+
+        Those that this decides are written.
+        """
+        cdef Block* block = self.block
+        cdef const uint32_t* index = self.list_index.data
+        cdef PairSlot* slot
+        cdef size_t j, left = 0
+        cdef uint32_t list
+        if self.indexes.count == 0:
+            return n
+        for j in range(n):
+            if index[block.list[j]] != SHORT:
+                prefetch(pair_slot(&self.shortlists, pair_of(block.list[j], block.classed[j])))
+        for j in range(n):
+            list = block.list[j]
+            if self.list_index.data[list] != SHORT:
+                slot = pairs_find(&self.shortlists, pair_of(list, block.classed[j]))
+                if slot.value == NO_ID:
+                    slot = self._shortlist(list, block.classed[j])
+                    if slot == NULL:
+                        self.failed = True
+                        return 0
+                list = slot.value
+                if list >= CELL_CONSTANT:
+                    batch.decision[batch.start + block.found[j]] = list & 3
+                    batch.statement[batch.start + block.found[j]] = <int32_t>slot.extra
+                    continue
+            block.found[left] = block.found[j]
+            block.list[left] = list
+            block.classed[left] = block.classed[j]
+            left += 1
+        return left
+
+    cdef PairSlot* _shortlist(self, uint32_t list, uint32_t row) noexcept nogil:
+        """What a resource's row leaves of a long list, from now on in `shortlists`; NULL on failure.
+
+        The list itself where that is not much shorter; a constant with its statement where the first
+        entry matches all requests, or no entry is left.
+        """
+        cdef uint32_t* words
+        cdef uint32_t value = list, id, by = NO_ID
+        cdef PairSlot* slot
+        cdef int status = shorten_list(
+            self.pool.data + self.list_start.data[list], self.indexes.data + self.list_index.data[list],
+            self.resources.items.data + row, &self.chosen, &self.shortened)
+        if status < 0:
+            return NULL
+        words = self.shortened.data
+        if status and words[0] + words[1] == 0:
+            value = CELL_CONSTANT | IMPLICIT_DENY
+        elif status and words[3] == SET_ANY and words[4] == 0:
+            value = CELL_CONSTANT | (EXPLICIT_DENY if words[0] else ALLOW)
+            by = words[2]
+        elif status:
+            id = intern_add(&self.short_words, <const uint8_t*>words,
+                            self.shortened.count * sizeof(uint32_t))
+            if id == NO_ID or words_fill(&self.short_number, id, NO_ID):
+                return NULL
+            if self.short_number.data[id] == NO_ID:
+                self.short_number.data[id] = self._add_list(words, self.shortened.count, True)
+            value = self.short_number.data[id]
+        if value == NO_ID:
+            return NULL
+        slot = pairs_place(&self.shortlists, list, row, value)
+        if slot != NULL:
+            slot.extra = by
+        return slot
 
     cdef size_t _order(self, size_t n) noexcept nogil:
         """Put the rows found together by list; the number of lists.
@@ -455,6 +571,8 @@ cdef class IdentityEngine(Engine):
         if self.failed or n == 0:
             return
         n = self._classify(batch, n)
+        if not self.failed:
+            n = self._shorten(batch, n)
         if self.failed:
             return
         groups = self._order(n)
@@ -517,13 +635,18 @@ cdef class IdentityEngine(Engine):
 
     cdef size_t _used(self) noexcept nogil:
         return (Engine._used(self) + self.cell_rows * sizeof(Cell)
-                + 4 * (self.list_start.capacity + self.list_rows.capacity))
+                + pairs_bytes(&self.shortlists) + intern_bytes(&self.short_words)
+                + 4 * (self.list_start.capacity + self.list_rows.capacity + self.list_index.capacity
+                       + self.indexes.capacity + self.short_number.capacity))
 
     def clear(self):
         Engine.clear(self)
         if self.cells != NULL:
             memset(self.cells, 0xFF, self.cell_rows * sizeof(Cell))
-        self.list_start.count = self.list_rows.count = 0
+        self.list_start.count = self.list_rows.count = self.list_index.count = 0
+        self.indexes.count = self.short_number.count = 0
+        pairs_clear(&self.shortlists)
+        intern_clear(&self.short_words)
         self.lists.clear()
 
     def counts(self):

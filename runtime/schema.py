@@ -53,14 +53,17 @@ class Rule:
 
 
 _GLOB_RULES = {
+    "byte": Rule("uint8", like="first_child"),
     "label": Rule("uint8"),
     "label_start": Rule("uint32", like="first_child", plus=1, offsets_into="label"),
     "first_child": Rule("uint32"),
     "child_count": Rule("uint32", like="first_child"),
+    "subs": Rule("uint8", like="first_child", below=4),
     "end_start": Rule("uint32", like="first_child", plus=1, offsets_into="end_pattern"),
     "end_pattern": Rule("uint32", below="automaton"),
     "end_kind": Rule("uint8", like="end_pattern", below=4),
-    "end_words": Rule("uint64", like="end_pattern"),
+    "end_colons": Rule("uint8", like="end_pattern"),
+    "end_grams": Rule("uint64", like="end_pattern"),
     "piece": Rule("uint8"),
     "piece_start": Rule("uint32", offsets_into="piece"),
     "program_start": Rule("uint32", like="automaton", plus=1),
@@ -224,21 +227,25 @@ def _check_offsets(array: Array, end: int, name: str, path: str) -> None:
 
 
 def _check_globs(arrays: Arrays, prefix: str, path: str) -> None:
+    """Every node but the root hangs on one node before it, so no walk ends where it has been."""
     get = {name: arrays[prefix + name] for name in _GLOB_RULES}
     nodes = len(get["first_child"])
-    if nodes == 0 or get["label_start"][1] != 0:
+    if nodes == 0:
         raise _fail(path, prefix + "first_child", "has no root")
     first = get["first_child"].astype(np.int64)
-    count = get["child_count"].astype(np.int64)
-    has_child = count > 0
-    if np.any(first[has_child] <= np.flatnonzero(has_child)):
-        raise _fail(path, prefix + "first_child", "links a node to itself or backwards")
-    if np.any((first + count)[has_child] > nodes):
-        raise _fail(path, prefix + "child_count", "links to nodes that do not exist")
-    if int(count.sum()) != nodes - 1:
+    children = get["child_count"].astype(np.int64)
+    links = children + (get["subs"] & 1) + (get["subs"] >> 1)
+    if np.any(children > 256) or int(links.sum()) != nodes - 1:
         raise _fail(path, prefix + "child_count", "does not reach every node once")
-    if np.any(np.diff(get["label_start"].astype(np.int64))[1:] == 0):
-        raise _fail(path, prefix + "label_start", "has an edge without a label")
+    if np.any(first != 1 + np.cumsum(links) - links):
+        raise _fail(path, prefix + "first_child", "is not in the order of the nodes")
+    if np.any(first[links > 0] <= np.flatnonzero(links)):
+        raise _fail(path, prefix + "first_child", "links a node to itself or backwards")
+    sibling = np.ones(nodes + 1, dtype=bool)
+    sibling[first] = sibling[first + children] = False
+    sibling[first + links] = sibling[first + links - (get["subs"] == 3)] = False
+    if np.any((np.diff(get["byte"].astype(np.int64)) <= 0)[sibling[1:-1]]):
+        raise _fail(path, prefix + "byte", "does not tell the children of a node apart")
     _check_programs(get, prefix, path)
 
 

@@ -232,7 +232,8 @@ cdef class Checker(KeyReader):
         self.error = 0
         engine.block.found[0] = 0
         engine.block.list[0] = list
-        if engine._classify(&self.batch, 1):
+        if engine._classify(&self.batch, 1) and engine._shorten(&self.batch, 1):
+            list = engine.block.list[0]
             engine.block.row[0] = 0
             engine.block.resource[0] = engine.block.classed[0]
             engine._decide_group(&self.batch, engine.pool.data + engine.list_start.data[list], 0, 1)

@@ -385,10 +385,28 @@ def operator_that_takes_no(base: str, token: Token) -> Callable[[Arrays], None]:
 
 
 def trie_loop(arrays: Arrays) -> None:
-    arrays["action/first_child"] = arrays["action/first_child"].copy()
-    arrays["action/first_child"][1] = 1
-    arrays["action/child_count"] = arrays["action/child_count"].copy()
-    arrays["action/child_count"][1] = 1
+    """A root without children, and a last node that is its own child, so that counts agree."""
+    for name in ("byte", "child_count", "subs", "first_child"):
+        arrays[f"action/{name}"] = arrays[f"action/{name}"].copy()
+    nodes = len(arrays["action/byte"])
+    arrays["action/subs"][:] = arrays["action/child_count"][:] = 0
+    arrays["action/child_count"][nodes - 1] = nodes - 1
+    arrays["action/first_child"][:] = 1
+
+
+def change_at(name: str, at: int, by: int) -> Callable[[Arrays], None]:
+    def change(arrays: Arrays) -> None:
+        arrays[name] = arrays[name].copy()
+        arrays[name][at] += np.uint32(by)
+
+    return change
+
+
+def children_alike(arrays: Arrays) -> None:
+    node = int(np.flatnonzero(arrays["action/child_count"] > 1)[0])
+    first = int(arrays["action/first_child"][node])
+    arrays["action/byte"] = arrays["action/byte"].copy()
+    arrays["action/byte"][first + 1] = arrays["action/byte"][first]
 
 
 def pattern_filed_twice(arrays: Arrays) -> None:
@@ -428,6 +446,13 @@ _FITTED: dict[str, tuple[str, Callable[[Arrays], None]]] = {
     "a-variable-in-a-null-test": (
         "predicate_value", operator_that_takes_no("Null", Token.VARIABLE)),
     "a-trie-with-a-loop": ("action/first_child", trie_loop),
+    "a-node-with-a-child-too-many": ("action/child_count", change_at("action/child_count", -1, 1)),
+    "nodes-out-of-order": ("action/first_child", change_at("action/first_child", -1, 1)),
+    "children-that-are-alike": ("action/byte", children_alike),
+    "a-trie-below-a-head-that-is-not-there": (
+        "action/child_count", lambda arrays: arrays.update(
+            {"action/subs": arrays["action/subs"] | np.uint8(1)})),
+    "tries-below-a-head-of-an-unknown-kind": ("action/subs", set_first("action/subs", 4)),
     "a-pattern-filed-twice": ("resource/end_pattern", pattern_filed_twice),
     "an-automaton-without-words": ("resource/mask_start", automaton_without_words),
     "an-automaton-wider-than-its-rows": ("resource/mask_start", automaton_too_wide),

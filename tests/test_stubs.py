@@ -16,8 +16,10 @@ from typing import Any
 
 import pytest
 
-RUNTIME = Path(__file__).parent.parent / "runtime"
-KERNELS = sorted(source.stem for source in RUNTIME.glob("*.pyx"))
+ROOT = Path(__file__).parent.parent
+FOLDERS = ("compiler", "runtime")
+KERNELS = sorted(
+    f"{folder}/{source.stem}" for folder in FOLDERS for source in (ROOT / folder).glob("*.pyx"))
 
 _ANNOTATION = {
     "bytes": "bytes",
@@ -37,11 +39,11 @@ _Parameter = tuple[str, str]
 
 
 def stub_of(kernel: str) -> ast.Module:
-    return ast.parse((RUNTIME / f"{kernel}.pyi").read_text())
+    return ast.parse((ROOT / f"{kernel}.pyi").read_text())
 
 
 def module_of(kernel: str) -> ModuleType:
-    return importlib.import_module(f"iamtables.runtime.{kernel}")
+    return importlib.import_module(f"iamtables.{kernel.replace('/', '.')}")
 
 
 def defined(body: list[ast.stmt]) -> dict[str, ast.stmt]:
@@ -115,7 +117,8 @@ def decorated(node: _Function | ast.ClassDef, name: str) -> bool:
 
 def test_every_kernel_has_a_stub_and_every_stub_a_kernel() -> None:
     assert KERNELS
-    assert sorted(stub.stem for stub in RUNTIME.glob("*.pyi")) == KERNELS
+    assert KERNELS == sorted(
+        f"{folder}/{stub.stem}" for folder in FOLDERS for stub in (ROOT / folder).glob("*.pyi"))
 
 
 @pytest.mark.parametrize("kernel", KERNELS)
@@ -203,7 +206,7 @@ def test_static_methods_and_read_only_attributes_are_told_as_such() -> None:
 
 
 def test_the_length_of_a_bound_column_cannot_be_set() -> None:
-    column = module_of("column").BoundColumn.constant(3, 0)
+    column = module_of("runtime/column").BoundColumn.constant(3, 0)
     assert column.length == 3
     with pytest.raises(AttributeError):
         column.length = 4

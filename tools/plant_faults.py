@@ -42,6 +42,9 @@ SHOWN = ROOT / "docs" / "faults.md"
 FOLDERS = ("compiler", "grammar", "runtime")
 """Folders of the repository that are packages of `iamtables`."""
 
+KERNEL_FOLDERS = ("compiler", "runtime")
+"""Those of them whose kernels are built and may be planted with faults."""
+
 AREAS = (
     "patterns",
     "lowering",
@@ -155,9 +158,13 @@ class Copy:
         shutil.copytree(ROOT, self.root, ignore=_NOT_COPIED, dirs_exist_ok=True)
         self._link_packages()
         if not self._has_current_kernels():
-            for stale in (self.root / "runtime").glob("*.so"):
+            for stale in self._kernels("*.so"):
                 stale.unlink()
-            self.build(sorted((self.root / "runtime").glob("*.pyx")))
+            self.build(self._kernels("*.pyx"))
+
+    def _kernels(self, pattern: str) -> list[Path]:
+        """Files of the folders with kernels."""
+        return sorted(p for folder in KERNEL_FOLDERS for p in (self.root / folder).glob(pattern))
 
     def _link_packages(self) -> None:
         """A folder for PYTHONPATH, which comes before any installed package of the same name."""
@@ -170,29 +177,30 @@ class Copy:
 
     def _has_current_kernels(self) -> bool:
         """Whether an editable install had built every kernel after its last change."""
-        runtime = self.root / "runtime"
-        changed = max(p.stat().st_mtime for p in [*runtime.glob("*.pyx"), *runtime.glob("*.pxd")])
-        built = [runtime / f"{p.stem}{EXTENSION_SUFFIXES[0]}" for p in runtime.glob("*.pyx")]
+        sources = self._kernels("*.pyx")
+        changed = max(p.stat().st_mtime for p in [*sources, *self._kernels("*.pxd")])
+        built = [p.with_name(f"{p.stem}{EXTENSION_SUFFIXES[0]}") for p in sources]
         return all(p.exists() and p.stat().st_mtime > changed for p in built)
 
     def build(self, sources: Sequence[Path]) -> None:
         """Compile these kernels, and nothing else, into the copy."""
         bench = self.place / "bench"
         shutil.rmtree(bench, ignore_errors=True)
-        (bench / "runtime").mkdir(parents=True)
+        for folder in KERNEL_FOLDERS:
+            (bench / folder).mkdir(parents=True)
         for name in ("setup.py", "pyproject.toml", "README.md", "LICENSE", "NOTICE"):
             if (self.root / name).exists():
                 shutil.copy(self.root / name, bench)
         script = bench / "setup.py"  # answers are judged here, not speed
         script.write_text(script.read_text("utf-8").replace("-O3", "-O0"), "utf-8")
-        for source in (*sources, *(self.root / "runtime").glob("*.pxd")):
-            shutil.copy(source, bench / "runtime")
+        for source in (*sources, *self._kernels("*.pxd")):
+            shutil.copy(source, bench / source.parent.name)
         subprocess.run(
             [sys.executable, "setup.py", "-q", "build_ext", "--build-lib", "out"],
             cwd=bench, check=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
         )  # fmt: skip
-        for built in (bench / "out" / "iamtables" / "runtime").iterdir():
-            shutil.copy(built, self.root / "runtime")
+        for built in (bench / "out" / "iamtables").glob("*/*.so"):
+            shutil.copy(built, self.root / built.parent.name)
 
     def plant(self, fault: Fault) -> None:
         """Put the fault into the copy, which stays sound if that raises Trouble."""
@@ -214,7 +222,7 @@ class Copy:
         path = self.root / fault.file
         shutil.move(self.place / path.name, path)
         for kept in self.place.glob("*.so"):
-            shutil.move(kept, self.root / "runtime" / kept.name)
+            shutil.move(kept, path.parent / kept.name)
 
     def _set_aside(self, source: Path) -> None:
         for built in source.parent.glob(f"{source.stem}.*.so"):

@@ -1,0 +1,1 @@
+"""Long lists of statements, cut down to what one class of resources leaves of them."""
