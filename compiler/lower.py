@@ -85,6 +85,14 @@ _COLON = ir.Glyph(Token.POINT, ord(":"))
 T = TypeVar("T")
 
 
+class _Points(dict[str, ir.Glyph]):
+    """Glyphs of code points, made once each. A dictionary, because a character costs a look-up."""
+
+    def __missing__(self, character: str) -> ir.Glyph:
+        glyph = self[character] = ir.Glyph(Token.POINT, ord(character))
+        return glyph
+
+
 class Interned(Generic[T]):
     """Hash-consing: equal items get the same id, ids are in order of first sight."""
 
@@ -134,7 +142,7 @@ class _Lowering:
         self.resource_sets: Interned[ir.PatternSet] = Interned()
         self.predicates: Interned[ir.Predicate] = Interned()
         self.principals: Interned[ir.PrincipalElement] = Interned()
-        self._points: dict[str, ir.Glyph] = {}
+        self._point = _Points().__getitem__
         self._variables: dict[ir.Variable, ir.Glyph] = {}
         self._action_ids: dict[str, int] = {}
         self._resource_ids: dict[tuple[str, bool, str], int] = {}
@@ -320,9 +328,12 @@ class _Lowering:
     def _lower_resource(self, text: str, document: PolicyDocument) -> ir.ResourcePattern | None:
         """Glyphs with the reach of every wildcard settled (RES-4); None: matches nothing."""
         tokens = parse_pattern(text, variables=document.has_variables)
-        if all(isinstance(t, Star) for t in tokens):
+        if not text.strip("*"):
             return ir.ResourcePattern((_STAR,), is_all=True, text=text)
-        segment_count = 1 + sum(t.text.count(":") for t in tokens if isinstance(t, Run))
+        segment_count = 1
+        for token in tokens:
+            if isinstance(token, Run):
+                segment_count += token.text.count(":")
         ends_in_star = isinstance(tokens[-1], Star)
         spans = self.options.resource_glob == "span"
         glyphs: list[ir.Glyph] = []
@@ -397,12 +408,6 @@ class _Lowering:
         return [_ANY if globs else self._point("?")]
 
     # --- shared
-
-    def _point(self, character: str) -> ir.Glyph:
-        glyph = self._points.get(character)
-        if glyph is None:
-            glyph = self._points[character] = ir.Glyph(Token.POINT, ord(character))
-        return glyph
 
     def _variable(self, token: VariableToken) -> ir.Glyph:
         key_id = self.key(token.name) if ":" in token.name else -1  # VAR-11

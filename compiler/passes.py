@@ -42,11 +42,15 @@ def _kept_actions(program: ir.Program, action_set: ir.PatternSet) -> tuple[int, 
     }
     if not heads:
         return action_set.pattern_ids
-    stems = tuple(sorted(heads.values(), key=len))
+    stems: list[str] = []  # those that no other begins
+    for stem in sorted(heads.values()):
+        if not stems or not stem.startswith(stems[-1]):
+            stems.append(stem)
+    whole, leading = set(stems), tuple(stems)
     return tuple(
         i
         for i, text in texts.items()
-        if not any(text.startswith(stem) and heads.get(i) != stem for stem in stems)
+        if heads.get(i) in whole or not text.startswith(leading)
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Sequence
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -60,7 +61,7 @@ def _put_rows(arrays: Arrays, start: str, items: str, rows: Sequence[Sequence[in
     offsets = np.zeros(len(rows) + 1, dtype=np.uint32)
     np.cumsum([len(row) for row in rows], out=offsets[1:])
     arrays[start] = offsets
-    arrays[items] = _words(item for row in rows for item in row)
+    arrays[items] = _words(chain.from_iterable(rows))
 
 
 def _put_texts(arrays: Arrays, name: str, texts: Sequence[str]) -> None:
@@ -79,7 +80,7 @@ def _put_globs(arrays: Arrays, prefix: str, patterns: Sequence[bytes]) -> None:
 def superset_globs(patterns: Iterable[ir.ResourcePattern]) -> list[bytes]:
     """Encoded patterns, a variable standing for any text."""
     codes = _GlyphCodes()
-    return [b"".join([codes[glyph] for glyph in pattern.glyphs]) for pattern in patterns]
+    return [b"".join(map(codes.__getitem__, pattern.glyphs)) for pattern in patterns]
 
 
 class _GlyphCodes(dict[ir.Glyph, bytes]):
@@ -166,7 +167,10 @@ def _put_statements(arrays: Arrays, statements: Sequence[ir.Statement]) -> None:
 
 
 def _spans(spans: Iterable[Span]) -> NDArray[np.uint32]:
-    return _words(offset for span in spans for offset in (span.start, span.end))
+    offsets: list[int] = []
+    for span in spans:
+        offsets += (span.start, span.end)
+    return np.array(offsets, dtype=np.uint32)
 
 
 def _put_principals(arrays: Arrays, elements: Sequence[ir.PrincipalElement]) -> None:

@@ -2,7 +2,7 @@
 
 A pattern is text with wildcards and, where the rules allow them, policy variables. Tokens are those
 of `tree.py`; neighbouring runs are merged, so two spellings of the same pattern (`${*}` next to
-text) give equal tokens. Texts without `*`, `?` and `${` skip the parser: they are one run.
+text) give equal tokens. Texts without `${` skip the parser: they are cut at their wildcards.
 """
 
 from __future__ import annotations
@@ -32,9 +32,9 @@ def parse_pattern(text: str, *, variables: bool) -> tuple[PatternToken, ...]:
     Never fails: every text is a pattern. Linear in the length of `text`. `${*}`, `${?}` and `${$}`
     are resolved into runs (VAR-3); no two runs are neighbours.
     """
-    if "*" not in text and "?" not in text and not (variables and "${" in text):
-        return (Run(text),) if text else ()
-    tokens: tuple[PatternToken, ...] = _pattern_parser().parse(_PatternInput(text, variables))
+    if not variables or "${" not in text:
+        return tuple([_WILD[part] if part in _WILD else Run(part) for part in _PLAIN.findall(text)])
+    tokens: tuple[PatternToken, ...] = _pattern_parser().parse(_PatternInput(text))
     return tokens
 
 
@@ -57,7 +57,6 @@ def parse_variable(content: str) -> Run | Variable:
 
 class _PatternInput(NamedTuple):
     text: str
-    variables: bool
 
 
 class _ArnInput(NamedTuple):
@@ -101,28 +100,29 @@ class _Actions:
         return tuple([child for child in children if not isinstance(child, Mark)])
 
 
-_PLAIN = re.compile(r"(?P<STAR>\*)|(?P<QUESTION>\?)|[^*?]++")
+_PLAIN = re.compile(r"[*?]|[^*?]++")
+_WILD: dict[str, PatternToken] = {"*": _STAR, "?": _QUESTION}
 _STAR_TOKEN = _Token("STAR", _STAR)
 _QUESTION_TOKEN = _Token("QUESTION", _QUESTION)
 
 
 def _lex_pattern(terminals: Terminals, data: _PatternInput) -> Iterator[_Token]:
-    text, variables = data
+    text = data.text
     # Behind the last `}` no variable can end, so `$` is ordinary there (VAR-11). Looking for the
     # missing `}` at every `${` would take quadratic time.
-    active = text.rfind("}") + 1 if variables else 0
+    active = text.rfind("}") + 1
     every = alternation(terminals)
     for match in chain(every.finditer(text, 0, active), _PLAIN.finditer(text, active)):
-        kind = match.lastgroup
-        if kind == "STAR":
+        part = match[0]
+        if part == "*":
             yield _STAR_TOKEN
-        elif kind == "QUESTION":
+        elif part == "?":
             yield _QUESTION_TOKEN
-        elif kind == "VARIABLE":
-            value = parse_variable(match[0][2:-1])
+        elif match.lastgroup == "VARIABLE":
+            value = parse_variable(part[2:-1])
             yield _Token("RUN" if type(value) is Run else "VARIABLE", value)
         else:
-            yield _Token("RUN", Run(match[0]))
+            yield _Token("RUN", Run(part))
 
 
 _TYPES = {Run: "RUN", Star: "STAR", Question: "QUESTION", Variable: "VARIABLE"}
