@@ -8,7 +8,7 @@ what is found is a list of its own, in the same order and with the same answers 
 from libc.stdint cimport uint32_t, uint64_t
 from libc.stdlib cimport qsort
 
-from .classify cimport CELL_UNKNOWN, CELL_YES, sort_words
+from .classify cimport CELL_YES, sort_words
 from .engine cimport SET_ANY, SET_UNREADABLE
 from .intern cimport NO_ID
 from .words cimport Words, words_reserve
@@ -76,7 +76,7 @@ cdef int shorten_list(const uint32_t* words, const uint32_t* index, const uint32
                       Words* chosen, Words* out) noexcept nogil:
     """Put into `out` what a resource's row leaves of a list: 1, or 0 if that is not much shorter.
 
-    A set that the row matches for certain becomes SET_ANY, one that it may match SET_UNREADABLE.
+    A set that the row matches for certain becomes SET_ANY.
     -1 when memory is short. `chosen` is room to work in.
     """
     cdef const uint64_t* longs = index_longs(index)
@@ -123,8 +123,6 @@ cdef int shorten_list(const uint32_t* words, const uint32_t* index, const uint32
             out.data[at + low] = entry[low]
         if state == CELL_YES:
             out.data[at + 1] = SET_ANY
-        elif state == CELL_UNKNOWN:
-            out.data[at + 1] = SET_UNREADABLE
         at += entry_words(entry)
     out.data[0] = <uint32_t>denies
     out.data[1] = <uint32_t>(chosen.count - denies)
