@@ -19,10 +19,11 @@ from numpy.typing import NDArray
 from .audit import OUTCOMES, REQUESTERS
 from .catalogue import load_catalogue
 from .errors import SourceError
-from .logs.asked_keys import AskedKeys, is_multivalued
+from .logs.asked_keys import AskedKeys
 from .logs.batch import Batch
 from .logs.classes import Outcome, RecordClass, Requester
 from .logs.columns import ABSENT, UNKNOWN, Coded
+from .logs.request_keys import is_multivalued
 from .logs.texts import Texts
 from .results import repeated
 

@@ -29,18 +29,20 @@ from ..errors import SourceError
 from .batch import Rows
 from .columns import UNKNOWN, Dictionary, Int32Array, packed
 from .duplicates import PROPER_LENGTH
+from .event_context import check_told
 from .names import Names
 from .sessions import Sessions
 from .sources import LogFile
 from .tables import CALL_TEXTS, CALLER_TEXTS, MEMBER_TEXTS, CallerTable, CallTable, IntTable
 from .texts import GrowingTexts, StoredTexts, Texts
 
-FORMAT = 3
+FORMAT = 4
 _SUFFIX = ".segment"
 _PART = ".part-"
 _ABOUT = "about.json"
 _SESSIONS = "sessions.json"
 _IDS = "event_ids.parquet"
+_ENRICHED = "event_contexts.parquet"
 _IDENTITY = "identity"
 _KIND = "kind"
 _TEXTS, _KEY_TEXTS = "texts", "key_texts"
@@ -49,6 +51,8 @@ _OWN = ("resource", "pattern")
 _NO_TEXT = 0xF8
 """From here on, bytes are in no UTF-8."""
 SEGMENT_RECORDS = 200_000
+SEGMENT_ENRICHED_BYTES = 32 << 20
+"""A segment is written from this many records on, or when their event contexts are this much."""
 
 
 @cache
@@ -86,6 +90,8 @@ class Segment:
     """Row of a corrected record -> event ID of the record that it replaces."""
     corrects_accounts: tuple[str | None, ...]
     """The receiving account of each of them."""
+    is_enriched: bool
+    """Has it records with an `eventContext` that tells something?"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +154,8 @@ class Cache:
             corrects = about["corrects"]
             return Segment(path, tuple(FilePart(**part) for part in about["files"]),
                            {int(row): str(replaced) for row, replaced, _ in corrects},
-                           tuple(account for _, _, account in corrects))
+                           tuple(account for _, _, account in corrects),
+                           bool(about["is_enriched"]))
         except (OSError, ValueError, KeyError, TypeError):
             return None
 
@@ -168,7 +175,7 @@ class Cache:
             "format": FORMAT, "version": self.version,
             "files": [{name: getattr(part, name) for name in FilePart.__slots__}
                       for part in parts],
-            "corrects": _corrections(rows, callers)})
+            "corrects": _corrections(rows, callers), "is_enriched": bool(rows.enriched)})
         name = hashlib.sha256(about.encode()).hexdigest()[:32]
         temporary = self.directory / f"{_PART}{os.getpid()}-{name}"
         try:
@@ -286,6 +293,35 @@ def _write_tables(path: Path, rows: Rows, callers: CallerTable, calls: CallTable
         "time": rows.time, "id_hash": rows.event_id.hashes(),
         "is_proper": rows.event_id.are_at_least(PROPER_LENGTH)}, compression="lz4")
     _write(path / _IDS, {"event_id": rows.event_id.to_arrow()})
+    if rows.enriched:
+        _write_enriched(path / _ENRICHED, rows.enriched)
+
+
+def _write_enriched(path: Path, enriched: dict[int, str]) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    pq.write_table(pa.table({
+        "row": pa.array(list(enriched), pa.int32()),
+        "told": pa.array(list(enriched.values()), pa.string())}), path, compression="zstd")
+
+
+def _load_enriched(path: Path, records: int) -> dict[int, str]:
+    """Raises ValueError for rows of other records, or for what no `eventContext` tells."""
+    import pyarrow as pa
+
+    columns = _table(path)
+    row, told = (columns.column(name).combine_chunks() for name in ("row", "told"))
+    if row.null_count or told.null_count or row.type != pa.int32() or told.type != pa.string():
+        raise ValueError("columns of another kind")
+    told = told.dictionary_encode()
+    texts = told.dictionary.to_pylist()
+    for text in texts:
+        check_told(text)
+    rows = row.to_numpy()
+    _check_rows(rows, records)
+    return dict(zip(rows.tolist(), (texts[code] for code in told.indices.to_pylist()),
+                    strict=True))
 
 
 def _kinds(columns: dict[str, Int32Array]) -> tuple[dict[str, Int32Array], Int32Array]:
@@ -380,7 +416,9 @@ def _load(segment: Segment, wanted: Iterable[LogFile], caller_keys: Sequence[Any
                             records["is_proper"], PROPER_LENGTH),
                 np.repeat(np.arange(len(segment.parts), dtype=np.int32),
                           [part.records for part in segment.parts]),
-                segment.corrects)
+                segment.corrects,
+                _load_enriched(segment.path / _ENRICHED, len(records["call"]))
+                if segment.is_enriched else {})
     _check(rows, callers, calls)
     for keys, values in ((callers.key_codes, callers.key_values),
                          (calls.key_codes, calls.key_values)):
@@ -540,7 +578,7 @@ class Writer:
         self._cache = cache_
         self._rows: list[Rows] = []
         self._parts: list[FilePart] = []
-        self._records = 0
+        self._records = self._enriched_bytes = 0
         self.error: str | None = None
 
     def add(self, rows: Rows, file: LogFile, part: int, is_last: bool, bad: Counter[str]) -> None:
@@ -550,10 +588,11 @@ class Writer:
                 *_key_of(file), part, is_last, self._records, len(rows.call), dict(bad)))
             self._rows.append(rows)
             self._records += len(rows.call)
+            self._enriched_bytes += sum(map(len, rows.enriched.values()))
 
     @property
     def is_due(self) -> bool:
-        return self._records >= SEGMENT_RECORDS
+        return self._records >= SEGMENT_RECORDS or self._enriched_bytes >= SEGMENT_ENRICHED_BYTES
 
     def drop(self, file: LogFile) -> None:
         """The file turned out not to be usable: nothing of it is kept."""
@@ -564,7 +603,7 @@ class Writer:
     def flush(self, callers: CallerTable, calls: CallTable, sessions: Sessions) -> None:
         """Write what there is; the rows lead into these tables."""
         rows, parts = self._rows, self._parts
-        self._rows, self._parts, self._records = [], [], 0
+        self._rows, self._parts, self._records, self._enriched_bytes = [], [], 0, 0
         if not parts or self.error is not None:
             return
         start = 0
@@ -577,7 +616,9 @@ class Writer:
             Texts.joined([found.event_id for found in rows]),
             np.zeros(start, dtype=np.int32),
             {part.start + row: replaced for part, found in zip(parts, rows, strict=True)
-             for row, replaced in found.corrects.items()})
+             for row, replaced in found.corrects.items()},
+            {part.start + row: told for part, found in zip(parts, rows, strict=True)
+             for row, told in found.enriched.items()})
         try:
             self._cache.write(joined, parts, callers, calls, sessions.take_new())
         except OSError as error:

@@ -48,6 +48,7 @@ from .containers import corrections_in, decode_items, decode_lines, read_file
 from .context import Caller
 from .corrections import Corrections, targets_of
 from .duplicates import Hashes, account_hash, record_hashes
+from .event_context import EventContexts
 from .inflate import FileFailed, FileSkipped
 from .moulding import Mould, Slots, learn
 from .names import Names, Resolver
@@ -122,7 +123,9 @@ class LogReader:
             self._keys = self._keys.of_everything(catalogue)
             self._needs = None  # a cache is for every policy
         self.keys: tuple[str, ...] = tuple(plan.name for plan in self._keys.plans)
-        """The asked keys that records tell something about: the columns of `batch.context`."""
+        """The asked keys: the columns of `batch.context`."""
+        self._event_contexts = EventContexts(None if self._cache is not None else self.keys) if (
+            self._cache is not None or self.keys) else None
         self._mapper = CallMapper(catalogue, options, tuple(self._keys.request))
         self._names = names or Names(resolver, learns=options.learn_names)
         self._seen = SeenHashes(options.max_remembered_ids, secrets.randbits(64))
@@ -136,6 +139,7 @@ class LogReader:
             self._like, self._mould_of_block, self._sessions.learn, self._session_plans,
             self._mapper.forms, self._keys.accounts,
             (self._keys.network, self._keys.agent, self._keys.tls, self._keys.additional),
+            self._event_contexts.told if self._event_contexts is not None else None,
         ) if options.is_compiled and is_available() else None
         self._numbered_plans: dict[int, _PlanRow] = {}
         self._start_tables()
@@ -423,6 +427,7 @@ class LogReader:
         chunk = Chunk()
         add_call, add_caller = chunk.call.append, chunk.caller.append
         add_time, add_id = chunk.time.append, chunk.event_id.append
+        event_contexts = self._event_contexts
         for record in records:
             source, name = record.eventSource, record.eventName
             try:
@@ -467,6 +472,9 @@ class LogReader:
                 self._sessions.learn(record)
             if corrects:
                 chunk.corrects[len(chunk.call)] = corrects
+            if event_contexts is not None and record.eventContext and (
+                    told := event_contexts.told(bytes(record.eventContext))):
+                chunk.enriched[len(chunk.call)] = told
             add_call(call)
             add_caller(caller)
             add_time(time)
@@ -503,8 +511,11 @@ class LogReader:
         part = slice(begin, end)
         is_whole = begin == 0 and end == len(block.place)
         ids = block.event_id if is_whole else block.event_id.take(np.arange(begin, end))
+        enriched = block.enriched if is_whole else {
+            row - begin: told for row, told in block.enriched.items() if begin <= row < end}
         self.statistics.records += end - begin
-        self._add(pending, file, block.call[part], block.caller[part], block.time[part], ids)
+        self._add(pending, file, block.call[part], block.caller[part], block.time[part], ids, None,
+                  enriched)
 
     def _add(self, pending: Pending, file: str, *rows: Any) -> None:
         pending.add(file, *rows)
@@ -761,8 +772,8 @@ def read_logs(
     """A reader over CloudTrail files, directories (recursive) and globs.
 
     keys : the context keys to extract, as the policies name them; None for all that records tell
-           (families such as `aws:RequestTag/...` only by name). Keys that records never tell are
-           left out of `batch.context`: they are unknown.
+           (families such as `aws:RequestTag/...` only by name). What records do not tell is
+           unknown.
     needs : does anything but the action decide about it? Resources and keys of other actions are
            not built, and such calls are mapped without. None: all are built
     resolver : full ARNs of roles, users and groups by account and name, from an inventory
