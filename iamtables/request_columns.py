@@ -51,7 +51,9 @@ def is_columns(names: Sequence[str]) -> bool:
 class Columns:
     """Makes tables of batches; numbers the records over all of them."""
 
-    def __init__(self) -> None:
+    def __init__(self, keys: Sequence[str] = ()) -> None:
+        """keys : columns that every table has, also where a batch knows nothing of the key"""
+        self._keys = tuple(keys)
         self._first = 0
 
     def table(self, batch: Any) -> pa.RecordBatch:
@@ -87,11 +89,16 @@ class Columns:
             columns[name] = repeated(column.codes[record], column.values)
         for name in _OF_REQUEST:
             columns[name] = of_request(getattr(batch, name))
-        columns["unknown"] = _unknown(batch.context, row)
-        for name, column in batch.context.items():
+        context = {name: _nothing_of(batch) for name in self._keys} | batch.context
+        columns["unknown"] = _unknown(context, row)
+        for name, column in context.items():
             columns[name] = of_request(column, are_lists=is_multivalued(name))
         self._first += batch.records
         return pa.RecordBatch.from_pydict(columns)
+
+
+def _nothing_of(batch: Any) -> Coded:
+    return Coded(np.full(batch.requests, UNKNOWN, dtype=np.int32), [])
 
 
 def _lists(codes: NDArray[Any], values: Sequence[str | list[str]]) -> Any:

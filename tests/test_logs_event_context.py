@@ -17,6 +17,7 @@ from test_logs_blocks import both, content, taken
 
 from iamtables.logs import LogOptions, LogReader, read_logs
 from iamtables.logs import cache as cache_module
+from iamtables.logs.columns import UNKNOWN
 from iamtables.logs.event_context import EventContexts
 
 VPC = f"arn:aws:ec2:eu-west-1:{ACCOUNT}:vpc/vpc-1"
@@ -44,7 +45,8 @@ def is_compiled(request: pytest.FixtureRequest) -> bool:
 
 def value_of(tmp_path: Path, made: dict[str, Any], key: str, is_compiled: bool = True) -> Any:
     """Of the first request: a value, None (absent), or ... (unknown)."""
-    return read_one(tmp_path, made, [key], LogOptions(is_compiled=is_compiled)).context[0][key]
+    seen = read_one(tmp_path, made, [key], LogOptions(is_compiled=is_compiled))
+    return seen.context[0].get(key, ...)
 
 
 @pytest.mark.parametrize(("told", "key", "expected"), [
@@ -116,6 +118,7 @@ def test_of_several_requests_each_has_the_tags_of_its_own_resource(tmp_path: Pat
     assert [row[TEAM] for row in seen.context] == ["red"] * 3
     assert [row["ec2:Attribute"] for row in seen.context] == [...] * 3
     assert "999988887777" not in [row["aws:ResourceAccount"] for row in seen.context]
+    assert len(seen.requests) == 3
 
 
 WRONG: list[Any] = [
@@ -138,7 +141,7 @@ def test_a_wrong_shape_tells_nothing_and_costs_nothing(
     (batch,) = reader
     assert (batch.records, reader.statistics.bad_records) == (2, 0)
     assert batch.context["aws:SourceIp"].to_list() == ["198.51.100.7"] * 2
-    assert [batch.context[key].codes.tolist() for key in keys[1:]] == [[-2, -2]] * 2
+    assert batch.context[TEAM].codes.tolist() == [-2, -2] and KEEPER not in batch.context
 
 
 def test_what_nobody_asks_for_is_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -190,6 +193,20 @@ def fuzzed(random: Random) -> Any:
                          for _ in range(random.randrange(4))]}}
 
 
+def values(reader: LogReader, keys: Sequence[str]) -> list[tuple[str, list[Any]]]:
+    """Of each request: the event ID, and its values, None (absent) or ... (unknown)."""
+    found: list[tuple[str, list[Any]]] = []
+    for batch in reader:
+        batch.check()
+        for row, group in enumerate(batch.group.tolist()):
+            columns = [batch.context.get(key) for key in keys]
+            found.append((batch.event_id[group], [
+                ... if column is None or column.codes[row] == UNKNOWN else column.value(row)
+                for column in columns]))
+    reader.statistics.check()
+    return found
+
+
 def enriched(seed: int, records: int = 60) -> list[dict[str, Any]]:
     random = Random(seed)
     calls = [("ec2", "DeleteVpc", {"vpcId": "vpc-1"}), ("iam", "ListUsers", {}),
@@ -216,17 +233,20 @@ def test_readers_and_caches_agree_on_fuzzed_contexts(tmp_path: Path, seed: int) 
     lines.write_text("\n".join(map(json.dumps, made[25:])) + "\n")
     logs.append(lines)
     keys = KEYS if seed % 2 else [*KEYS[:2], "aws:SourceVpc"]
-    rows, counts = both(logs, keys, batch_records=1000)
+    both(logs, keys, batch_records=1000)
+    both(logs, keys, batch_records=1)
+    expected = values(read_logs(logs, None, keys), keys)
+    assert any(value is not ... for _, request in expected for value in request)
     options: dict[str, Any] = {"cache": str(tmp_path / "cache")}
     for number in range(3):
         reader = read_logs(logs, LogOptions(**options, is_compiled=number != 1), keys)
-        assert content(reader) == (rows, counts)
+        assert values(reader, keys) == expected
         assert reader.statistics.files_cached == (2 if number else 0)
-    assert content(read_logs(logs, LogOptions(**options), KEYS[::-1])) == content(
-        read_logs(logs, None, KEYS[::-1]))
+    assert values(read_logs(logs, LogOptions(**options), KEYS[::-1]), KEYS) == values(
+        read_logs(logs, None, KEYS[::-1]), KEYS)
     # a file of two, whose rows stand elsewhere
-    assert content(read_logs(logs[1:], LogOptions(**options), keys)) == content(
-        read_logs(logs[1:], None, keys))
+    assert values(read_logs(logs[1:], LogOptions(**options), keys), keys) == values(
+        read_logs(logs[1:], None, keys), keys)
 
 
 def test_enriched_records_stay_with_the_extractor(
@@ -281,7 +301,8 @@ def test_damaged_contexts_of_a_segment_are_read_again(tmp_path: Path, damage: st
 def reading(path: Path) -> tuple[list[Any], LogReader]:
     reader = read_logs([path], None, [TEAM, KEEPER, "aws:PrincipalOrgPaths"])
     (batch,) = reader
-    return [column.to_list() for column in batch.context.values()], reader
+    return [batch.context[key].to_list() if key in batch.context else None
+            for key in (TEAM, KEEPER, "aws:PrincipalOrgPaths")], reader
 
 
 @pytest.mark.parametrize("shape", ["json", "struct", "maps", "csv", "printed"])
@@ -301,7 +322,7 @@ def test_columns_of_query_engines_tell_it_too(tmp_path: Path, shape: str) -> Non
         pq.write_table(pa.Table.from_pylist([row | {"eventcontext": "{requestContext={a=b}}"}]),
                        path)
         values, reader = reading(path)
-        assert values == [[None]] * 3 and reader.statistics.bad_records == 0
+        assert values == [[None], None, None] and reader.statistics.bad_records == 0
         return
     elif shape == "json":
         pq.write_table(pa.Table.from_pylist([row]), path)

@@ -131,7 +131,8 @@ def run_audit(table: Table, source: Input, *, principals: Sequence[str] = (),
 
             temporary = stack.enter_context(written_whole(requests))
             columns = stack.enter_context(
-                open_table_writer(temporary, "parquet", Columns().table))
+                open_table_writer(temporary, "parquet", Columns(
+                    source.reader.keys if source.reader is not None else ()).table))
         tick = stack.enter_context(progress(title, source))
         for batch in source.batches():
             before = time.perf_counter()

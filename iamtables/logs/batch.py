@@ -42,6 +42,8 @@ class Batch:
     resource_pattern: Coded
     """What a resource that is known in part can be; code -1 for all others."""
     context: dict[str, Coded]
+    """A column per asked key; none for a key that only an `eventContext` can tell, where none of
+    the batch does: it is unknown."""
 
     records: int
     record_class: NDArray[np.uint8]
@@ -160,6 +162,9 @@ def build(
     is_known = np.ones(record_count, dtype=bool)
     is_known[group[(resource < 0) & (state != calls.states.code(NOT_NEEDED))]] = False
     record_class, reason = _classes(rows, callers, calls, is_known, principal)
+    enrichment = Enrichment(
+        rows.enriched, record_count, group, Coded(resource, calls.resources.values)
+    ) if rows.enriched and keys else None
     context: dict[str, Coded] = {}
     for key in keys:
         if key.kind == "request":
@@ -179,12 +184,11 @@ def build(
                 callers.codes.take("access_key", caller_of), callers.access_keys, key.part,
                 sessions)
         elif key.kind == "given":
-            context[key.name] = Coded(np.full(request_count, UNKNOWN, dtype=np.int32), [])
+            if enrichment is not None and enrichment.tells(key.name):
+                context[key.name] = Coded(np.full(request_count, UNKNOWN, dtype=np.int32), [])
         else:
             context[key.name] = _time_column(key.time_key, rows, callers, group)
-    if rows.enriched and context:
-        enrichment = Enrichment(
-            rows.enriched, record_count, group, Coded(resource, calls.resources.values))
+    if enrichment is not None:
         context = {name: enrichment.over(name, column) for name, column in context.items()}
 
     def of_call(column: str, dictionary: str) -> Coded:

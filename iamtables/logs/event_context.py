@@ -161,11 +161,15 @@ class Enrichment:
             _RESOURCE_TAG + name for text in self._texts for tags in text.tags.values()
             for name in tags}
 
+    def tells(self, name: str) -> bool:
+        """Is there anything of this key in any of the texts?"""
+        return name.lower() in self._names
+
     def over(self, name: str, column: Coded) -> Coded:
         """The column of a key with what is given in place of what was derived."""
-        lower = name.lower()
-        if lower not in self._names:
+        if not self.tells(name):
             return column
+        lower = name.lower()
         values = Dictionary()
         codes = self._of_keys(lower, values)
         if lower.startswith(_RESOURCE_TAG):

@@ -123,7 +123,8 @@ class LogReader:
             self._keys = self._keys.of_everything(catalogue)
             self._needs = None  # a cache is for every policy
         self.keys: tuple[str, ...] = tuple(plan.name for plan in self._keys.plans)
-        """The asked keys: the columns of `batch.context`."""
+        """The asked keys: the columns of `batch.context`, which leaves out those that nothing but
+        an `eventContext` can tell and none of a batch does."""
         self._event_contexts = EventContexts(None if self._cache is not None else self.keys) if (
             self._cache is not None or self.keys) else None
         self._mapper = CallMapper(catalogue, options, tuple(self._keys.request))
@@ -772,8 +773,8 @@ def read_logs(
     """A reader over CloudTrail files, directories (recursive) and globs.
 
     keys : the context keys to extract, as the policies name them; None for all that records tell
-           (families such as `aws:RequestTag/...` only by name). What records do not tell is
-           unknown.
+           (families such as `aws:RequestTag/...` only by name). Keys that no record of a batch
+           tells are left out of its `context`: they are unknown.
     needs : does anything but the action decide about it? Resources and keys of other actions are
            not built, and such calls are mapped without. None: all are built
     resolver : full ARNs of roles, users and groups by account and name, from an inventory
