@@ -22,16 +22,20 @@ from importlib.resources import files as resources_of
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import SourceError
+from .asked_keys import AskedKeys
 from .batch import Rows
 from .columns import UNKNOWN, Dictionary, Int32Array, packed
 from .duplicates import PROPER_LENGTH
 from .event_context import check_told
-from .names import Names
-from .sessions import Sessions
+from .outgoing import Loaded, Portion
+from .pending import Pending, no_rows
+from .records import DECODE_ERRORS
+from .sessions import Session, parsed
 from .sources import LogFile
 from .tables import CALL_TEXTS, CALLER_TEXTS, MEMBER_TEXTS, CallerTable, CallTable, IntTable
 from .texts import GrowingTexts, StoredTexts, Texts
@@ -48,6 +52,7 @@ _KIND = "kind"
 _TEXTS, _KEY_TEXTS = "texts", "key_texts"
 _OWN = ("resource", "pattern")
 """Columns of members that hardly repeat."""
+_sessions = msgspec.json.Decoder(list[tuple[int, int, str]])
 _NO_TEXT = 0xF8
 """From here on, bytes are in no UTF-8."""
 SEGMENT_RECORDS = 200_000
@@ -78,6 +83,8 @@ class FilePart:
     start: int
     records: int
     bad: dict[str, int] = field(default_factory=dict)
+    ends: list[int] = field(default_factory=list)
+    """Rows of the part at which the reader looked whether a batch is full."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,17 +100,10 @@ class Segment:
     is_enriched: bool
     """Has it records with an `eventContext` that tells something?"""
 
-
-@dataclass(frozen=True, slots=True)
-class Loaded:
-    """The content of a segment, like that of a reader that has just read it."""
-
-    rows: Rows
-    files: list[str]
-    callers: CallerTable
-    calls: CallTable
-    bad: dict[str, dict[str, int]]
-    """Of the wanted files: reasons of records that could not be used."""
+    def place_of(self, file: LogFile) -> int:
+        """Which of the parts is the first of a file."""
+        return next(number for number, part in enumerate(self.parts)
+                    if _key_of(part) == _key_of(file))
 
 
 def _key_of(file: LogFile | FilePart) -> tuple[str, int, int]:
@@ -169,8 +169,8 @@ class Cache:
 
     def write(self, rows: Rows, parts: Sequence[FilePart], callers: CallerTable, calls: CallTable,
               sessions: str) -> None:
-        """A new segment; `sessions` is what `Sessions.take_new` gives. Raises OSError; then nothing
-        is left of it."""
+        """A new segment; `sessions` is JSON of (number of a part, row in it, what
+        `Sessions.take_new` gave). Raises OSError; then nothing is left of it."""
         about = json.dumps({
             "format": FORMAT, "version": self.version,
             "files": [{name: getattr(part, name) for name in FilePart.__slots__}
@@ -344,8 +344,7 @@ class Damaged(Exception):
     """A segment that cannot be used: its files are read again."""
 
 
-def load(segment: Segment, wanted: Iterable[LogFile], caller_keys: Sequence[Any],
-         request_keys: Sequence[Any], names: Names, sessions: Sessions) -> Loaded:
+def load(segment: Segment, wanted: Iterable[LogFile], keys: AskedKeys) -> Loaded:
     """The records of the wanted files, with the asked keys only.
 
     Raises Damaged.
@@ -353,16 +352,15 @@ def load(segment: Segment, wanted: Iterable[LogFile], caller_keys: Sequence[Any]
     import pyarrow as pa
 
     try:
-        sessions.restore((segment.path / _SESSIONS).read_text("utf-8"))
-        return _load(segment, wanted, caller_keys, request_keys, names)
+        return _load(segment, {_key_of(file) for file in wanted}, keys)
     except (OSError, ValueError, KeyError, IndexError, pa.ArrowException) as error:
         raise Damaged(str(error)) from error
 
 
-def _load(segment: Segment, wanted: Iterable[LogFile], caller_keys: Sequence[Any],
-          request_keys: Sequence[Any], names: Names) -> Loaded:
+def _load(segment: Segment, wanted: set[tuple[str, int, int]], keys: AskedKeys) -> Loaded:
     import pyarrow.parquet as pq
 
+    caller_keys, request_keys = keys.caller, keys.request
     texts = _TextReader(segment.path, _TEXTS)
     key_texts = (_TextReader(segment.path, _KEY_TEXTS) if caller_keys or request_keys
                  else texts)
@@ -403,14 +401,11 @@ def _load(segment: Segment, wanted: Iterable[LogFile], caller_keys: Sequence[Any
             texts.in_place(f"member/{name}") if name == "resource" else texts.of(f"member/{name}"))
     _fill_keys(calls.key_codes, calls.key_values, segment.path / "member_keys.parquet",
                [key.spelling for key in request_keys], key_texts, "member_key/")
-    _learn(callers, calls, of_members, names)
 
     records = _read(segment.path / "records.parquet",
                     ["call", whose, "time", "id_hash", "is_proper"])
     if pq.read_metadata(segment.path / _IDS).num_rows != len(records["call"]):
         raise ValueError("event IDs of other records")
-    keep = {_key_of(file) for file in wanted}
-    chosen = [part for part in segment.parts if _key_of(part) in keep]
     rows = Rows(records["call"], records[whose], records["time"],
                 StoredTexts(partial(_load_ids, segment.path / _IDS), records["id_hash"],
                             records["is_proper"], PROPER_LENGTH),
@@ -420,15 +415,37 @@ def _load(segment: Segment, wanted: Iterable[LogFile], caller_keys: Sequence[Any
                 _load_enriched(segment.path / _ENRICHED, len(records["call"]))
                 if segment.is_enriched else {})
     _check(rows, callers, calls)
-    for keys, values in ((callers.key_codes, callers.key_values),
-                         (calls.key_codes, calls.key_values)):
+    for table, values in ((callers.key_codes, callers.key_values),
+                          (calls.key_codes, calls.key_values)):
         for index, dictionary in enumerate(values):
-            _check_range(keys.take(index, np.arange(len(keys))), len(dictionary))
-    if len(chosen) < len(segment.parts):
-        is_chosen = np.array([_key_of(part) in keep for part in segment.parts])
+            _check_range(table.take(index, np.arange(len(table))), len(dictionary))
+    is_chosen = np.array([_key_of(part) in wanted for part in segment.parts], dtype=bool)
+    if not is_chosen.all():
         rows = rows.keep(is_chosen[rows.file])
-    return Loaded(rows, [part.name for part in segment.parts], callers, calls,
-                  {part.name: part.bad for part in chosen if part.bad})
+    portion = Portion(rows, [part.name for part in segment.parts], callers, calls, keys.plans)
+    return Loaded(portion, *_marks(segment, is_chosen.tolist()))
+
+
+def _marks(segment: Segment, is_chosen: list[bool]
+           ) -> tuple[list[int], list[tuple[int, dict[str, Session]]]]:
+    """`ends` and `sessions` of the chosen parts. Raises ValueError."""
+    ends: list[int] = []
+    starts: dict[int, int] = {}
+    start = 0
+    for number, part in enumerate(segment.parts):
+        if is_chosen[number]:
+            starts[number] = start
+            if sorted(part.ends) != part.ends or any(
+                    not 0 <= end <= part.records for end in part.ends[:1] + part.ends[-1:]):
+                raise ValueError("marks outside of a part")
+            ends += (start + end for end in part.ends)
+            start += part.records
+    try:
+        kept = _sessions.decode((segment.path / _SESSIONS).read_bytes())
+    except DECODE_ERRORS as error:
+        raise ValueError(str(error)) from error
+    return ends, [(starts[number] + row, parsed(text)) for number, row, text in kept
+                  if number in starts]
 
 
 def _check(rows: Rows, callers: CallerTable, calls: CallTable) -> None:
@@ -465,21 +482,6 @@ def _check_codes(table: IntTable, owner: Any, named: dict[str, str]) -> None:
 def _check_range(codes: Int32Array, size: int) -> None:
     if len(codes) and not (int(codes.min()) >= UNKNOWN and int(codes.max()) < size):
         raise ValueError("a code without its text")
-
-
-def _learn(callers: CallerTable, calls: CallTable, members: dict[str, Any], names: Names) -> None:
-    """What the records tell about names, as when they were read."""
-    for value in callers.principals.values:
-        names.learn(str(value))
-    actions = [str(value).startswith("iam:Create") for value in calls.actions.values]
-    is_creation = np.array([*actions, False], dtype=bool)[members["action"]]
-    if not is_creation.any():
-        return
-    counts = calls.codes.take("member_count", np.arange(len(calls)))
-    outcome = np.repeat(calls.codes.take("outcome", np.arange(len(calls))), counts)
-    for code in members["resource"][is_creation & (outcome == 1)].tolist():
-        if code >= 0:
-            names.learn(str(calls.resources.values[code]))
 
 
 def _table(path: Path, columns: Sequence[str] | None = None) -> Any:
@@ -578,15 +580,20 @@ class Writer:
         self._cache = cache_
         self._rows: list[Rows] = []
         self._parts: list[FilePart] = []
+        self._sessions: list[list[tuple[int, str]]] = []
         self._records = self._enriched_bytes = 0
         self.error: str | None = None
 
-    def add(self, rows: Rows, file: LogFile, part: int, is_last: bool, bad: Counter[str]) -> None:
+    def add(self, pending: Pending, file: LogFile, part: int, is_last: bool, bad: Counter[str]
+            ) -> None:
         """Rows of one file, or of a part of it."""
         if self.error is None:
+            rows = pending.rows() if len(pending) else no_rows()
             self._parts.append(FilePart(
-                *_key_of(file), part, is_last, self._records, len(rows.call), dict(bad)))
+                *_key_of(file), part, is_last, self._records, len(rows.call), dict(bad),
+                pending.ends))
             self._rows.append(rows)
+            self._sessions.append(pending.sessions)
             self._records += len(rows.call)
             self._enriched_bytes += sum(map(len, rows.enriched.values()))
 
@@ -596,14 +603,17 @@ class Writer:
 
     def drop(self, file: LogFile) -> None:
         """The file turned out not to be usable: nothing of it is kept."""
-        kept = [(rows, part) for rows, part in zip(self._rows, self._parts, strict=True)
+        kept = [number for number, part in enumerate(self._parts)
                 if _key_of(part) != _key_of(file)]
-        self._rows, self._parts = [rows for rows, _ in kept], [part for _, part in kept]
+        self._rows, self._parts, self._sessions = (
+            [self._rows[number] for number in kept], [self._parts[number] for number in kept],
+            [self._sessions[number] for number in kept])
 
-    def flush(self, callers: CallerTable, calls: CallTable, sessions: Sessions) -> None:
+    def flush(self, callers: CallerTable, calls: CallTable) -> None:
         """Write what there is; the rows lead into these tables."""
-        rows, parts = self._rows, self._parts
-        self._rows, self._parts, self._records, self._enriched_bytes = [], [], 0, 0
+        rows, parts, sessions = self._rows, self._parts, self._sessions
+        self._rows, self._parts, self._sessions = [], [], []
+        self._records = self._enriched_bytes = 0
         if not parts or self.error is not None:
             return
         start = 0
@@ -620,7 +630,8 @@ class Writer:
             {part.start + row: told for part, found in zip(parts, rows, strict=True)
              for row, told in found.enriched.items()})
         try:
-            self._cache.write(joined, parts, callers, calls, sessions.take_new())
+            self._cache.write(joined, parts, callers, calls, json.dumps(
+                [(number, *told) for number, of_part in enumerate(sessions) for told in of_part]))
         except OSError as error:
             self.error = f"{error.strerror or error}"
         except Exception as error:  # pyarrow's own errors of a full disk

@@ -38,7 +38,10 @@ class Chunk:
 
 
 class Pending:
-    """Records of the next batch."""
+    """Records of the next batch, or of a file that is to be cached.
+
+    ends, sessions : as in `outgoing.Loaded`, of what was marked; sessions as text
+    """
 
     def __init__(self) -> None:
         self.clear()
@@ -53,6 +56,17 @@ class Pending:
         self._corrects: dict[int, str] = {}
         self._enriched: dict[int, str] = {}
         self._size = 0
+        self.ends: list[int] = []
+        self.sessions: list[tuple[int, str]] = []
+
+    def mark(self, sessions: str) -> None:
+        """Here it is looked whether a batch is full.
+
+        sessions : what `Sessions.take_new` gives of the rows since the last mark
+        """
+        if sessions:
+            self.sessions.append((max(self._size - 1, 0), sessions))
+        self.ends.append(self._size)
 
     def __len__(self) -> int:
         return self._size
