@@ -22,12 +22,13 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .asking import DECIDABLE, RESOURCE_ACCOUNT, asking_columns
+from .batches import Batch
 from .errors import ColumnError
 from .logs.asked_keys import is_derived
 from .logs.classes import Outcome, RecordClass, Requester
@@ -69,29 +70,6 @@ UNDECIDED = 255
 """Decision of a record that was not decided."""
 
 Missing = Literal["absent", "unknown", "error"]
-
-
-class Batch(Protocol):
-    """Requests and the records they belong to, as the log readers hand them out.
-
-    group       : the record of each request
-    identity    : 0 when the requester carries identity policies (logs.classes.Requester)
-    is_complete : False when the call may need actions that are not among its requests
-    outcome     : what the record says of its own authorization (logs.classes.Outcome)
-    """
-
-    requests: int
-    records: int
-    group: NDArray[np.int32]
-    action: Any
-    resource: Any
-    principal: Any
-    context: Mapping[str, Any]
-    record_class: NDArray[np.uint8]
-    record_reason: Any
-    is_complete: NDArray[np.bool_]
-    identity: NDArray[np.uint8]
-    outcome: NDArray[np.uint8]
 
 
 @dataclass(frozen=True, slots=True)

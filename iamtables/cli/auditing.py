@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any, cast
 
 import click
 
-from ..audit import Audit, Batch, BatchResults, Missing, Summary
+from ..audit import Audit, BatchResults, Missing, Summary
+from ..batches import Batch
 from .exits import printable
 
 if TYPE_CHECKING:
@@ -36,10 +37,10 @@ class Input:
 
     def batches(self) -> Iterator[Batch]:
         if self.reader is not None:
-            return cast(Iterator[Batch], iter(self.reader))
+            return iter(self.reader)
         from ..request_tables import read_requests
 
-        return cast(Iterator[Batch], read_requests(self.tables, self.keys))
+        return read_requests(self.tables, self.keys)
 
 
 @dataclass(frozen=True, slots=True)

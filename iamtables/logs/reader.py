@@ -26,7 +26,7 @@ from .actions import Plan, looks_at_values
 from .ahead import ReadAhead
 from .arns import NOTHING_BELOW
 from .asked_keys import AskedKeys
-from .batch import Batch, KeyPlan, Rows, build
+from .batch import Batch, Rows, build
 from .blocks import (
     BY_MOULD,
     BY_SHAPE,
@@ -279,7 +279,7 @@ class LogReader:
             self.statistics.records += len(loaded.portion)
             yield from self._hand_out(self._outgoing.put_loaded(loaded))
             for file in files:
-                if cache.segments_of(file)[-1:] == [segment]:
+                if (cache.segments_of(file) or [])[-1:] == [segment]:
                     self.statistics.files_read += 1
                     self.statistics.files_cached += 1
                     self.statistics.bytes_done += file.size_bytes
@@ -388,7 +388,8 @@ class LogReader:
         found = [record_hashes(rows.event_id, portion.callers.take_account_hash(rows.caller))
                  for rows, portion in zip(parts, portions, strict=True)]
         hashes, is_proper = found[0] if len(found) == 1 else (
-            np.concatenate([of for of, _ in found]), np.concatenate([proper for _, proper in found]))
+            np.concatenate([hashed for hashed, _ in found]),
+            np.concatenate([proper for _, proper in found]))
         if len(self._corrections) or any(rows.corrects for rows in parts):
             keep = self._not_replaced(parts, portions, hashes, is_proper)
         else:
