@@ -22,13 +22,15 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .asking import DECIDABLE, RESOURCE_ACCOUNT, asking_columns
+from .batches import Batch
 from .errors import ColumnError
+from .logs.asked_keys import is_derived
 from .logs.classes import Outcome, RecordClass, Requester
 from .logs.columns import ABSENT, UNKNOWN, Coded, packed
 from .reality import Reality, RealityCheck
@@ -64,35 +66,10 @@ REQUESTERS = {
 OUTCOMES = {Outcome.PASSED: "passed", Outcome.FAILED: "failed",
             Outcome.NO_INFORMATION: "no information"}
 
-_SESSION_TAG = "aws:principaltag/"
-
 UNDECIDED = 255
 """Decision of a record that was not decided."""
 
 Missing = Literal["absent", "unknown", "error"]
-
-
-class Batch(Protocol):
-    """Requests and the records they belong to, as the log readers hand them out.
-
-    group       : the record of each request
-    identity    : 0 when the requester carries identity policies (logs.classes.Requester)
-    is_complete : False when the call may need actions that are not among its requests
-    outcome     : what the record says of its own authorization (logs.classes.Outcome)
-    """
-
-    requests: int
-    records: int
-    group: NDArray[np.int32]
-    action: Any
-    resource: Any
-    principal: Any
-    context: Mapping[str, Any]
-    record_class: NDArray[np.uint8]
-    record_reason: Any
-    is_complete: NDArray[np.bool_]
-    identity: NDArray[np.uint8]
-    outcome: NDArray[np.uint8]
 
 
 @dataclass(frozen=True, slots=True)
@@ -318,8 +295,8 @@ class Audit:
         for key in self._table.keys:
             column = supplied.get(key.lower())
             value = self._assume.get(key.lower())
-            if column is not None and key.lower().startswith(_SESSION_TAG):
-                column = self._of_sessions(column)
+            if column is not None and not is_derived(key):
+                column = self._told_at_times(column)
             if column is None and value is not None:
                 context[key] = value if isinstance(value, str) else Coded(
                     np.zeros(len(rows), dtype=np.int32), [value])
@@ -339,13 +316,14 @@ class Audit:
             raise
         return Asked(rows, decisions, asking)
 
-    def _of_sessions(self, column: Any) -> Any:
-        """Tags of principals: a log tells those of some sessions, and nothing about all others,
-        which therefore count as `missing`. None when it tells none at all."""
+    def _told_at_times(self, column: Any) -> Any:
+        """A key that does not follow from records as they always are (a tag of a session, what an
+        `eventContext` tells): where none tells it, it counts as `missing`. None when none tells it
+        at all."""
+        if not is_told(column):
+            return None
         if not hasattr(column, "codes"):
             return column
-        if not (column.codes >= 0).any():
-            return None
         if self._missing != "absent":
             return column
         return Coded(np.maximum(column.codes, ABSENT), column.values)
@@ -388,6 +366,11 @@ class Audit:
             record: reasons[which]
             for record, which in zip(of_record.tolist(), inverse.tolist(), strict=True)
         }
+
+
+def is_told(column: Any) -> bool:
+    """Is anything known of a key in any row of a column?"""
+    return not hasattr(column, "codes") or not (column.codes == UNKNOWN).all()
 
 
 def numbered(column: Any, rows: NDArray[np.int32]) -> NDArray[Any]:

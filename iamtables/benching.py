@@ -84,7 +84,8 @@ def measure_checks(table: Table, columns: Mapping[str, Coded]) -> list[Measured]
 
 def measure_logs(table: Table, records: int, seed: int) -> Measured:
     """Raw CloudTrail files to decisions: a generated log, inflated, mapped, decided, summed up."""
-    from .audit import Audit, Batch, needs_request
+    from .audit import Audit, needs_request
+    from .batches import Batch
     from .demo.sample import write_sample
     from .logs import read_logs
 

@@ -34,7 +34,7 @@ from .responsible import MatchedEntries, resource_type
 from .runtime.codes import DecisionCode, Layer
 
 if TYPE_CHECKING:
-    from .audit import Batch
+    from .batches import Batch
     from .runtime import StatementInfo, Table
 
 MAX_GROUPS = 20_000

@@ -19,10 +19,11 @@ from numpy.typing import NDArray
 from .audit import OUTCOMES, REQUESTERS
 from .catalogue import load_catalogue
 from .errors import SourceError
-from .logs.asked_keys import AskedKeys, is_multivalued
+from .logs.asked_keys import AskedKeys
 from .logs.batch import Batch
 from .logs.classes import Outcome, RecordClass, Requester
 from .logs.columns import ABSENT, UNKNOWN, Coded
+from .logs.request_keys import is_multivalued
 from .logs.texts import Texts
 from .results import repeated
 
@@ -50,7 +51,9 @@ def is_columns(names: Sequence[str]) -> bool:
 class Columns:
     """Makes tables of batches; numbers the records over all of them."""
 
-    def __init__(self) -> None:
+    def __init__(self, keys: Sequence[str] = ()) -> None:
+        """keys : columns that every table has, also where a batch knows nothing of the key"""
+        self._keys = tuple(keys)
         self._first = 0
 
     def table(self, batch: Any) -> pa.RecordBatch:
@@ -86,11 +89,16 @@ class Columns:
             columns[name] = repeated(column.codes[record], column.values)
         for name in _OF_REQUEST:
             columns[name] = of_request(getattr(batch, name))
-        columns["unknown"] = _unknown(batch.context, row)
-        for name, column in batch.context.items():
+        context = {name: _nothing_of(batch) for name in self._keys} | batch.context
+        columns["unknown"] = _unknown(context, row)
+        for name, column in context.items():
             columns[name] = of_request(column, are_lists=is_multivalued(name))
         self._first += batch.records
         return pa.RecordBatch.from_pydict(columns)
+
+
+def _nothing_of(batch: Any) -> Coded:
+    return Coded(np.full(batch.requests, UNKNOWN, dtype=np.int32), [])
 
 
 def _lists(codes: NDArray[Any], values: Sequence[str | list[str]]) -> Any:

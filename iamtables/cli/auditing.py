@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any, cast
 
 import click
 
-from ..audit import Audit, Batch, BatchResults, Missing, Summary
+from ..audit import Audit, BatchResults, Missing, Summary
+from ..batches import Batch
 from .exits import printable
 
 if TYPE_CHECKING:
@@ -36,10 +37,10 @@ class Input:
 
     def batches(self) -> Iterator[Batch]:
         if self.reader is not None:
-            return cast(Iterator[Batch], iter(self.reader))
+            return iter(self.reader)
         from ..request_tables import read_requests
 
-        return cast(Iterator[Batch], read_requests(self.tables, self.keys))
+        return read_requests(self.tables, self.keys)
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +132,8 @@ def run_audit(table: Table, source: Input, *, principals: Sequence[str] = (),
 
             temporary = stack.enter_context(written_whole(requests))
             columns = stack.enter_context(
-                open_table_writer(temporary, "parquet", Columns().table))
+                open_table_writer(temporary, "parquet", Columns(
+                    source.reader.keys if source.reader is not None else ()).table))
         tick = stack.enter_context(progress(title, source))
         for batch in source.batches():
             before = time.perf_counter()

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 
 from ..catalogue import Catalogue
 from .batch import KeyPlan
-from .context import CALLER_KEYS, CallerKey, key_table
+from .context import CALLER_KEYS, CallerKey
 from .request_keys import FAMILIES, RequestKey, all_request_keys, family_key, request_key
 
 _TIME_KEYS = {"aws:currenttime": "aws:CurrentTime", "aws:epochtime": "aws:EpochTime",
@@ -40,6 +41,8 @@ class AskedKeys:
                 spelled = name if keys is not None else found.spelling
                 self.plans.append(KeyPlan(spelled, "request", len(self.request)))
                 self.request.append(found)
+            else:
+                self.plans.append(KeyPlan(name, "given"))
         needs = {need for key in self.caller for need in key.needs}
         self.network = "ip" in needs
         self.agent = "agent" in needs
@@ -96,7 +99,7 @@ class AskedKeys:
         plan: KeyPlan, by_name: dict[str, KeyPlan], places: dict[str, int]
     ) -> KeyPlan:
         lower = plan.name.lower()
-        if plan.kind == "session":
+        if plan.kind in ("session", "given"):
             return plan
         if plan.kind == "request":
             if (family := _family_of(plan.name)) is not None:
@@ -114,13 +117,17 @@ def _family_of(name: str) -> tuple[str, str] | None:
                  if name.lower().startswith(prefix)), None)
 
 
-_LISTS = frozenset({"aws:tagkeys", "aws:calledvia", "kms:encryptioncontextkeys"})
+def is_derived(key: str) -> bool:
+    """Does a key follow from records as they always are? Others are told by an `eventContext`, or
+    (tags of principals) by the call that began the session; where they do not tell it, nothing
+    is known of it."""
+    lower = key.lower()
+    return lower in _derived_keys() or _family_of(lower) is not None
 
 
-def is_multivalued(key: str) -> bool:
-    """Are the values of a key that records tell lists?"""
-    rules = {name.lower(): rule for name, rule in key_table()["parameters"].items()}
-    return key.lower() in _LISTS or bool(rules.get(key.lower(), {}).get("is_list"))
+@cache
+def _derived_keys() -> frozenset[str]:
+    return frozenset(name.lower() for name in _all_keys())
 
 
 def _all_keys() -> list[str]:

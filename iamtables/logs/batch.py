@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from .classes import NAMED, NOT_NEEDED, RecordClass
 from .columns import ABSENT, UNKNOWN, Coded, Dictionary, Int32Array
+from .event_context import Enrichment
 from .names import Names
 from .parameters import _Unknown
 from .request_keys import of_family
@@ -41,6 +42,8 @@ class Batch:
     resource_pattern: Coded
     """What a resource that is known in part can be; code -1 for all others."""
     context: dict[str, Coded]
+    """A column per asked key; none for a key that only an `eventContext` can tell, where none of
+    the batch does: it is unknown."""
 
     records: int
     record_class: NDArray[np.uint8]
@@ -102,21 +105,24 @@ class Rows:
     file: Int32Array
     corrects: dict[int, str] = field(default_factory=dict)
     """Row of a corrected record -> event ID of the record that it replaces."""
+    enriched: dict[int, str] = field(default_factory=dict)
+    """Row of an enriched record -> what its `eventContext` tells (`event_context`)."""
 
     def keep(self, mask: NDArray[np.bool_]) -> Rows:
-        corrects = {}
-        if self.corrects:
-            places = np.cumsum(mask) - 1
-            corrects = {int(places[row]): replaced for row, replaced in self.corrects.items()
-                        if mask[row]}
+        corrects, enriched = self.corrects, self.enriched
+        if corrects or enriched:
+            places = (np.cumsum(mask) - 1).tolist()
+            is_kept = mask.tolist()
+            corrects, enriched = ({places[row]: text for row, text in texts.items() if is_kept[row]}
+                                  for texts in (corrects, enriched))
         return Rows(self.call[mask], self.caller[mask], self.time[mask],
-                    self.event_id.take(mask), self.file[mask], corrects)
+                    self.event_id.take(mask), self.file[mask], corrects, enriched)
 
 
 @dataclass(frozen=True, slots=True)
 class KeyPlan:
-    """Where a context column comes from: `caller`, `request`, `family`, `session` or `time`, and
-    the index."""
+    """Where a context column comes from: `caller`, `request`, `family`, `session`, `time`, or
+    `given` for one that nothing but an `eventContext` tells; and the index."""
 
     name: str
     kind: str
@@ -156,6 +162,9 @@ def build(
     is_known = np.ones(record_count, dtype=bool)
     is_known[group[(resource < 0) & (state != calls.states.code(NOT_NEEDED))]] = False
     record_class, reason = _classes(rows, callers, calls, is_known, principal)
+    enrichment = Enrichment(
+        rows.enriched, record_count, group, Coded(resource, calls.resources.values)
+    ) if rows.enriched and keys else None
     context: dict[str, Coded] = {}
     for key in keys:
         if key.kind == "request":
@@ -174,8 +183,13 @@ def build(
             context[key.name] = _session_column(
                 callers.codes.take("access_key", caller_of), callers.access_keys, key.part,
                 sessions)
+        elif key.kind == "given":
+            if enrichment is not None and enrichment.tells(key.name):
+                context[key.name] = Coded(np.full(request_count, UNKNOWN, dtype=np.int32), [])
         else:
             context[key.name] = _time_column(key.time_key, rows, callers, group)
+    if enrichment is not None:
+        context = {name: enrichment.over(name, column) for name, column in context.items()}
 
     def of_call(column: str, dictionary: str) -> Coded:
         return Coded(calls.codes.take(column, call), getattr(calls, dictionary).values)

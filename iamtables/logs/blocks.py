@@ -12,6 +12,7 @@ import secrets
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 
 import numpy as np
 from numpy.typing import NDArray
@@ -117,6 +118,8 @@ class Block:
     """Number of each record in the block."""
     odd: list[tuple[int, bytes]]
     """(number, text) of the records that the reader has to decode."""
+    enriched: dict[int, str]
+    """Row of an enriched record -> what its `eventContext` tells."""
 
     @classmethod
     def joined(cls, blocks: Sequence[Block]) -> Block:
@@ -124,14 +127,17 @@ class Block:
             return blocks[0]
         if not blocks:
             empty = np.zeros(0, dtype=np.int32)
-            return cls(empty, empty, np.zeros(0, dtype=np.int64), Texts.of([]), empty, [])
+            return cls(empty, empty, np.zeros(0, dtype=np.int64), Texts.of([]), empty, [], {})
+        starts = accumulate((len(block.call) for block in blocks), initial=0)
         return cls(
             np.concatenate([block.call for block in blocks]),
             np.concatenate([block.caller for block in blocks]),
             np.concatenate([block.time for block in blocks]),
             Texts.joined([block.event_id for block in blocks]),
             np.concatenate([block.place for block in blocks]),
-            [pair for block in blocks for pair in block.odd])
+            [pair for block in blocks for pair in block.odd],
+            {start + row: told for start, block in zip(starts, blocks, strict=False)
+             for row, told in block.enriched.items()})
 
 
 class BlockReader:
@@ -149,6 +155,7 @@ class BlockReader:
     mould_of  : (record, plan number, slots) -> (row, mould), -1 for one that is refused; raises
                 BadRecord
     tells_accounts : as for ArnClasses
+    told      : text of an `eventContext` -> what it tells; None when no key is asked for
     """
 
     def __init__(
@@ -158,10 +165,12 @@ class BlockReader:
         mould_of: Callable[[Record, int, Slots], tuple[int, Mould]],
         begun: Callable[[Record], None], sessions: set[int],
         forms: ResourceForms, tells_accounts: bool, needs: tuple[bool, bool, bool, bool],
+        told: Callable[[bytes], str] | None,
     ) -> None:
         self._plan_of, self._caller_of, self._call_of = plan_of, caller_of, call_of
         self._place_of, self._like = place_of, like
         self._begun, self._sessions = begun, sessions
+        self._told = told
         self._mould_of, self._forms, self._tells_accounts = mould_of, forms, tells_accounts
         self._extractor = Extractor(secrets.randbits(64), *needs)
         self._moulds = Moulds(
@@ -287,13 +296,26 @@ class BlockReader:
         for index in np.flatnonzero((time == -2) & keep).tolist():
             time[index] = seconds(extractor.time_text(index).decode("utf-8", "replace"))
         ids = Texts(*extractor.ids())
+        enriched = self._enriched()
         if keep.all():
             return Block(call_rows, caller_rows, time, ids,
-                         np.arange(number, number + len(keep), dtype=np.int32), [])
+                         np.arange(number, number + len(keep), dtype=np.int32), [], enriched)
+        if enriched:
+            places = (np.cumsum(keep) - 1).tolist()
+            enriched = {places[row]: told for row, told in enriched.items() if keep[row]}
         return Block(
             call_rows[keep], caller_rows[keep], time[keep], ids.take(keep),
             (np.flatnonzero(keep) + number).astype(np.int32),
-            [(number + index, extractor.record(index)) for index in np.flatnonzero(odd).tolist()])
+            [(number + index, extractor.record(index)) for index in np.flatnonzero(odd).tolist()],
+            enriched)
+
+    def _enriched(self) -> dict[int, str]:
+        """What the `eventContext` of records tells, where there is one and somebody asks."""
+        if self._told is None:
+            return {}
+        extractor = self._extractor
+        return {index: told for index in extractor.enriched().tolist()
+                if (told := self._told(extractor.event_context(index)))}
 
     def _facts(self) -> Facts:
         """Flags and needles of plans, flags of errors, as arrays; made anew when there are more."""

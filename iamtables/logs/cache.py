@@ -22,33 +22,42 @@ from importlib.resources import files as resources_of
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import SourceError
+from .asked_keys import AskedKeys
 from .batch import Rows
 from .columns import UNKNOWN, Dictionary, Int32Array, packed
 from .duplicates import PROPER_LENGTH
-from .names import Names
-from .sessions import Sessions
+from .event_context import check_told
+from .outgoing import Loaded, Portion
+from .pending import Pending, no_rows
+from .records import DECODE_ERRORS
+from .sessions import Session, parsed
 from .sources import LogFile
 from .tables import CALL_TEXTS, CALLER_TEXTS, MEMBER_TEXTS, CallerTable, CallTable, IntTable
 from .texts import GrowingTexts, StoredTexts, Texts
 
-FORMAT = 3
+FORMAT = 4
 _SUFFIX = ".segment"
 _PART = ".part-"
 _ABOUT = "about.json"
 _SESSIONS = "sessions.json"
 _IDS = "event_ids.parquet"
+_ENRICHED = "event_contexts.parquet"
 _IDENTITY = "identity"
 _KIND = "kind"
 _TEXTS, _KEY_TEXTS = "texts", "key_texts"
 _OWN = ("resource", "pattern")
 """Columns of members that hardly repeat."""
+_sessions = msgspec.json.Decoder(list[tuple[int, int, str]])
 _NO_TEXT = 0xF8
 """From here on, bytes are in no UTF-8."""
 SEGMENT_RECORDS = 200_000
+SEGMENT_ENRICHED_BYTES = 32 << 20
+"""A segment is written from this many records on, or when their event contexts are this much."""
 
 
 @cache
@@ -74,6 +83,8 @@ class FilePart:
     start: int
     records: int
     bad: dict[str, int] = field(default_factory=dict)
+    ends: list[int] = field(default_factory=list)
+    """Rows of the part at which the reader looked whether a batch is full."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,18 +97,13 @@ class Segment:
     """Row of a corrected record -> event ID of the record that it replaces."""
     corrects_accounts: tuple[str | None, ...]
     """The receiving account of each of them."""
+    is_enriched: bool
+    """Has it records with an `eventContext` that tells something?"""
 
-
-@dataclass(frozen=True, slots=True)
-class Loaded:
-    """The content of a segment, like that of a reader that has just read it."""
-
-    rows: Rows
-    files: list[str]
-    callers: CallerTable
-    calls: CallTable
-    bad: dict[str, dict[str, int]]
-    """Of the wanted files: reasons of records that could not be used."""
+    def place_of(self, file: LogFile) -> int:
+        """Which of the parts is the first of a file."""
+        return next(number for number, part in enumerate(self.parts)
+                    if _key_of(part) == _key_of(file))
 
 
 def _key_of(file: LogFile | FilePart) -> tuple[str, int, int]:
@@ -148,7 +154,8 @@ class Cache:
             corrects = about["corrects"]
             return Segment(path, tuple(FilePart(**part) for part in about["files"]),
                            {int(row): str(replaced) for row, replaced, _ in corrects},
-                           tuple(account for _, _, account in corrects))
+                           tuple(account for _, _, account in corrects),
+                           bool(about["is_enriched"]))
         except (OSError, ValueError, KeyError, TypeError):
             return None
 
@@ -162,13 +169,13 @@ class Cache:
 
     def write(self, rows: Rows, parts: Sequence[FilePart], callers: CallerTable, calls: CallTable,
               sessions: str) -> None:
-        """A new segment; `sessions` is what `Sessions.take_new` gives. Raises OSError; then nothing
-        is left of it."""
+        """A new segment; `sessions` is JSON of (number of a part, row in it, what
+        `Sessions.take_new` gave). Raises OSError; then nothing is left of it."""
         about = json.dumps({
             "format": FORMAT, "version": self.version,
             "files": [{name: getattr(part, name) for name in FilePart.__slots__}
                       for part in parts],
-            "corrects": _corrections(rows, callers)})
+            "corrects": _corrections(rows, callers), "is_enriched": bool(rows.enriched)})
         name = hashlib.sha256(about.encode()).hexdigest()[:32]
         temporary = self.directory / f"{_PART}{os.getpid()}-{name}"
         try:
@@ -286,6 +293,35 @@ def _write_tables(path: Path, rows: Rows, callers: CallerTable, calls: CallTable
         "time": rows.time, "id_hash": rows.event_id.hashes(),
         "is_proper": rows.event_id.are_at_least(PROPER_LENGTH)}, compression="lz4")
     _write(path / _IDS, {"event_id": rows.event_id.to_arrow()})
+    if rows.enriched:
+        _write_enriched(path / _ENRICHED, rows.enriched)
+
+
+def _write_enriched(path: Path, enriched: dict[int, str]) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    pq.write_table(pa.table({
+        "row": pa.array(list(enriched), pa.int32()),
+        "told": pa.array(list(enriched.values()), pa.string())}), path, compression="zstd")
+
+
+def _load_enriched(path: Path, records: int) -> dict[int, str]:
+    """Raises ValueError for rows of other records, or for what no `eventContext` tells."""
+    import pyarrow as pa
+
+    columns = _table(path)
+    row, told = (columns.column(name).combine_chunks() for name in ("row", "told"))
+    if row.null_count or told.null_count or row.type != pa.int32() or told.type != pa.string():
+        raise ValueError("columns of another kind")
+    told = told.dictionary_encode()
+    texts = told.dictionary.to_pylist()
+    for text in texts:
+        check_told(text)
+    rows = row.to_numpy()
+    _check_rows(rows, records)
+    return dict(zip(rows.tolist(), (texts[code] for code in told.indices.to_pylist()),
+                    strict=True))
 
 
 def _kinds(columns: dict[str, Int32Array]) -> tuple[dict[str, Int32Array], Int32Array]:
@@ -308,8 +344,7 @@ class Damaged(Exception):
     """A segment that cannot be used: its files are read again."""
 
 
-def load(segment: Segment, wanted: Iterable[LogFile], caller_keys: Sequence[Any],
-         request_keys: Sequence[Any], names: Names, sessions: Sessions) -> Loaded:
+def load(segment: Segment, wanted: Iterable[LogFile], keys: AskedKeys) -> Loaded:
     """The records of the wanted files, with the asked keys only.
 
     Raises Damaged.
@@ -317,16 +352,15 @@ def load(segment: Segment, wanted: Iterable[LogFile], caller_keys: Sequence[Any]
     import pyarrow as pa
 
     try:
-        sessions.restore((segment.path / _SESSIONS).read_text("utf-8"))
-        return _load(segment, wanted, caller_keys, request_keys, names)
+        return _load(segment, {_key_of(file) for file in wanted}, keys)
     except (OSError, ValueError, KeyError, IndexError, pa.ArrowException) as error:
         raise Damaged(str(error)) from error
 
 
-def _load(segment: Segment, wanted: Iterable[LogFile], caller_keys: Sequence[Any],
-          request_keys: Sequence[Any], names: Names) -> Loaded:
+def _load(segment: Segment, wanted: set[tuple[str, int, int]], keys: AskedKeys) -> Loaded:
     import pyarrow.parquet as pq
 
+    caller_keys, request_keys = keys.caller, keys.request
     texts = _TextReader(segment.path, _TEXTS)
     key_texts = (_TextReader(segment.path, _KEY_TEXTS) if caller_keys or request_keys
                  else texts)
@@ -367,30 +401,51 @@ def _load(segment: Segment, wanted: Iterable[LogFile], caller_keys: Sequence[Any
             texts.in_place(f"member/{name}") if name == "resource" else texts.of(f"member/{name}"))
     _fill_keys(calls.key_codes, calls.key_values, segment.path / "member_keys.parquet",
                [key.spelling for key in request_keys], key_texts, "member_key/")
-    _learn(callers, calls, of_members, names)
 
     records = _read(segment.path / "records.parquet",
                     ["call", whose, "time", "id_hash", "is_proper"])
     if pq.read_metadata(segment.path / _IDS).num_rows != len(records["call"]):
         raise ValueError("event IDs of other records")
-    keep = {_key_of(file) for file in wanted}
-    chosen = [part for part in segment.parts if _key_of(part) in keep]
     rows = Rows(records["call"], records[whose], records["time"],
                 StoredTexts(partial(_load_ids, segment.path / _IDS), records["id_hash"],
                             records["is_proper"], PROPER_LENGTH),
                 np.repeat(np.arange(len(segment.parts), dtype=np.int32),
                           [part.records for part in segment.parts]),
-                segment.corrects)
+                segment.corrects,
+                _load_enriched(segment.path / _ENRICHED, len(records["call"]))
+                if segment.is_enriched else {})
     _check(rows, callers, calls)
-    for keys, values in ((callers.key_codes, callers.key_values),
-                         (calls.key_codes, calls.key_values)):
+    for table, values in ((callers.key_codes, callers.key_values),
+                          (calls.key_codes, calls.key_values)):
         for index, dictionary in enumerate(values):
-            _check_range(keys.take(index, np.arange(len(keys))), len(dictionary))
-    if len(chosen) < len(segment.parts):
-        is_chosen = np.array([_key_of(part) in keep for part in segment.parts])
+            _check_range(table.take(index, np.arange(len(table))), len(dictionary))
+    is_chosen = np.array([_key_of(part) in wanted for part in segment.parts], dtype=bool)
+    if not is_chosen.all():
         rows = rows.keep(is_chosen[rows.file])
-    return Loaded(rows, [part.name for part in segment.parts], callers, calls,
-                  {part.name: part.bad for part in chosen if part.bad})
+    portion = Portion(rows, [part.name for part in segment.parts], callers, calls, keys.plans)
+    return Loaded(portion, *_marks(segment, is_chosen.tolist()))
+
+
+def _marks(segment: Segment, is_chosen: list[bool]
+           ) -> tuple[list[int], list[tuple[int, dict[str, Session]]]]:
+    """`ends` and `sessions` of the chosen parts. Raises ValueError."""
+    ends: list[int] = []
+    starts: dict[int, int] = {}
+    start = 0
+    for number, part in enumerate(segment.parts):
+        if is_chosen[number]:
+            starts[number] = start
+            if sorted(part.ends) != part.ends or any(
+                    not 0 <= end <= part.records for end in part.ends[:1] + part.ends[-1:]):
+                raise ValueError("marks outside of a part")
+            ends += (start + end for end in part.ends)
+            start += part.records
+    try:
+        kept = _sessions.decode((segment.path / _SESSIONS).read_bytes())
+    except DECODE_ERRORS as error:
+        raise ValueError(str(error)) from error
+    return ends, [(starts[number] + row, parsed(text)) for number, row, text in kept
+                  if number in starts]
 
 
 def _check(rows: Rows, callers: CallerTable, calls: CallTable) -> None:
@@ -427,21 +482,6 @@ def _check_codes(table: IntTable, owner: Any, named: dict[str, str]) -> None:
 def _check_range(codes: Int32Array, size: int) -> None:
     if len(codes) and not (int(codes.min()) >= UNKNOWN and int(codes.max()) < size):
         raise ValueError("a code without its text")
-
-
-def _learn(callers: CallerTable, calls: CallTable, members: dict[str, Any], names: Names) -> None:
-    """What the records tell about names, as when they were read."""
-    for value in callers.principals.values:
-        names.learn(str(value))
-    actions = [str(value).startswith("iam:Create") for value in calls.actions.values]
-    is_creation = np.array([*actions, False], dtype=bool)[members["action"]]
-    if not is_creation.any():
-        return
-    counts = calls.codes.take("member_count", np.arange(len(calls)))
-    outcome = np.repeat(calls.codes.take("outcome", np.arange(len(calls))), counts)
-    for code in members["resource"][is_creation & (outcome == 1)].tolist():
-        if code >= 0:
-            names.learn(str(calls.resources.values[code]))
 
 
 def _table(path: Path, columns: Sequence[str] | None = None) -> Any:
@@ -540,31 +580,40 @@ class Writer:
         self._cache = cache_
         self._rows: list[Rows] = []
         self._parts: list[FilePart] = []
-        self._records = 0
+        self._sessions: list[list[tuple[int, str]]] = []
+        self._records = self._enriched_bytes = 0
         self.error: str | None = None
 
-    def add(self, rows: Rows, file: LogFile, part: int, is_last: bool, bad: Counter[str]) -> None:
+    def add(self, pending: Pending, file: LogFile, part: int, is_last: bool, bad: Counter[str]
+            ) -> None:
         """Rows of one file, or of a part of it."""
         if self.error is None:
+            rows = pending.rows() if len(pending) else no_rows()
             self._parts.append(FilePart(
-                *_key_of(file), part, is_last, self._records, len(rows.call), dict(bad)))
+                *_key_of(file), part, is_last, self._records, len(rows.call), dict(bad),
+                pending.ends))
             self._rows.append(rows)
+            self._sessions.append(pending.sessions)
             self._records += len(rows.call)
+            self._enriched_bytes += sum(map(len, rows.enriched.values()))
 
     @property
     def is_due(self) -> bool:
-        return self._records >= SEGMENT_RECORDS
+        return self._records >= SEGMENT_RECORDS or self._enriched_bytes >= SEGMENT_ENRICHED_BYTES
 
     def drop(self, file: LogFile) -> None:
         """The file turned out not to be usable: nothing of it is kept."""
-        kept = [(rows, part) for rows, part in zip(self._rows, self._parts, strict=True)
+        kept = [number for number, part in enumerate(self._parts)
                 if _key_of(part) != _key_of(file)]
-        self._rows, self._parts = [rows for rows, _ in kept], [part for _, part in kept]
+        self._rows, self._parts, self._sessions = (
+            [self._rows[number] for number in kept], [self._parts[number] for number in kept],
+            [self._sessions[number] for number in kept])
 
-    def flush(self, callers: CallerTable, calls: CallTable, sessions: Sessions) -> None:
+    def flush(self, callers: CallerTable, calls: CallTable) -> None:
         """Write what there is; the rows lead into these tables."""
-        rows, parts = self._rows, self._parts
-        self._rows, self._parts, self._records = [], [], 0
+        rows, parts, sessions = self._rows, self._parts, self._sessions
+        self._rows, self._parts, self._sessions = [], [], []
+        self._records = self._enriched_bytes = 0
         if not parts or self.error is not None:
             return
         start = 0
@@ -577,9 +626,12 @@ class Writer:
             Texts.joined([found.event_id for found in rows]),
             np.zeros(start, dtype=np.int32),
             {part.start + row: replaced for part, found in zip(parts, rows, strict=True)
-             for row, replaced in found.corrects.items()})
+             for row, replaced in found.corrects.items()},
+            {part.start + row: told for part, found in zip(parts, rows, strict=True)
+             for row, told in found.enriched.items()})
         try:
-            self._cache.write(joined, parts, callers, calls, sessions.take_new())
+            self._cache.write(joined, parts, callers, calls, json.dumps(
+                [(number, *told) for number, of_part in enumerate(sessions) for told in of_part]))
         except OSError as error:
             self.error = f"{error.strerror or error}"
         except Exception as error:  # pyarrow's own errors of a full disk

@@ -57,4 +57,5 @@ cdef class Extractor:
         const uint8_t* plan_flags, const int32_t* plan_needles, const uint8_t* is_denial,
         const int32_t* done, int32_t* codes, int32_t* first
     ) noexcept nogil
+    cdef size_t find_enriched(self, int32_t* found) noexcept nogil
     cdef bint has_needle(self, size_t i, const int32_t* span) noexcept nogil

@@ -19,8 +19,9 @@ from iamtables.runtime.intern cimport (
 )
 
 from .scan cimport (
-    ADDITIONAL, ADDRESS, AGENT, CATEGORY, ERROR, FIELD_COUNT, ID, IDENTITY, MESSAGE, NAME,
-    PARAMETERS, RECIPIENT, REGION, RESOURCES, SOURCE, STAMP, TIME, TLS, TYPE, VPCE, VPCE_ACCOUNT,
+    ADDITIONAL, ADDRESS, AGENT, CATEGORY, ERROR, EVENT_CONTEXT, FIELD_COUNT, ID, IDENTITY,
+    MESSAGE, NAME, PARAMETERS, RECIPIENT, REGION, RESOURCES, SOURCE, STAMP, TIME, TLS, TYPE, VPCE,
+    VPCE_ACCOUNT,
     ScanMemo, find, memo_free, memo_init, scan_record, skip_space,
 )
 from .slices cimport MAX_ARNS, bucket_or_object, find_arns, hash_of, seconds_of
@@ -645,6 +646,32 @@ cdef class Extractor:
         slices = self.slices + index * 2 * FIELD_COUNT
         field = TIME if slices[2 * TIME + 1] else STAMP
         return (<char*>self.base)[slices[2 * field]:slices[2 * field] + slices[2 * field + 1]]
+
+    cdef size_t find_enriched(self, int32_t* found) noexcept nogil:
+        cdef const uint32_t* slice
+        cdef size_t i, count = 0
+        for i in range(self.count):
+            slice = self.slices + (i * FIELD_COUNT + EVENT_CONTEXT) * 2
+            if slice[1] and self.base[slice[0]] == 123 and not self.odd[i]:
+                found[count] = <int32_t>i
+                count += 1
+        return count
+
+    def enriched(self):
+        """int32[n]: the records, odd ones left out, whose `eventContext` is an object."""
+        cdef int32_t[::1] found = np.empty(self.count or 1, dtype=np.int32)
+        cdef size_t count
+        with nogil:
+            count = self.find_enriched(&found[0])
+        return np.asarray(found)[:count]
+
+    def event_context(self, size_t index):
+        """The JSON text of the `eventContext` of a record, empty for none."""
+        cdef const uint32_t* slice
+        if index >= self.count:
+            raise IndexError(index)
+        slice = self.slices + (index * FIELD_COUNT + EVENT_CONTEXT) * 2
+        return (<char*>self.base)[slice[0]:slice[0] + slice[1]]
 
     def ids(self):
         """(bytes, int64[count + 1], uint64[count]): all event IDs end to end, where each begins,

@@ -63,6 +63,13 @@ class Names:
         elif self._known[pattern] != arn:
             self._known[pattern] = None
 
+    def news(self, arn: str) -> str | None:
+        """The pattern whose meaning changes when this ARN is learnt; None when none does."""
+        if not self._learns or arn in self._taken or (pattern := pattern_of(arn)) is None:
+            return None
+        known = self._known.get(pattern, "")
+        return None if known is None or known == arn else pattern
+
     def arns(self, patterns: Iterable[str]) -> list[str | None]:
         """`arn` of each."""
         return list(map(self._known.get if self._resolver is None else self.arn, patterns))

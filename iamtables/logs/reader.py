@@ -11,7 +11,7 @@ from __future__ import annotations
 import gc
 import secrets
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -26,7 +26,7 @@ from .actions import Plan, looks_at_values
 from .ahead import ReadAhead
 from .arns import NOTHING_BELOW
 from .asked_keys import AskedKeys
-from .batch import Batch, KeyPlan, Rows, build
+from .batch import Batch, Rows, build
 from .blocks import (
     BY_MOULD,
     BY_SHAPE,
@@ -40,20 +40,22 @@ from .blocks import (
     PlanFlags,
     is_available,
 )
-from .cache import Cache, Damaged, Loaded, Writer, load, mapping_version
+from .cache import Cache, Damaged, Segment, Writer, load, mapping_version
 from .calls import Call, CallMapper, decode_resources
-from .classes import GIVEN, Outcome, RecordClass, Requester
+from .classes import GIVEN, RecordClass, Requester
 from .columns import Int32Array
 from .containers import corrections_in, decode_items, decode_lines, read_file
 from .context import Caller
 from .corrections import Corrections, targets_of
 from .duplicates import Hashes, account_hash, record_hashes
+from .event_context import EventContexts
 from .inflate import FileFailed, FileSkipped
 from .moulding import Mould, Slots, learn
 from .names import Names, Resolver
 from .options import LogOptions
 from .outcome import is_denial, strip_opaque
-from .pending import Chunk, Pending, no_rows
+from .outgoing import Outgoing, Portion
+from .pending import Chunk, Pending
 from .principals import principal_of
 from .records import (
     BadRecord,
@@ -122,12 +124,16 @@ class LogReader:
             self._keys = self._keys.of_everything(catalogue)
             self._needs = None  # a cache is for every policy
         self.keys: tuple[str, ...] = tuple(plan.name for plan in self._keys.plans)
-        """The asked keys that records tell something about: the columns of `batch.context`."""
+        """The asked keys: the columns of `batch.context`, which leaves out those that nothing but
+        an `eventContext` can tell and none of a batch does."""
+        self._event_contexts = EventContexts(None if self._cache is not None else self.keys) if (
+            self._cache is not None or self.keys) else None
         self._mapper = CallMapper(catalogue, options, tuple(self._keys.request))
         self._names = names or Names(resolver, learns=options.learn_names)
         self._seen = SeenHashes(options.max_remembered_ids, secrets.randbits(64))
         self._corrections = Corrections()
-        self._sessions = Sessions(tells=options.learn_names)
+        self._sessions = Sessions(tells=options.learn_names, keeps=self._writer is not None)
+        self._outgoing = Outgoing(options.batch_records, self._names, self._sessions)
         self._session_plans: set[int] = set()
         self._plans: dict[tuple[str | None, ...], _PlanRow] = {}
         self._times: dict[str | None, int] = {}
@@ -136,6 +142,7 @@ class LogReader:
             self._like, self._mould_of_block, self._sessions.learn, self._session_plans,
             self._mapper.forms, self._keys.accounts,
             (self._keys.network, self._keys.agent, self._keys.tls, self._keys.additional),
+            self._event_contexts.told if self._event_contexts is not None else None,
         ) if options.is_compiled and is_available() else None
         self._numbered_plans: dict[int, _PlanRow] = {}
         self._start_tables()
@@ -180,142 +187,161 @@ class LogReader:
 
     def _batches_of(self, ahead: ReadAhead) -> Iterator[Batch]:
         pending = Pending()
-        served: set[Path] = set()
-        for file in self._files:
-            name = file.name
-            if is_delivered_before(name, self.options.since):
+        at = 0
+        while at < len(self._files):
+            file = self._files[at]
+            if is_delivered_before(file.name, self.options.since):
                 self.statistics.files_outside += 1
                 self.statistics.bytes_done += file.size_bytes
-                continue
-            if (loaded := self._from_cache(file, served)) is not None:
-                if len(pending):
-                    yield self._finish(pending)
-                    pending.clear()
-                for segment in loaded:
-                    yield self._finish_loaded(segment)
-                self.statistics.files_read += 1
-                self.statistics.files_cached += 1
-                self.statistics.bytes_done += file.size_bytes
-                continue
-            self._file, self._part = file, 0
-            bad: Counter[str] = Counter()
-            is_whole = False
-            take = None
-            if self._blocks is not None:
-                take = partial(self._take_block, file=name, pending=pending, bad=bad)
-            lists = read_file(file, self.options, bad, take, ahead.pieces(file))
-            while True:
-                is_collecting = gc.isenabled()
-                gc.disable()
-                try:
-                    records = next(lists, None)
-                    if records is not None:
-                        self._take(records, name, pending, bad)
-                        del records
-                        more = True
-                    else:
-                        self.statistics.files_read += 1
-                        is_whole = True
-                        more = False
-                except FileSkipped as error:
-                    self.statistics.skipped.append((name, str(error)))
-                    more = False
-                except FileFailed as error:
-                    self.statistics.failed.append((name, str(error)))
-                    more = False
-                finally:
-                    if is_collecting:
-                        gc.enable()
-                if not more:
-                    self.statistics.bytes_done += file.size_bytes
-                if len(pending) >= self.options.batch_records:
-                    yield self._finish(pending)
-                    pending.clear()
-                if not more:
-                    break
-            self.statistics.count_bad(name, bad)
-            self._end_file(file, bad, is_whole)
-        if len(pending):
-            yield self._finish(pending)
+                at += 1
+            elif self._cache is not None and self._cache.segments_of(file) is not None:
+                self._put_off(pending)
+                at = yield from self._from_cache(self._cache, at)
+            else:
+                yield from self._read(file, pending, ahead)
+                at += 1
+        self._put_off(pending)
+        yield from self._hand_out(self._outgoing.end())
         if self._writer is not None:
-            self._writer.flush(self._callers, self._calls, self._sessions)
+            self._writer.flush(self._callers, self._calls)
             self.statistics.cache_error = self._writer.error
         self.statistics.check()
         if not self.statistics.has_log:
             raise no_log(self._given, self.statistics)
 
+    def _read(self, file: LogFile, pending: Pending, ahead: ReadAhead) -> Iterator[Batch]:
+        """The records of a file into `pending`; batches as they become full."""
+        name = file.name
+        self._file, self._part = file, 0
+        bad: Counter[str] = Counter()
+        is_whole = False
+        take = None
+        if self._blocks is not None:
+            take = partial(self._take_block, file=name, pending=pending, bad=bad)
+        lists = read_file(file, self.options, bad, take, ahead.pieces(file))
+        while True:
+            is_collecting = gc.isenabled()
+            gc.disable()
+            try:
+                records = next(lists, None)
+                if records is not None:
+                    self._take(records, name, pending, bad)
+                    del records
+                    more = True
+                else:
+                    self.statistics.files_read += 1
+                    is_whole = True
+                    more = False
+            except FileSkipped as error:
+                self.statistics.skipped.append((name, str(error)))
+                more = False
+            except FileFailed as error:
+                self.statistics.failed.append((name, str(error)))
+                more = False
+            finally:
+                if is_collecting:
+                    gc.enable()
+            if not more:
+                self.statistics.bytes_done += file.size_bytes
+            if self._writer is not None:
+                self._unwritten.mark(self._sessions.take_new())
+            if self._outgoing.records + len(pending) >= self.options.batch_records:
+                self._put_off(pending)
+                yield from self._hand_out(self._outgoing.end())
+                self._renew_tables()
+            if not more:
+                break
+        self.statistics.count_bad(name, bad)
+        self._end_file(file, bad, is_whole)
+
+    def _put_off(self, pending: Pending) -> None:
+        """Let the rows that were read wait for the end of their epoch."""
+        if len(pending):
+            self._outgoing.put(Portion(pending.rows(), pending.files, self._callers, self._calls,
+                                       self._keys.plans))
+            pending.clear()
+
     # -- cache --------------------------------------------------------------------------------
 
-    def _from_cache(self, file: LogFile, served: set[Path]) -> list[Loaded] | None:
-        """The segments that hold a file and were not handed out yet; None when it is not cached."""
-        if self._cache is None or (segments := self._cache.segments_of(file)) is None:
-            return None
-        wanted = [other for other in self._files if self._cache.segments_of(other) is not None
-                  and not is_delivered_before(other.name, self.options.since)]
-        loaded = []
-        keys = self._cached_keys
-        for segment in segments:
-            if segment.path in served:
-                continue
+    def _from_cache(self, cache: Cache, at: int) -> Generator[Batch, None, int]:
+        """The batches of the files from number `at` on, as far as they are cached; the number of
+        the first that is not."""
+        for segment, numbers in self._steps(cache, at):
+            files = [self._files[number] for number in numbers]
             try:
-                loaded.append(load(segment, wanted, keys.caller, keys.request, self._names,
-                                   self._sessions))
+                loaded = load(segment, files, self._cached_keys)
             except Damaged:
-                self._cache.discard(segment)
-                return None
-        served.update(segment.path for segment in segments)
-        for found in loaded:
-            for name, bad in found.bad.items():
-                self.statistics.count_bad(name, Counter(bad))
-        return loaded
+                cache.discard(segment)
+                return numbers[0]
+            for part in segment.parts:
+                if part.bad and part.name in {file.name for file in files}:
+                    self.statistics.count_bad(part.name, Counter(part.bad))
+            self.statistics.records += len(loaded.portion)
+            yield from self._hand_out(self._outgoing.put_loaded(loaded))
+            for file in files:
+                if (cache.segments_of(file) or [])[-1:] == [segment]:
+                    self.statistics.files_read += 1
+                    self.statistics.files_cached += 1
+                    self.statistics.bytes_done += file.size_bytes
+            at = numbers[-1] + 1
+        return at
 
-    def _finish_loaded(self, loaded: Loaded) -> Batch:
-        self.statistics.records += len(loaded.rows.call)
-        callers, calls = self._callers, self._calls
-        self._callers, self._calls = loaded.callers, loaded.calls
-        try:
-            return self._hand_out(loaded.rows, loaded.files, self._cached_keys.plans)
-        finally:
-            self._callers, self._calls = callers, calls
+    def _steps(self, cache: Cache, at: int) -> list[tuple[Segment, list[int]]]:
+        """Segments with the files to take from each, in the order of the files from number `at`
+        on, up to the first that is not cached."""
+        steps: list[tuple[Segment, list[int]]] = []
+        place = -1
+        for number in range(at, len(self._files)):
+            file = self._files[number]
+            segments = cache.segments_of(file)
+            if segments is None or is_delivered_before(file.name, self.options.since):
+                break
+            for segment in segments:
+                following = segment.place_of(file)
+                if steps and steps[-1][0] is segment and following > place:
+                    steps[-1][1].append(number)
+                else:
+                    steps.append((segment, [number]))
+                place = following
+        return steps
 
     def _end_file(self, file: LogFile, bad: Counter[str], is_whole: bool) -> None:
         if self._writer is None:
             return
         if is_whole and not file.has_changed():
-            rows = self._unwritten.rows() if len(self._unwritten) else no_rows()
-            self._writer.add(rows, file, self._part, True, bad)
+            self._writer.add(self._unwritten, file, self._part, True, bad)
         else:
             self._writer.drop(file)
         self._unwritten.clear()
         if self._writer.is_due:
-            self._writer.flush(self._callers, self._calls, self._sessions)
+            self._writer.flush(self._callers, self._calls)
 
-    def _end_tables(self) -> None:
-        """Before the tables start anew: write the rows that lead into them."""
-        if self._writer is None:
-            return
-        if len(self._unwritten) and self._file is not None:
-            self._writer.add(self._unwritten.rows(), self._file, self._part, False, Counter())
-            self._part += 1
-            self._unwritten.clear()
-        self._writer.flush(self._callers, self._calls, self._sessions)
-
-    def _finish(self, pending: Pending) -> Batch:
-        batch = self._hand_out(pending.rows(), pending.files, self._keys.plans)
-        if len(self._callers) + self._calls.size > self.options.max_distinct or (
+    def _renew_tables(self) -> None:
+        """Start the tables anew when they are full, and write the rows that lead into them."""
+        if len(self._callers) + self._calls.size <= self.options.max_distinct and not (
                 self._blocks is not None and self._blocks.is_full):
-            self._end_tables()
-            self._start_tables()
-        return batch
+            return
+        if self._writer is not None:
+            if len(self._unwritten) and self._file is not None:
+                self._writer.add(self._unwritten, self._file, self._part, False, Counter())
+                self._part += 1
+                self._unwritten.clear()
+            self._writer.flush(self._callers, self._calls)
+        self._start_tables()
 
-    def _hand_out(self, rows: Rows, files: list[str], plans: list[KeyPlan]) -> Batch:
-        """A batch of the rows that are asked for and new; counts along."""
-        rows = self._within(rows)
+    def _hand_out(self, groups: Iterator[list[Portion]]) -> Iterator[Batch]:
+        """Batches of the rows that are asked for and new, a batch per portion; counts along."""
+        for portions in groups:
+            kept = [self._within(portion) for portion in portions]
+            if self.options.deduplicate:
+                kept = self._without_duplicates(kept, portions)
+            for rows, portion in zip(kept, portions, strict=True):
+                yield self._build(rows, portion)
+
+    def _build(self, rows: Rows, portion: Portion) -> Batch:
+        batch = build(rows, portion.files, portion.callers, portion.calls, portion.plans,
+                      self._names, self._sessions)
         statistics = self.statistics
-        if self.options.deduplicate:
-            rows = self._without_duplicates(rows)
-        batch = build(rows, files, self._callers, self._calls, plans, self._names,
-                      self._sessions)
         statistics.requests += batch.requests
         for number, count in enumerate(np.bincount(batch.record_class).tolist()):
             if count:
@@ -336,61 +362,70 @@ class LogReader:
             reason = str(batch.record_reason.values[pair // len(RecordClass)])
             self.statistics.reasons[RecordClass(pair % len(RecordClass)), reason] += count
 
-    def _within(self, rows: Rows) -> Rows:
+    def _within(self, portion: Portion) -> Rows:
         """Leave out records of other times, accounts and services than were asked for."""
-        options = self.options
+        options, rows, callers, calls = (
+            self.options, portion.rows, portion.callers, portion.calls)
         keep = np.ones(len(rows.call), dtype=bool)
         if options.since is not None:
             keep &= rows.time >= options.since
         if options.until is not None:
             keep &= (rows.time >= 0) & (rows.time < options.until)
         if options.accounts:
-            keep &= _is_in(self._callers.codes.take("account", rows.caller),
-                           [str(name) in options.accounts
-                            for name in self._callers.accounts.values])
+            keep &= _is_in(callers.codes.take("account", rows.caller),
+                           [str(name) in options.accounts for name in callers.accounts.values])
         if options.services:
-            keep &= _is_in(self._calls.codes.take("source", rows.call),
+            keep &= _is_in(calls.codes.take("source", rows.call),
                            [self._mapper.actions.prefix_of(str(name)) in options.services
-                            for name in self._calls.sources.values])
+                            for name in calls.sources.values])
         if keep.all():
             return rows
         self.statistics.outside += int(len(keep) - np.count_nonzero(keep))
         return rows.keep(keep)
 
-    def _without_duplicates(self, rows: Rows) -> Rows:
+    def _without_duplicates(self, parts: list[Rows], portions: list[Portion]) -> list[Rows]:
         """Leave out records seen before by account and event ID; only GUIDs prove anything."""
-        hashes, is_proper = record_hashes(
-            rows.event_id, self._callers.take_account_hash(rows.caller))
-        if rows.corrects or len(self._corrections):
-            return self._without_replaced(rows, hashes, is_proper)
-        if is_proper.all():
-            keep = self._seen.add(hashes)
+        found = [record_hashes(rows.event_id, portion.callers.take_account_hash(rows.caller))
+                 for rows, portion in zip(parts, portions, strict=True)]
+        hashes, is_proper = found[0] if len(found) == 1 else (
+            np.concatenate([hashed for hashed, _ in found]),
+            np.concatenate([proper for _, proper in found]))
+        if len(self._corrections) or any(rows.corrects for rows in parts):
+            keep = self._not_replaced(parts, portions, hashes, is_proper)
         else:
-            keep = np.ones(len(hashes), dtype=bool)
-            keep[is_proper] = self._seen.add(hashes[is_proper])
+            if is_proper.all():
+                keep = self._seen.add(hashes)
+            else:
+                keep = np.ones(len(hashes), dtype=bool)
+                keep[is_proper] = self._seen.add(hashes[is_proper])
+            self.statistics.duplicates += int(len(keep) - np.count_nonzero(keep))
         self.statistics.ids_forgotten = self._seen.forgotten
         if keep.all():
-            return rows
-        self.statistics.duplicates += int(len(keep) - np.count_nonzero(keep))
-        return rows.keep(keep)
+            return parts
+        ends = np.cumsum([len(rows.call) for rows in parts])
+        return [rows.keep(of) for rows, of in zip(parts, np.split(keep, ends[:-1]), strict=True)]
 
-    def _without_replaced(
-        self, rows: Rows, hashes: Hashes, is_proper: NDArray[np.bool_]
-    ) -> Rows:
-        """The same where some records correct others."""
-        at = np.array(list(rows.corrects), dtype=np.int32)
-        targets, are_proper = targets_of(
-            rows.corrects.values(), self._callers.take_account_hash(rows.caller[at]))
-        found = self._corrections.sift(hashes, is_proper, {
-            row: target for row, target, proper in zip(
-                at.tolist(), targets.tolist(), are_proper.tolist(), strict=True) if proper},
-            self._seen)
+    def _not_replaced(
+        self, parts: list[Rows], portions: list[Portion], hashes: Hashes,
+        is_proper: NDArray[np.bool_],
+    ) -> NDArray[np.bool_]:
+        """Which records to keep where some correct others."""
+        corrections: dict[int, int] = {}
+        start = 0
+        for rows, portion in zip(parts, portions, strict=True):
+            at = np.array(list(rows.corrects), dtype=np.int32)
+            targets, are_proper = targets_of(
+                rows.corrects.values(), portion.callers.take_account_hash(rows.caller[at]))
+            corrections |= {
+                start + row: target for row, target, proper in zip(
+                    at.tolist(), targets.tolist(), are_proper.tolist(), strict=True) if proper}
+            start += len(rows.call)
+        found = self._corrections.sift(hashes, is_proper, corrections, self._seen)
         statistics = self.statistics
-        statistics.ids_forgotten = self._seen.forgotten
         statistics.duplicates += found.duplicates
         statistics.replaced += found.replaced
         statistics.corrections_late += found.late
-        return rows.keep(found.keep)
+        return found.keep
 
     def _find_corrections(self) -> None:
         """Before anything is read: which records are corrected by others, in all files."""
@@ -423,6 +458,7 @@ class LogReader:
         chunk = Chunk()
         add_call, add_caller = chunk.call.append, chunk.caller.append
         add_time, add_id = chunk.time.append, chunk.event_id.append
+        event_contexts = self._event_contexts
         for record in records:
             source, name = record.eventSource, record.eventName
             try:
@@ -467,6 +503,9 @@ class LogReader:
                 self._sessions.learn(record)
             if corrects:
                 chunk.corrects[len(chunk.call)] = corrects
+            if event_contexts is not None and record.eventContext and (
+                    told := event_contexts.told(bytes(record.eventContext))):
+                chunk.enriched[len(chunk.call)] = told
             add_call(call)
             add_caller(caller)
             add_time(time)
@@ -503,8 +542,11 @@ class LogReader:
         part = slice(begin, end)
         is_whole = begin == 0 and end == len(block.place)
         ids = block.event_id if is_whole else block.event_id.take(np.arange(begin, end))
+        enriched = block.enriched if is_whole else {
+            row - begin: told for row, told in block.enriched.items() if begin <= row < end}
         self.statistics.records += end - begin
-        self._add(pending, file, block.call[part], block.caller[part], block.time[part], ids)
+        self._add(pending, file, block.call[part], block.caller[part], block.time[part], ids, None,
+                  enriched)
 
     def _add(self, pending: Pending, file: str, *rows: Any) -> None:
         pending.add(file, *rows)
@@ -603,8 +645,12 @@ class LogReader:
             for step in plan.steps)
 
     def _is_needed(self, plan: Plan) -> bool:
-        """Can a policy ask for the resource or the context of a call of this plan?"""
+        """Can a policy ask for the resource or the context of a call of this plan, or does the
+        resource tell a name?"""
         rule = plan.rule or {}
+        if self.options.learn_names and any(
+                step.action.startswith("iam:Create") for step in plan.steps):
+            return True
         if self._needs is None or not plan.steps or not set(rule) <= {"actions", "when"}:
             return True
         actions = [step.action for step in plan.steps]
@@ -666,8 +712,6 @@ class LogReader:
         )
         row = self._callers.add(caller, record.recipientAccountId,
                                 (raw, record.awsRegion, record.recipientAccountId))
-        if caller.principal.arn is not None:
-            self._names.learn(caller.principal.arn)
         return row
 
     def _mould_of_block(
@@ -706,12 +750,7 @@ class LogReader:
             record, plan, message, parameters,
             bytes(record.resources) if plan.wants_resources else b"",
             self._callers.own_user[caller] if is_about_self else None))
-        row = self._calls.add(record.eventSource, record.eventName, record.errorCode, mapped)
-        if mapped.outcome.outcome == Outcome.PASSED:
-            for member in mapped.members:
-                if member.action.startswith("iam:Create") and member.resource is not None:
-                    self._names.learn(member.resource)
-        return row
+        return self._calls.add(record.eventSource, record.eventName, record.errorCode, mapped)
 
 
 def _is_in(codes: NDArray[np.int32], wanted: list[bool]) -> NDArray[np.bool_]:
@@ -761,8 +800,8 @@ def read_logs(
     """A reader over CloudTrail files, directories (recursive) and globs.
 
     keys : the context keys to extract, as the policies name them; None for all that records tell
-           (families such as `aws:RequestTag/...` only by name). Keys that records never tell are
-           left out of `batch.context`: they are unknown.
+           (families such as `aws:RequestTag/...` only by name). Keys that no record of a batch
+           tells are left out of its `context`: they are unknown.
     needs : does anything but the action decide about it? Resources and keys of other actions are
            not built, and such calls are mapped without. None: all are built
     resolver : full ARNs of roles, users and groups by account and name, from an inventory

@@ -45,6 +45,7 @@ class Record(msgspec.Struct, gc=False):
     timestamp: str | None = msgspec.field(name="@timestamp", default=None)
     addendum: Raw = EMPTY
     responseElements: Raw = EMPTY
+    eventContext: Raw = EMPTY
 
 
 class Envelope(Record, gc=False):

@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from ..catalogue import Catalogue
@@ -83,6 +84,23 @@ def request_key(key: str, catalogue: Catalogue) -> RequestKey | None:
             service = frozenset({key.partition(":")[0]})
             return RequestKey(spelling, _parameter(spelling, rule, catalogue), service)
     return None
+
+
+_LISTS = frozenset({
+    "aws:tagkeys", "aws:calledvia", "kms:encryptioncontextkeys", "aws:principalorgpaths",
+    "aws:principalservicenameslist", "aws:resourceorgpaths", "aws:sourceorgpaths",
+    "aws:vpceorgpaths"})
+
+
+def is_multivalued(key: str) -> bool:
+    """Are the values of a key lists (S[] in section 4 of docs/spec/semantics.md)?"""
+    return key.lower() in _LISTS or key.lower() in _listed_parameters()
+
+
+@cache
+def _listed_parameters() -> frozenset[str]:
+    return frozenset(name.lower() for name, rule in key_table()["parameters"].items()
+                     if rule.get("is_list"))
 
 
 FAMILIES = {"aws:requesttag/": "aws:RequestTag/*", "kms:encryptioncontext:":

@@ -33,7 +33,7 @@ _RECAST = "cast it in the query (`json_format(cast(useridentity as json))`)"
 _TEXTS = ("eventSource", "eventName", "eventID", "eventTime", "awsRegion", "recipientAccountId",
           "sourceIPAddress", "userAgent", "errorCode", "errorMessage", "eventType",
           "eventCategory", "eventVersion", "vpcEndpointId", "vpcEndpointAccountId")
-_RAWS = ("tlsDetails", "additionalEventData", "addendum", "responseElements")
+_RAWS = ("tlsDetails", "additionalEventData", "addendum", "responseElements", "eventContext")
 _FIELDS = {name.lower(): name for name in (
     *_TEXTS, *_RAWS, "userIdentity", "requestParameters", "resources")}
 _NESTED = {name.lower(): name for name in (
@@ -41,7 +41,8 @@ _NESTED = {name.lower(): name for name in (
     "sessionContext", "sessionIssuer", "attributes", "mfaAuthenticated", "creationDate",
     "webIdFederationData", "federatedProvider", "sourceIdentity", "ec2RoleDelivery",
     "assumedRoot", "onBehalfOf", "userId", "identityStoreArn", "tlsVersion", "cipherSuite",
-    "clientProvidedHostHeader", "ARNPrefix", "originalEventID", "updatedFields", "credentials")}
+    "clientProvidedHostHeader", "ARNPrefix", "originalEventID", "updatedFields", "credentials",
+    "requestContext", "tagContext", "principalTags", "resourceTags")}
 
 encode = msgspec.json.Encoder(enc_hook=str).encode
 Row = dict[str, Any]
@@ -150,7 +151,7 @@ def _add(
     try:
         record = take(row)
         if sum(map(len, (record.userIdentity, record.requestParameters, record.resources,
-                         record.additionalEventData))) > max_record_bytes:
+                         record.additionalEventData, record.eventContext))) > max_record_bytes:
             raise BadRecord(too_long(max_record_bytes))
         records.append(record)
     except _NotJson as error:
@@ -185,7 +186,10 @@ def _event_of(names: list[str], *, is_text: bool) -> Take:
                 values[field] = _text(row[column], is_text)
         for field in _RAWS:
             if (column := columns.get(field)) is not None:
-                values[field] = _json(row[column], column, is_text, EMPTY)
+                value = row[column]
+                if field == "eventContext":
+                    value = _without_maps(value)
+                values[field] = _json(value, column, is_text, EMPTY)
         identity = row[columns["userIdentity"]] if "userIdentity" in columns else None
         if nested:
             identity = dict(identity) if isinstance(identity, dict) else {}
@@ -249,6 +253,17 @@ def _json(value: object, column: str, is_text: bool, instead: Raw | None) -> Raw
     if isinstance(value, dict | list):
         return Raw(encode(_recase(value)))
     return _not_json(column, instead)
+
+
+def _without_maps(value: Any) -> Any:
+    """Arrow maps, lists of pairs in Python, as objects."""
+    if isinstance(value, dict):
+        return {name: _without_maps(inner) for name, inner in value.items()}
+    if isinstance(value, list):
+        if value and all(isinstance(item, tuple) and isinstance(item[0], str) for item in value):
+            return {name: _without_maps(inner) for name, inner in value}
+        return [_without_maps(item) for item in value]
+    return value
 
 
 def _not_json(column: str, instead: Raw | None) -> Raw:

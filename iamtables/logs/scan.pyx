@@ -89,7 +89,7 @@ FIELDS = (b"eventSource", b"eventName", b"eventID", b"eventTime", b"userIdentity
           b"recipientAccountId", b"sourceIPAddress", b"userAgent", b"errorCode", b"errorMessage",
           b"requestParameters", b"resources", b"eventType", b"eventCategory", b"eventVersion",
           b"vpcEndpointId", b"vpcEndpointAccountId", b"tlsDetails", b"additionalEventData",
-          b"@timestamp", b"addendum")
+          b"@timestamp", b"addendum", b"eventContext")
 
 # 1: any JSON value; 0: a string or null
 cdef uint8_t IS_RAW[FIELD_COUNT]
@@ -98,7 +98,8 @@ cdef size_t NAME_LENGTH[FIELD_COUNT]
 for _i, _name in enumerate(FIELDS):
     NAMES[_i] = <const uint8_t*><const char*>_name
     NAME_LENGTH[_i] = len(_name)
-    IS_RAW[_i] = _i in (IDENTITY, PARAMETERS, RESOURCES, TLS, ADDITIONAL, ADDENDUM)
+    IS_RAW[_i] = _i in (
+        IDENTITY, PARAMETERS, RESOURCES, TLS, ADDITIONAL, ADDENDUM, EVENT_CONTEXT)
 
 
 # -- kernels: JSON ------------------------------------------------------------------------------

@@ -46,7 +46,7 @@ _kept = msgspec.json.Decoder(dict[str, tuple[dict[str, str], frozenset[str], str
 
 
 @dataclass(frozen=True, slots=True)
-class _Session:
+class Session:
     tags: Mapping[str, str]
     """By lower-case name."""
     transitive: frozenset[str]
@@ -61,11 +61,13 @@ def is_temporary(access_key: str | None) -> bool:
 class Sessions:
     """Tags by access key; bounded."""
 
-    def __init__(self, *, tells: bool = True) -> None:
-        """tells : False for one that learns, for a cache, and knows no tag"""
-        self._tells = tells
-        self._known: dict[str, _Session] = {}
-        self._new: list[str] = []
+    def __init__(self, *, tells: bool = True, keeps: bool = False) -> None:
+        """tells : False for one that learns, for a cache, and knows no tag
+        keeps : remember what was learnt until `take_new`
+        """
+        self._tells, self._keeps = tells, keeps
+        self._known: dict[str, Session] = {}
+        self._new: dict[str, Session] = {}
 
     def learn(self, record: Record) -> None:
         """Take note of the session that a call began; of other calls, nothing."""
@@ -81,15 +83,16 @@ class Sessions:
         parent = identity.accessKeyId if identity is not None else None
         if key is None or not is_temporary(key) or not isinstance(parameters, dict):
             return
-        self._put(key, _Session(_tags(parameters), _names(parameters.get("transitiveTagKeys")),
-                                parent if is_temporary(parent) else None))
+        session = Session(_tags(parameters), _names(parameters.get("transitiveTagKeys")),
+                          parent if is_temporary(parent) else None)
+        if session.tags or session.parent is not None:
+            self._put(key, session)
+            if self._keeps and len(self._new) < _MAX_SESSIONS:
+                self._new.setdefault(key, session)
 
-    def _put(self, key: str, session: _Session, *, is_new: bool = True) -> None:
-        if key not in self._known and len(self._known) < _MAX_SESSIONS and (
-                session.tags or session.parent is not None):
+    def _put(self, key: str, session: Session) -> None:
+        if key not in self._known and len(self._known) < _MAX_SESSIONS:
             self._known[key] = session
-            if is_new:
-                self._new.append(key)
 
     def tag(self, access_key: str, name: str) -> str | None:
         """The value of a session's tag by its lower-case name; None when it is not known."""
@@ -103,20 +106,31 @@ class Sessions:
         return None
 
     def take_new(self) -> str:
-        """JSON of what was learnt since the last time, for `restore`."""
-        new, self._new = self._new, []
+        """JSON of what was learnt since the last time, for `restore`; empty for nothing."""
+        if not self._new:
+            return ""
+        new, self._new = self._new, {}
         return json.dumps({
             key: [dict(session.tags), sorted(session.transitive), session.parent]
-            for key in new if (session := self._known.get(key)) is not None})
+            for key, session in new.items()})
 
-    def restore(self, text: str) -> None:
-        """Raises ValueError for text that `take_new` did not make."""
-        try:
-            found = _kept.decode(text)
-        except DECODE_ERRORS as error:
-            raise ValueError(str(error)) from error
-        for key, (tags, transitive, parent) in found.items():
-            self._put(key, _Session(tags, transitive, parent), is_new=False)
+    def restore(self, kept: str | Mapping[str, Session]) -> None:
+        """Learn what `take_new` gave, as text or as `parsed`. Raises ValueError as that does."""
+        for key, session in (parsed(kept) if isinstance(kept, str) else kept).items():
+            self._put(key, session)
+
+    def are_new(self, kept: Mapping[str, Session]) -> bool:
+        """Would `restore` learn anything?"""
+        return any(key not in self._known for key in kept)
+
+
+def parsed(text: str) -> dict[str, Session]:
+    """Sessions by access key. Raises ValueError for text that `take_new` did not make."""
+    try:
+        found = _kept.decode(text)
+    except DECODE_ERRORS as error:
+        raise ValueError(str(error)) from error
+    return {key: Session(*kept) for key, kept in found.items()}
 
 
 def _tags(parameters: Mapping[str, Any]) -> dict[str, str]:

@@ -15,6 +15,10 @@ import iamtables as it
 import iamtables.duckdb
 import iamtables.polars
 import iamtables.spark
+from iamtables.audit import Audit, BatchResults
+from iamtables.logs import Batch as LogBatch
+from iamtables.logs import LogOptions, LogReader, read_logs
+from iamtables.request_columns import Columns, all_keys, read_columns
 from iamtables.runtime import (
     UNKNOWN,
     Effect,
@@ -152,6 +156,36 @@ def in_engines(table: it.Table, connection: Any, session: Any) -> int:
     replay = iamtables.spark.replay(session, "old.iamt", "new.iamt", ["AWSLogs"])
     assert_type(replay.result, it.ReplayResult)
     return assert_type(audit.summary.records, int)
+
+
+def from_logs(table: it.Table, paths: list[Path]) -> int:
+    """Logs with every option of reading, their requests as columns, and an audit of these."""
+    options = LogOptions(
+        since=0, until=None, accounts=frozenset({"111122223333"}), services=frozenset({"s3"}),
+        unlisted_actions=True, cache="cache", is_compiled=True, threads=2, endpoint=None,
+        deduplicate=True, corrections_first=True, learn_names=True, batch_records=20_000,
+        max_document_bytes=1 << 29, max_file_bytes=1 << 36, max_inflation=300,
+        max_record_bytes=1 << 20, max_remembered_ids=1000, max_distinct=1000)
+    LogOptions(max_record_bytes="1 MiB")  # type: ignore[arg-type]
+    options.since = 1  # type: ignore[misc]
+    keys = all_keys(table.keys)
+    assert_type(keys, list[str])
+    reader = read_logs(paths, options, keys)
+    assert_type(reader, LogReader)
+    assert_type(reader.keys, tuple[str, ...])
+    columns = Columns(reader.keys)
+    for batch in reader:
+        assert_type(batch, LogBatch)
+        assert_type(batch.context["aws:SourceIp"].value(0), str | list[str] | None)
+        columns.table(batch)
+    assert_type(reader.statistics.replaced, int)
+    assert_type(reader.statistics.corrections_late, int)
+    assert_type(reader.statistics.bad_reasons()["not valid JSON"], int)
+    audit = Audit(table, missing="unknown", assume={"aws:PrincipalOrgID": "o-1"})
+    Audit(table, missing="perhaps")  # type: ignore[arg-type]
+    for rows in read_columns("requests.parquet", table.keys):
+        assert_type(audit.add(rows), BatchResults)
+    return assert_type(audit.summary().records, int)
 
 
 def codes_are_enumerations(row: int) -> tuple[it.DecisionCode, Effect, Layer, RowError, State]:

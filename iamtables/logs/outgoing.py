@@ -1,0 +1,203 @@
+"""Rows on their way out, and when what they tell of names and sessions becomes known.
+
+Some records tell what others leave open: the path of a role, the tags of a session. Reading logs,
+whatever the records of a batch and of those before it tell is known when the batch is built. Rows
+from a cache come in other pieces, so such batches are counted off here as *epochs*: one ends where
+reading the logs would hand out a batch. A row is built when the records of its own epoch have told
+what they know, and those of the next have not, wherever it comes from. Portions of a cache run on
+over epochs as long as nothing that is told in between could make a difference to them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import chain
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .batch import KeyPlan, Rows
+from .classes import Outcome
+from .columns import Int32Array
+from .names import Names
+from .sessions import Session, Sessions
+from .tables import CallerTable, CallTable
+
+
+@dataclass(frozen=True, slots=True)
+class Portion:
+    """Rows that lead into these tables."""
+
+    rows: Rows
+    files: list[str]
+    callers: CallerTable
+    calls: CallTable
+    plans: list[KeyPlan]
+
+    def __len__(self) -> int:
+        return len(self.rows.call)
+
+    def part(self, begin: int, end: int) -> Portion:
+        if begin == 0 and end == len(self):
+            return self
+        is_inside = np.zeros(len(self), dtype=bool)
+        is_inside[begin:end] = True
+        return Portion(self.rows.keep(is_inside), self.files, self.callers, self.calls, self.plans)
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A portion of a cache.
+
+    ends     : rows at which reading the logs would have looked whether a batch is full
+    sessions : (row, the sessions that began there)
+    """
+
+    portion: Portion
+    ends: Sequence[int]
+    sessions: Sequence[tuple[int, Mapping[str, Session]]]
+
+
+class Outgoing:
+    """Keeps the portions of the epoch that goes on. Bounded by the records of an epoch."""
+
+    def __init__(self, batch_records: int, names: Names, sessions: Sessions) -> None:
+        self._batch_records = batch_records
+        self._names, self._sessions = names, sessions
+        self._waiting: list[Portion] = []
+        self.records = 0
+        """Of the epoch so far."""
+
+    def put(self, portion: Portion) -> None:
+        """Rows of this epoch, as they were read."""
+        for _, arn in told_by(portion):
+            self._names.learn(arn)
+        self._waiting.append(portion)
+        self.records += len(portion)
+
+    def end(self) -> Iterator[list[Portion]]:
+        """The epoch is over: all that waits, if anything does. Of portions that are given together
+        corrections and duplicates are found as in one."""
+        waiting, self._waiting, self.records = self._waiting, [], 0
+        if waiting:
+            yield waiting
+
+    def put_loaded(self, loaded: Loaded) -> Iterator[list[Portion]]:
+        """Rows of this epoch and of those after it; gives what can be handed out, which has to be
+        built before more is asked for."""
+        portion = loaded.portion
+        told = _Told(loaded, self._names, self._sessions)
+        ends = self._epochs(loaded.ends)
+        begin = at = 0
+        for end in (*ends, len(portion)):
+            if begin < at and told.matters(at, end):
+                yield [portion.part(begin, at)]
+                begin = at
+            told.learn(at, end)
+            if self._waiting and end in ends[:1]:
+                if portion.rows.corrects or any(part.rows.corrects for part in self._waiting):
+                    self._waiting.append(portion.part(begin, end))
+                    begin = end
+                yield from self.end()
+            at = end
+        last = ends[-1] if ends else 0
+        if begin < last:
+            yield [portion.part(begin, last)]
+            begin = last
+        self.records = len(portion) - last + (0 if ends else self.records)
+        if begin < len(portion):
+            self._waiting.append(portion.part(begin, len(portion)))
+
+    def _epochs(self, ends: Sequence[int]) -> list[int]:
+        """At which of these rows an epoch ends."""
+        found: list[int] = []
+        count, before = self.records, 0
+        for end in ends:
+            count += end - before
+            before = end
+            if count >= self._batch_records:
+                found.append(end)
+                count = 0
+        return found
+
+
+class _Told:
+    """What the rows of a portion tell that is not known yet, by row."""
+
+    def __init__(self, loaded: Loaded, names: Names, sessions: Sessions) -> None:
+        self._portion, self._sessions_of = loaded.portion, loaded.sessions
+        self._names, self._sessions = names, sessions
+        self._arns = [(row, arn) for row, arn in told_by(loaded.portion)
+                      if names.news(arn) is not None]
+        self._asks_sessions = any(plan.kind == "session" for plan in loaded.portion.plans)
+        self._corrects = loaded.portion.rows.corrects
+        self._open: set[str] | None = None
+
+    def matters(self, begin: int, end: int) -> bool:
+        """Would what these rows tell change anything of the rows before them?"""
+        if any(begin <= row < end for row in self._corrects):
+            return True  # what has been handed out, they cannot replace
+        if self._asks_sessions and any(
+                self._sessions.are_new(found) for row, found in self._sessions_of
+                if begin <= row < end):
+            return True
+        patterns = {self._names.news(arn) for row, arn in self._arns if begin <= row < end}
+        if not patterns:
+            return False
+        if self._open is None:
+            self._open = set(map(str, chain(self._portion.callers.patterns.values,
+                                            self._portion.calls.patterns.values)))
+        return not self._open.isdisjoint(patterns - {None})
+
+    def learn(self, begin: int, end: int) -> None:
+        for row, arn in self._arns:
+            if begin <= row < end:
+                self._names.learn(arn)
+        is_last = end == len(self._portion)
+        for row, found in self._sessions_of:
+            if begin <= row < end or (is_last and row >= end):
+                self._sessions.restore(found)
+
+
+def told_by(portion: Portion) -> list[tuple[int, str]]:
+    """(first row, ARN) of what the records tell of names: who calls, and what was created."""
+    rows, callers, calls = portion.rows, portion.callers, portion.calls
+    count = len(rows.call)
+    found: dict[str, int] = {}
+    first = _first_rows(rows.caller, len(callers))
+    used = np.flatnonzero(first < count)
+    _note(found, callers.codes.take("principal", used), first[used], callers.principals.values)
+    is_creation = np.array(
+        [*(str(action).startswith("iam:Create") for action in calls.actions.values), False])
+    if is_creation.any():
+        first = _first_rows(rows.call, len(calls))
+        used = np.flatnonzero(first < count)
+        used = used[calls.codes.take("outcome", used) == Outcome.PASSED]
+        counts = calls.codes.take("member_count", used)
+        ends = np.cumsum(counts, dtype=np.int64)
+        member = np.arange(int(ends[-1]) if len(ends) else 0) + np.repeat(
+            calls.codes.take("first_member", used) - (ends - counts), counts)
+        at = np.repeat(first[used], counts)
+        makes = is_creation[calls.members.take("action", member)]
+        _note(found, calls.members.take("resource", member[makes]), at[makes],
+              calls.resources.values)
+    return [(row, arn) for arn, row in found.items()]
+
+
+def _first_rows(codes: Int32Array, size: int) -> NDArray[np.int64]:
+    """Where each code occurs first; beyond the end where it does not."""
+    first = np.full(size, len(codes), dtype=np.int64)
+    first[codes[::-1]] = np.arange(len(codes) - 1, -1, -1)
+    return first
+
+
+def _note(found: dict[str, int], codes: Int32Array, rows: NDArray[np.int64],
+          values: Sequence[str | list[str]]) -> None:
+    """The first row of each distinct value."""
+    order = np.argsort(rows, kind="stable")
+    distinct, first = np.unique(codes[order], return_index=True)
+    for code, row in zip(distinct.tolist(), rows[order][first].tolist(), strict=True):
+        if code >= 0:
+            arn = str(values[code])
+            found[arn] = min(row, found.get(arn, row))
