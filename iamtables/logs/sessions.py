@@ -84,6 +84,18 @@ class Sessions:
         self._put(key, _Session(_tags(parameters), _names(parameters.get("transitiveTagKeys")),
                                 parent if is_temporary(parent) else None))
 
+    @property
+    def is_full(self) -> bool:
+        return len(self._known) >= _MAX_SESSIONS
+
+    @property
+    def has_tags(self) -> bool:
+        return any(session.tags for session in self._known.values())
+
+    def access_keys(self) -> list[str]:
+        """Of sessions about which something is known."""
+        return list(self._known)
+
     def _put(self, key: str, session: _Session, *, is_new: bool = True) -> None:
         if key not in self._known and len(self._known) < _MAX_SESSIONS and (
                 session.tags or session.parent is not None):
