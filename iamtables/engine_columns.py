@@ -250,14 +250,14 @@ def named_decisions(decisions: Decisions) -> Any:
     """A dictionary array of decisions by name; codes are not copied."""
     import pyarrow as pa
 
-    codes = decisions.decision.view(np.int8)
-    indices = pa.Array.from_buffers(pa.int8(), len(codes), [None, pa.py_buffer(codes)])
-    # the kernels write no other codes: nothing to look at
-    return pa.DictionaryArray.from_arrays(indices, _names(), safe=False)
+    codes = decisions.decision  # the kernels write no others: nothing to look at
+    kind, names = _named()
+    return pa.DictionaryArray.from_buffers(
+        kind, len(codes), [None, pa.py_buffer(codes)], names, null_count=0)
 
 
 @cache
-def _names() -> Any:
+def _named() -> tuple[Any, Any]:
     import pyarrow as pa
 
-    return pa.array(NAMES, pa.string())
+    return pa.dictionary(pa.int8(), pa.string()), pa.array(NAMES, pa.string())

@@ -64,7 +64,7 @@ def begins(number: int, key: str, by: str | None, tags: dict[str, str], transiti
 
 def write_far_apart(folder: Path) -> list[str]:
     """Files whose records make a difference to those of others: corrections before and after what
-    they correct, twice, and of each other; sessions that are begun in later files, out of others."""
+    they correct, twice, and of each other; sessions that later files begin, out of others."""
     content = (
         [call(1), call(2), call(3, "ASIA1"), call(4, "ASIA2"), call(5, "ASIA2", "ListRoles"),
          call(6, "ASIA9")],

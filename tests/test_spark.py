@@ -39,7 +39,8 @@ pytestmark = [
 ]
 
 HERE = Path(__file__).parent
-QUICK_JVM = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC -Xshare:auto"
+QUICK_JVM = ("-XX:TieredStopAtLevel=1 -XX:+UseSerialGC -Xshare:auto "
+             "-XX:+UnlockDiagnosticVMOptions -XX:-BytecodeVerificationRemote")
 PART_BYTES = 60_000
 LOCAL = LogOptions()
 
@@ -56,7 +57,7 @@ def spark() -> Iterator[Any]:
         "spark.driver.memory": "512m", "spark.executor.memory": "768m",
         "spark.sql.shuffle.partitions": "2", "spark.default.parallelism": "2",
         "spark.locality.wait": "0s", "spark.sql.codegen.wholeStage": "false",
-        "spark.sql.adaptive.enabled": "false",
+        "spark.sql.adaptive.enabled": "false", "spark.sql.codegen.factoryMode": "NO_CODEGEN",
         "spark.driver.extraJavaOptions": QUICK_JVM, "spark.executor.extraJavaOptions": QUICK_JVM,
         "spark.sql.session.timeZone": "UTC", "spark.executorEnv.PYTHONPATH": str(HERE),
         "spark.log.level": "ERROR", "spark.excludeOnFailure.enabled": "false",
