@@ -40,6 +40,7 @@ pytestmark = [
 
 HERE = Path(__file__).parent
 QUICK_JVM = ("-XX:TieredStopAtLevel=1 -XX:+UseSerialGC -Xshare:auto "
+             "-XX:MetaspaceSize=256m "
              "-XX:+UnlockDiagnosticVMOptions -XX:-BytecodeVerificationRemote")
 PART_BYTES = 60_000
 LOCAL = LogOptions()
@@ -60,7 +61,9 @@ def spark() -> Iterator[Any]:
         "spark.sql.adaptive.enabled": "false", "spark.sql.codegen.factoryMode": "NO_CODEGEN",
         "spark.driver.extraJavaOptions": QUICK_JVM, "spark.executor.extraJavaOptions": QUICK_JVM,
         "spark.sql.session.timeZone": "UTC", "spark.executorEnv.PYTHONPATH": str(HERE),
-        "spark.log.level": "ERROR", "spark.excludeOnFailure.enabled": "false",
+        "spark.log.level": "ERROR", "spark.shuffle.compress": "false",
+        "spark.broadcast.compress": "false", "spark.shuffle.spill.compress": "false",
+        "spark.excludeOnFailure.enabled": "false",
     }.items():
         builder = builder.config(name, value)
     session = builder.getOrCreate()

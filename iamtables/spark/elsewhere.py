@@ -39,8 +39,8 @@ def told_elsewhere(spark: SparkSession, rows: DataFrame, keys: Sequence[str]) ->
     """
     from pyspark.sql import functions as F
 
-    facts = [(row.part, pickle.loads(bytes(row.facts))) for row in rows.where(
-        "facts IS NOT NULL").select("part", "facts").collect()]
+    facts = [(row.part, pickle.loads(bytes(row.facts)))
+             for row in of_parts(rows, "facts").collect()]
     facts.sort(key=lambda one: one[0])
     of_tags = tags(facts, keys)
     found = [_seen_before(rows), _answered_otherwise(rows, _frame(
@@ -48,9 +48,8 @@ def told_elsewhere(spark: SparkSession, rows: DataFrame, keys: Sequence[str]) ->
     corrections = Corrections.of(facts)
     if corrections.targets:
         corrected = F.broadcast(_frame(spark, "hash bigint", sorted(corrections.targets)))
-        hashes = rows.where("hash IS NOT NULL").select("part", "hash")
         found[0] = _seen_before(rows, corrected)
-        found.append(hashes.join(corrected, "hash").groupBy("part").agg(
+        found.append(of_parts(rows, "hash").join(corrected, "hash").groupBy("part").agg(
             F.collect_set("hash").alias("corrected")))
         if corrections.told:
             found.append(spark.createDataFrame(
@@ -64,6 +63,11 @@ def told_elsewhere(spark: SparkSession, rows: DataFrame, keys: Sequence[str]) ->
     return whole.groupBy("part").agg(*(
         (F.first(name, ignorenulls=True) if name == "answers" else
          F.flatten(F.collect_list(name))).alias(name) for name in FIELDS))
+
+
+def of_parts(rows: DataFrame, name: str, *more: str) -> DataFrame:
+    """part, the column and more, where it is not null."""
+    return rows.where(f"{name} IS NOT NULL").select("part", name, *more)
 
 
 def _frame(spark: SparkSession, schema: str, *columns: Any) -> DataFrame:
@@ -80,7 +84,7 @@ def _seen_before(rows: DataFrame, corrected: DataFrame | None = None) -> DataFra
     """
     from pyspark.sql import functions as F
 
-    hashes = rows.where("hash IS NOT NULL").select("part", "hash")
+    hashes = of_parts(rows, "hash")
     if corrected is not None:
         hashes = hashes.join(corrected, "hash", "left_anti")
     shared = hashes.groupBy("hash").agg(
@@ -141,7 +145,7 @@ def _answered_otherwise(rows: DataFrame, of_tags: DataFrame | None) -> DataFrame
     """part -> the questions that it answered otherwise than all parts together, with answers."""
     from pyspark.sql import functions as F
 
-    answers = rows.where("question IS NOT NULL").select("part", "question", "answer", "is_asked")
+    answers = of_parts(rows, "question", "answer", "is_asked")
     told = answers.where("NOT is_asked").groupBy("question").agg(
         # two ARNs for one name, in one part or in two: it has been made anew, and says nothing
         F.expr("CASE WHEN count(*) = count(answer) AND min(answer) = max(answer) "

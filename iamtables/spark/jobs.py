@@ -23,7 +23,7 @@ from ..logs.reader import no_log
 from ..logs.sources import is_stored
 from ..replaying import Replay, ReplayResult, keys_of_both
 from ..runtime import Table, open_table
-from .elsewhere import FIELDS, told_elsewhere
+from .elsewhere import FIELDS, of_parts, told_elsewhere
 from .parts import PART_BYTES, Part, Source, find_source
 from .reading import Settings
 from .tasks import (
@@ -195,6 +195,7 @@ def _run(spark: SparkSession, task: Any, parts: Sequence[Part], keys: Sequence[s
          output: str | None, partition_by: Sequence[str]) -> tuple[PartCounts, int]:
     """(the counts of all parts, how many were run again)."""
     from pyspark import StorageLevel
+    from pyspark.sql import functions as F
 
     asked = [(part.number, list(part.files)) for part in parts]
     # Everything below is asked of these rows more than once, and reading logs is what takes time.
@@ -204,15 +205,14 @@ def _run(spark: SparkSession, task: Any, parts: Sequence[Part], keys: Sequence[s
     try:
         told = told_elsewhere(spark, rows, keys).persist(StorageLevel.DISK_ONLY)
         kept.append(told)
-        later = {row.part for row in told.select("part").collect()}
+        later = sorted(row.part for row in told.select("part").collect())
         if later:
-            chosen = spark.createDataFrame(
-                [one for one in asked if one[0] in later], _PARTS_SCHEMA)
+            chosen = spark.createDataFrame([asked[number] for number in later], _PARTS_SCHEMA)
             repeated = chosen.join(told, "part").select("part", "files", *FIELDS).repartition(
                 len(later), "part").mapInArrow(task, task.schema()).persist(StorageLevel.DISK_ONLY)
             kept.append(repeated)
-            rows = rows.join(told.select("part"), "part", "left_anti").select(
-                *rows.columns).unionByName(repeated)
+            # a filter, since a join would send all rows across the cluster
+            rows = rows.where(~F.col("part").isin(later)).unionByName(repeated)
         counts = _counts(rows, len(parts))
         if output is not None:
             _write(rows, output, partition_by)
@@ -232,7 +232,7 @@ def asked_first(spark: SparkSession, asked: list[tuple[int, list[str]]]) -> Data
 
 
 def _counts(rows: DataFrame, parts: int) -> PartCounts:
-    counted = rows.where("counts IS NOT NULL").select("part", "counts")
+    counted = of_parts(rows, "counts")
     if parts > MANY_PARTS:
         counted = counted.repartitionByRange(isqrt(parts), "part").sortWithinPartitions(
             "part").mapInArrow(MergeTask(), "part int, counts binary")
