@@ -221,7 +221,7 @@ class Audit:
         carries = self.is_decidable(batch)
         is_left_out = carries & (results.decision == UNDECIDED)
         if results.asked is not None:
-            self._counts.not_supplied = results.asked.decisions.not_supplied
+            self._counts.add_not_supplied(results.asked.decisions.not_supplied)
         self._counts.add(results, is_call & ~carries, is_left_out)
         return results
 
@@ -439,7 +439,15 @@ class Counts:
         self.days: dict[int, NDArray[np.int64]] = {}
         self.reality = RealityCheck()
         self.is_log = False
-        self.not_supplied: tuple[str, ...] = ()
+        self.not_supplied: tuple[str, ...] | None = None
+        """Keys that no batch supplied; None before the first one."""
+
+    def add_not_supplied(self, keys: tuple[str, ...] | None) -> None:
+        """Keys that a batch did not supply: others may."""
+        if self.not_supplied is None or keys is None:
+            self.not_supplied = keys if self.not_supplied is None else self.not_supplied
+        else:
+            self.not_supplied = tuple(key for key in self.not_supplied if key in keys)
 
     def add(self, results: BatchResults, is_other: NDArray[np.bool_],
             is_unwanted: NDArray[np.bool_]) -> None:
@@ -520,7 +528,7 @@ class Counts:
                           self.actions.merge(other.actions))
         self.reality.merge(other.reality)
         self.is_log |= other.is_log
-        self.not_supplied = other.not_supplied or self.not_supplied
+        self.add_not_supplied(other.not_supplied)
 
     def summary(self) -> Summary:
         actions = self.actions.by_name()
@@ -553,7 +561,7 @@ class Counts:
                 name: dict(zip(DECISIONS, self.agreement[outcome].tolist(), strict=True))
                 for outcome, name in OUTCOMES.items()
             },
-            not_supplied=self.not_supplied,
+            not_supplied=self.not_supplied or (),
         )
 
 

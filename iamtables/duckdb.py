@@ -20,7 +20,15 @@ from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from .engine_columns import NAMES, Decider, Missing, named_decisions, one_array
+from .engine_columns import (
+    NAMES,
+    Decider,
+    Missing,
+    context_names,
+    key_names,
+    named_decisions,
+    one_array,
+)
 from .errors import ColumnError
 from .extras import engine
 
@@ -43,13 +51,15 @@ def register(connection: duckdb.DuckDBPyConnection, table: Table, *, name: str =
     missing : what a key is that the query does not give: absent, unknown, error
     unknown : keys, or `prefix/*`, that are unknown in every row
 
-    A function of that name that was registered before is replaced. Raises MissingExtraError when
-    DuckDB is not installed. In a query, columns that cannot be read raise duckdb.Error with the
+    A function of that name that was registered before is replaced; one of DuckDB's own stays, and
+    goes first. Raises MissingExtraError when DuckDB is not installed, ColumnError for keys that
+    cannot be. In a query, columns that cannot be read raise duckdb.Error with the
     text of the ColumnError.
     """
     duck = engine("duckdb", "DuckDB")
     function = _Function(Decider(table, missing=missing, unknown=unknown), name,
-                         None if context is None else tuple(context))
+                         None if context is None else context_names(
+                             key_names(context, "keys of the context")))
 
     def iam_decide(*arguments: Any) -> Any:  # DuckDB looks at the signature
         return function(arguments)

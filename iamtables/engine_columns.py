@@ -16,9 +16,9 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 
@@ -82,9 +82,14 @@ class Decider:
                  unknown: Iterable[str] = ()) -> None:
         """missing : what a key is that nobody gives
         unknown : keys, or `prefix/*`, that are unknown in every row
+
+        Raises ColumnError for what no query can mend.
         """
+        if missing not in get_args(Missing):
+            raise ColumnError(f"`missing` cannot be `{missing}`",
+                              help="choose absent, unknown or error")
         self._missing = missing
-        self._unknown = dict.fromkeys(unknown, True)
+        self._unknown = dict.fromkeys(key_names(unknown, "unknown keys"), True)
         self._asked = frozenset(key.lower() for key in table.keys)
         self._sessions = Sessions(table)
 
@@ -98,10 +103,7 @@ class Decider:
         Raises ColumnError when the columns do not fit together or cannot be read.
         """
         requests = dict(self._context(context))
-        for name in _PARTS:
-            if name in requests:
-                raise ColumnError(f"the context has a field `{name}`", column=name,
-                                  help="a context holds keys such as `aws:SourceIp`")
+        context_names(requests)
         masks: dict[str, Any] = {**self._unknown, **unknown_masks(unknown)}
         return self._decide(requests, masks, principal=principal, action=action, resource=resource)
 
@@ -135,7 +137,28 @@ class Decider:
                           help="give a struct with a field per context key, or a map")
 
 
-def _refuse_twice(names: list[str]) -> None:
+def key_names(given: Iterable[str], what: str) -> tuple[str, ...]:
+    """Names of keys from whatever holds them. Raises ColumnError for a text, which Python would
+    take apart into letters, and for what is no text."""
+    names = () if isinstance(given, str) else tuple(given)
+    if isinstance(given, str) or not all(isinstance(name, str) for name in names):
+        raise ColumnError(f"the {what} are given as `{given}`",
+                          help="give a list of names, such as [\"aws:SourceIp\"]")
+    return names
+
+
+def context_names(names: Iterable[str]) -> tuple[str, ...]:
+    """Raises ColumnError for names that no context has, or has once only."""
+    found = tuple(names)
+    for name in _PARTS:
+        if name in found:
+            raise ColumnError(f"the context has a field `{name}`", column=name,
+                              help="a context holds keys such as `aws:SourceIp`")
+    _refuse_twice(found)
+    return found
+
+
+def _refuse_twice(names: Sequence[str]) -> None:
     for name in names:
         if names.count(name) > 1:
             raise ColumnError(f"the context has two fields `{name}`", column=name,
@@ -168,8 +191,7 @@ def map_columns(array: Any, asked: frozenset[str] | None = None) -> dict[str, An
     if entries is None:
         return {}
     rows, keys, values = entries
-    if not (pa.types.is_string(keys.type) or pa.types.is_large_string(keys.type)
-            or keys.type == pa.string_view()):
+    if not _is_text(keys.type):
         raise ColumnError(f"the keys of the context are of type `{keys.type}`", column="context",
                           help="give a map from text")
     # a view has no dictionary encoding in Arrow
@@ -230,11 +252,12 @@ def unknown_masks(given: Any) -> dict[str, Any]:
     kind = array.type
     if pa.types.is_null(kind):
         return {}
-    if not (pa.types.is_list(kind) or pa.types.is_large_list(kind)):
+    is_list = pa.types.is_list(kind) or pa.types.is_large_list(kind)
+    if is_list and pa.types.is_null(kind.value_type):
+        return {}
+    if not is_list or not _is_text(kind.value_type):
         raise ColumnError(f"the column of unknown keys is of type `{kind}`", column="unknown",
                           help="give a list of keys in each row, such as `aws:ResourceTag/*`")
-    if pa.types.is_null(kind.value_type):
-        return {}
     rows = pc.list_parent_indices(array).to_numpy(zero_copy_only=False)
     names = array.flatten().cast(pa.large_string()).dictionary_encode()
     codes = names.indices.fill_null(-1).to_numpy(zero_copy_only=False)
@@ -246,18 +269,26 @@ def unknown_masks(given: Any) -> dict[str, Any]:
     return masks
 
 
+def _is_text(kind: Any) -> bool:
+    import pyarrow as pa
+
+    if pa.types.is_dictionary(kind):
+        kind = kind.value_type
+    return kind in (pa.string(), pa.large_string(), pa.string_view())
+
+
 def named_decisions(decisions: Decisions) -> Any:
     """A dictionary array of decisions by name; codes are not copied."""
     import pyarrow as pa
 
-    codes = decisions.decision.view(np.int8)
-    indices = pa.Array.from_buffers(pa.int8(), len(codes), [None, pa.py_buffer(codes)])
-    # the kernels write no other codes: nothing to look at
-    return pa.DictionaryArray.from_arrays(indices, _names(), safe=False)
+    codes = decisions.decision  # the kernels write no others: nothing to look at
+    kind, names = _named()
+    return pa.DictionaryArray.from_buffers(
+        kind, len(codes), [None, pa.py_buffer(codes)], names, null_count=0)
 
 
 @cache
-def _names() -> Any:
+def _named() -> tuple[Any, Any]:
     import pyarrow as pa
 
-    return pa.array(NAMES, pa.string())
+    return pa.dictionary(pa.int8(), pa.string()), pa.array(NAMES, pa.string())

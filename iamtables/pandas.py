@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from .engine_columns import NAMES, Decider, Missing
+from .engine_columns import NAMES, Decider, Missing, key_names
 from .errors import ColumnError
 from .extras import engine
 
@@ -32,8 +32,9 @@ def decide(frame: pd.DataFrame, table: Table, *, action: Any = "action", resourc
            missing: Missing = "absent", unknown_keys: Iterable[str] = ()) -> pd.Series:
     """A categorical Series of the four decisions, with the index of `frame`.
 
-    action, resource, principal : names of columns, or Series, arrays or lists with a value a row;
-              the columns `resource` and `principal` may be missing (unknown, and no principal)
+    action, resource, principal : names of columns, or Series, arrays or lists with a value a row
+              (by place: an index is not looked at); the columns `resource` and `principal` may be
+              missing (unknown, and no principal)
     context : key -> column (its name, or values); or names of columns that are called like their
               keys. None: the columns whose names are keys that the table asks for
     unknown : a column of lists of keys, or `prefix/*`, that are not known in a row
@@ -52,14 +53,15 @@ def decide(frame: pd.DataFrame, table: Table, *, action: Any = "action", resourc
         asked = {key.lower() for key in table.keys}
         context = [name for name in frame.columns
                    if isinstance(name, str) and name.lower() in asked]
-    keys = context if isinstance(context, Mapping) else {name: name for name in context}
+    keys = context if isinstance(context, Mapping) else {
+        name: name for name in key_names(context, "keys of the context")}
     masks: Any = None
     if unknown is not None:
         import pyarrow as pa
 
-        lists = list(_column(frame, unknown))
-        masks = pa.array([one if isinstance(one, Iterable) else None for one in lists],
-                         pa.list_(pa.string()))
+        lists = [key_names(one, "unknown keys of a row") if isinstance(one, Iterable) else None
+                 for one in _column(frame, unknown)]
+        masks = pa.array(lists, pa.list_(pa.string()))
     decider = Decider(table, missing=missing, unknown=unknown_keys)
     answers = decider.decide(
         principal=columns.get("principal"), action=columns["action"],

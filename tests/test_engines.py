@@ -155,6 +155,7 @@ def test_sql_where_a_key_is_not_given(connection: Any) -> None:
     ("'p', 's3:Get', '*', {'a': 1}, ['x'], 1", "got 6 arguments"),
     ("'p', 's3:Get', '*', 'text'", "the context is of type `string`"),
     ("'p', 's3:Get', '*', NULL, 'text'", "unknown keys is of type `string`"),
+    ("'p', 's3:Get', '*', NULL, [1]", "unknown keys is of type `list<"),
     ("'p', 's3:Get', '*', {'action': 'x'}", "the context has a field `action`"),
     ("'p', 's3:Get', '*', MAP {1: 'x'}", "the keys of the context"),
     ("'p', 's3:Get', '*', MAP {'aws:SourceIp': '1', 'AWS:SourceIp': '2'}", "twice"),
@@ -167,6 +168,68 @@ def test_sql_that_makes_no_sense_is_told_what_is_wrong(
 
     with pytest.raises(duckdb.Error, match=told):
         connection.execute(f"SELECT iam_decide({arguments})").fetchall()
+
+
+@pytest.mark.parametrize(("options", "told"), [
+    ({"context": "aws:SourceIp"}, "keys of the context are given as"),
+    ({"context": ["aws:SourceIp", "action"]}, "the context has a field `action`"),
+    ({"context": ["aws:SourceIp", "aws:SourceIp"]}, "two fields `aws:SourceIp`"),
+    ({"unknown": "aws:*"}, "unknown keys are given as"),  # not the letters of it, one is `*`
+    ({"unknown": [1]}, "unknown keys are given as"),
+    ({"missing": "nothing"}, "`missing` cannot be `nothing`"),
+])
+def test_what_no_query_can_mend_is_told_when_it_is_registered(
+    connection: Any, options: dict[str, Any], told: str
+) -> None:
+    import iamtables.duckdb
+
+    with pytest.raises(iamtables.ColumnError, match=told):
+        iamtables.duckdb.register(connection, TABLE, name="other", **options)
+
+
+TYPES = iamtables.compile(iamtables.parse_policy("""{"Version": "2012-10-17", "Statement": [
+    {"Effect": "Allow", "Action": "a:Time", "Resource": "*", "Condition":
+     {"DateLessThan": {"aws:CurrentTime": "2026-01-01T00:00:00Z"}}},
+    {"Effect": "Allow", "Action": "a:Number", "Resource": "*", "Condition":
+     {"NumericLessThan": {"s3:max-keys": "10"}}},
+    {"Effect": "Allow", "Action": "a:Truth", "Resource": "*", "Condition":
+     {"Bool": {"aws:SecureTransport": "true"}}}]}"""))
+
+
+@pytest.mark.parametrize(("action", "key", "value", "expected"), [
+    ("a:Time", "aws:CurrentTime", "TIMESTAMPTZ '2025-12-31 23:30:00-01'", D),
+    ("a:Time", "aws:CurrentTime", "TIMESTAMPTZ '2026-01-01 00:30:00+01'", A),
+    ("a:Time", "aws:CurrentTime", "TIMESTAMP '2025-12-31 23:59:59'", A),
+    ("a:Time", "aws:CurrentTime", "DATE '2026-01-01'", D),
+    ("a:Number", "s3:max-keys", "9.5::DECIMAL(5, 2)", A),
+    ("a:Number", "s3:max-keys", "'nan'::DOUBLE", D),
+    ("a:Number", "s3:max-keys", "9::HUGEINT", A),
+    ("a:Number", "s3:max-keys", "18446744073709551615::UBIGINT", D),
+    ("a:Truth", "aws:SecureTransport", "true", A),
+    ("a:Truth", "aws:SecureTransport", "NULL::BOOLEAN", D),
+])
+def test_sql_values_of_every_type_are_compared_as_what_they_are(
+    connection: Any, action: str, key: str, value: str, expected: str
+) -> None:
+    import iamtables.duckdb
+
+    iamtables.duckdb.register(connection, TYPES, name="types")
+    found = connection.execute(
+        f"SELECT types(NULL, '{action}', '*', {{'{key}': {value}}}), "
+        f"iam_decide(NULL, 's3:GetObject', 'arn:aws:s3:::logs/a')").fetchall()
+    assert found == [(expected, A)]  # two tables on one connection, each by its name
+
+
+def test_sql_of_rows_whose_context_is_null_and_of_no_rows(connection: Any) -> None:
+    rows = """(VALUES ({'aws:TagKeys': ['team']}), (NULL), ({'aws:TagKeys': NULL}),
+                      ({'aws:TagKeys': ['x']})) t(c)"""
+    found = connection.execute(
+        f"SELECT iam_decide(NULL, 's3:TagBucket', '*', c) FROM {rows}").fetchall()
+    assert [row[0] for row in found] == [A, A, A, D]  # ForAllValues is true of an absent key
+    assert connection.execute(
+        f"SELECT iam_decide(NULL, 's3:TagBucket', '*', c) FROM {rows} WHERE false").fetchall() == []
+    cursor = connection.cursor()
+    assert cursor.execute("SELECT iam_decide(NULL, 's3:TagBucket', '*')").fetchall() == [(A,)]
 
 
 def test_a_relation_of_duckdb_is_arrow(connection: Any) -> None:
@@ -275,6 +338,46 @@ def test_pandas_decides_and_keeps_the_index(kind: str) -> None:
     series = iamtables.pandas.decide(frame, TABLE, action=frame["action"], context={
         key: frame[name] for key, name in KEYS.items()}, unknown=frame["unknown"])
     assert series.equals(found)
+
+
+@needs("pandas")
+def test_pandas_refuses_a_text_where_names_are_listed() -> None:
+    import pandas as pd
+
+    import iamtables.pandas
+
+    frame = pd.DataFrame({"action": ["s3:GetObject", "ec2:X"], "resource": "*"})
+    for options in ({"unknown": ["aws:ResourceTag/*", None]}, {"unknown_keys": "aws:*"},
+                    {"context": "resource"}):
+        with pytest.raises(iamtables.ColumnError, match="are given as"):
+            iamtables.pandas.decide(frame, TABLE, **options)
+
+
+@needs("pandas")
+def test_pandas_kinds_of_columns_and_nulls() -> None:
+    import pandas as pd
+
+    import iamtables.pandas  # noqa: F401, the accessor
+
+    texts = ["s3:GetObject", "s3:GetObject", None]
+    resources = ["arn:aws:s3:::logs/a", None, "*"]
+    for kind in ("str", "string[python]", "string[pyarrow]", pd.ArrowDtype(pa.string()),
+                 pd.ArrowDtype(pa.dictionary(pa.int32(), pa.string())), object):
+        frame = pd.DataFrame({"action": pd.Series(texts, dtype=kind),
+                              "resource": pd.Series(resources, dtype=kind)}).set_axis([4, 4, 0])
+        assert frame.iam.decide(TABLE).tolist() == [A, U, U], kind
+    unused = pd.CategoricalDtype(["zz", "s3:GetObject", "arn:aws:s3:::logs/a", "*"])
+    assert frame.astype(unused).iam.decide(TABLE).tolist() == [A, U, U]
+    times = pd.to_datetime(
+        ["2025-12-31 23:30Z", "2026-01-01 00:00Z", None]).tz_convert("Asia/Tokyo")
+    frame = pd.DataFrame({"action": "a:Time", "resource": "*", "aws:CurrentTime": times})
+    assert frame.iam.decide(TYPES).tolist() == [A, D, D]
+    frame = pd.DataFrame({"action": "a:Number", "resource": "*",
+                          "s3:max-keys": pd.array([5, 10, pd.NA], dtype="Int64")})
+    assert frame.iam.decide(TYPES).tolist() == [A, D, D]
+    missing = pd.DataFrame({"action": pd.Series(["s3:GetObject", pd.NA], dtype=object),
+                            "resource": pd.Series([float("nan"), pd.NA], dtype=object)})
+    assert missing.iam.decide(TABLE).tolist() == [U, U]
 
 
 @needs("pandas")

@@ -20,8 +20,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
-from command_line import BEFORE, FULL_ACCESS, READ_ONLY
 from log_records import NAMES_POLICY, record, write_names
+from spark_logs import TAGS_POLICY, save_tables, write_far_apart
 
 import iamtables
 from iamtables.audit import Audit, keys_of, needs_request
@@ -39,7 +39,9 @@ pytestmark = [
 ]
 
 HERE = Path(__file__).parent
-QUICK_JVM = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC -Xshare:auto"
+QUICK_JVM = ("-XX:TieredStopAtLevel=1 -XX:+UseSerialGC -Xshare:auto "
+             "-XX:MetaspaceSize=256m "
+             "-XX:+UnlockDiagnosticVMOptions -XX:-BytecodeVerificationRemote")
 PART_BYTES = 60_000
 LOCAL = LogOptions()
 
@@ -56,10 +58,12 @@ def spark() -> Iterator[Any]:
         "spark.driver.memory": "512m", "spark.executor.memory": "768m",
         "spark.sql.shuffle.partitions": "2", "spark.default.parallelism": "2",
         "spark.locality.wait": "0s", "spark.sql.codegen.wholeStage": "false",
-        "spark.sql.adaptive.enabled": "false",
+        "spark.sql.adaptive.enabled": "false", "spark.sql.codegen.factoryMode": "NO_CODEGEN",
         "spark.driver.extraJavaOptions": QUICK_JVM, "spark.executor.extraJavaOptions": QUICK_JVM,
         "spark.sql.session.timeZone": "UTC", "spark.executorEnv.PYTHONPATH": str(HERE),
-        "spark.log.level": "ERROR", "spark.excludeOnFailure.enabled": "false",
+        "spark.log.level": "ERROR", "spark.shuffle.compress": "false",
+        "spark.broadcast.compress": "false", "spark.shuffle.spill.compress": "false",
+        "spark.excludeOnFailure.enabled": "false",
     }.items():
         builder = builder.config(name, value)
     session = builder.getOrCreate()
@@ -73,12 +77,7 @@ def spark() -> Iterator[Any]:
 
 @pytest.fixture(scope="module")
 def tables(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
-    """The compiled table of today, and one as it was."""
-    root = tmp_path_factory.mktemp("tables")
-    for name, policies in (("after", (FULL_ACCESS, READ_ONLY)), ("before", (BEFORE,))):
-        documents = [one for path in policies for one in iamtables.load_policy(path)]
-        iamtables.compile(documents).save(root / f"{name}.iamt")
-    return root / "before.iamt", root / "after.iamt"
+    return save_tables(tmp_path_factory.mktemp("tables"))
 
 
 @pytest.fixture(scope="module")
@@ -263,6 +262,24 @@ def test_names_that_other_parts_tell_are_those_of_one_reader(spark: Any, tmp_pat
     assert learnt.summary != summary and learnt.repeated == 0
 
 
+def test_corrections_and_sessions_of_other_parts_are_those_of_one_reader(
+    spark: Any, tmp_path: Path
+) -> None:
+    import iamtables.spark
+
+    (tmp_path / "logs").mkdir()
+    files = write_far_apart(tmp_path / "logs")
+    path = tmp_path / "t.iamt"
+    iamtables.compile(iamtables.parse_policy(TAGS_POLICY)).save(path)
+    summary, statistics, rows = local_audit(path, tmp_path / "logs", has_rows=True)
+    found = iamtables.spark.audit(spark, path, files, output=str(tmp_path / "out"), part_bytes=1)
+    assert found.summary == summary
+    assert_same_statistics(found.statistics, statistics)
+    assert (statistics.replaced, statistics.corrections_late, statistics.duplicates) == (4, 2, 3)
+    names = rows.schema.names
+    assert table_rows(pq.read_table(tmp_path / "out"), names) == table_rows(rows, names)
+
+
 def test_paths_that_hold_no_log(spark: Any, tables: tuple[Path, Path], tmp_path: Path) -> None:
     import iamtables.spark
 
@@ -287,9 +304,8 @@ def test_workers_map_the_table_once_and_import_no_parser(
     assert artefact.is_shipped
     settings = tasks.Settings(True, tasks.without_cache(None))
     parts = find_source([logs]).parts(PART_BYTES, 1)
-    asked = [(part.number, list(part.files), None, None) for part in parts]
-    told = spark.createDataFrame(
-        spark.sparkContext.parallelize(asked, len(asked)), jobs._PARTS_SCHEMA).mapInArrow(
+    asked = [(part.number, list(part.files)) for part in parts]
+    told = jobs.asked_first(spark, asked).mapInArrow(
         spark_faults.Telling(tasks.AuditTask(artefact, settings)),
         spark_faults.Telling.SCHEMA).collect()
     assert len(told) == len(parts) > len({row.process for row in told})

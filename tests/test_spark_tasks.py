@@ -7,16 +7,18 @@ import json
 import pickle
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from command_line import BEFORE, FULL_ACCESS, READ_ONLY
 from log_records import ACCOUNT, NAMES_POLICY, ROLE, record, write_names
+from spark_logs import TAGS_POLICY, random_files, save_tables, write_far_apart, write_files
 
 import iamtables
 from iamtables.audit import Audit, keys_of, needs_request
@@ -25,7 +27,7 @@ from iamtables.errors import SourceError
 from iamtables.logs import LogOptions, Statistics, read_logs
 from iamtables.logs.duplicates import account_hash
 from iamtables.replaying import Replay, either_needs_request, keys_of_both
-from iamtables.spark import tasks
+from iamtables.spark import elsewhere, reading, tasks
 from iamtables.spark.parts import find_source
 
 OPTIONS = LogOptions(batch_records=300, learn_names=False)
@@ -33,11 +35,7 @@ OPTIONS = LogOptions(batch_records=300, learn_names=False)
 
 @pytest.fixture(scope="module")
 def tables(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
-    root = tmp_path_factory.mktemp("tables")
-    for name, policies in (("after", (FULL_ACCESS, READ_ONLY)), ("before", (BEFORE,))):
-        documents = [one for path in policies for one in iamtables.load_policy(path)]
-        iamtables.compile(documents).save(root / f"{name}.iamt")
-    return root / "before.iamt", root / "after.iamt"
+    return save_tables(tmp_path_factory.mktemp("tables"))
 
 
 @pytest.fixture(scope="module")
@@ -52,14 +50,17 @@ def logs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def run(task: Any, parts: Sequence[tuple[int, Sequence[str], Sequence[int] | None]],
-        names: Mapping[str, str | None] | None = None) -> pa.Table:
+        answers: Mapping[str, str | None] | None = None, corrected: Sequence[int] | None = None,
+        before: Sequence[int] | None = None) -> pa.Table:
     """What a task hands out for parts, as it would after a journey to a worker."""
     numbers, files, seen = zip(*parts, strict=True)
+    texts, hashes = pa.list_(pa.string()), pa.list_(pa.int64())
     asked = pa.RecordBatch.from_pydict({
-        "part": pa.array(numbers, pa.int32()), "files": pa.array(files, pa.list_(pa.string())),
-        "seen": pa.array(seen, pa.list_(pa.int64())),
-        "names": pa.array([None if names is None else list(names.items())] * len(parts),
-                          pa.map_(pa.string(), pa.string()))})
+        "part": pa.array(numbers, pa.int32()), "files": pa.array(files, texts),
+        "seen": pa.array(seen, hashes), "corrected": pa.array([corrected] * len(parts), hashes),
+        "before": pa.array([before] * len(parts), hashes),
+        "answers": pa.array([None if answers is None else list(answers.items())] * len(parts),
+                            pa.map_(pa.string(), pa.string()))})
     travelled = pickle.loads(pickle.dumps(task))
     return pa.Table.from_batches(list(travelled(iter([asked]))))
 
@@ -79,7 +80,7 @@ def test_parts_add_up_to_what_one_reader_counts(
     parts = find_source([logs]).parts(part_bytes, 1)
     asked = [(part.number, part.files, None) for part in parts]
     artefacts = [tasks.Artefact(str(path), False) for path in tables]
-    settings = tasks.Settings(True, OPTIONS, has_rows=False)
+    settings = reading.Settings(True, OPTIONS, has_rows=False)
     table = iamtables.open_table(tables[1])
     local = Audit(table)
     reader = read_logs(logs, OPTIONS, keys_of(table), needs=needs_request(table))
@@ -120,7 +121,7 @@ def test_what_is_named_does_not_depend_on_where_batches_are_cut(
 def test_workers_add_up_counts_before_the_driver(tables: tuple[Path, Path], logs: Path) -> None:
     parts = find_source([logs]).parts(1, 1)
     task = tasks.AuditTask(tasks.Artefact(str(tables[1]), False),
-                           tasks.Settings(True, OPTIONS, has_rows=False))
+                           reading.Settings(True, OPTIONS, has_rows=False))
     rows = run(task, [(part.number, part.files, None) for part in parts])
     counted = rows.filter(pa.compute.is_valid(rows["counts"])).select(["part", "counts"])
     half = len(counted) // 2
@@ -145,7 +146,7 @@ def test_workers_add_up_counts_before_the_driver(tables: tuple[Path, Path], logs
 def test_records_that_an_earlier_part_has_are_passed_over(
     tables: tuple[Path, Path], logs: Path
 ) -> None:
-    task = tasks.AuditTask(tasks.Artefact(str(tables[1]), False), tasks.Settings(True, OPTIONS))
+    task = tasks.AuditTask(tasks.Artefact(str(tables[1]), False), reading.Settings(True, OPTIONS))
     parts = find_source([logs]).parts(1, 1)
     files = parts[0].files
     first = run(task, [(0, files, None)])
@@ -164,16 +165,16 @@ def test_names_that_other_parts_tell_make_a_part_what_it_is_to_one_reader(tmp_pa
     iamtables.compile(iamtables.parse_policy(NAMES_POLICY)).save(tmp_path / "t.iamt")
     table = iamtables.open_table(tmp_path / "t.iamt")
     task = tasks.AuditTask(tasks.Artefact(str(tmp_path / "t.iamt"), False),
-                           tasks.Settings(True, LogOptions(), has_rows=False))
+                           reading.Settings(True, LogOptions(), has_rows=False))
     first = run(task, [(number, [name], None) for number, name in enumerate(files)])
-    said = first.filter(pa.compute.is_valid(first["pattern"])).select(
-        ["part", "pattern", "arn", "is_asked"]).to_pylist()
+    said = first.filter(pa.compute.is_valid(first["question"])).select(
+        ["part", "question", "answer", "is_asked"]).to_pylist()
     role = f"arn:aws:iam::{ACCOUNT}:role/"
-    answered = {(one["part"], one["pattern"].rpartition("*")[2], one["arn"])
+    answered = {(one["part"], one["question"].rpartition("*")[2], one["answer"])
                 for one in said if one["is_asked"]}
     assert {(0, "worker", None), (0, "twice", None), (0, "never", None),
             (0, "own", f"{role}a/own"), (2, "own", None)} <= answered
-    learnt = {(one["part"], one["arn"]) for one in said if not one["is_asked"]}
+    learnt = {(one["part"], one["answer"]) for one in said if not one["is_asked"]}
     assert {(0, f"{role}a/own"), (1, ROLE), (1, f"{role}a/twice"), (2, f"{role}b/twice")} <= learnt
 
     told = {f"{role}*worker": ROLE, f"{role}*own": f"{role}a/own"}  # `twice` has two: none
@@ -188,11 +189,99 @@ def test_names_that_other_parts_tell_make_a_part_what_it_is_to_one_reader(tmp_pa
     assert apart.summary() != local.summary()  # the names do make a difference
 
 
+def told_to_each(rows: pa.Table, names: Sequence[str]) -> dict[int, dict[str, Any]]:
+    """`elsewhere.told_elsewhere` for the rows of a first run, without Spark; IAM names apart."""
+    facts = [(one["part"], pickle.loads(one["facts"])) for one in rows.select(
+        ["part", "facts"]).to_pylist() if one["facts"] is not None]
+    told: dict[int, dict[str, Any]] = {}
+
+    def of(part: int) -> dict[str, Any]:
+        return told.setdefault(part, {"seen": [], "corrected": [], "before": [], "answers": {}})
+
+    corrections = elsewhere.Corrections.of(facts)
+    first: dict[int, int] = {}
+    hashes = rows.filter(pa.compute.is_valid(rows["hash"])).select(["part", "hash"]).to_pylist()
+    for one in hashes:
+        if one["hash"] in corrections.targets:
+            of(one["part"])["corrected"].append(one["hash"])
+        elif first.setdefault(one["hash"], one["part"]) < one["part"]:
+            of(one["part"])["seen"].append(one["hash"])
+    for part, seen, before in corrections.told:
+        of(part)["seen"] += seen
+        of(part)["before"] += before
+    tags = dict(elsewhere.tags(facts, names))
+    for one in rows.filter(pa.compute.is_valid(rows["question"])).select(
+            ["part", "question", "answer"]).to_pylist():
+        question = one["question"]
+        if question in tags and tags[question] != one["answer"]:
+            of(one["part"])["answers"][question] = tags[question]
+    return told
+
+
+def assert_parts_are_one_reader(table: iamtables.Table, path: Path, files: Sequence[str],
+                                options: LogOptions) -> tuple[Any, Statistics, Any]:
+    """The summary of parts of a file each, run twice where others make a difference, is that of
+    one reader; gives it, its counts, and what a first run alone came to."""
+    task = tasks.AuditTask(tasks.Artefact(str(path), False), reading.Settings(True, options))
+    parts = [(number, [name], None) for number, name in enumerate(files)]
+    rows = run(task, parts)
+    told = told_to_each(rows, table.keys)
+    pieces = [run(task, [(number, names, told[number].pop("seen"))], **told[number])
+              if number in told else run(task, [(number, names, None)])
+              for number, names, _ in parts]
+    whole, first, local = Audit(table), Audit(table), Audit(table)
+    found = counts_of(pa.concat_tables(pieces))
+    whole.merge(found.audit)
+    first.merge(counts_of(rows).audit)
+    reader = read_logs(files, LogOptions(), keys_of(table))
+    for batch in reader:
+        local.add(batch)
+    assert found.statistics == reader.statistics
+    assert whole.summary() == local.summary()
+    return local.summary(), reader.statistics, first.summary()
+
+
+def test_corrections_and_sessions_of_other_parts_make_a_part_what_it_is_to_one_reader(
+    tmp_path: Path
+) -> None:
+    files = write_far_apart(tmp_path)
+    path = tmp_path / "t.iamt"
+    iamtables.compile(iamtables.parse_policy(TAGS_POLICY)).save(path)
+    table = iamtables.open_table(path)
+    for batch_records in (1, 20_000):
+        summary, statistics, first = assert_parts_are_one_reader(
+            table, path, files, LogOptions(batch_records=batch_records))
+        assert (statistics.replaced, statistics.corrections_late, statistics.duplicates) == (
+            4, 2, 3)
+        # by hand: ASIA1 and, since the tag goes on, ASIA2 and ASIA3 are red; ASIA2 is old
+        assert summary.actions["iam:ListUsers"] == [0, 3, 0, 2]
+        assert summary.actions["iam:ListRoles"] == [0, 0, 1, 0]
+        assert first != summary
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_random_logs_in_parts_are_those_of_one_reader(tmp_path: Path, seed: int) -> None:
+    random = Random(seed)
+    path = tmp_path / "t.iamt"
+    iamtables.compile(iamtables.parse_policy(TAGS_POLICY)).save(path)
+    table = iamtables.open_table(path)
+    seen = Counter[str]()
+    for number in range(30):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        summary, statistics, first = assert_parts_are_one_reader(
+            table, path, write_files(folder, random_files(random)),
+            LogOptions(batch_records=random.choice([1, 3, 20_000])))
+        seen += Counter({"other": first != summary, "replaced": statistics.replaced,
+                         "late": statistics.corrections_late, "twice": statistics.duplicates})
+    assert min(seen[name] for name in ("other", "replaced", "late", "twice")) >= 2, seen
+
+
 def test_where_names_are_not_learnt_none_are_told(tmp_path: Path, tables: tuple[Path, Path]
                                                   ) -> None:
     files = write_names(tmp_path)
-    task = tasks.AuditTask(tasks.Artefact(str(tables[1]), False), tasks.Settings(True, OPTIONS))
-    assert run(task, [(0, files, None)])["pattern"].null_count == len(
+    task = tasks.AuditTask(tasks.Artefact(str(tables[1]), False), reading.Settings(True, OPTIONS))
+    assert run(task, [(0, files, None)])["question"].null_count == len(
         run(task, [(0, files, None)]))
 
 
@@ -206,7 +295,7 @@ def test_hashes_are_the_same_in_every_process() -> None:
 
 def test_bad_and_missing_files_are_listed(tables: tuple[Path, Path], logs: Path, tmp_path: Path
                                           ) -> None:
-    task = tasks.AuditTask(tasks.Artefact(str(tables[1]), False), tasks.Settings(True, OPTIONS))
+    task = tasks.AuditTask(tasks.Artefact(str(tables[1]), False), reading.Settings(True, OPTIONS))
     (tmp_path / "cut.json.gz").write_bytes(gzip.compress(b'{"Records": [{"a": ')[:20])
     (tmp_path / "note.txt").write_text("no log")
     names = [str(tmp_path / name) for name in ("cut.json.gz", "gone.json.gz", "note.txt")]
@@ -229,13 +318,13 @@ def test_rows_have_the_columns_of_a_local_audit(tables: tuple[Path, Path], logs:
     both = [iamtables.open_table(path) for path in tables]
     artefacts = [tasks.Artefact(str(path), False) for path in tables]
     batch = next(iter(read_logs(logs, OPTIONS)))
-    settings = tasks.Settings(True, OPTIONS)
+    settings = reading.Settings(True, OPTIONS)
     task: Any = tasks.AuditTask(artefacts[1], settings)
     expected = results_table(Audit(both[1]).add(batch), both[1].statements).schema.names
     assert list(task.columns) == [*expected, tasks.DAY]
-    assert task.schema().startswith("part int, hash bigint, counts binary, pattern string, "
-                                    "arn string, is_asked boolean, `event_id` string, "
-                                    "`time` timestamp, ")
+    assert task.schema().startswith("part int, hash bigint, facts binary, counts binary, "
+                                    "question string, answer string, is_asked boolean, "
+                                    "`event_id` string, `time` timestamp, ")
     task = tasks.ReplayTask(*artefacts, settings, 3)
     expected = flips_table(Replay(*both).add(batch), *both).schema.names
     assert list(task.columns) == [*expected, tasks.DAY]

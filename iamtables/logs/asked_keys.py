@@ -30,8 +30,8 @@ class AskedKeys:
             if (time_name := _TIME_KEYS.get(lower)) is not None:
                 spelled = name if keys is not None else time_name
                 self.plans.append(KeyPlan(spelled, "time", time_key=lower))
-            elif lower.startswith(_SESSION_TAG) and len(lower) > len(_SESSION_TAG):
-                self.plans.append(KeyPlan(name, "session", part=lower.removeprefix(_SESSION_TAG)))
+            elif (tag := session_tag(name)) is not None:
+                self.plans.append(KeyPlan(name, "session", part=tag))
             elif (caller_key := CALLER_KEYS.get(lower)) is not None:
                 spelled = name if keys is not None else caller_key.spelling
                 self.plans.append(
@@ -128,6 +128,13 @@ def is_derived(key: str) -> bool:
 @cache
 def _derived_keys() -> frozenset[str]:
     return frozenset(name.lower() for name in _all_keys())
+
+
+def session_tag(key: str) -> str | None:
+    """The name, in lower case, of the tag of a requester that a key asks for; None for others."""
+    lower = key.lower()
+    is_one = lower.startswith(_SESSION_TAG) and len(lower) > len(_SESSION_TAG)
+    return lower.removeprefix(_SESSION_TAG) if is_one else None
 
 
 def _all_keys() -> list[str]:

@@ -43,6 +43,7 @@ class Corrections:
     def __init__(self) -> None:
         self._targets: set[int] = set()
         self._expected: set[int] = set()
+        self._told: dict[tuple[int, int], None] = {}
         self._sorted = np.zeros(0, dtype=np.uint64)
 
     def __len__(self) -> int:
@@ -53,6 +54,17 @@ class Corrections:
         if len(self._expected) < _MAX_TARGETS:
             self._expected.update(targets.tolist())
             self._sort()
+
+    def take_over(self, targets: Hashes) -> None:
+        """Another reader has replaced the records with these hashes: what corrects them comes
+        second."""
+        self._targets.update(targets.tolist())
+        self._sort()
+
+    def told(self) -> Hashes:
+        """uint64[n, 2]: every correction met, kept or not, in order: the hash of the record itself
+        (where that proves nothing, the other again) and of the one that it replaces."""
+        return np.array(list(self._told), dtype=np.uint64).reshape(-1, 2)
 
     def _sort(self) -> None:
         self._sorted = np.array(sorted(self._targets | self._expected), dtype=np.uint64)
@@ -68,6 +80,8 @@ class Corrections:
         duplicates = late = 0
         for row, target in sorted(targets.items()):
             own = int(hashes[row])
+            if len(self._told) < _MAX_TARGETS:
+                self._told[own if is_proper[row] else target, target] = None
             if own != target and is_proper[row] and not _is_new(own, seen):
                 duplicates += 1
             elif _is_new(target, seen):

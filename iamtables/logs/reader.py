@@ -101,6 +101,7 @@ class LogReader:
         self, paths: Sequence[str | Path], options: LogOptions, keys: Sequence[str] | None,
         catalogue: Catalogue, resolver: Resolver | None = None,
         needs: Callable[[str], bool] | None = None, names: Names | None = None,
+        sessions: Sessions | None = None,
     ) -> None:
         self._given = [str(path) for path in paths]
         self._files = find_files(paths, options.endpoint)
@@ -132,7 +133,8 @@ class LogReader:
         self._names = names or Names(resolver, learns=options.learn_names)
         self._seen = SeenHashes(options.max_remembered_ids, secrets.randbits(64))
         self._corrections = Corrections()
-        self._sessions = Sessions(tells=options.learn_names, keeps=self._writer is not None)
+        self._sessions = sessions or Sessions(
+            tells=options.learn_names, keeps=self._writer is not None)
         self._outgoing = Outgoing(options.batch_records, self._names, self._sessions)
         self._session_plans: set[int] = set()
         self._plans: dict[tuple[str | None, ...], _PlanRow] = {}
@@ -155,6 +157,19 @@ class LogReader:
         """Take records with these hashes (`duplicates.record_hashes`) for duplicates: somebody
         else has read them."""
         self._seen.add(hashes)
+
+    def expect_corrections(self, elsewhere: Hashes, before: Hashes) -> None:
+        """Leave out records that others correct which this reader does not see.
+
+        elsewhere : hashes of records with a correction anywhere in the log
+        before    : of those whose correction somebody else has read, so that another comes second
+        """
+        self._corrections.expect(elsewhere)
+        self._corrections.take_over(before)
+
+    def corrections(self) -> Hashes:
+        """What was read that corrects other records (`Corrections.told`)."""
+        return self._corrections.told()
 
     def _start_tables(self) -> None:
         self._callers = CallerTable(self._keys.caller, has_access_keys=self._keys.sessions)
@@ -796,6 +811,7 @@ def read_logs(
     resolver: Resolver | None = None,
     needs: Callable[[str], bool] | None = None,
     names: Names | None = None,
+    sessions: Sessions | None = None,
 ) -> LogReader:
     """A reader over CloudTrail files, directories (recursive) and globs.
 
@@ -806,9 +822,10 @@ def read_logs(
            not built, and such calls are mapped without. None: all are built
     resolver : full ARNs of roles, users and groups by account and name, from an inventory
     names : what is known of such names, and is told more, in place of the resolver's and the log's
+    sessions : what is known of tags of sessions, and is told more
     Raises SourceError here for paths that do not exist, and at the end of the iteration when no
     file was a log. Single files that cannot be read are counted in `reader.statistics`.
     """
     given = [paths] if isinstance(paths, str | Path) else list(paths)
     return LogReader(given, options or LogOptions(), keys, catalogue or load_catalogue(),
-                     resolver, needs, names)
+                     resolver, needs, names, sessions)

@@ -90,6 +90,18 @@ class Sessions:
             if self._keeps and len(self._new) < _MAX_SESSIONS:
                 self._new.setdefault(key, session)
 
+    @property
+    def is_full(self) -> bool:
+        return len(self._known) >= _MAX_SESSIONS
+
+    @property
+    def has_tags(self) -> bool:
+        return any(session.tags for session in self._known.values())
+
+    def access_keys(self) -> list[str]:
+        """Of sessions about which something is known."""
+        return list(self._known)
+
     def _put(self, key: str, session: Session) -> None:
         if key not in self._known and len(self._known) < _MAX_SESSIONS:
             self._known[key] = session

@@ -15,6 +15,8 @@ everywhere: a shared mount, or an object store (`logs.sources`).
 
     parts     the files, cut into parts of about the same size
     tasks     what a worker does with a part
+    reading   how it reads the part's files, as one reader would who has the whole log
+    elsewhere what parts have to know of each other
     jobs      what the driver does: parts out, rows and counts back
     frames    `decide` and its `mapInArrow` function, for requests that Spark already has
 """

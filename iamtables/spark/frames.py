@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..engine_columns import Decider, Missing, named_decisions
+from ..engine_columns import Decider, Missing, key_names, named_decisions
 from ..errors import ColumnError
 from ..extras import engine
 from ..results import statement_label
@@ -48,7 +48,7 @@ class Decide:
         self._context = dict(context) if isinstance(context, Mapping) else context
         self._unknown = unknown
         self._missing = missing
-        self._unknown_keys = tuple(unknown_keys)
+        self._unknown_keys = key_names(unknown_keys, "unknown keys")
 
     def names(self) -> list[str]:
         """The columns that are read."""

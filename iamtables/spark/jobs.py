@@ -1,11 +1,8 @@
 """What the driver does: parts to the workers, counts and rows back.
 
-Records that two parts have (CloudTrail delivers at least once, and trails overlap) belong to the
-earlier part, as one reader would have it. They are found by their hashes, which Spark brings
-together; the later parts that have some are run again with the hashes that they must pass over.
-What a record tells of an IAM name (`logs.names`) holds in all of the log: parts that took a name
-for something else than all parts together tell are run again with what they tell. Everything else
-of an audit adds up.
+A first run reads all parts, each by itself. Where records of other parts make a difference
+(`elsewhere`: records that come twice, corrections, names, tags of sessions), parts are run again
+with what they have to know. Everything else of an audit adds up.
 """
 
 from __future__ import annotations
@@ -18,15 +15,17 @@ from math import isqrt
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..audit import Audit, Missing, Summary
+from ..audit import Audit, Missing, Summary, keys_of
 from ..errors import SourceError
 from ..extras import engine
 from ..logs import LogOptions, Statistics
 from ..logs.reader import no_log
 from ..logs.sources import is_stored
-from ..replaying import Replay, ReplayResult
+from ..replaying import Replay, ReplayResult, keys_of_both
 from ..runtime import Table, open_table
+from .elsewhere import FIELDS, of_parts, told_elsewhere
 from .parts import PART_BYTES, Part, Source, find_source
+from .reading import Settings
 from .tasks import (
     DAY,
     OWN,
@@ -35,7 +34,6 @@ from .tasks import (
     MergeTask,
     PartCounts,
     ReplayTask,
-    Settings,
     merge,
     without_cache,
 )
@@ -46,7 +44,7 @@ if TYPE_CHECKING:
 MANY_PARTS = 64
 """From so many parts on, workers add up counts before the driver does."""
 
-_PARTS_SCHEMA = "part int, files array<string>, seen array<bigint>, names map<string,string>"
+_PARTS_SCHEMA = "part int, files array<string>"
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +56,7 @@ class SparkAudit:
                  their end, `skipped` those that are no logs
     parts      : how many parts the files were cut into
     repeated   : how many of them were run again: they had records of an earlier one, or another
-                 one tells what a name in them means
+                 one corrects some, or tells what a name in them means or what tags a session has
     """
 
     table: Table
@@ -93,8 +91,8 @@ def audit(spark: SparkSession, artefact: str | Path, paths: Sequence[str | Path]
                 them. It must not exist
     principals, missing, assume : as in `Audit`; by default missing is unknown for logs and absent
                 for tables of requests
-    options   : as in `read_logs`; no cache is used. Names are learnt from all of the log, as one
-                reader does that hands it out as one batch
+    options   : as in `read_logs`; no cache is used. Names, tags of sessions and corrections hold in
+                all of the log, as for one reader that hands it out as one batch
     partition_by : columns that become directories of the output; None: `day`, for logs
     part_bytes : of files for one task; smaller when there are few files for many cores
     is_shared : the path of `artefact` is the same on every worker; nothing is shipped
@@ -107,7 +105,8 @@ def audit(spark: SparkSession, artefact: str | Path, paths: Sequence[str | Path]
     source, settings = _opened(paths, options, principals, missing, assume, output)
     task = AuditTask(shipped(spark, artefact, table, is_shared=is_shared), settings)
     parts = source.parts(part_bytes, spark.sparkContext.defaultParallelism)
-    counts, repeated = _run(spark, task, parts, output, _partitions(partition_by, source))
+    counts, repeated = _run(spark, task, parts, keys_of(table), output,
+                            _partitions(partition_by, source))
     _refuse_no_log(paths, source, counts)
     whole = Audit(table)
     whole.merge(counts.audit)
@@ -136,7 +135,8 @@ def replay(spark: SparkSession, before: str | Path, after: str | Path,
               for path, table in zip((before, after), tables, strict=True)]
     task = ReplayTask(places[0], places[1], settings, examples)
     parts = source.parts(part_bytes, spark.sparkContext.defaultParallelism)
-    counts, repeated = _run(spark, task, parts, output, _partitions(partition_by, source))
+    counts, repeated = _run(spark, task, parts, keys_of_both(*tables), output,
+                            _partitions(partition_by, source))
     _refuse_no_log(paths, source, counts)
     whole = Replay(*tables, examples=examples)
     whole.merge(counts.audit)
@@ -191,75 +191,48 @@ def shipped(spark: SparkSession, path: str | Path, table: Table, *, is_shared: b
     return Artefact(name, is_shipped=True)
 
 
-def _run(spark: SparkSession, task: Any, parts: Sequence[Part], output: str | None,
-         partition_by: Sequence[str]) -> tuple[PartCounts, int]:
+def _run(spark: SparkSession, task: Any, parts: Sequence[Part], keys: Sequence[str],
+         output: str | None, partition_by: Sequence[str]) -> tuple[PartCounts, int]:
     """(the counts of all parts, how many were run again)."""
     from pyspark import StorageLevel
+    from pyspark.sql import functions as F
 
-    asked = [(part.number, list(part.files), None, None) for part in parts]
+    asked = [(part.number, list(part.files)) for part in parts]
     # Everything below is asked of these rows more than once, and reading logs is what takes time.
-    rows = _rows(spark, task, asked).persist(StorageLevel.DISK_ONLY)
+    rows = asked_first(spark, asked).mapInArrow(task, task.schema()).persist(
+        StorageLevel.DISK_ONLY)
     kept = [rows]
     try:
-        again = 0
-        if len(parts) > 1:
-            told = _seen_before(rows).join(_other_names(rows), "part", "full_outer").persist(
-                StorageLevel.DISK_ONLY)
-            kept.append(told)
-            later = {row.part for row in told.select("part").collect()}
-            again = len(later)
-            if again:
-                chosen = spark.createDataFrame(
-                    [one[:2] for one in asked if one[0] in later], "part int, files array<string>")
-                repeated = chosen.join(told, "part").select(
-                    "part", "files", "seen", "names").repartition(
-                    again, "part").mapInArrow(task, task.schema()).persist(StorageLevel.DISK_ONLY)
-                kept.append(repeated)
-                rows = rows.join(told.select("part"), "part", "left_anti").select(
-                    *rows.columns).unionByName(repeated)
+        told = told_elsewhere(spark, rows, keys).persist(StorageLevel.DISK_ONLY)
+        kept.append(told)
+        later = sorted(row.part for row in told.select("part").collect())
+        if later:
+            chosen = spark.createDataFrame([asked[number] for number in later], _PARTS_SCHEMA)
+            repeated = chosen.join(told, "part").select("part", "files", *FIELDS).repartition(
+                len(later), "part").mapInArrow(task, task.schema()).persist(StorageLevel.DISK_ONLY)
+            kept.append(repeated)
+            # a filter, since a join would send all rows across the cluster
+            rows = rows.where(~F.col("part").isin(later)).unionByName(repeated)
         counts = _counts(rows, len(parts))
         if output is not None:
             _write(rows, output, partition_by)
-        return counts, again
+        return counts, len(later)
     finally:
         for frame in kept:
             frame.unpersist()
 
 
-def _rows(spark: SparkSession, task: Any, asked: list[Any]) -> DataFrame:
-    """What a task makes of parts, one Spark partition each."""
+def asked_first(spark: SparkSession, asked: list[tuple[int, list[str]]]) -> DataFrame:
+    """Parts (number, files) that know nothing of each other, one Spark partition each."""
+    from pyspark.sql import functions as F
+
     spread = spark.sparkContext.parallelize(asked, len(asked))
-    return spark.createDataFrame(spread, _PARTS_SCHEMA).mapInArrow(task, task.schema())
-
-
-def _seen_before(rows: DataFrame) -> DataFrame:
-    """part -> the hashes of its records that an earlier part has, where there are some."""
-    from pyspark.sql import functions as F
-
-    hashes = rows.where("hash IS NOT NULL").select("part", "hash")
-    shared = hashes.groupBy("hash").agg(
-        F.min("part").alias("first"), F.count("part").alias("parts")).where("parts > 1")
-    return hashes.join(shared, "hash").where("part > first").groupBy("part").agg(
-        F.collect_list("hash").alias("seen"))
-
-
-def _other_names(rows: DataFrame) -> DataFrame:
-    """part -> the names that it took for something else than all parts together tell."""
-    from pyspark.sql import functions as F
-
-    names = rows.where("pattern IS NOT NULL").select("part", "pattern", "arn", "is_asked")
-    told = names.where("NOT is_asked").groupBy("pattern").agg(
-        # two ARNs for one name, in one part or in two: it has been made anew, and says nothing
-        F.expr("CASE WHEN count(*) = count(arn) AND min(arn) = max(arn) THEN min(arn) END").alias(
-            "told"))
-    wrong = names.where("is_asked").join(told, "pattern").where("NOT (arn <=> told)").select(
-        "part", "pattern", "told").distinct()
-    return wrong.groupBy("part").agg(
-        F.map_from_entries(F.collect_list(F.struct("pattern", "told"))).alias("names"))
+    return spark.createDataFrame(spread, _PARTS_SCHEMA).select(
+        "*", *(F.lit(None).cast(FIELDS[name]).alias(name) for name in FIELDS))
 
 
 def _counts(rows: DataFrame, parts: int) -> PartCounts:
-    counted = rows.where("counts IS NOT NULL").select("part", "counts")
+    counted = of_parts(rows, "counts")
     if parts > MANY_PARTS:
         counted = counted.repartitionByRange(isqrt(parts), "part").sortWithinPartitions(
             "part").mapInArrow(MergeTask(), "part int, counts binary")
@@ -271,7 +244,7 @@ def _counts(rows: DataFrame, parts: int) -> PartCounts:
 
 
 def _write(rows: DataFrame, output: str, partition_by: Sequence[str]) -> None:
-    found = rows.where("counts IS NULL AND hash IS NULL AND pattern IS NULL").drop(*OWN)
+    found = rows.where(" AND ".join(f"{name} IS NULL" for name in OWN[1:])).drop(*OWN)
     writer = found.write
     if partition_by:
         writer = writer.partitionBy(*partition_by)

@@ -9,36 +9,35 @@ Rows have the columns of `results.results_table` (or `replay_rows.flips_table`) 
     part     the part they come from
     hash     of a record of a log, what tells it from others (`logs.duplicates`): the driver looks
              for records that two parts have
+    facts    in one row of a part, if any: what it tells of corrections and of sessions
+             (`reading.Facts`)
     counts   in the last row of a part: what it adds up to
-    pattern, arn, is_asked : a name of an IAM thing (`logs.names`) with the ARN that the part has
-             learnt for it (null: several), or that it was taken for (null: none was known)
+    question, answer, is_asked : a name of an IAM thing (`logs.names`), or the tag of a session
+             (`reading.tag_question`), with the ARN or value that the part has learnt for it (null:
+             several), or that it was answered with (null: none was known)
 
-What records of other parts tell of a name, and which records they have before, comes with the
-parts when they are run again.
+What records of other parts tell of names, tags and corrections, and which records they have before,
+comes with the parts when they are run again.
 """
 
 from __future__ import annotations
 
 import pickle
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from ..audit import Audit, Missing, keys_of, needs_request
-from ..errors import SourceError
-from ..logs import LogOptions, Statistics, read_logs
+from ..audit import Audit, keys_of, needs_request
+from ..logs import LogOptions, Statistics
 from ..logs.duplicates import account_hash, record_hashes
-from ..logs.names import Names
-from ..logs.sources import find_files
 from ..replay_rows import flips_table
 from ..replaying import Replay, either_needs_request, keys_of_both
-from ..request_tables import read_requests
 from ..results import results_table
 from ..runtime import Table, open_table
+from .reading import Elsewhere, Reading, Settings
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -54,7 +53,7 @@ _OF_LOG = ("requester", "class", "class_reason", "recorded_outcome", "error_code
 _SIDES = tuple(f"{side}{part}" for side in ("before", "after")
                for part in ("", "_layer", "_statement", "_place",
                             "_gate_layer", "_gate", "_gate_place"))
-OWN = ("part", "hash", "counts", "pattern", "arn", "is_asked")
+OWN = ("part", "hash", "facts", "counts", "question", "answer", "is_asked")
 """Columns of tasks that are no columns of results."""
 DAY = "day"
 """Column of the day (UTC) of a record of a log, for partitions of the output."""
@@ -85,19 +84,6 @@ def opened(path: str) -> Table:
     return open_table(path)
 
 
-@dataclass(frozen=True, slots=True)
-class Settings:
-    """How records are read and decided; as in `Audit` and `read_logs`."""
-
-    is_log: bool
-    options: LogOptions
-    principals: tuple[str, ...] = ()
-    missing: Missing = "unknown"
-    assume: Mapping[str, str | list[str]] = field(default_factory=dict)
-    has_rows: bool = True
-    """Hand out rows, and not only counts."""
-
-
 @dataclass(slots=True)
 class PartCounts:
     """What one part, or several in order, came to. `audit` is audit.Counts or ReplayCounts."""
@@ -106,93 +92,9 @@ class PartCounts:
     audit: Any
 
 
-@dataclass(frozen=True, slots=True)
-class Elsewhere:
-    """What other parts tell of the records of one.
-
-    seen  : hashes of records that an earlier part has
-    names : ARNs of names that all parts together tell, None for several, where it differs from what
-            the part knows by itself
-    """
-
-    seen: NDArray[np.uint64]
-    names: Mapping[str, str | None]
-
-
-class PartNames(Names):
-    """Names in one part. What all parts tell goes before what the part has learnt."""
-
-    def __init__(self, told: Mapping[str, str | None]) -> None:
-        super().__init__()
-        self._told = told
-        self._answers: set[tuple[str, str | None]] = set()
-
-    def arns(self, patterns: Iterable[str]) -> list[str | None]:
-        return list(map(self.arn, patterns))
-
-    def arn(self, pattern: str) -> str | None:
-        found = self._told[pattern] if pattern in self._told else super().arn(pattern)
-        self._answers.add((pattern, found))
-        return found
-
-    def rows(self) -> list[tuple[str, str | None, bool]]:
-        """(pattern, ARN, was it asked for): what was learnt, and what was answered."""
-        return [*((pattern, arn, False) for pattern, arn in self._known.items()),
-                *((pattern, arn, True) for pattern, arn in self._answers)]
-
-
-class Reading:
-    """Batches of a part's files; `statistics` counts along and misses no file.
-
-    names : what the records tell of IAM names; None where nothing is to be learnt
-    """
-
-    def __init__(self, settings: Settings, files: Sequence[str], elsewhere: Elsewhere) -> None:
-        self._settings = settings
-        self._files = files
-        self._seen = elsewhere.seen
-        self.names = PartNames(elsewhere.names) if (
-            settings.is_log and settings.options.learn_names) else None
-        self.statistics = Statistics()
-
-    def batches(self, keys: Sequence[str], needs: Any) -> Iterator[Any]:
-        if not self._settings.is_log:
-            yield from self._tables(keys)
-            return
-        missing = Statistics()
-        there: list[str] = []
-        for name in self._files:
-            try:
-                # each by itself: one that went away must not take the others with it
-                find_files([name], self._settings.options.endpoint)
-                there.append(name)
-            except SourceError as error:
-                missing.files_found += 1
-                missing.failed.append((name, error.message))
-        if there:
-            reader = read_logs(there, self._settings.options, keys, needs=needs, names=self.names)
-            self.statistics = reader.statistics
-            reader.pass_over(self._seen)
-            try:
-                yield from reader
-            except SourceError:
-                # no file of this part is a log; the driver looks at all parts
-                if reader.statistics.has_log:
-                    raise
-        self.statistics.merge(missing)
-
-    def _tables(self, keys: Sequence[str]) -> Iterator[Any]:
-        for name in self._files:
-            self.statistics.files_found += 1
-            try:
-                yield from read_requests([name], keys)
-                self.statistics.files_read += 1
-            except SourceError as error:
-                self.statistics.failed.append((name, error.message))
-
-
 class _Task:
-    """Runs parts. `mapInArrow` calls it with batches of (part, files, seen, names)."""
+    """Runs parts. `mapInArrow` calls it with batches of part, files, and the fields of
+    `Elsewhere`."""
 
     columns: tuple[str, ...] = ()
 
@@ -201,16 +103,18 @@ class _Task:
 
     def __call__(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for batch in batches:
-            for number, files, seen, names in zip(
+            for number, files, *hashes, answers in zip(
                     *(column.to_pylist() for column in batch.columns), strict=True):
-                hashes = np.array(seen or (), dtype=np.int64).view(np.uint64)
-                yield from self._run(number, files, Elsewhere(hashes, dict(names or ())))
+                seen, corrected, before = (
+                    np.array(one or (), dtype=np.int64).view(np.uint64) for one in hashes)
+                yield from self._run(number, files, Elsewhere(
+                    seen, corrected, before, dict(answers or ())))
 
     def schema(self) -> str:
         """The columns handed out, as Spark writes a schema."""
         kinds = {"time": "timestamp", "row": "bigint"}
-        return "part int, hash bigint, counts binary, pattern string, arn string, " \
-            "is_asked boolean" + "".join(
+        return "part int, hash bigint, facts binary, counts binary, question string, " \
+            "answer string, is_asked boolean" + "".join(
             f", `{name}` {kinds.get(name, 'string')}" for name in self.columns)
 
     def _run(self, number: int, files: Sequence[str], elsewhere: Elsewhere
@@ -245,11 +149,15 @@ class _Task:
     def _counted(self, number: int, reading: Reading, counts: Any) -> Iterator[pa.RecordBatch]:
         import pyarrow as pa
 
-        if reading.names is not None and (rows := reading.names.rows()):
-            patterns, arns, is_asked = zip(*rows, strict=True)
+        rows = [row for told in (reading.names, reading.sessions) if told is not None
+                for row in told.rows()]
+        if rows:
+            questions, answers, is_asked = zip(*rows, strict=True)
             yield self._filled(
-                number, pattern=pa.array(patterns, pa.string()), arn=pa.array(arns, pa.string()),
-                is_asked=pa.array(is_asked, pa.bool_()))
+                number, question=pa.array(questions, pa.string()),
+                answer=pa.array(answers, pa.string()), is_asked=pa.array(is_asked, pa.bool_()))
+        if reading.facts:
+            yield self._filled(number, facts=pa.array([pickle.dumps(reading.facts)], pa.binary()))
         data = pickle.dumps(PartCounts(reading.statistics, counts))
         yield self._filled(number, counts=pa.array([data], pa.binary()))
 
@@ -257,7 +165,8 @@ class _Task:
         """A batch with the given columns, and nulls in the others."""
         import pyarrow as pa
 
-        kinds = {"hash": pa.int64(), "counts": pa.binary(), "is_asked": pa.bool_(),
+        kinds = {"hash": pa.int64(), "facts": pa.binary(), "counts": pa.binary(),
+                 "is_asked": pa.bool_(),
                  "row": pa.int64(),
                  "time": pa.timestamp("us", tz="UTC")}
         rows = len(next(iter(given.values())))
