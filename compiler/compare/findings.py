@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from .actions import Name
+from .classes import ClassKey
 from .values import Value
 
 
@@ -66,10 +67,14 @@ class Findings:
 
 @dataclass(slots=True)
 class Group:
-    """Names that the same statements match (and, in a closed world, with the same templates)."""
+    """Names that the same statements match (and, in a closed world, with the same templates).
+
+    classes : the classes of `ActionClasses` that they are
+    """
 
     present: frozenset[int]
     names: list[Name] = field(default_factory=list)
+    classes: set[ClassKey] = field(default_factory=set)
 
 
 @dataclass(frozen=True, slots=True)
