@@ -83,6 +83,12 @@ def compare_organizations(
     """
     requester = read_requester(principal)
     is_role = requester.kind is RequesterKind.SESSION and requester.is_bare_role
+    if requester.kind is RequesterKind.PROVIDER:
+        raise RequestError(
+            f"`{principal}` is an identity provider", field="principal",
+            help="organizations compare for users and roles; whom a provider may bring into a role "
+                 "stands in the role's trust policy, which `check` and `replay` decide",
+        )  # fmt: skip
     if requester.kind is not RequesterKind.USER and not is_role:
         raise RequestError(
             f"`{principal}` is no user and no role", field="principal",
@@ -404,7 +410,8 @@ class _Comparing:
                       for s in self.division.left_out)
             + ": no request is shown; \"nothing\" is proved for them, too, if what is not "
               "known is the same in both, else it is undecided",
-            f"not {', '.join(UNSIGNED)}, which neither users nor roles sign",
+            f"not {' and '.join(UNSIGNED)}: identity providers make these requests, not users or "
+            "roles, so who comes into a role through a provider is not compared",
         )
 
     def _joined(

@@ -17,6 +17,7 @@ from .actions import Name
 from .budget import Budget, Meter, OutOfBudget
 from .findings import NOTHING, Answer, Group, Witness
 from .meeting import Containments, Meeting, Question
+from .linear import shortest
 from .resources import EVERYWHERE, ResourceElements, States, Within, filled
 from .solver import And, Goal, Holds, Model, Or, Solver
 from .substitute import has_variables, substituted, variable_keys
@@ -158,6 +159,8 @@ class Asker:
     ) -> Iterator[str]:
         """Resources to try before the automaton is walked."""
         if within.languages is not None:
+            if within.pattern is None:
+                yield from map(shortest, within.languages[:_TRIED_PATTERNS])
             return
         if within.pattern is not None:
             yield from filled(within.pattern)

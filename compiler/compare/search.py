@@ -57,7 +57,8 @@ class Search(Asker):
     def differences(self, question: Question, questions: int = 1) -> Findings:
         """Where `question.accepts` allows and `question.refuses` does not.
 
-        questions : how many share the steps that are left, this one included
+        questions : how many share the steps that are left, this one included; each may take a
+                    quarter, since most need next to nothing
         """
         self.meter.allow(questions)
         question = self._reduced(question)
