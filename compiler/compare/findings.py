@@ -24,7 +24,8 @@ class ActionPart:
     """One action pattern of a region; -1 stands for what a `NotAction` leaves.
 
     is_whole : all that the pattern matches is in the region
-    examples : actions of the region, where it is not; `example_count` says of how many
+    examples : actions of the region, where it is not, or words for all of some services;
+               `example_count` says of how many
     """
 
     pattern: int

@@ -20,12 +20,13 @@ from .. import ir
 from .actions import OTHER_SERVICE, ActionSets, Name
 from .asking import Asker
 from .budget import Budget, OutOfBudget
-from .classes import ActionClasses, ClassKey, matcher
+from .classes import ActionClasses, matcher
 from .cover import Cover
 from .findings import NOTHING, ActionPart, Answer, Findings, Group, Region, Witness
 from .formula import Gate
 from .linear import Steps, Union
 from .meeting import Question
+from .parts import action_part
 from .resources import Within
 from .world import World
 
@@ -34,7 +35,6 @@ _REFINED_PATTERNS = 64
 _PLAUSIBLE_ACTIONS = 4
 _GLANCE_STATES = 500
 """States that looking for a plausible request may cost, each time."""
-_EXAMPLES = 8
 
 
 class Search(Asker):
@@ -308,33 +308,16 @@ class Search(Asker):
             return (ActionPart(-1, True),)
         actions = self.program.action_sets[statement.action_set]
         inside = set().union(*(group.classes for group in ours))
+        is_closed = self.world.is_closed
         if actions.negated:
-            bit = 1 << statement.action_set
-            return (self._part(-1, inside, classes, bit),)
-        parts = (self._part(p, inside, classes) for p in actions.pattern_ids)
+            part = action_part(classes, -1, "*", inside, self.meter, is_closed=is_closed,
+                               negated_bit=1 << statement.action_set)
+            return () if part is None else (part,)
+        parts = (
+            action_part(classes, p, self.program.action_patterns[p].text, inside, self.meter,
+                        is_closed=is_closed)
+            for p in actions.pattern_ids)
         return tuple(part for part in parts if part is not None)
-
-    def _part(
-        self, pattern: int, inside: set[ClassKey], classes: ActionClasses, bit: int = 0
-    ) -> ActionPart | None:
-        """What of a pattern is inside; None for nothing. Of a `NotAction` (-1), `bit` in a class
-        says that it matches."""
-        def split(known: bool) -> tuple[list[Name], bool]:
-            found = classes.matching(pattern, known=known)
-            self.meter.note(len(found))
-            return ([name for key in found if key in inside for name in found[key]],
-                    all(key in inside or (bit and not key[0] & bit) for key in found))
-        try:
-            mine, is_whole = split(False)
-        except OutOfBudget:
-            mine, is_whole = split(True)[0], False
-        if not mine:
-            return None
-        if is_whole:
-            return ActionPart(pattern, True)
-        known = mine if self.world.is_closed else split(True)[0]
-        shown = list(dict.fromkeys(name.action for name in known or mine))
-        return ActionPart(pattern, False, tuple(shown[:_EXAMPLES]), len(shown))
 
     # --- for the reader
 
