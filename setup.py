@@ -9,6 +9,7 @@ IAMTABLES_CHECKED=1 builds the kernels with bounds checks on (the same tests mus
 import filecmp
 import os
 import shutil
+import sys
 from pathlib import Path
 
 from Cython.Build import cythonize
@@ -16,6 +17,7 @@ from setuptools import Extension, setup
 
 HERE = Path(__file__).parent
 CHECKED = os.environ.get("IAMTABLES_CHECKED") == "1"
+JOBS = os.cpu_count() or 1
 
 
 def mirror_declarations() -> str:
@@ -59,5 +61,7 @@ setup(
             "embedsignature": True,
         },
         force=CHECKED,
-    )
+        nthreads=JOBS if sys.platform == "linux" else 0,
+    ),
+    options={"build_ext": {"parallel": JOBS}},
 )

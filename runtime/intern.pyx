@@ -12,6 +12,7 @@ from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free, malloc, realloc
 from libc.string cimport memcmp, memcpy, memset
 
+from .pages cimport large_pages
 from .prefetch cimport prefetch
 
 cdef extern from *:
@@ -88,6 +89,7 @@ cdef int grow_slots(InternTable* table) noexcept nogil:
     cdef uint64_t* slots = <uint64_t*>calloc(size, sizeof(uint64_t))
     if slots == NULL:
         return -1
+    large_pages(slots, size * sizeof(uint64_t))
     for id in range(FIRST_ID, <uint32_t>table.count):
         start = <size_t>table.ends[id - 1]
         hashed = iamt_hash(table.arena + start, <size_t>table.ends[id] - start, table.seed)
@@ -151,6 +153,7 @@ cdef uint32_t intern_hashed(InternTable* table, const uint8_t* text, size_t leng
             return NO_ID
         table.ends = <uint64_t*>moved
         table.capacity *= 2
+        large_pages(moved, table.capacity * sizeof(uint64_t))
     need = table.arena_used + length
     if need > table.arena_size:
         if need < table.arena_size * 2:
@@ -160,6 +163,7 @@ cdef uint32_t intern_hashed(InternTable* table, const uint8_t* text, size_t leng
             return NO_ID
         table.arena = <uint8_t*>moved
         table.arena_size = need
+        large_pages(moved, need)
     id = <uint32_t>table.count
     if length:
         memcpy(table.arena + table.arena_used, text, length)
@@ -200,6 +204,7 @@ cdef int intern_many(InternTable* table, const uint8_t** texts, const size_t* le
             slot = table.slots[hashes[k] & table.mask]
             if slot:
                 prefetch(table.arena + table.ends[<uint32_t>slot - 1])
+                prefetch(table.arena + table.ends[<uint32_t>slot - 1] + 64)
     for k in range(n):
         if texts[k] != NULL:
             ids[k] = intern_hashed(table, texts[k], lengths[k], hashes[k])

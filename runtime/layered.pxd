@@ -1,8 +1,8 @@
 from libc.stdint cimport int32_t, uint8_t, uint32_t
 
 from .column cimport ColumnData
-from .meetings cimport Derived, MeetingsEngine
 from .outcomes cimport Facts, Signals
+from .records cimport Derived, RecordsEngine
 from .sides cimport Asked
 
 cdef struct Row:
@@ -28,9 +28,9 @@ cdef struct Batch:
     uint8_t* error
     size_t errors
 
-cdef class LayeredEngine(MeetingsEngine):
+cdef class LayeredEngine(RecordsEngine):
     cdef Asked asked                        # of the block at hand
-    cdef uint32_t meeting[256]              # NO_ID: the row is an error
+    cdef uint32_t question[256]             # NO_ID: the row is an error
     cdef Row* rows                          # BLOCK of them
     # what the last row came to, for checks of one request
     cdef Signals last_signals
@@ -39,9 +39,11 @@ cdef class LayeredEngine(MeetingsEngine):
 
     cdef int _gather(self, Signals* signals, const uint32_t* following, size_t count,
                      Batch* batch, Row* row) noexcept nogil
+    cdef void _fetch(self, const Row* row) noexcept nogil
+    cdef const uint32_t* _derived_value(self, const Row* row, uint32_t source) noexcept nogil
     cdef void _derive(self, Batch* batch, Row* row, Derived* derived, size_t count) noexcept nogil
     cdef int _settle(self, Batch* batch, Row* row, bint is_all) noexcept nogil
-    cdef int _find_meetings(self, Batch* batch, size_t start, size_t n) noexcept nogil
+    cdef int _find_questions(self, Batch* batch, size_t start, size_t n) noexcept nogil
     cdef size_t _find_records(self, Batch* batch, size_t start, size_t n, bint is_settled,
                               size_t* taken) noexcept nogil
     cdef int _decide_block(self, Batch* batch, size_t start, size_t stop) noexcept nogil

@@ -6,10 +6,10 @@ from numpy.typing import NDArray
 from .column import BoundColumn
 from .globs import GlobSet
 from .layered_plan import LayeredPlanner, LayerFacts
-from .meetings import MeetingsEngine
+from .records import RecordsEngine
 from .plan import EngineFacts
 
-class LayeredEngine(MeetingsEngine):
+class LayeredEngine(RecordsEngine):
     """Decides rows over a table with several layers."""
 
     def __init__(

@@ -1,7 +1,7 @@
 """The batch loop when several policy layers meet: columns of requests in, decision and layer out.
 
-Who asks, what for and through what is looked up (runtime/sides.pyx), and so is what the action comes
-to in that meeting (runtime/meetings.pyx). Most rows end there. The others gather the signals of the
+Who asks, what for and through what is looked up (runtime/sides.pyx), and so is what that question
+of that requester comes to (runtime/records.pyx). Most rows end there. The others gather the signals of the
 entries that are left in two words, `must` and `may`, from which the outcome is read off
 (runtime/outcomes.pyx).
 
@@ -24,9 +24,12 @@ from .engine cimport (
 )
 from .globs cimport GlobSet
 from .intern cimport NO_ID
-from .meetings cimport (
+from .outcomes cimport DIRECT, LEVEL_COUNT, LEVEL_MASK, Signals, add_signal
+from .pairs cimport PairSlot, pair_of, pair_slot, pairs_find, pairs_get
+from .prefetch cimport prefetch
+from .records cimport (
     LEVELS_KNOWN,
-    MOST_MEETINGS,
+    MOST_QUESTIONS,
     OFFSET_MASK,
     OUTCOME_ERROR,
     OUTCOME_OPEN,
@@ -36,21 +39,19 @@ from .meetings cimport (
     RECORD_SETS,
     Derived,
     Known,
-    MeetingsEngine,
     Record,
+    RecordsEngine,
+    Request,
 )
-from .outcomes cimport DIRECT, LEVEL_COUNT, LEVEL_MASK, Signals, add_signal
-from .pairs cimport PairSlot, pair_of, pair_slot
-from .prefetch cimport prefetch
 from .sides cimport ACTION_ERROR, BLOCK, LEVEL_SIGNALS, Asked
 
 
-cdef class LayeredEngine(MeetingsEngine):
+cdef class LayeredEngine(RecordsEngine):
     """Decides rows over a table with several layers."""
 
     def __init__(self, planner, GlobSet globs, facts, layers):
         """layers: layered_plan.LayerFacts, whose arrays are borrowed."""
-        MeetingsEngine.__init__(self, planner, globs, facts, layers)
+        RecordsEngine.__init__(self, planner, globs, facts, layers)
         self.rows = <Row*>malloc(BLOCK * sizeof(Row))
         if self.rows == NULL:
             raise MemoryError
@@ -98,25 +99,33 @@ cdef class LayeredEngine(MeetingsEngine):
                                <int32_t>entry[0])
         return 0
 
+    cdef void _fetch(self, const Row* row) noexcept nogil:
+        """Ask for what settling a row will read behind its record."""
+        cdef const Record* record = <const Record*>(self.records.data + row.record)
+        cdef const Derived* derived = <const Derived*>(<const Known*>(record + 1)
+                                                       + record.known_count)
+        cdef size_t k
+        for k in range(record.derived_count):
+            prefetch(self._derived_value(row, derived[k].source))
+
+    cdef inline const uint32_t* _derived_value(self, const Row* row,
+                                               uint32_t source) noexcept nogil:
+        """Where the value of a key is that follows from a side: SidesEngine.derived_from."""
+        cdef size_t at = source & 0x3FFFFFFF
+        if source >> 30 == 0:
+            return (self.requester_values.data
+                    + self.requester_row.data[row.requester] * self.requester_key.count + at)
+        if source >> 30 == 1:
+            return (self.side_values.data
+                    + self.side_row.data[row.side] * self.side_key.count + at)
+        return self.endpoint_values.data + row.endpoint * self.endpoint_key.count + at
+
     cdef void _derive(self, Batch* batch, Row* row, Derived* derived, size_t count) noexcept nogil:
         """Values that follow from a side, put where the caller gave none (CTX-3)."""
-        cdef size_t k, at
-        cdef uint32_t source
+        cdef size_t k
         for k in range(count):
-            if not batch.is_derived[derived[k].key]:
-                continue
-            source = derived[k].source
-            at = source & 0x3FFFFFFF
-            if source >> 30 == 0:
-                at += self.requester_row.data[row.requester] * self.requester_key.count
-                source = self.requester_values.data[at]
-            elif source >> 30 == 1:
-                at += self.side_row.data[row.side] * self.side_key.count
-                source = self.side_values.data[at]
-            else:
-                at += row.endpoint * self.endpoint_key.count
-                source = self.endpoint_values.data[at]
-            batch.keys[derived[k].key].constant = source
+            if batch.is_derived[derived[k].key]:
+                batch.keys[derived[k].key].constant = self._derived_value(row, derived[k].source)[0]
 
     cdef int _settle(self, Batch* batch, Row* row, bint is_all) noexcept nogil:
         """Decide a row by its record; with `is_all` find out all that decided (EVAL-1)."""
@@ -157,26 +166,33 @@ cdef class LayeredEngine(MeetingsEngine):
 
     # --- the steps of a block
 
-    cdef int _find_meetings(self, Batch* batch, size_t start, size_t n) noexcept nogil:
-        """What rows start..start + n name, and which meeting they are of, as far as they are valid."""
+    cdef int _find_questions(self, Batch* batch, size_t start, size_t n) noexcept nogil:
+        """What rows start..start + n name, and their questions, as far as they are valid."""
         cdef Asked* asked = &self.asked
-        cdef uint32_t meeting
+        cdef uint32_t crossing, bundle
         cdef size_t k
         if self._look_up(asked, batch.who, batch.management, batch.actions, batch.resources,
                          batch.owners, batch.keys, start, n):
             return -1
         for k in range(n):
-            self.meeting[k] = NO_ID
+            self.question[k] = NO_ID
+            crossing = self.side_kind.data[asked.side[k]]
             if self.action_flag.data[asked.action[k]] & ACTION_ERROR:
                 batch.error[start + k] = ERROR_ACTION
-            elif self.side_kind.data[asked.side[k]] == NO_ID:
+                continue
+            if crossing == NO_ID:
                 batch.error[start + k] = ERROR_RESOURCE
-            else:
-                meeting = self._meeting(asked.requester[k], asked.side[k], asked.endpoint[k])
-                if meeting == NO_ID:
-                    return -1
-                self.meeting[k] = meeting
-                prefetch(pair_slot(&self.record_slots, pair_of(asked.action[k], meeting)))
+                continue
+            if self.has_endpoints:
+                bundle = self.endpoint_bundle.data[asked.endpoint[k]]
+                crossing = self._number(&self.crossings, crossing, bundle)
+            self.question[k] = pairs_get(&self.questions, asked.action[k], crossing)
+            if self.question[k] == NO_ID:
+                self.question[k] = self._number(&self.questions, asked.action[k], crossing)
+            if self.failed:
+                return -1
+            prefetch(pair_slot(&self.record_slots,
+                               pair_of(asked.requester[k], self.question[k])))
         return 0
 
     cdef size_t _find_records(self, Batch* batch, size_t start, size_t n, bint is_settled,
@@ -190,15 +206,23 @@ cdef class LayeredEngine(MeetingsEngine):
         cdef uint32_t outcome
         cdef int32_t statement
         cdef PairSlot* slot
+        cdef Request at
         cdef Row* row
         taken[0] = n
         for k in range(n):
             outcome = UNDETERMINED
             statement = -1
-            if self.meeting[k] != NO_ID:
-                slot = self._record(self.asked.action[k], self.meeting[k])
-                if slot == NULL:
-                    return 0
+            if self.question[k] != NO_ID:
+                slot = pairs_find(&self.record_slots,
+                                  pair_of(self.asked.requester[k], self.question[k]))
+                if slot.value == NO_ID:
+                    at.action = self.asked.action[k]
+                    at.requester = self.asked.requester[k]
+                    at.side = self.asked.side[k]
+                    at.endpoint = self.asked.endpoint[k]
+                    slot = self._make_record(&at, self.question[k])
+                    if slot == NULL:
+                        return 0
                 outcome = slot.value >> OUTCOME_SHIFT
                 statement = <int32_t>slot.extra
                 if outcome == OUTCOME_ERROR:
@@ -215,6 +239,8 @@ cdef class LayeredEngine(MeetingsEngine):
                     row.record = slot.value & OFFSET_MASK
                     prefetch(self.records.data + row.record)
                     prefetch(self.records.data + row.record + 16)
+                    prefetch(self.records.data + row.record + 32)
+                    prefetch(self.requester_row.data + row.requester)
                     left += 1
             batch.decision[start + k] = outcome & 3
             batch.layer[start + k] = <uint8_t>(outcome >> 2)
@@ -231,11 +257,13 @@ cdef class LayeredEngine(MeetingsEngine):
         cdef size_t taken, left, k
         self.last_is_service = False
         while start < stop:
-            if self.records.count > self.record_limit or self.meetings.count > MOST_MEETINGS:
-                self._forget_meetings()
-            if self._find_meetings(batch, start, stop - start):
+            if self.records.count > self.record_limit or self.questions.count > MOST_QUESTIONS:
+                self._forget_records()
+            if self._find_questions(batch, start, stop - start):
                 return -1
             left = self._find_records(batch, start, stop - start, not is_one, &taken)
+            for k in range(left):
+                self._fetch(self.rows + k)
             for k in range(left):
                 if self.failed or self._settle(batch, self.rows + k, is_one):
                     return -1

@@ -9,6 +9,8 @@ from libc.stdint cimport uint32_t, uint64_t
 from libc.stdlib cimport free, malloc
 from libc.string cimport memset
 
+from .pages cimport large_pages
+
 cdef enum:
     FIRST_BITS = 8
 
@@ -16,6 +18,7 @@ cdef enum:
 cdef PairSlot* empty_slots(size_t count) noexcept nogil:
     cdef PairSlot* slots = <PairSlot*>malloc(count * sizeof(PairSlot))
     if slots != NULL:
+        large_pages(slots, count * sizeof(PairSlot))
         memset(slots, 0xFF, count * sizeof(PairSlot))
     return slots
 
@@ -65,7 +68,7 @@ cdef PairSlot* pairs_place(PairTable* table, uint32_t a, uint32_t b, uint32_t va
     The slot stays where it is until the next pair is placed.
     """
     cdef PairSlot* slot
-    if 4 * table.count > 3 * table.mask and grow(table):
+    if 2 * table.count > table.mask and grow(table):
         return NULL
     slot = pairs_find(table, pair_of(a, b))
     if slot.value == NO_ID:

@@ -170,7 +170,8 @@ cdef class SidesEngine(Engine):
     cdef uint32_t _side(self, uint32_t resource, ColumnData* owners, size_t i) noexcept nogil
     cdef uint32_t _new_side(self, uint32_t resource, uint32_t owner) noexcept nogil
     cdef uint32_t _side_of_none(self) noexcept nogil
-    cdef uint32_t _endpoint(self, ColumnData** keys, size_t i) noexcept nogil
+    cdef int _find_endpoints(self, uint32_t* found, ColumnData** keys, size_t start,
+                             size_t n) noexcept nogil
     cdef uint32_t _levels(self, uint32_t element, uint32_t requester, ColumnData** keys,
                           size_t i) noexcept nogil
     cdef uint32_t _assumed(self, ColumnData** keys, size_t i) noexcept nogil

@@ -489,18 +489,11 @@ cdef class SidesEngine(Engine):
                       ColumnData* actions, ColumnData* resources, ColumnData* owners,
                       ColumnData** keys, size_t start, size_t n) noexcept nogil:
         """Everything that rows start..start + n name, as numbers; a column at a time."""
-        cdef size_t k
         if (self._find_actions(asked.action, actions, start, n)
                 or self._find_sides(asked, resources, owners, start, n)
                 or self._find_requesters(asked.requester, who, management, start, n)):
             return -1
-        for k in range(n):
-            asked.endpoint[k] = ABSENT_ID
-            if k == 0 or self.has_endpoints:
-                asked.endpoint[k] = self._endpoint(keys, start + k)
-                if asked.endpoint[k] == NO_ID:
-                    return -1
-        return 0
+        return self._find_endpoints(asked.endpoint, keys, start, n)
 
     cdef int _find_actions(self, uint32_t* found, ColumnData* actions, size_t start,
                            size_t n) noexcept nogil:
@@ -681,18 +674,24 @@ cdef class SidesEngine(Engine):
             self.side_kind.count += 1
         return self.invalid_side
 
-    cdef uint32_t _endpoint(self, ColumnData** keys, size_t i) noexcept nogil:
-        """Value id of `aws:SourceVpce` in row i, whose bundle is known then."""
-        cdef uint32_t value = ABSENT_ID
-        if self.has_endpoints:
-            value = column_value(keys[self.key_endpoint], &self.key_tables[self.key_endpoint], i)
-            if value == NO_ID:
-                self.failed = True
-                return NO_ID
-        if value >= self.endpoint_bundle.count or self.endpoint_bundle.data[value] == NO_ID:
-            if self._fill_endpoint(value):
-                return NO_ID
-        return value
+    cdef int _find_endpoints(self, uint32_t* found, ColumnData** keys, size_t start,
+                             size_t n) noexcept nogil:
+        """Value ids of `aws:SourceVpce`, whose bundles are known then."""
+        cdef size_t k
+        if not self.has_endpoints:
+            for k in range(n):
+                found[k] = ABSENT_ID
+        elif column_ids(keys[self.key_endpoint], &self.key_tables[self.key_endpoint], start, n,
+                        found, &self.ahead):
+            self.failed = True
+            return -1
+        for k in range(n):
+            if found[k] < self.endpoint_bundle.count and (
+                    self.endpoint_bundle.data[found[k]] != NO_ID):
+                continue
+            if self._fill_endpoint(found[k]):
+                return -1
+        return 0
 
     cdef uint32_t _levels(self, uint32_t element, uint32_t requester, ColumnData** keys,
                           size_t i) noexcept nogil:

@@ -1,6 +1,8 @@
 from libc.stdint cimport uint32_t
 from libc.stdlib cimport realloc
 
+from .pages cimport large_pages
+
 # A growing array of 32-bit words. Its owner frees `data`.
 cdef struct Words:
     uint32_t* data
@@ -17,6 +19,7 @@ cdef inline int words_reserve(Words* words, size_t extra) noexcept nogil:
     moved = realloc(words.data, capacity * sizeof(uint32_t))
     if moved == NULL:
         return -1
+    large_pages(moved, capacity * sizeof(uint32_t))
     words.data = <uint32_t*>moved
     words.capacity = capacity
     return 0

@@ -58,7 +58,7 @@ AREAS = (
     "kernel_identity",
     "kernel_column",
     "layers",
-    "kernel_meetings",
+    "kernel_records",
     "engines",
 )
 """Files of faults, in the order in which a policy and a request meet them."""

@@ -1,9 +1,10 @@
 """What who, whose and what come to before anything else of a request is known.
 
-A *meeting* is a requester, a kind of side and a bundle of endpoint policies. For each action in a
-meeting there is one *record*: the signals that hold whatever the rest of the request says, the
+A *question* is an action, a kind of side and a bundle of endpoint policies. For each requester that
+puts it there is one *record*: the signals that hold whatever the rest of the request says, the
 facts, and the entries that are left, which hang on the resource, on conditions, or on keys that
 name the requester. Where none is left the record is its outcome, and a row costs one look-up.
+Questions are few and stay near; records are many, and finding one is one miss of the cache.
 
 Records are made when first met. They can be made again, so they are dropped when they outgrow their
 limit, also in the middle of a block, and nothing else is forgotten with them.
@@ -32,10 +33,9 @@ from .outcomes cimport (
 )
 from .pairs cimport (
     PairSlot,
-    pair_of,
+    PairTable,
     pairs_bytes,
     pairs_clear,
-    pairs_find,
     pairs_free,
     pairs_get,
     pairs_init,
@@ -68,15 +68,14 @@ from .sides cimport (
 from .words cimport words_reserve
 
 cdef enum:
-    MEETING_WORDS = sizeof(Meeting) // sizeof(uint32_t)
     RECORD_WORDS = sizeof(Record) // sizeof(uint32_t)
     KNOWN_WORDS = sizeof(Known) // sizeof(uint32_t)
     DERIVED_WORDS = sizeof(Derived) // sizeof(uint32_t)
     ENTRY_WORDS = 5                 # statement, signal, levels, resource set, tests | flags
 
 
-cdef class MeetingsEngine(OutcomesEngine):
-    """Knows what actions come to in the meetings seen so far."""
+cdef class RecordsEngine(OutcomesEngine):
+    """Knows what the questions put so far come to."""
 
     def __init__(self, planner, GlobSet globs, facts, layers):
         """layers: layered_plan.LayerFacts, whose arrays are borrowed."""
@@ -84,25 +83,24 @@ cdef class MeetingsEngine(OutcomesEngine):
         OutcomesEngine.__init__(self, planner, globs, facts, layers)
         self.record_limit = MOST_RECORD_WORDS
         seed = int.from_bytes(planner.seed(), "little")
-        if (pairs_init(&self.crossings, seed + 201) or pairs_init(&self.meetings, seed + 202)
+        if (pairs_init(&self.crossings, seed + 201) or pairs_init(&self.questions, seed + 202)
                 or pairs_init(&self.record_slots, seed + 203)):
             raise MemoryError
 
     def __dealloc__(self):
         pairs_free(&self.crossings)
-        pairs_free(&self.meetings)
+        pairs_free(&self.questions)
         pairs_free(&self.record_slots)
-        free(self.meeting_words.data)
         free(self.records.data)
         free(self.draft.data)
         free(self.draft_keys.data)
 
-    cdef int _forget_meetings(self) noexcept nogil:
+    cdef int _forget_records(self) noexcept nogil:
         """Drop all records, which are made again when they are met."""
         pairs_clear(&self.crossings)
-        pairs_clear(&self.meetings)
+        pairs_clear(&self.questions)
         pairs_clear(&self.record_slots)
-        self.meeting_words.count = self.records.count = 0
+        self.records.count = 0
         return 0
 
     cdef Requester* _asking(self, uint32_t requester) noexcept nogil:
@@ -111,47 +109,24 @@ cdef class MeetingsEngine(OutcomesEngine):
     cdef Side* _asked(self, uint32_t side) noexcept nogil:
         return <Side*>self.sides.data + side
 
-    # --- meetings
+    # --- questions
 
-    cdef uint32_t _meeting(self, uint32_t requester, uint32_t side,
-                           uint32_t endpoint) noexcept nogil:
-        """Number of a meeting; NO_ID on failure. endpoint: a value id of `aws:SourceVpce`."""
-        cdef uint32_t crossing = self.side_kind.data[side], bundle, number
-        cdef Meeting* one
-        if self.has_endpoints:
-            bundle = self.endpoint_bundle.data[endpoint]
-            number = pairs_get(&self.crossings, crossing, bundle)
-            if number == NO_ID:
-                number = <uint32_t>self.crossings.count
-                if pairs_put(&self.crossings, crossing, bundle, number):
-                    self.failed = True
-                    return NO_ID
-            crossing = number
-        number = pairs_get(&self.meetings, requester, crossing)
+    cdef uint32_t _number(self, PairTable* numbers, uint32_t a, uint32_t b) noexcept nogil:
+        """Number of a pair, the next one for a new pair; NO_ID on failure."""
+        cdef uint32_t number = pairs_get(numbers, a, b)
         if number == NO_ID:
-            number = <uint32_t>(self.meeting_words.count // MEETING_WORDS)
-            if (words_reserve(&self.meeting_words, MEETING_WORDS)
-                    or pairs_put(&self.meetings, requester, crossing, number)):
+            number = <uint32_t>numbers.count
+            if pairs_put(numbers, a, b, number):
                 self.failed = True
                 return NO_ID
-            one = <Meeting*>self.meeting_words.data + number
-            one.requester = requester
-            one.side = side
-            one.endpoint = endpoint
-            self.meeting_words.count += MEETING_WORDS
         return number
 
     # --- records
 
-    cdef PairSlot* _record(self, uint32_t action, uint32_t meeting) noexcept nogil:
-        """Slot of the record of an action in a meeting; NULL on failure."""
-        cdef PairSlot* slot = pairs_find(&self.record_slots, pair_of(action, meeting))
-        return slot if slot.value != NO_ID else self._make_record(action, meeting)
-
-    cdef PairSlot* _make_record(self, uint32_t action, uint32_t meeting) noexcept nogil:
-        cdef Meeting at = (<Meeting*>self.meeting_words.data)[meeting]
+    cdef PairSlot* _make_record(self, const Request* at, uint32_t question) noexcept nogil:
+        """Slot of the record of a requester's question; NULL on failure."""
         cdef Requester* asking = self._asking(at.requester)
-        cdef uint32_t what = self.action_flag.data[action], outcome
+        cdef uint32_t what = self.action_flag.data[at.action], outcome
         cdef int32_t statement = -1
         cdef size_t needed = 0
         cdef Record head
@@ -159,13 +134,13 @@ cdef class MeetingsEngine(OutcomesEngine):
         self.draft.count = self.draft_keys.count = 0
         self.base.must = self.base.may = self.given = 0
         if asking.bundle == NO_ID:
-            return self._put_record(action, meeting, &head, 0, OUTCOME_ERROR, -1)
+            return self._put_record(at.requester, question, &head, 0, OUTCOME_ERROR, -1)
         if (what & ACTION_CALLER and asking.flags & REQUESTER_CALLER) or (
                 what & ACTION_TOKEN and asking.flags & REQUESTER_TOKEN):  # EVAL-11, EVAL-12
             head.flags = RECORD_SERVICE
-            return self._put_record(action, meeting, &head, 0, ALLOW | LAYER_SERVICE << 2, -1)
+            return self._put_record(at.requester, question, &head, 0, ALLOW | LAYER_SERVICE << 2, -1)
         self.base.must = self.base.may = self.given = asking.given
-        if self._draft_entries(action, &at):
+        if self._draft_entries(at):
             return NULL
         asking = self._asking(at.requester)  # a requester's levels may have been learnt
         self._facts(&head.facts, what, asking, self._asked(at.side))
@@ -181,31 +156,31 @@ cdef class MeetingsEngine(OutcomesEngine):
                 return NULL
         elif head.facts.is_root and self._note_key(self.key_assumed_root):
             return NULL
-        return self._put_record(action, meeting, &head, needed, outcome, statement)
+        return self._put_record(at.requester, question, &head, needed, outcome, statement)
 
-    cdef int _draft_entries(self, uint32_t action, Meeting* at) noexcept nogil:
+    cdef int _draft_entries(self, const Request* at) noexcept nogil:
         """The bundles of policies that meet the request (EVAL-6 to EVAL-10), in order."""
         cdef Requester asking = self._asking(at.requester)[0]
         cdef Side asked = self._asked(at.side)[0]
-        cdef uint32_t what = self.action_flag.data[action], through = 0
+        cdef uint32_t what = self.action_flag.data[at.action], through = 0
         if asking.flags & REQUESTER_UNDER_ENDPOINTS:
             through = self.endpoint_bundle.data[at.endpoint]
         if not through:  # no endpoint policy stands in the way
             self.given |= <uint64_t>1 << VPCE
             self.base.must |= <uint64_t>1 << VPCE
             self.base.may |= <uint64_t>1 << VPCE
-        if self._draft_bundle(action, asking.bundle, at.requester):
+        if self._draft_bundle(at.action, asking.bundle, at.requester):
             return -1
-        if self._draft_bundle(action, asked.trust if what & (ACTION_TRUST | ACTION_FEDERATED)
+        if self._draft_bundle(at.action, asked.trust if what & (ACTION_TRUST | ACTION_FEDERATED)
                               else asked.plain, at.requester):
             return -1
         if asking.flags & REQUESTER_UNDER_RCPS and not what & ACTION_NO_RCP:
-            if self._draft_bundle(action, asked.rcps, at.requester):
+            if self._draft_bundle(at.action, asked.rcps, at.requester):
                 return -1
             if (asked.account == ACCOUNT_OF_REQUESTER
-                    and self._draft_bundle(action, asking.rcps, at.requester)):
+                    and self._draft_bundle(at.action, asking.rcps, at.requester)):
                 return -1
-        return self._draft_bundle(action, through, at.requester)
+        return self._draft_bundle(at.action, through, at.requester)
 
     cdef int _draft_bundle(self, uint32_t action, uint32_t bundle,
                            uint32_t requester) noexcept nogil:
@@ -338,8 +313,8 @@ cdef class MeetingsEngine(OutcomesEngine):
         self.draft_keys.count += DERIVED_WORDS
         return 0
 
-    cdef PairSlot* _put_record(self, uint32_t action, uint32_t meeting, Record* head, size_t needed,
-                               uint32_t outcome, int32_t statement) noexcept nogil:
+    cdef PairSlot* _put_record(self, uint32_t requester, uint32_t question, Record* head,
+                               size_t needed, uint32_t outcome, int32_t statement) noexcept nogil:
         """Append what was drafted; the slot of the record, NULL on failure.
 
         needed : words of the entries that decide
@@ -368,7 +343,7 @@ cdef class MeetingsEngine(OutcomesEngine):
         size += size & 1  # a record begins where a 64-bit word may
         slot = NULL
         if not words_reserve(&self.records, size) and self.records.count + size < OFFSET_MASK:
-            slot = pairs_place(&self.record_slots, action, meeting,
+            slot = pairs_place(&self.record_slots, requester, question,
                                <uint32_t>self.records.count | outcome << OUTCOME_SHIFT)
         if slot == NULL:
             self.failed = True
@@ -430,18 +405,18 @@ cdef class MeetingsEngine(OutcomesEngine):
 
     cdef size_t _used(self) noexcept nogil:
         return (OutcomesEngine._used(self) + pairs_bytes(&self.crossings)
-                + pairs_bytes(&self.meetings) + pairs_bytes(&self.record_slots)
-                + 4 * (self.meeting_words.capacity + self.records.capacity))
+                + pairs_bytes(&self.questions) + pairs_bytes(&self.record_slots)
+                + 4 * self.records.capacity)
 
     def clear(self):
         """Drop everything learnt from data. Columns bound before hold stale ids: bind them again."""
         OutcomesEngine.clear(self)
-        self._forget_meetings()
+        self._forget_records()
 
     def counts(self):
         """Numbers of distinct things seen so far."""
         return {
             **OutcomesEngine.counts(self),
-            "meetings": self.meetings.count,
+            "questions": self.questions.count,
             "records": self.record_slots.count,
         }

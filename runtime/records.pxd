@@ -18,7 +18,7 @@ cdef enum:
     RECORD_SERVICE = 4              # EVAL-11, EVAL-12: no policy is asked
 
     MOST_RECORD_WORDS = 1 << 24     # 64 MiB
-    MOST_MEETINGS = 1 << 22
+    MOST_QUESTIONS = 1 << 22
 
 cdef extern from *:
     """
@@ -28,8 +28,9 @@ cdef extern from *:
     # principal element that has to be held against the row.
     const uint32_t LEVELS_KNOWN "IAMT_LEVELS_KNOWN"
 
-cdef struct Meeting:
-    uint32_t requester, side, endpoint      # the first of its kind that was met
+cdef struct Request:
+    # Who puts a question, and of what: any one of the sides and endpoints that it stands for.
+    uint32_t action, requester, side, endpoint
 
 cdef struct Record:
     # Followed by `known_count` Known, `derived_count` Derived, and the words of the entries.
@@ -50,11 +51,10 @@ cdef struct Derived:
     # A key that entries read and that may follow from a side (CTX-3): SidesEngine.derived_from.
     uint32_t key, source
 
-cdef class MeetingsEngine(OutcomesEngine):
+cdef class RecordsEngine(OutcomesEngine):
     cdef PairTable crossings                # (kind of side, endpoint bundle) -> crossing
-    cdef PairTable meetings                 # (requester, crossing) -> meeting
-    cdef Words meeting_words                # of Meeting
-    cdef PairTable record_slots             # (action, meeting) -> OUTCOME | offset, statement
+    cdef PairTable questions                # (action, crossing) -> question
+    cdef PairTable record_slots             # (requester, question) -> OUTCOME | offset, statement
     cdef Words records                      # of Record and what follows
     cdef public size_t record_limit         # words of records, above which they are dropped
     cdef Words draft                        # entries while a record is made
@@ -62,20 +62,18 @@ cdef class MeetingsEngine(OutcomesEngine):
     cdef Signals base
     cdef uint64_t given                     # signals of `base` that no statement gave
 
-    cdef int _forget_meetings(self) noexcept nogil
-    cdef uint32_t _meeting(self, uint32_t requester, uint32_t side,
-                           uint32_t endpoint) noexcept nogil
+    cdef int _forget_records(self) noexcept nogil
+    cdef uint32_t _number(self, PairTable* numbers, uint32_t a, uint32_t b) noexcept nogil
     cdef Requester* _asking(self, uint32_t requester) noexcept nogil
     cdef Side* _asked(self, uint32_t side) noexcept nogil
-    cdef PairSlot* _record(self, uint32_t action, uint32_t meeting) noexcept nogil
-    cdef PairSlot* _make_record(self, uint32_t action, uint32_t meeting) noexcept nogil
-    cdef int _draft_entries(self, uint32_t action, Meeting* at) noexcept nogil
+    cdef PairSlot* _make_record(self, const Request* at, uint32_t question) noexcept nogil
+    cdef int _draft_entries(self, const Request* at) noexcept nogil
     cdef int _draft_bundle(self, uint32_t action, uint32_t bundle,
                            uint32_t requester) noexcept nogil
     cdef int _prune(self, bint is_root, size_t* needed) noexcept nogil
     cdef int _note_keys(self, const uint32_t* entry) noexcept nogil
     cdef int _note_key(self, uint32_t key) noexcept nogil
-    cdef PairSlot* _put_record(self, uint32_t action, uint32_t meeting, Record* head, size_t needed,
-                               uint32_t outcome, int32_t statement) noexcept nogil
+    cdef PairSlot* _put_record(self, uint32_t requester, uint32_t question, Record* head,
+                               size_t needed, uint32_t outcome, int32_t statement) noexcept nogil
     cdef void _facts(self, Facts* facts, uint32_t what, Requester* asking,
                      Side* asked) noexcept nogil

@@ -5,8 +5,8 @@ from .layered_plan import LayeredPlanner, LayerFacts
 from .outcomes import OutcomesEngine
 from .plan import EngineFacts
 
-class MeetingsEngine(OutcomesEngine):
-    """Knows what actions come to in the meetings seen so far."""
+class RecordsEngine(OutcomesEngine):
+    """Knows what the questions put so far come to."""
 
     record_limit: int
     """Words of records, of four bytes, above which they are dropped and made again."""
