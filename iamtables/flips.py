@@ -14,9 +14,9 @@ is the Allow that spoke for the call before, and nothing after. Calls of a group
 entry of the statement that is responsible: a Deny where one denies, else the Allow of the new side,
 else of the old.
 
-Memory is bounded: `MAX_GROUPS` groups, each with some examples of clipped texts. So is the time for
-gates, the Allows of a layer that let a call through: `MAX_GATES` groups are given theirs, and groups
-beyond say that they were not. The rows of a replay (`replay_rows`) all have them.
+Memory is bounded: `MAX_GROUPS` groups, each with some examples of clipped texts. So is the time
+for gates, the Allows of a layer that let a call through: `MAX_GATES` groups are given theirs, and
+groups beyond say that they were not. The rows of a replay (`replay_rows`) all have them.
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ difference" is certain in both, and what is proved in the first holds in the sec
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Literal, get_args
 
 from .catalogue import Catalogue, load_catalogue
@@ -43,7 +43,7 @@ class ActionTemplates:
         return _languages(self._templates, True)
 
 
-@lru_cache(maxsize=None)  # no more than the catalogue has
+@cache  # no more than the catalogue has
 def _languages(templates: tuple[str, ...], is_typical: bool) -> tuple[Steps, ...]:
     return tuple([
         tuple([Step(*step) for step in steps])

@@ -16,8 +16,8 @@ from .. import ir
 from .actions import Name
 from .budget import Budget, Meter, OutOfBudget
 from .findings import NOTHING, Answer, Group, Witness
-from .meeting import Containments, Meeting, Question
 from .linear import shortest
+from .meeting import Containments, Meeting, Question
 from .resources import EVERYWHERE, ResourceElements, States, Within, filled
 from .solver import And, Goal, Holds, Model, Or, Solver
 from .substitute import has_variables, substituted, variable_keys

@@ -16,8 +16,8 @@ from .linear import Union, glob_steps
 from .world import World
 
 ClassKey = tuple[int, Hashable]
-"""Bitset of the action elements that match, and in a closed world what tells the ARNs that the names
-are checked on from others."""
+"""Bitset of the action elements that match, and in a closed world what tells the ARNs that the
+names are checked on from others."""
 Classes = dict[ClassKey, list[Name]]
 
 _NAME_STEPS = 3

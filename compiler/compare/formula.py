@@ -18,7 +18,10 @@ from .. import ir
 
 
 class Remembered:
-    """Hashed once: formulas are keys of what is remembered about them, and may be long."""
+    """Hashed once: formulas are keys of what is remembered about them, and may be long.
+
+    A dataclass that compares has to name `__hash__` itself, or it is given another one.
+    """
 
     def __hash__(self) -> int:
         return self._hash

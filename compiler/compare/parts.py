@@ -19,8 +19,8 @@ def action_part(
 ) -> ActionPart | None:  # fmt: skip
     """The part of a pattern that is inside these classes; None for nothing.
 
-    pattern, text : the pattern, or -1 and `*` for what a `NotAction` leaves; `negated_bit` then says
-                    of a class that it does
+    pattern, text : the pattern, or -1 and `*` for what a `NotAction` leaves; `negated_bit` then
+                    says of a class that it does
     is_closed     : there are no actions but the world's
     """
     def counts(key: ClassKey) -> bool:
