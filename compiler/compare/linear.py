@@ -18,6 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
+from itertools import chain
 from typing import NamedTuple
 
 from ...runtime.codes import Token
@@ -85,7 +86,7 @@ def shortest(steps: Steps) -> str:
     """The plainest of the shortest texts that a pattern matches."""
     return "".join(
         chr(min(step.members, key=_plainness)) if not step.is_complement
-        else next(chr(p) for p in (*_PLAIN, *range(0x100, 0x110000)) if p not in step.members)
+        else next(chr(p) for p in chain(_PLAIN, range(0x100, 0x110000)) if p not in step.members)
         for step in steps if not step.repeats)
 
 
