@@ -8,9 +8,8 @@ difference.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from functools import lru_cache
-from typing import Any, NamedTuple
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
 
 from .compared import Comparison, Difference, Direction, Ground, Request, Side
 from .compiler import ir
@@ -25,13 +24,11 @@ from .compiler.compare import (
 )
 from .compiler.lower import lower_documents
 from .compiler.organization import Organization
+from .concerned import ConcernedPolicy, numbers_by_place
 from .errors import RequestError
 from .grammar.tree import PolicyDocument
 from .options import Options
 from .reference import StatementState, outcome_of, statement_states
-from .reference.actions import entry_matches
-from .reference.documents import read_document
-from .reference.jsontext import load
 from .runtime.codes import DecisionCode
 from .wording import action_texts, condition_texts, resource_texts, statement_info
 from .worlds import CatalogueWorld, WorldName, world
@@ -188,14 +185,15 @@ class Replayed:
         self.numbers = tuple(numbers)
         self.documents = [documents[n] for n in self.numbers]
         self.acceptor: Acceptor = identity(program, self.numbers)
-        self._program = program
         self._options = program.options.to_mapping()
-        self._bodies: list[_Body] | None = None
-        self._of_action: dict[str, tuple[list[dict[str, Any]], list[int]]] = {}
+        statements = numbers_by_place(program)
+        self._policies = [ConcernedPolicy(documents[n], n, statements) for n in self.numbers]
 
     def judge(self, request: Request) -> tuple[DecisionCode, list[Stated]]:
         """The decision of the reference evaluator, and the statements it looked at."""
-        policies, numbers = self._concerned(request.action)
+        concerned = [policy.of(request.action) for policy in self._policies]
+        policies = [policy for policy, _ in concerned]
+        numbers = [number for _, listed in concerned for number in listed]
         states = statement_states(
             policies, action=request.action, resource=request.resource,
             context=request.context, options=self._options)
@@ -207,61 +205,6 @@ class Replayed:
         """Whether the reference evaluator finds that this statement matches."""
         return any(one.number == number and one.state.state == "yes"
                    for one in self.judge(request)[1])
-
-    def _concerned(self, action: str) -> tuple[list[dict[str, Any]], list[int]]:
-        """The policies without the statements whose action element, as the reference evaluator
-        reads it, does not match: those can match no request for this action (STMT-1). Of others
-        the entries that match it are enough (ACT-5). With the numbers of the remaining statements
-        in the program.
-        """
-        if action in self._of_action:
-            return self._of_action[action]
-        if self._bodies is None:
-            self._bodies = list(_bodies(self._program, self.documents, self.numbers))
-        policies: list[dict[str, Any]] = []
-        numbers: list[int] = []
-        for policy, listed in self._bodies:
-            kept = []
-            for read, body, number in listed:
-                if read.action is None or "action" in read.unreadable:
-                    kept.append(body)
-                    numbers.append(number)
-                    continue
-                matching = [e for e in read.action.entries if _entry_matches(e, action)]
-                if bool(matching) is not read.action.negated:  # ACT-5
-                    kept.append(body if read.action.negated or read.faults
-                                else {**body, "Action": matching})
-                    numbers.append(number)
-            policies.append({**policy, "Statement": kept} if listed else policy)
-            if not listed:
-                numbers.append(-1)
-        self._of_action[action] = policies, numbers
-        return policies, numbers
-
-
-_entry_matches = lru_cache(maxsize=1 << 15)(entry_matches)
-"""One action entry and an action, as the reference evaluator sees them; both sides share most."""
-
-_Body = tuple[dict[str, Any], list[tuple[Any, Any, int]]]
-
-
-def _bodies(
-    program: ir.Program, documents: Sequence[PolicyDocument], numbers: Sequence[int]
-) -> Iterator[_Body]:
-    """Each policy as the reference evaluator takes it, and its statements: as read there, as
-    written, and their number in the program. A policy whose `Statement` cannot be read has none."""
-    by_place = {(s.document, s.index): i for i, s in enumerate(program.statements)}
-    for document, number in zip(documents, numbers, strict=True):
-        policy = load(document.source.text[document.span.start : document.span.end])
-        listed = policy.get("Statement")
-        if document.is_unreadable or not isinstance(listed, list | Mapping):
-            yield policy, []
-            continue
-        bodies = listed if isinstance(listed, list) else [listed]
-        yield policy, [
-            (read, bodies[read.index], by_place[number, read.index])
-            for read in read_document(policy, document.policy_type)
-        ]
 
 
 def request_of(witness: Witness) -> Request:

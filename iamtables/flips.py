@@ -14,7 +14,9 @@ is the Allow that spoke for the call before, and nothing after. Calls of a group
 entry of the statement that is responsible: a Deny where one denies, else the Allow of the new side,
 else of the old.
 
-Memory is bounded: `MAX_GROUPS` groups, each with some examples of clipped texts.
+Memory is bounded: `MAX_GROUPS` groups, each with some examples of clipped texts. So is the time
+for gates, the Allows of a layer that let a call through: `MAX_GATES` groups are given theirs, and
+groups beyond say that they were not. The rows of a replay (`replay_rows`) all have them.
 """
 
 from __future__ import annotations
@@ -95,7 +97,7 @@ class Side(NamedTuple):
     statement : the one that speaks for or against the member that is shown; None: none does
     gate      : where this side allows and the other denies implicitly in a layer such as the
                 service control policies: an Allow of that layer for the first example, which the
-                other side lacks. Looked up for MAX_GATES groups.
+                other side lacks. Looked up for MAX_GATES groups (`Group.gate_left_out`).
     """
 
     decision: DecisionCode
@@ -121,6 +123,7 @@ class Group:
 
     resources  : one entry as a policy writes it, up to MAX_RESOURCES resources, or one type
     depends_on : what would settle the examples, where they are newly undetermined
+    gate_left_out : there may be a `Side.gate`, which was not looked up (MAX_GATES)
     """
 
     change: Change
@@ -132,6 +135,7 @@ class Group:
     records: int
     examples: tuple[Example, ...]
     depends_on: tuple[str, ...] = ()
+    gate_left_out: bool = False
 
     @property
     def is_rest(self) -> bool:
@@ -184,6 +188,8 @@ class _Tally:
     depends_on: list[tuple[str, ...]] = field(default_factory=list)
     """Of each example."""
     gate: StatementInfo | None = None
+    gate_left_out: bool = False
+    """It was not looked up."""
 
 
 class _Key(NamedTuple):
@@ -231,7 +237,10 @@ class Totals:
             tally = self.groups.get(key)
             if tally is None:
                 key, tally = self.new_group(key)
-                tally.gate = other.gate if key.principal != OTHERS else None
+                if key.principal != OTHERS:
+                    tally.gate, tally.gate_left_out = other.gate, other.gate_left_out
+            elif tally.gate_left_out:
+                tally.gate, tally.gate_left_out = other.gate, other.gate_left_out
             tally.records += other.records
             room = max(0, self.limit - len(tally.examples))
             tally.examples += other.examples[:room]
@@ -333,7 +342,7 @@ class Flips:
         if tally is None:
             key, tally = totals.new_group(key)
             if key.principal != OTHERS:
-                tally.gate = self._gate(flips, int(flips.row[places[0]]), before, after)
+                self._find_gate(tally, flips, int(flips.row[places[0]]), before, after)
         tally.records += len(places)
         shown = clipped(shown or NOT_KNOWN)
         if not key.is_entry and len(tally.resources) <= MAX_RESOURCES:
@@ -343,17 +352,19 @@ class Flips:
             records = flips.records[places[:room]].tolist()
             named.setdefault(key, []).extend((record, shown) for record in records)
 
-    def _gate(self, flips: BatchFlips, row: int, before: tuple[int, int, int],
-              after: tuple[int, int, int]) -> StatementInfo | None:
+    def _find_gate(self, tally: _Tally, flips: BatchFlips, row: int,
+                   before: tuple[int, int, int], after: tuple[int, int, int]) -> None:
         """The Allow that one side has, in the layer that denies implicitly on the other."""
         sides = list(zip(self._tables, (flips.before, flips.after), (before, after), strict=True))
         if before[0] != DecisionCode.ALLOW:
             sides.reverse()
         (allows, allowing, allow), (denies, denying, deny) = sides
-        if not is_gated(allow[:2], deny[:2]) or self._gates >= MAX_GATES:
-            return None
-        self._gates += 1
-        return find_gate(allows, allowing, denies, denying, row, Layer(deny[1]))
+        if not is_gated(allow[:2], deny[:2]):
+            return
+        tally.gate_left_out = self._gates >= MAX_GATES
+        if not tally.gate_left_out:
+            self._gates += 1
+            tally.gate = find_gate(allows, allowing, denies, denying, row, Layer(deny[1]))
 
     def _entry(self, before: tuple[int, int, int], after: tuple[int, int, int],
                resource: str | None) -> str | None:
@@ -388,6 +399,7 @@ class Flips:
                 tally.records,
                 tuple(tally.examples),
                 tuple(dict.fromkeys(reason for one in tally.depends_on for reason in one)),
+                tally.gate_left_out,
             )
 
     def _side(self, which: int, key: tuple[int, int, int], gate: StatementInfo | None) -> Side:

@@ -41,14 +41,14 @@ from .compiler.compare import (
 from .compiler.compare.formula import denies, gate
 from .compiler.lower import lower_documents
 from .compiler.organization import Organization
+from .concerned import ConcernedPolicy, numbers_by_place
 from .errors import RequestError
 from .grammar import parse_policy
 from .grammar.tree import PolicyDocument
 from .options import Options
 from .organization_sides import HeldSide
 from .reference.evaluate import Outcome
-from .reference.jsontext import load
-from .reference.layers import Layers, evaluate_layers
+from .reference.layers import evaluate_layers
 from .runtime.codes import DecisionCode, Effect
 from .runtime.conditions import UNKNOWN, Value
 from .runtime.principals import (
@@ -83,6 +83,12 @@ def compare_organizations(
     """
     requester = read_requester(principal)
     is_role = requester.kind is RequesterKind.SESSION and requester.is_bare_role
+    if requester.kind is RequesterKind.PROVIDER:
+        raise RequestError(
+            f"`{principal}` is an identity provider", field="principal",
+            help="organizations compare for users and roles; whom a provider may bring into a role "
+                 "stands in the role's trust policy, which `check` and `replay` decide",
+        )  # fmt: skip
     if requester.kind is not RequesterKind.USER and not is_role:
         raise RequestError(
             f"`{principal}` is no user and no role", field="principal",
@@ -122,8 +128,10 @@ class _Comparing:
         self._interfaces: set[int] = set()
         self._collect()
         self.program = self._lowered()
-        self._by_place = {
-            (s.document, s.index): i for i, s in enumerate(self.program.statements)}
+        statements = numbers_by_place(self.program)
+        self._concerned = {
+            i: ConcernedPolicy(self.documents[n], n, statements)
+            for i, n in self.number_of.items()}
         self.search = Search(self.program, self.world, budget)
 
     def _names_it(self, documents: Sequence[PolicyDocument]) -> bool:
@@ -402,7 +410,8 @@ class _Comparing:
                       for s in self.division.left_out)
             + ": no request is shown; \"nothing\" is proved for them, too, if what is not "
               "known is the same in both, else it is undecided",
-            f"not {', '.join(UNSIGNED)}, which neither users nor roles sign",
+            f"not {' and '.join(UNSIGNED)}: identity providers make these requests, not users or "
+            "roles, so who comes into a role through a provider is not compared",
         )
 
     def _joined(
@@ -490,21 +499,24 @@ class _Comparing:
         endpoint = side.endpoint(zone)
         held: dict[str, Sequence[Sequence[PolicyDocument]]] = {
             "identity": [side.identity], "boundary": [side.boundary or ()], "scp": side.scps,
-            "rcp": [side.rcps(zone)], "resource": [speaking or ()], "vpce": [endpoint or ()],
+            "rcp": [side.rcps(zone)], "resource": [(speaking or ())[:1]], "vpce": [endpoint or ()],
         }
-        policies = {
-            "identity": _bodies(side.identity),
-            "boundary": None if side.boundary is None else _bodies(side.boundary),
-            "scps": [_bodies(level) for level in side.scps],
-            "rcps": [_bodies(side.rcps(zone))],
-            "resource": None if not speaking else _bodies(speaking)[0],
-            "vpce": None if endpoint is None else _bodies(endpoint),
-        }
-        self.search.meter.note(sum(
-            STEPS_PER_STATEMENT * len(document.statements)
-            for lists in held.values() for documents in lists for document in documents))
+        asked = {layer: [[self._concerned[id(d)].of(request.action) for d in documents]
+                         for documents in lists] for layer, lists in held.items()}
+        told = {layer: [[policy for policy, _ in level] for level in lists]
+                for layer, lists in asked.items()}
+        self.search.meter.note(STEPS_PER_STATEMENT * sum(
+            1 + len(numbers) for lists in asked.values() for level in lists
+            for _, numbers in level))
         outcome, layers = evaluate_layers({
-            "policies": policies, "options": self.options.to_mapping(),
+            "policies": {
+                "identity": told["identity"][0],
+                "boundary": None if side.boundary is None else told["boundary"][0],
+                "scps": told["scp"], "rcps": told["rcp"],
+                "resource": told["resource"][0][0] if speaking else None,
+                "vpce": None if endpoint is None else told["vpce"][0],
+            },
+            "options": self.options.to_mapping(),
             "request": {
                 "principal": self.requester.principal, "action": request.action,
                 "resource": request.resource, "resource_account": zone.owner,
@@ -512,22 +524,15 @@ class _Comparing:
                 "context": dict(request.context),
             },
         })  # fmt: skip
-        return outcome, list(self._stated(layers, held))
-
-    def _stated(
-        self, layers: Layers, held: Mapping[str, Sequence[Sequence[PolicyDocument]]]
-    ) -> Iterator[Stated]:
         states = {
             "identity": [layers.identity], "boundary": [layers.boundary or []],
             "scp": layers.scps, "rcp": [layers.rcps], "resource": [layers.resource or []],
             "vpce": [layers.vpce or []],
         }  # fmt: skip
-        for layer, lists in states.items():
-            for documents, found in zip(held[layer], lists, strict=False):
-                for state in found:
-                    document = self.number_of[id(documents[state.policy_index])]
-                    number = self._by_place.get((document, state.statement_index), -1)
-                    yield Stated(layer, state, number)
+        return outcome, [
+            Stated(layer, state, level[state.policy_index][1][state.statement_index])
+            for layer, lists in states.items()
+            for level, found in zip(asked[layer], lists, strict=False) for state in found]
 
 
 def _distinct(differences: Iterable[Difference]) -> tuple[Difference, ...]:
@@ -551,10 +556,6 @@ def _pin(pins: dict[str, dict[str, Any]], name: str, value: Any) -> None:
             pins.setdefault(operator, {})[name] = list(value)
     else:
         pins.setdefault("StringEquals", {})[name] = value
-
-
-def _bodies(documents: Sequence[PolicyDocument]) -> list[Any]:
-    return [load(d.source.text[d.span.start : d.span.end]) for d in documents]
 
 
 __all__ = ["compare_organizations"]

@@ -68,6 +68,15 @@ def statement_text(side: Side, *, is_rest: bool = False) -> str:
     return text
 
 
+def left_out_text(result: ReplayResult) -> str:
+    """A sentence where the Allow of a layer was not looked up for some groups; empty elsewhere."""
+    count = result.gates_left_out
+    if not count:
+        return ""
+    return (f"Of {count:,} group{'' if count == 1 else 's'} the Allow of the layer that let calls "
+            "through was not looked up; the rows (`--output`) tell it of every record.")
+
+
 def side_text(side: Side, *, has_layer: bool, is_rest: bool = False) -> str:
     """`allow: policy:Sid (file:line:column)`, with the layer that decided where there are more."""
     layer = ""
@@ -89,6 +98,7 @@ def as_dict(result: ReplayResult) -> dict[str, Any]:
                         "not_selected": result.not_selected,
                         "only_before": result.only_before, "only_after": result.only_after},
         "classes": dict(result.classes),
+        "gates_left_out": result.gates_left_out,
         "groups": [_group_dict(group) for group in result.groups],
     }
 
@@ -102,6 +112,7 @@ def _group_dict(group: Group) -> dict[str, Any]:
         "before": _side_dict(group.before),
         "after": _side_dict(group.after),
         "depends_on": list(group.depends_on),
+        "gate_left_out": group.gate_left_out,
         "records": group.records,
         "examples": [
             {"event_id": one.event_id,
@@ -181,6 +192,8 @@ def as_markdown(result: ReplayResult, top: int) -> str:
             rest = groups[len(made):]
             count = sum(group.records for group in rest)
             lines += ["", f"{len(rest):,} more groups with {count:,} records are not shown."]
+    if result.gates_left_out:
+        lines += ["", left_out_text(result)]
     return "\n".join(lines) + "\n"
 
 
@@ -242,6 +255,8 @@ def as_html(result: ReplayResult) -> str:
         parts.append("</tbody></table>")
         if len(groups) > _HTML_GROUPS:
             parts.append(f"<p>{len(groups) - _HTML_GROUPS:,} more groups</p>")
+    if result.gates_left_out:
+        parts.append(f"<p>{escape(left_out_text(result))}</p>")
     return "".join([*parts, "</div>"])
 
 

@@ -109,6 +109,11 @@ class ReplayResult:
         """Denials that became the other kind of denial."""
         return self.counts[Change.OTHER.label]
 
+    @property
+    def gates_left_out(self) -> int:
+        """Groups whose gate was not looked up (`Group.gate_left_out`)."""
+        return sum(group.gate_left_out for group in self.groups)
+
     def groups_of(self, change: Change) -> tuple[Group, ...]:
         return tuple(group for group in self.groups if group.change is change)
 

@@ -11,8 +11,8 @@ difference" is certain in both, and what is proved in the first holds in the sec
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from functools import lru_cache
+from collections.abc import Hashable, Iterable
+from functools import cache, lru_cache
 from typing import Literal, get_args
 
 from .catalogue import Catalogue, load_catalogue
@@ -31,6 +31,10 @@ class ActionTemplates:
         self.has_star = has_star
 
     @property
+    def key(self) -> Hashable:
+        return self._templates, self.has_star
+
+    @property
     def languages(self) -> tuple[Steps, ...]:
         return _languages(self._templates, False)
 
@@ -39,7 +43,7 @@ class ActionTemplates:
         return _languages(self._templates, True)
 
 
-@lru_cache(maxsize=4096)
+@cache  # no more than the catalogue has
 def _languages(templates: tuple[str, ...], is_typical: bool) -> tuple[Steps, ...]:
     return tuple([
         tuple([Step(*step) for step in steps])

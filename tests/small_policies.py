@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
+from functools import cache
 from itertools import product
 from random import Random
 from typing import Any
@@ -194,6 +195,16 @@ def _condition(rng: Random, made: Family) -> dict[str, Any]:
     return out
 
 
+@cache
+def _resources_of(entry: str, glob: str) -> int:
+    """Bitset of the resources that one entry matches; families share many entries."""
+    options = complete_options({"resource_glob": glob})
+    empty = Context({})
+    return sum(
+        1 << r for r, text in enumerate(RESOURCES)
+        if resource_matches(False, [entry], "identity", True, text, empty, options).state == "yes")
+
+
 class Judge:
     """Decides all requests of a family for one policy after another."""
 
@@ -232,7 +243,7 @@ class Judge:
         has_variables = any("${" in text for text in resource.entries)
         plane = 0
         size = len(self._contexts)
-        empty = Context({})
+        hit = 0 if has_variables else self._resources(resource)
         for r, text in enumerate(RESOURCES):
             if has_variables:
                 row = per_condition & sum(
@@ -240,9 +251,7 @@ class Judge:
                     if resource_matches(resource.negated, resource.entries, "identity", True, text,
                                         context, self.options).state == "yes")
             else:
-                match = resource_matches(resource.negated, resource.entries, "identity", True,
-                                         text, empty, self.options)
-                row = per_condition if match.state == "yes" else 0
+                row = per_condition if hit >> r & 1 else 0
             plane |= row << (r * size)
         out = 0
         stride = size * len(RESOURCES)
@@ -250,6 +259,15 @@ class Judge:
             if action_matches(action.negated, action.entries, name).state == "yes":
                 out |= plane << (a * stride)
         return out
+
+    def _resources(self, element: Any) -> int:
+        """Bitset of the resources that an element without variables matches: any of its entries
+        or none of them (RES-9)."""
+        glob = self.options["resource_glob"]
+        hit = 0
+        for entry in element.entries:
+            hit |= _resources_of(entry, glob)
+        return hit ^ ((1 << len(RESOURCES)) - 1) if element.negated else hit
 
     def _entry(self, entry: Any) -> int:
         """Contexts in which an entry holds: a matter of its own key, and of its variables."""

@@ -219,6 +219,27 @@ def test_a_pattern_that_is_new_only_in_part_says_so() -> None:
     assert "GetObjectAcl" not in difference.actions[0]
 
 
+def test_a_pattern_of_all_services_says_in_which_it_is_new() -> None:
+    everything = allow("*")
+    found = compare(everything, [everything, deny("s3:*")])
+    assert [d.actions for d in found.lost.differences] == [("* (in part: s3:*)",)]
+    found = compare([everything, deny(["s3:*", "ec2:RunInstances"])], [allow(["s3:*", "ec2:*"])])
+    assert [d.actions for d in found.gained.differences] == [
+        ("s3:*", "ec2:* (in part: ec2:RunInstances)")]
+    assert [d.actions for d in found.lost.differences] == [
+        ("* (in part: any service but ec2, s3)",)]
+    found = compare(allow(None, NotAction="iam:*"), allow("s3:*"))
+    assert [d.actions for d in found.lost.differences] == [
+        ("all but iam:* (in part: any service but s3)",)]
+
+
+def test_no_statements_at_all_are_compared() -> None:
+    found = compare([], allow())
+    assert (found.gained.verdict, found.lost.verdict) == ("yes", "no")
+    assert found.gained.differences[0].reason == "no statement allows it"
+    assert compare([], []).equivalent == "yes"
+
+
 def test_a_lifted_deny_is_new_access_and_is_named() -> None:
     comparison = compare([allow("s3:*"), deny("s3:DeleteObject", Sid="Keep")], [allow("s3:*")])
     (difference,) = comparison.gained.differences

@@ -171,6 +171,14 @@ def test_the_replay_cannot_be_fooled(monkeypatch: pytest.MonkeyPatch) -> None:
     assert found.gained.verdict == "undecided" and not found.gained.differences
 
 
+def test_who_comes_in_through_a_provider_is_not_compared_and_that_is_said() -> None:
+    with pytest.raises(it.RequestError, match="is an identity provider") as told:
+        it.compare(org(S3), org(S3), principal=f"arn:aws:iam::{A}:saml-provider/corp")
+    assert "trust policy" in str(told.value)
+    found = it.compare(org(S3), org(S3), principal=ANA)
+    assert any("through a provider is not compared" in sentence for sentence in found.scope)
+
+
 @pytest.mark.parametrize("who", ["arn:aws:iam::111122223333:root", "ec2.amazonaws.com",
                                  "arn:aws:iam::111122223333:user/nobody"])
 def test_principals_that_do_not_fit(who: str) -> None:

@@ -598,3 +598,22 @@ def test_every_row_names_the_allow_that_let_it_through(monkeypatch):
     told, _ = rows(org(wide), org(wide, boundary=held("edge", "boundary", allow("iam:*"))))
     assert len(told) == 2_000  # and there was no gate
     assert {row["before_gate"] for row in told} == {None}
+    # gates that were not looked up are told of, and found where another part of the log has them
+    runs = []
+    for limit in (0, flips.MAX_GATES):
+        monkeypatch.setattr(flips, "MAX_GATES", limit)
+        run = Replay(before, after, missing="absent")
+        for batch in request_batches(requests, keys_of_both(before, after)):
+            run.add(batch)
+        runs.append(run)
+    blind, seeing = runs
+    result = blind.result()
+    assert 0 < len(result.groups) == result.gates_left_out == result.to_dict()["gates_left_out"]
+    assert {group.before.gate for group in result.groups} == {None}
+    for text in (result.to_markdown(), result._repr_html_()):
+        assert "was not looked up" in text
+    assert not seeing.result().gates_left_out
+    assert "not looked up" not in seeing.result().to_markdown()
+    blind.counts.flips.merge(seeing.counts.flips)
+    assert not blind.result().gates_left_out
+    assert blind.result().groups[0].before.gate == seeing.result().groups[0].before.gate

@@ -49,12 +49,14 @@ class _Service:
     literals: dict[str, int] = field(default_factory=dict)
     heads: dict[str, int] = field(default_factory=dict)
     globs: dict[str, int] = field(default_factory=dict)
+    head_sizes: set[int] = field(default_factory=set)
 
     def add(self, text: str, bit: int) -> None:
         if "?" not in text and "*" not in text:
             self.literals[text] = self.literals.get(text, 0) | bit
         elif "?" not in text and text.index("*") == len(text) - 1:
             self.heads[text[:-1]] = self.heads.get(text[:-1], 0) | bit
+            self.head_sizes.add(len(text) - 1)
         else:
             self.globs[text] = self.globs.get(text, 0) | bit
 
@@ -153,12 +155,9 @@ class ActionSets:
     def _mask(self, service: str, name: str) -> int:
         at = self._services.get(service, self._other)
         found = at.literals.get(name, 0)
-        if at.heads:
-            heads = at.heads
-            for size in range(len(name) + 1):
-                bits = heads.get(name[:size])
-                if bits:
-                    found |= bits
+        for size in at.head_sizes:
+            if size <= len(name):
+                found |= at.heads.get(name[:size], 0)
         if at.globs:
             union, bits_of = self._union(service)
             self._meter.note(len(bits_of) + 4 * len(name))

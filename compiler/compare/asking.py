@@ -16,6 +16,7 @@ from .. import ir
 from .actions import Name
 from .budget import Budget, Meter, OutOfBudget
 from .findings import NOTHING, Answer, Group, Witness
+from .linear import shortest
 from .meeting import Containments, Meeting, Question
 from .resources import EVERYWHERE, ResourceElements, States, Within, filled
 from .solver import And, Goal, Holds, Model, Or, Solver
@@ -38,7 +39,7 @@ class Asker:
         self._supersets = Solver(
             program, program.options, budget, self.meter, is_superset=True)
         self._substituted: dict[tuple[tuple[str, Value], ...], tuple[ir.Program, Solver]] = {}
-        self._elements: dict[object, ResourceElements] = {}
+        self._elements: dict[tuple[object, ...], ResourceElements] = {}
         self._clear: dict[object, bool] = {}
         self._meetings: dict[object, Meeting] = {}
 
@@ -68,9 +69,15 @@ class Asker:
         answer = self._concrete(question, group, within, name)
         return answer or Answer(None, self._why(goal, group.present))
 
-    def _ask_plausibly(self, question: Question, group: Group, within: Within) -> Answer:
+    def _ask_at_once(self, question: Question, group: Group, within: Within) -> Answer:
         """The same. In a closed world the open one is asked first, where many classes of actions
-        share an answer, and ordinary ARNs before all, since there are fewer."""
+        share an answer."""
+        if self.world.is_closed and self._is_clear_everywhere(question, group, within.pattern):
+            return NOTHING
+        return self._ask(question, group, within)
+
+    def _ask_plausibly(self, question: Question, group: Group, within: Within) -> Answer:
+        """The same, and in a closed world on ordinary ARNs before all, since there are fewer."""
         if self.world.is_closed:
             if self._is_clear_everywhere(question, group, within.pattern):
                 return NOTHING
@@ -86,7 +93,7 @@ class Asker:
         self, question: Question, group: Group, pattern: ir.ResourcePattern | None
     ) -> bool:
         """Whether no resource at all answers the question: then none of a closed world does."""
-        at = (question, group.present, pattern)
+        at = (question, group.present, id(pattern))
         known = self._clear.get(at)
         if known is None:
             answer = self._ask(question, group, Within(pattern=pattern))
@@ -152,6 +159,8 @@ class Asker:
     ) -> Iterator[str]:
         """Resources to try before the automaton is walked."""
         if within.languages is not None:
+            if within.pattern is None:
+                yield from map(shortest, within.languages[:_TRIED_PATTERNS])
             return
         if within.pattern is not None:
             yield from filled(within.pattern)
@@ -169,7 +178,8 @@ class Asker:
         """The resource elements, whose automaton remembers where it was walked."""
         if program is not self.program:
             return ResourceElements(program, set_ids, within, self.budget, self.meter)
-        at = (set_ids, within)
+        # by identity: both are made once, and long; the elements keep them
+        at = (set_ids, id(within.languages), within.has_star, id(within.pattern))
         elements = self._elements.get(at)
         if elements is None:
             elements = ResourceElements(program, set_ids, within, self.budget, self.meter)

@@ -28,6 +28,9 @@ class Budget:
     """Differences that are described one by one; more are counted."""
 
 
+_LARGEST_SHARES = 4
+
+
 class Meter:
     """Counts the steps of a whole comparison.
 
@@ -43,8 +46,9 @@ class Meter:
         self._limit = self._allowed = self._share = limit
 
     def allow(self, questions: int) -> None:
-        """From here on the first of so many questions that share what is left."""
-        self._share = max(0, self._limit - self.spent) // questions
+        """From here on the first of so many questions that share what is left. Of many most are
+        easy, so none is held to less than a quarter."""
+        self._share = max(0, self._limit - self.spent) // min(questions, _LARGEST_SHARES)
         self._allowed = self.spent + self._share
 
     @property

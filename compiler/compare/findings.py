@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from .actions import Name
+from .classes import ClassKey
 from .values import Value
 
 
@@ -23,7 +24,8 @@ class ActionPart:
     """One action pattern of a region; -1 stands for what a `NotAction` leaves.
 
     is_whole : all that the pattern matches is in the region
-    examples : actions of the region, where it is not; `example_count` says of how many
+    examples : actions of the region, where it is not, or words for all of some services;
+               `example_count` says of how many
     """
 
     pattern: int
@@ -66,10 +68,14 @@ class Findings:
 
 @dataclass(slots=True)
 class Group:
-    """Names that the same statements match (and, in a closed world, with the same templates)."""
+    """Names that the same statements match (and, in a closed world, with the same templates).
+
+    classes : the classes of `ActionClasses` that they are
+    """
 
     present: frozenset[int]
     names: list[Name] = field(default_factory=list)
+    classes: set[ClassKey] = field(default_factory=set)
 
 
 @dataclass(frozen=True, slots=True)

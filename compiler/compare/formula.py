@@ -17,35 +17,54 @@ from ...runtime.codes import FLAG_NEVER, Effect
 from .. import ir
 
 
+class Remembered:
+    """Hashed once: formulas are keys of what is remembered about them, and may be long.
+
+    A dataclass that compares has to name `__hash__` itself, or it is given another one.
+    """
+
+    def __hash__(self) -> int:
+        return self._hash
+
+    @cached_property
+    def _hash(self) -> int:
+        fields: tuple[str, ...] = self.__match_args__  # type: ignore[attr-defined]
+        return hash(tuple([getattr(self, name) for name in fields]))
+
+
 @dataclass(frozen=True)
-class Gate:
+class Gate(Remembered):
     """Open when one of these Allow statements matches."""
 
     statements: tuple[int, ...]
+    __hash__ = Remembered.__hash__
 
 
 @dataclass(frozen=True)
-class AllOf:
+class AllOf(Remembered):
     """teller : the part whose statements tell of a request; None: the one with the fewest"""
 
     parts: tuple[Grant, ...]
     teller: int | None = None
+    __hash__ = Remembered.__hash__
 
 
 @dataclass(frozen=True)
-class AnyOf:
+class AnyOf(Remembered):
     parts: tuple[Grant, ...]
+    __hash__ = Remembered.__hash__
 
 
 Grant = Gate | AllOf | AnyOf
 
 
 @dataclass(frozen=True)
-class Acceptor:
+class Acceptor(Remembered):
     """One side: allows when `grant` holds and none of `denies` matches."""
 
     grant: Grant
     denies: tuple[int, ...] = ()
+    __hash__ = Remembered.__hash__
 
     @cached_property
     def allows(self) -> tuple[int, ...]:

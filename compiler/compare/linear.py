@@ -17,6 +17,8 @@ Invariant: a dropped position never makes a unit accept that the remaining ones 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache
+from itertools import chain
 from typing import NamedTuple
 
 from ...runtime.codes import Token
@@ -77,6 +79,15 @@ def glyph_steps(glyphs: ir.Glyphs) -> Steps:
     return tuple([
         literal(g.point) if g.token is Token.POINT else _STEP_OF[g.token] for g in glyphs
     ])
+
+
+@lru_cache(maxsize=1 << 14)
+def shortest(steps: Steps) -> str:
+    """The plainest of the shortest texts that a pattern matches."""
+    return "".join(
+        chr(min(step.members, key=_plainness)) if not step.is_complement
+        else next(chr(p) for p in chain(_PLAIN, range(0x100, 0x110000)) if p not in step.members)
+        for step in steps if not step.repeats)
 
 
 def _plainness(point: int) -> tuple[bool, bool, int]:

@@ -16,14 +16,14 @@ from dataclasses import dataclass
 from ...runtime.codes import FLAG_UNKNOWN, Effect, Token
 from .. import ir
 from .budget import Meter
-from .formula import Acceptor, AllOf, Gate, Grant
+from .formula import Acceptor, AllOf, Gate, Grant, Remembered
 from .linear import STAR, STAR_BUT_COLON, Step, Steps, Union, literal
 from .resources import MATCHED, UNDECIDED, ElementState, States
 from .solver import FALSE, TRUE, Goal, Holds, Is, all_of, any_of, negation
 
 
-@dataclass(frozen=True, slots=True)
-class Question:
+@dataclass(frozen=True)
+class Question(Remembered):
     """Where does `accepts` allow and `refuses` not, on requests that the driver matches too?
 
     driver : a statement that has to match (-1: none)
@@ -35,6 +35,7 @@ class Question:
     driver: int = -1
     must_match: tuple[int, ...] = ()
     must_miss: tuple[int, ...] = ()
+    __hash__ = Remembered.__hash__
 
 
 class Meeting:

@@ -109,6 +109,7 @@ class ResourceElements:
     @property
     def _union(self) -> Union:
         if self._made is None:
+            self._meter.spend(sum(len(steps) for unit in self._units for steps in unit))
             self._made = Union(self._units)
         return self._made
 
@@ -118,6 +119,15 @@ class ResourceElements:
         if not within.has_star or (within.pattern is not None and not within.pattern.is_all):
             return None
         return tuple(_MATCHED if is_all else _MISSED for is_all, _, _ in self._plan)
+
+    @property
+    def _unread(self) -> States:
+        """States before any text is read, as far as can be told without an automaton."""
+        return tuple(
+            _MATCHED if is_all
+            else ElementState(UNDECIDED, tuple(p for _, p in atoms)) if unit >= 0 or atoms
+            else _MISSED
+            for is_all, unit, atoms in self._plan)
 
     def of_arn(self, arn: str) -> States | None:
         """States for an ARN; None when it is not looked at."""
@@ -166,6 +176,8 @@ class ResourceElements:
         star = self.of_star()
         if star is not None and is_reached(star):
             return "*"
+        if not may_be_reached(self._unread):
+            return None
         union = self._union
         origin: dict[int, tuple[int, int]] = {union.start: (-1, 0)}
         queue = [union.start]

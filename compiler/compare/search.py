@@ -10,21 +10,23 @@ Nothing here is believed: the caller replays every request through the reference
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import lru_cache
 from itertools import islice
 
 from ...runtime.codes import FLAG_NEVER
 from .. import ir
-from .actions import OTHER_SERVICE, ActionSets, Name, service_and_name
+from .actions import OTHER_SERVICE, ActionSets, Name
 from .asking import Asker
 from .budget import Budget, OutOfBudget
-from .cover import uncovered
+from .classes import ActionClasses, matcher
+from .cover import Cover
 from .findings import NOTHING, ActionPart, Answer, Findings, Group, Region, Witness
 from .formula import Gate
-from .linear import Steps, Union, glob_steps
+from .linear import Steps, Union
 from .meeting import Question
+from .parts import action_part
 from .resources import Within
 from .world import World
 
@@ -33,7 +35,6 @@ _REFINED_PATTERNS = 64
 _PLAUSIBLE_ACTIONS = 4
 _GLANCE_STATES = 500
 """States that looking for a plausible request may cost, each time."""
-_EXAMPLES = 8
 
 
 class Search(Asker):
@@ -47,30 +48,34 @@ class Search(Asker):
     ) -> None:
         super().__init__(program, world, budget)
         self.cancels = cancels
-        self._actions_of: dict[frozenset[int], ActionSets] = {}
+        self._cover = Cover(program, self.meter)
+        self._classes_of: dict[frozenset[int], ActionClasses] = {}
+        self._all_sets = frozenset(s.action_set for s in program.statements)
 
     # --- directions
 
     def differences(self, question: Question, questions: int = 1) -> Findings:
         """Where `question.accepts` allows and `question.refuses` does not.
 
-        questions : how many share the steps that are left, this one included
+        questions : how many share the steps that are left, this one included; each may take a
+                    quarter, since most need next to nothing
         """
+        self.meter.allow(questions)
+        question = self._reduced(question)
         accepts, refuses = question.accepts, question.refuses
         assert accepts is not None and refuses is not None
-        self.meter.allow(questions)
         relevant = sorted({*accepts.allows, *accepts.denies, *refuses.allows, *refuses.denies,
                            *question.must_match, *question.must_miss})
-        sets = self._action_sets(relevant)
-        scopes = self._scopes(question, sets)
+        classes = self._action_classes(relevant)
+        scopes = self._scopes(question, classes.sets)
         if not scopes:
             return Findings()
-        groups, undecided = self._groups(relevant, sets, set().union(*scopes.values()))
+        groups, undecided = self._groups(relevant, classes, set().union(*scopes.values()))
         regions: list[Region] = []
         for driver in scopes:
             if not self.meter.is_spent:
                 regions += self._regions(
-                    replace(question, driver=driver), groups, scopes[driver], sets)
+                    replace(question, driver=driver), groups, scopes[driver], classes)
         if self.meter.is_spent:
             undecided.append(str(self.meter.error()))
         kept = tuple(regions[: self.budget.regions])
@@ -79,38 +84,52 @@ class Search(Asker):
     def any_difference(self, question: Question) -> Answer:
         """One request that `question.accepts` allows and `question.refuses` does not; as cheap as
         can be: as found, and nothing about where else."""
+        self.meter.allow(1)
+        question = self._reduced(question)
         accepts, refuses = question.accepts, question.refuses
         assert accepts is not None and refuses is not None
-        self.meter.allow(1)
         relevant = sorted({*accepts.allows, *accepts.denies, *refuses.allows, *refuses.denies,
                            *question.must_match, *question.must_miss})
-        sets = self._action_sets(relevant)
-        scopes = self._scopes(question, sets)
+        classes = self._action_classes(relevant)
+        scopes = self._scopes(question, classes.sets)
         if not scopes:
             return NOTHING
-        groups, undecided = self._groups(relevant, sets, set().union(*scopes.values()))
+        groups, undecided = self._groups(relevant, classes, set().union(*scopes.values()))
         open_ = [*undecided]
+        asked = {driver: replace(question, driver=driver) for driver in scopes}
         for group in groups:
             if self.meter.is_spent:
                 return Answer(None, str(self.meter.error()))
+            if not group.present.issuperset(question.must_match):
+                continue
             for driver, scope in scopes.items():
                 if driver in group.present and any(
-                    self._is_in(name, scope, sets) for name in group.names
+                    self._is_in(name, scope, classes.sets) for name in group.names
                 ):
-                    answer = self._ask(
-                        replace(question, driver=driver), group, self._within(group))
+                    answer = self._ask_at_once(asked[driver], group, self._within(group))
                     if answer.witness is not None:
                         return answer
                     if answer.undecided:
                         open_.append(answer.undecided)
         return Answer(None, open_[0]) if open_ else NOTHING
 
-    def _action_sets(self, statements: Iterable[int]) -> ActionSets:
+    def _reduced(self, question: Question) -> Question:
+        """The question without what both sides have."""
+        if not self.cancels or question.accepts is None or question.refuses is None:
+            return question
+        return replace(
+            question, refuses=self._cover.reduced(question.accepts, question.refuses))
+
+    def _action_classes(self, statements: Iterable[int]) -> ActionClasses:
+        """Classes of actions fine enough for these statements."""
         ids = frozenset(self.program.statements[i].action_set for i in statements)
-        made = self._actions_of.get(ids)
+        if 2 * len(ids) > len(self._all_sets):
+            ids = self._all_sets  # shared by all questions about nearly everything
+        made = self._classes_of.get(ids)
         if made is None:
-            made = self._actions_of[ids] = ActionSets(
-                self.program, sorted(ids), self.budget, self.meter)
+            sets = ActionSets(self.program, sorted(ids), self.budget, self.meter)
+            made = self._classes_of[ids] = ActionClasses(
+                self.program, self.world, sets, self.meter)
         return made
 
     def first(self, question: Question, driver: int, pattern: int | None = None) -> Answer:
@@ -124,14 +143,14 @@ class Search(Asker):
             if side is not None:
                 relevant |= {*side.allows, *side.denies}
         ordered = sorted(relevant)
-        sets = self._action_sets(ordered)
-        services = sets.services_of(
+        classes = self._action_classes(ordered)
+        services = classes.sets.services_of(
             self.program.statements[driver].action_set, None if pattern is None else (pattern,))
-        groups, undecided = self._groups(ordered, sets, services)
+        groups, undecided = self._groups(ordered, classes, services)
         if pattern is not None:
-            matches = _matcher(self.program.action_patterns[pattern].text)
+            matches = matcher(self.program.action_patterns[pattern].text)
             groups = [
-                Group(g.present, names) for g in groups
+                Group(g.present, names, g.classes) for g in groups
                 if (names := [name for name in g.names if matches(name)])
             ]
         asked = replace(question, driver=driver)
@@ -143,7 +162,7 @@ class Search(Asker):
                 return Answer(None, str(self.meter.error()))
             answer = self._ask_plausibly(asked, group, self._within(group))
             if answer.witness is not None:
-                return self._dressed(asked, group, answer, None, sets)
+                return self._dressed(asked, group, answer, None, classes)
             if answer.undecided:
                 open_.append(answer.undecided)
         return Answer(None, open_[0]) if open_ else NOTHING
@@ -157,9 +176,9 @@ class Search(Asker):
             return {
                 i: sets.services_of(statements[i].action_set) for i in accepts.drivers
             }
-        left, lone = uncovered(self.program, accepts, refuses, self.meter)
+        left = self._cover.uncovered(accepts, refuses.grant)
         denied: set[str] = set()
-        for i in lone:
+        for i in refuses.denies:
             denied |= sets.services_of(statements[i].action_set)
         scopes: dict[int, set[str]] = {}
         for i in accepts.drivers:
@@ -172,10 +191,8 @@ class Search(Asker):
                 scopes[i] = scope
         return scopes
 
-    # --- classes of actions
-
     def _groups(
-        self, relevant: Sequence[int], sets: ActionSets, services: set[str]
+        self, relevant: Sequence[int], classes: ActionClasses, services: set[str]
     ) -> tuple[list[Group], list[str]]:
         """Classes of actions of these services, by the statements that match them."""
         statements = self.program.statements
@@ -184,69 +201,53 @@ class Search(Asker):
         for i in relevant:
             if statements[i].action_set >= 0 and not statements[i].flags & FLAG_NEVER:
                 by_set.setdefault(statements[i].action_set, []).append(i)
+        asked = sum(1 << set_id for set_id in by_set)
         present_of: dict[int, frozenset[int]] = {}
         groups: dict[tuple[frozenset[int], object], Group] = {}
         undecided: list[str] = []
-        for service in sets.services:
+        for service in classes.sets.services:
             if service not in services:
                 continue
             try:
-                for name in self._names(service, sets):
-                    present = present_of.get(name.mask)
-                    if present is None:
-                        present = present_of[name.mask] = always.union(
-                            *(by_set[s] for s in by_set if name.mask >> s & 1))
-                    at = (present, self._resources_at(name))
-                    group = groups.get(at)
-                    if group is None:
-                        group = groups[at] = Group(present)
-                    group.names.append(name)
+                found = classes.of(service)
             except OutOfBudget as error:
                 undecided.append(str(error))
+                continue
+            self.meter.note(len(found))
+            for key, names in found.items():
+                mask = key[0] & asked
+                present = present_of.get(mask)
+                if present is None:
+                    self.meter.note(len(by_set))
+                    present = present_of[mask] = always.union(
+                        *(by_set[s] for s in by_set if mask >> s & 1))
+                at = (present, key[1])
+                group = groups.get(at)
+                if group is None:
+                    group = groups[at] = Group(present)
+                group.names += names
+                group.classes.add(key)
         return list(groups.values()), undecided
-
-    def _names(self, service: str, sets: ActionSets) -> Iterable[Name]:
-        if not self.world.is_closed:
-            return sets.names(service)
-        return self._known_names(service, sets)
-
-    def _known_names(self, service: str, sets: ActionSets) -> Iterator[Name]:
-        """The world's actions of a service (of all unnamed services), as names."""
-        named = set(sets.services)
-        services = [service] if service != OTHER_SERVICE else [
-            s for s in self.world.services() if s not in named]
-        for known in services:
-            for action in self.world.actions(known):
-                prefix, _, text = action.partition(":")
-                yield Name(prefix, text, sets.mask(action))
-
-    def _resources_at(self, name: Name) -> object:
-        """What tells names of one class apart: in a closed world, the ARNs they are checked on."""
-        if not self.world.is_closed:
-            return None
-        templates = self.world.templates(name.action)
-        return None if templates is None else (tuple(templates.languages), templates.has_star)
 
     # --- regions of one driver
 
     def _regions(
-        self, question: Question, groups: Sequence[Group], scope: set[str], sets: ActionSets
+        self, question: Question, groups: Sequence[Group], scope: set[str],
+        classes: ActionClasses,
     ) -> list[Region]:
         driver = question.driver
         statement = self.program.statements[driver]
         hit: dict[object, list[tuple[Group, Answer, tuple[int, ...]]]] = {}
-        clear: list[Group] = []
         for group in groups:
             if self.meter.is_spent:
                 break  # which `differences` tells
-            if driver not in group.present:
+            if driver not in group.present or not group.present.issuperset(question.must_match):
                 continue
-            if not any(self._is_in(name, scope, sets) for name in group.names):
+            if not any(self._is_in(name, scope, classes.sets) for name in group.names):
                 continue
             within = self._within(group)
             answer = self._ask_plausibly(question, group, within)
             if answer.is_none:
-                clear.append(group)
                 continue
             resources: tuple[int, ...] = ()
             if answer.witness is not None:
@@ -257,12 +258,9 @@ class Search(Asker):
         for found in _merged(hit.values(), self.program, question):
             group, answer, resources = found[0]
             if answer.witness is not None:
-                answer = self._dressed(question, group, answer, resources, sets)
-            others = [g for g in clear] + [
-                g for rest in hit.values() for g, _, _ in rest
-                if all(g is not mine for mine, _, _ in found)]
+                answer = self._dressed(question, group, answer, resources, classes)
             regions.append(Region(
-                driver, self._actions(statement, [g for g, _, _ in found], others, sets),
+                driver, self._actions(statement, [g for g, _, _ in found], classes),
                 resources, group.present, answer.witness, answer.undecided,
             ))  # fmt: skip
         return regions
@@ -303,51 +301,29 @@ class Search(Asker):
         return not present.isdisjoint(refuses.allows) or not present.isdisjoint(accepts.denies)
 
     def _actions(
-        self, statement: ir.Statement, ours: Sequence[Group], others: Sequence[Group],
-        sets: ActionSets,
+        self, statement: ir.Statement, ours: Sequence[Group], classes: ActionClasses
     ) -> tuple[ActionPart, ...]:
         """The driver's action patterns that reach into the region; examples where in part."""
         if statement.action_set < 0:
             return (ActionPart(-1, True),)
         actions = self.program.action_sets[statement.action_set]
-        inside = [name for group in ours for name in group.names]
-        outside = [name for group in others for name in group.names]
+        inside = set().union(*(group.classes for group in ours))
+        is_closed = self.world.is_closed
         if actions.negated:
-            return (self._part(-1, inside, outside, ours, sets),)
-        parts = []
-        for pattern_id in actions.pattern_ids:
-            matches = _matcher(self.program.action_patterns[pattern_id].text)
-            mine = [name for name in inside if matches(name)]
-            if mine:
-                theirs = [name for name in outside if matches(name)]
-                parts.append(self._part(pattern_id, mine, theirs, ours, sets))
-        return tuple(parts)
-
-    def _part(
-        self, pattern_id: int, mine: Sequence[Name], theirs: Sequence[Name],
-        ours: Sequence[Group], sets: ActionSets,
-    ) -> ActionPart:
-        if not theirs:
-            return ActionPart(pattern_id, True)
-        matches = (
-            _matcher(self.program.action_patterns[pattern_id].text) if pattern_id >= 0
-            else lambda name: True
-        )
-        masks = {name.mask for group in ours for name in group.names}
-        known: list[str] = []
-        if not self.world.is_closed:
-            for service in dict.fromkeys(name.service for name in mine):
-                known += [
-                    name.action for name in self._known_names(service, sets)
-                    if name.mask in masks and matches(name)]
-        shown = known or list(dict.fromkeys(name.action for name in mine))
-        return ActionPart(pattern_id, False, tuple(shown[:_EXAMPLES]), len(shown))
+            part = action_part(classes, -1, "*", inside, self.meter, is_closed=is_closed,
+                               negated_bit=1 << statement.action_set)
+            return () if part is None else (part,)
+        parts = (
+            action_part(classes, p, self.program.action_patterns[p].text, inside, self.meter,
+                        is_closed=is_closed)
+            for p in actions.pattern_ids)
+        return tuple(part for part in parts if part is not None)
 
     # --- for the reader
 
     def _dressed(
         self, question: Question, group: Group, answer: Answer,
-        resources: tuple[int, ...] | None, sets: ActionSets,
+        resources: tuple[int, ...] | None, classes: ActionClasses,
     ) -> Answer:
         """The same finding with an action that exists and an ARN it could be asked for."""
         assert answer.witness is not None
@@ -355,7 +331,7 @@ class Search(Asker):
             self.program.resource_patterns[p]
             for p in (resources if resources is not None else self._driver_patterns(question))
         ]
-        names = self._plausible_names(group, sets)
+        names = self._plausible_names(group, classes)
         for name in names:
             if self._is_plausible(name, answer.witness.resource):
                 return Answer(replace(answer.witness, action=name.action))
@@ -399,26 +375,24 @@ class Search(Asker):
             return ()
         return self.program.resource_sets[set_id].pattern_ids
 
-    def _plausible_names(self, group: Group, sets: ActionSets) -> list[Name]:
+    def _plausible_names(self, group: Group, classes: ActionClasses) -> list[Name]:
         """Known actions of the class, a few: those that a policy spells out first."""
         if self.world.is_closed:
             return group.names[:_PLAUSIBLE_ACTIONS]
-        spelled = [
+        spelled = (
             Name(name.service, known.partition(":")[2], name.mask) for name in group.names
             if (known := self.world.spelling(name.action)) is not None
-        ]
-        if spelled:
-            return spelled[:_PLAUSIBLE_ACTIONS]
-        masks = {name.mask for name in group.names}
-        out: list[Name] = []
-        for service in dict.fromkeys(name.service for name in group.names):
-            at = service if service in sets.services else OTHER_SERVICE
-            out += islice(
-                (n for n in self._known_names(at, sets) if n.mask in masks),
-                _PLAUSIBLE_ACTIONS - len(out))
-            if len(out) >= _PLAUSIBLE_ACTIONS:
-                break
-        return out
+        )
+        found = list(islice(spelled, _PLAUSIBLE_ACTIONS))
+        if found:
+            return found
+        services = dict.fromkeys(
+            name.service if name.service in classes.sets.services else OTHER_SERVICE
+            for name in group.names)
+        listed = (
+            name for service in services for name in classes.known(service)
+            if (name.mask, None) in group.classes)
+        return list(islice(listed, _PLAUSIBLE_ACTIONS))
 
     def _plausible_places(
         self, name: Name, patterns: Sequence[ir.ResourcePattern]
@@ -453,19 +427,3 @@ def _merged(
 @lru_cache(maxsize=1024)
 def _typical(languages: tuple[Steps, ...]) -> Union:
     return Union([languages])
-
-
-def _matcher(pattern: str) -> Callable[[Name], bool]:
-    """Whether a name is of an action pattern."""
-    service, text = service_and_name(pattern)
-    if "*" not in text and "?" not in text:
-        return lambda name: (
-            name.text.lower() == text and (service is None or name.service.lower() == service))
-    union = Union([[glob_steps(text)]])
-
-    def matches(name: Name) -> bool:
-        if service is not None and name.service.lower() != service:
-            return False
-        return union.accepts(union.run(name.text.lower()), 0)
-
-    return matches

@@ -7,7 +7,7 @@ like, so that witnesses read well; that changes no answer.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from typing import Protocol
 
 from .linear import Steps
@@ -15,6 +15,10 @@ from .linear import Steps
 
 class Templates(Protocol):
     """ARNs that an action is checked on."""
+
+    @property
+    def key(self) -> Hashable:
+        """What tells these resources from those of other actions."""
 
     @property
     def languages(self) -> Sequence[Steps]:

@@ -14,6 +14,7 @@ from ..flips import FLIPS, Change, Group
 from ..replay_report import (
     HEADINGS,
     example_name,
+    left_out_text,
     not_decided,
     side_text,
 )
@@ -133,6 +134,8 @@ def print_replay(console: Console, run: ReplayRun, top: int) -> None:
         groups = result.groups_of(change)
         if groups:
             _print_groups(console, change, groups, top, result)
+    if result.gates_left_out:
+        console.print(f"\n[dim]{left_out_text(result)}[/]")
 
 
 def _policies(table: Table) -> str:
