@@ -1,4 +1,4 @@
-"""Where patterns are filed: tries over literal heads, and below them tries over a second literal."""
+"""Where patterns are filed: tries over literal heads, below them tries over a second literal."""
 
 import numpy as np
 from numpy.typing import NDArray

@@ -6,8 +6,8 @@ from numpy.typing import NDArray
 from .column import BoundColumn
 from .globs import GlobSet
 from .layered_plan import LayeredPlanner, LayerFacts
-from .records import RecordsEngine
 from .plan import EngineFacts
+from .records import RecordsEngine
 
 class LayeredEngine(RecordsEngine):
     """Decides rows over a table with several layers."""

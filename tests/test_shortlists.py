@@ -35,10 +35,11 @@ def statements(random: Random, count: int) -> list[dict[str, Any]]:
         elif kind < 0.8:
             one["Resource"] = f"arn:aws:s3:::b{place}/${{k:a}}*"
         elif kind < 0.85:
-            one["NotResource"] = [f"arn:aws:s3:::b{k}/*" for k in range(count) if k % 9 != place % 9]
+            one["NotResource"] = [
+                f"arn:aws:s3:::b{k}/*" for k in range(count) if k % 9 != place % 9]
         else:
             one["Resource"] = "*"
-        if random.random() < 0.5 or "*" == one.get("Resource"):
+        if random.random() < 0.5 or one.get("Resource") == "*":
             one["Condition"] = {"StringEquals": {random.choice(_KEYS): random.choice("xyz")}}
         found.append(one)
     return found
