@@ -1,4 +1,4 @@
-"""All patterns of one kind against one string: tries that leave few patterns over, then verification."""
+"""All patterns of one kind against one string: tries that leave few over, then verification."""
 
 from collections.abc import Mapping
 from typing import Any
