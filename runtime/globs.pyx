@@ -1,4 +1,4 @@
-"""All patterns of one kind against one string: tries that leave few patterns over, then verification.
+"""All patterns of one kind against one string: tries that leave few over, then verification.
 
 A pattern is filed under its literal head (compiler/filing.pyx). Patterns that are only their head
 (exact) or head and `*` are settled on the walk along the text. Of the others, those that share their

@@ -90,6 +90,20 @@ def test_a_long_list_decides_as_the_reference_does(seed: int) -> None:
     compared(table, texts, rows, cold)
 
 
+def test_variables_and_statements_with_the_same_resources_in_a_long_list() -> None:
+    found: list[dict[str, Any]] = [
+        {"Effect": "Allow", "Action": "s3:Get", "Resource": f"arn:aws:s3:::b{i}/${{k:a}}"}
+        for i in range(20)]
+    found += [{"Effect": "Allow", "Action": "s3:Get", "Resource": "arn:aws:s3:::c/*",
+               "Condition": {"StringEquals": {"k:b": value}}} for value in "xyz"]
+    table = compile_texts([json.dumps({"Version": "2012-10-17", "Statement": found})], {})
+    out = table.decide(
+        action="s3:Get",
+        context={"k:a": ["x", "y", None, None, None], "k:b": [None] * 2 + [*"xyz"]},
+        resource=["arn:aws:s3:::b3/x"] * 2 + ["arn:aws:s3:::c/d"] * 3)
+    assert out.statement.tolist() == [3, -1, 20, 21, 22]
+
+
 def test_shortlists_are_dropped_with_the_other_caches(monkeypatch: pytest.MonkeyPatch) -> None:
     """A budget that a few rows exceed: rows of resources get new places again and again."""
     monkeypatch.setattr(sessions, "CHUNK_ROWS", 8)
