@@ -72,8 +72,9 @@ def run_parts(artefact: Path, parts: list[Part], *, is_log: bool, has_rows: bool
         asked = pa.RecordBatch.from_pydict({
             "part": pa.array([part.number], pa.int32()),
             "files": pa.array([part.files], pa.list_(pa.string())),
-            "seen": pa.nulls(1, pa.list_(pa.int64())),
-            "names": pa.nulls(1, pa.map_(pa.string(), pa.string()))})
+            **{name: pa.nulls(1, pa.list_(pa.int64()))
+               for name in ("seen", "corrected", "before")},
+            "answers": pa.nulls(1, pa.map_(pa.string(), pa.string()))})
         for batch in task(iter([asked])):
             if has_rows:
                 rows += batch.column("decision").is_valid().sum().as_py()
