@@ -1,6 +1,7 @@
 """Build of the Cython kernels; everything declarative is in pyproject.toml.
 
-The folder `runtime/` installs as `iamtables.runtime`; the extractor lies in `iamtables/logs/`.
+The folders `runtime/` and `compiler/` install as `iamtables.runtime` and `iamtables.compiler`; the
+extractor lies in `iamtables/logs/`.
 Cython resolves a relative cimport by package path, so the `.pxd` files are mirrored below `build/`
 under that path first.
 IAMTABLES_CHECKED=1 builds the kernels with bounds checks on (the same tests must pass).

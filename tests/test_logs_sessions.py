@@ -120,6 +120,14 @@ def test_sessions_are_kept_in_a_cache(tmp_path: Path, is_compiled: bool) -> None
     assert values([log, later], cache=cache, is_compiled=is_compiled) == expected
 
 
+def test_sessions_that_the_caller_collects_are_kept_in_a_cache(tmp_path: Path) -> None:
+    log = write(tmp_path / "log.json", assume("ASIA1", tags=tagged("team=red")), call("ASIA1"))
+    cache, found = str(tmp_path / "cache"), Sessions()
+    assert list(read_logs([log], LogOptions(cache=cache), [TEAM], sessions=found))
+    assert found.tag("ASIA1", "team") == "red"
+    assert values([log], cache=cache) == ["red"]
+
+
 def test_nothing_is_learnt_that_no_policy_asks_for(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -93,7 +93,7 @@ class Asker:
         self, question: Question, group: Group, pattern: ir.ResourcePattern | None
     ) -> bool:
         """Whether no resource at all answers the question: then none of a closed world does."""
-        at = (question, group.present, id(pattern))
+        at = (question, group.present, id(pattern))  # the program's, which outlives this
         known = self._clear.get(at)
         if known is None:
             answer = self._ask(question, group, Within(pattern=pattern))

@@ -133,8 +133,9 @@ class LogReader:
         self._names = names or Names(resolver, learns=options.learn_names)
         self._seen = SeenHashes(options.max_remembered_ids, secrets.randbits(64))
         self._corrections = Corrections()
-        self._sessions = sessions or Sessions(
-            tells=options.learn_names, keeps=self._writer is not None)
+        self._sessions = sessions or Sessions(tells=options.learn_names)
+        if self._writer is not None:
+            self._sessions.keeps = True
         self._outgoing = Outgoing(options.batch_records, self._names, self._sessions)
         self._session_plans: set[int] = set()
         self._plans: dict[tuple[str | None, ...], _PlanRow] = {}

@@ -65,7 +65,8 @@ class Sessions:
         """tells : False for one that learns, for a cache, and knows no tag
         keeps : remember what was learnt until `take_new`
         """
-        self._tells, self._keeps = tells, keeps
+        self._tells = tells
+        self.keeps = keeps
         self._known: dict[str, Session] = {}
         self._new: dict[str, Session] = {}
 
@@ -87,7 +88,7 @@ class Sessions:
                           parent if is_temporary(parent) else None)
         if session.tags or session.parent is not None:
             self._put(key, session)
-            if self._keeps and len(self._new) < _MAX_SESSIONS:
+            if self.keeps and len(self._new) < _MAX_SESSIONS:
                 self._new.setdefault(key, session)
 
     @property
