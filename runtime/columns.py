@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from ..errors import ColumnError, RequestError
 from .column import BoundColumn
 from .conditions import UNKNOWN
+from .objects import code_texts
 from .values import (
     PER_SECOND,
     encode_list,
@@ -360,7 +361,16 @@ def _from_times(given: NDArray[Any], name: str) -> TypedColumn:
 
 
 def from_objects(given: Sequence[Any], name: str) -> Column:
-    """Python objects: one dictionary lookup a row, one encoding per distinct value."""
+    """Python objects: coded by a kernel where all are texts or nulls, else one after the other."""
+    given = given if type(given) is list else list(given)
+    if (found := code_texts(given, UNKNOWN)) is not None:
+        codes, data, offsets, texts = found
+        return CodedColumn(codes, Packed(data, offsets), texts)
+    return _coded_one_by_one(given, name)
+
+
+def _coded_one_by_one(given: Sequence[Any], name: str) -> Column:
+    """Mixed objects: one dictionary lookup a row, one encoding per distinct value."""
     codes = np.empty(len(given), dtype=np.int32)
     seen: dict[object, int] = {}
     encoded: list[bytes] = []
