@@ -55,6 +55,8 @@ class Column:
     """One input column before it is bound to a session. `length` None: a scalar for all rows."""
 
     length: int | None = None
+    is_lasting: bool = False
+    """Is it made of codes, into a dictionary of texts in memory that nobody writes to any more?"""
 
     def bind(self, n: int, intern: Intern) -> BoundColumn:
         raise NotImplementedError
@@ -135,6 +137,7 @@ class CodedColumn(Column):
     originals: Sequence[Value]
     name: str = ""
     """Needed only where the codes come from a caller."""
+    is_lasting: bool = False
 
     @property
     def length(self) -> int:  # type: ignore[override]
@@ -263,7 +266,9 @@ def _from_codes(codes: NDArray[Any], values: Sequence[Any], name: str) -> Column
         raise ColumnError(f"codes of column `{name}` are not integers", column=name)
     if isinstance(values, str | bytes) or not hasattr(values, "__len__"):
         raise ColumnError(f"the dictionary of column `{name}` is no list of values", column=name)
-    return CodedColumn(codes_of(codes), _packed_values(values, name), values, name)
+    if (already := _packed_already(values)) is not None:  # memory of the caller's
+        return CodedColumn(codes_of(codes), already, values, name)
+    return CodedColumn(codes_of(codes), _packed_values(values, name), values, name, True)
 
 
 def _packed_already(values: object) -> Packed | None:
@@ -278,8 +283,6 @@ def _packed_already(values: object) -> Packed | None:
 
 
 def _packed_values(values: Sequence[Any], name: str) -> Packed:
-    if (already := _packed_already(values)) is not None:
-        return already
     try:
         text = "".join(values)
     except TypeError:  # not all of them are texts
@@ -365,7 +368,7 @@ def from_objects(given: Sequence[Any], name: str) -> Column:
     given = given if type(given) is list else list(given)
     if (found := code_texts(given, UNKNOWN)) is not None:
         codes, data, offsets, texts = found
-        return CodedColumn(codes, Packed(data, offsets), texts)
+        return CodedColumn(codes, Packed(data, offsets), texts, name, True)
     return _coded_one_by_one(given, name)
 
 

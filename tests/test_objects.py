@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import decimal
 import gc
+import itertools
 import sys
 from collections.abc import Sequence
 from random import Random
@@ -23,8 +24,8 @@ from iamtables.runtime.objects import code_texts
 
 AWKWARD = (
     "", "\x00", "a\x00", "a\x00b", "a", "\u00e9", "\u0080", "\u00ff", "\u0100", "\uffff",
-    "\U0001f600", "\ud800", "\udfff", "a\ud800", "\ud83d\ude00", "*", "arn:aws:s3:::b/" + "x" * 3000,
-    "\u00e9" * 2000,
+    "\U0001f600", "\ud800", "\udfff", "a\ud800", "\ud83d\ude00", "*",
+    "arn:aws:s3:::b/" + "x" * 3000, "\u00e9" * 2000,
 )  # fmt: skip
 
 
@@ -46,7 +47,7 @@ def plain(given: Sequence[Any]) -> tuple[list[int], list[bytes]]:
     codes, texts = [], []
     known: dict[bytes, int] = {}
     for value in given:
-        if value is UNKNOWN or value is None or value != value and not isinstance(value, str):
+        if value is UNKNOWN or value is None or (not isinstance(value, str) and value != value):
             codes.append(-2 if value is UNKNOWN else -1)
             continue
         text = str.encode(value, "utf-8", "surrogatepass")
@@ -60,7 +61,7 @@ def plain(given: Sequence[Any]) -> tuple[list[int], list[bytes]]:
 def read(column: CodedColumn) -> tuple[list[int], list[bytes]]:
     data, offsets = column.encoded.data.tobytes(), column.encoded.offsets.tolist()
     assert offsets[0] == 0 and offsets[-1] == len(data)
-    return column.codes.tolist(), [data[a:b] for a, b in zip(offsets, offsets[1:], strict=False)]
+    return column.codes.tolist(), [data[a:b] for a, b in itertools.pairwise(offsets)]
 
 
 def assert_as_plain(given: list[Any]) -> None:
@@ -99,7 +100,8 @@ def test_more_texts_than_addresses_are_remembered(distinct: int) -> None:
 
 
 def test_texts_of_other_classes_are_what_they_say() -> None:
-    given = [Word("a"), "a", Word("b"), np.str_("a"), np.str_("\u00e9"), "\u00e9", Word(""), ""] * 50
+    given = [Word("a"), "a", Word("b"), np.str_("a"), np.str_("\u00e9"), "\u00e9", Word(""),
+             ""] * 50
     assert read(from_objects(given, "x")) == (  # type: ignore[arg-type]
         [0, 0, 1, 0, 2, 2, 3, 3] * 50, [b"a", b"b", "\u00e9".encode(), b""])
 
@@ -134,7 +136,7 @@ def test_a_column_outlives_the_objects_it_was_made_of() -> None:
 def test_other_values_are_read_one_by_one(other: Any, at: int) -> None:
     texts: list[Any] = ["a", "5", None, "true", UNKNOWN, "1.0"] * 100
     without = read(from_objects(texts, "x"))  # type: ignore[arg-type]
-    given = texts[:at] + [other] + texts[at:]
+    given = [*texts[:at], other, *texts[at:]]
     assert code_texts(given, UNKNOWN) is None
     column = from_objects(given, "x")
     codes, encoded = read(column)  # type: ignore[arg-type]
