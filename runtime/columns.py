@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from ..errors import ColumnError, RequestError
 from .column import BoundColumn
 from .conditions import UNKNOWN
-from .objects import code_texts
+from .objects import code_texts, pack_texts
 from .values import (
     PER_SECOND,
     encode_list,
@@ -119,13 +119,9 @@ class Packed(NamedTuple):
 
 
 def packed(encoded: Sequence[bytes]) -> Packed:
-    return _packed(b"".join(encoded), encoded)
-
-
-def _packed(data: bytes, values: Sequence[str] | Sequence[bytes]) -> Packed:
-    offsets = np.zeros(len(values) + 1, dtype=np.int64)
-    np.cumsum(np.fromiter(map(len, values), np.int64, len(values)), out=offsets[1:])
-    return Packed(np.frombuffer(data, dtype=np.uint8), offsets)
+    offsets = np.zeros(len(encoded) + 1, dtype=np.int64)
+    np.cumsum(np.fromiter(map(len, encoded), np.int64, len(encoded)), out=offsets[1:])
+    return Packed(np.frombuffer(b"".join(encoded), dtype=np.uint8), offsets)
 
 
 @dataclass(slots=True)
@@ -283,12 +279,8 @@ def _packed_already(values: object) -> Packed | None:
 
 
 def _packed_values(values: Sequence[Any], name: str) -> Packed:
-    try:
-        text = "".join(values)
-    except TypeError:  # not all of them are texts
-        text = "\u0080"
-    if text.isascii():  # one byte a character: nothing has to be encoded one by one
-        return _packed(text.encode(), values)
+    if (found := pack_texts(values if type(values) is list else list(values))) is not None:
+        return Packed(*found)
     encoded = []
     for value in values:
         data = encode_value(value, name)

@@ -19,3 +19,6 @@ def code_texts(
     offsets   : int64[distinct + 1] into `data`
     originals : the first object of each distinct text
     """
+
+def pack_texts(given: list[Any]) -> tuple[NDArray[np.uint8], NDArray[np.int64]] | None:
+    """(data, offsets) of texts end to end, as in `code_texts`; None when one is no text."""

@@ -112,7 +112,7 @@ cdef class _Coder:
         while start < n:
             stop = start + BLOCK if n - start > BLOCK else n
             met = texts = 0
-            # Whether a row is null is nothing a branch predictor could know: there is no branch here.
+            # Whether a row is null is nothing a branch predictor could know: no branch here.
             for i in range(start, stop):
                 address = <PyObject*>PyList_GET_ITEM(given, i)
                 seen = place_of(self.seen, address)
@@ -180,3 +180,38 @@ def code_texts(list given, object unknown):
     if n and coder.code(given, n, &codes[0]):
         return None
     return (found, *coder.dictionary(), coder.originals)
+
+
+def pack_texts(list given):
+    """(data, offsets) of texts end to end, as in `code_texts`; None when one is no text."""
+    cdef size_t n = <size_t>PyList_GET_SIZE(given), i, size, at = 0, met = 0
+    cdef list encoded = []      # those that have no UTF-8 of their own
+    cdef const uint8_t* text
+    cdef PyObject* address
+    offsets = np.zeros(n + 1, dtype=np.int64)
+    cdef int64_t[::1] ends = offsets
+    for i in range(n):
+        address = <PyObject*>PyList_GET_ITEM(given, i)
+        if not PyUnicode_Check(<object>address):
+            return None
+        if PyUnicode_IS_COMPACT_ASCII(<object>address):
+            ends[i + 1] = ends[i] + PyUnicode_GET_LENGTH(<object>address)
+            continue
+        encoded.append(PyUnicode_AsEncodedString(<object>address, "utf-8", "surrogatepass"))
+        ends[i + 1] = ends[i] + len(<bytes>encoded[met])
+        met += 1
+    data = np.empty(<size_t>ends[n], dtype=np.uint8)
+    cdef uint8_t[::1] room = data
+    met = 0
+    for i in range(n):
+        address = <PyObject*>PyList_GET_ITEM(given, i)
+        size = <size_t>(ends[i + 1] - ends[i])
+        if PyUnicode_IS_COMPACT_ASCII(<object>address):
+            text = <const uint8_t*>PyUnicode_DATA(<object>address)
+        else:
+            text = <const uint8_t*><const char*><bytes>encoded[met]
+            met += 1
+        if size:
+            memcpy(&room[at], text, size)
+        at += size
+    return data, offsets

@@ -20,7 +20,7 @@ import pytest
 import iamtables
 from iamtables.runtime import UNKNOWN
 from iamtables.runtime.columns import CodedColumn, from_objects
-from iamtables.runtime.objects import code_texts
+from iamtables.runtime.objects import code_texts, pack_texts
 
 AWKWARD = (
     "", "\x00", "a\x00", "a\x00b", "a", "\u00e9", "\u0080", "\u00ff", "\u0100", "\uffff",
@@ -104,6 +104,19 @@ def test_texts_of_other_classes_are_what_they_say() -> None:
              ""] * 50
     assert read(from_objects(given, "x")) == (  # type: ignore[arg-type]
         [0, 0, 1, 0, 2, 2, 3, 3] * 50, [b"a", b"b", "\u00e9".encode(), b""])
+
+
+@pytest.mark.parametrize("count", [0, 1, 500])
+def test_texts_lie_end_to_end(count: int) -> None:
+    random = Random(count)
+    given: list[Any] = [random.choice([*AWKWARD, Word("b"), np.str_("c")]) for _ in range(count)]
+    encoded = [str.encode(text, "utf-8", "surrogatepass") for text in given]
+    found = pack_texts(given)
+    assert found is not None
+    assert found[0].tobytes() == b"".join(encoded)
+    assert found[1].tolist() == [0, *itertools.accumulate(map(len, encoded))]
+    for other in (None, 5, ["a"], UNKNOWN):
+        assert pack_texts([*given, other]) is None
 
 
 def test_callers_objects_are_left_as_they_were() -> None:
