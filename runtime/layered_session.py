@@ -23,6 +23,7 @@ from .session import (
     ASKING,
     DECISIONS,
     DEFAULT_BUDGET,
+    INSTEAD_DERIVED,
     Outputs,
     Session,
     request_fault,
@@ -82,8 +83,11 @@ class LayeredSession(Session):
         assert isinstance(engine, LayeredEngine)
         is_derived = np.array(
             [
-                k in self._derivable and keys[k] is None and masks[k] is None
-                for k in range(len(keys))
+                k in self._derivable and (
+                    (keys[k] is None and mask is None)
+                    or (mask is not None and bool((mask == INSTEAD_DERIVED).any()))
+                )
+                for k, mask in enumerate(masks)
             ],
             dtype=np.uint8,
         )

@@ -155,6 +155,7 @@ class Table:
         resource: object = None,
         context: Mapping[str, object] | None = None,
         unknown: Mapping[str, object] | None = None,
+        not_given: Mapping[str, object] | None = None,
         missing: str = "absent",
         out: NDArray[np.uint8] | None = None,
         threads: int = 1,
@@ -170,6 +171,7 @@ class Table:
         principal, action, resource : a scalar, or a column of n texts; a null resource is unknown
         context  : key -> scalar or column; a null is absent, a list makes the key multivalued
         unknown  : key or `prefix/*` -> True, or bool[n]
+        not_given : key or `prefix/*` -> bool[n]: rows that count as if the key had no column
         missing  : what a key is that the policies ask for and nobody gives: absent, unknown, error
         requests : an Arrow table, batch or stream, or a mapping, that holds the columns by name
         out      : uint8[n] to fill instead of a new array
@@ -184,10 +186,10 @@ class Table:
         with self.session() as session:
             return session.decide(
                 requests, principal=principal, action=action, resource=resource, context=context,
-                unknown=unknown, missing=missing, out=out, threads=threads, issuer_arn=issuer_arn,
-                principal_account=principal_account, principal_type=principal_type,
-                resource_account=resource_account, is_management_account=is_management_account,
-                also_allowed=also_allowed,
+                unknown=unknown, not_given=not_given, missing=missing, out=out, threads=threads,
+                issuer_arn=issuer_arn, principal_account=principal_account,
+                principal_type=principal_type, resource_account=resource_account,
+                is_management_account=is_management_account, also_allowed=also_allowed,
             )  # fmt: skip
 
     def explain(self, decisions: Decisions, row: int) -> Explanation:
