@@ -30,9 +30,8 @@ from numpy.typing import NDArray
 from .asking import DECIDABLE, RESOURCE_ACCOUNT, asking_columns
 from .batches import Batch
 from .errors import ColumnError
-from .logs.asked_keys import is_derived
 from .logs.classes import Outcome, RecordClass, Requester
-from .logs.columns import ABSENT, UNKNOWN, Coded, packed
+from .logs.columns import ABSENT, NOT_GIVEN, UNKNOWN, Coded, packed
 from .reality import Reality, RealityCheck
 from .runtime.codes import DecisionCode, Layer
 from .runtime.values import encode_text
@@ -288,6 +287,7 @@ class Audit:
     def _decide(self, batch: Batch, rows: NDArray[np.int32]) -> Asked:
         supplied = {key.lower(): column for key, column in batch.context.items()}
         context: dict[str, Any] = {}
+        not_given: dict[str, NDArray[np.bool_]] = {}
         asking = {"principal": _take(batch.principal, rows)}
         if self._table.is_layered:
             asking = asking_columns(batch, rows)
@@ -295,18 +295,22 @@ class Audit:
         for key in self._table.keys:
             column = supplied.get(key.lower())
             value = self._assume.get(key.lower())
-            if column is not None and not is_derived(key):
-                column = self._told_at_times(column)
+            if column is not None and not is_told(column):
+                column = None
             if column is None and value is not None:
                 context[key] = value if isinstance(value, str) else Coded(
                     np.zeros(len(rows), dtype=np.int32), [value])
             elif column is not None:
                 taken = _take(column, rows)
+                if value is None:
+                    taken, left = _split_not_given(taken)
+                    if left is not None:
+                        not_given[key] = left
                 context[key] = taken if value is None else _fill_unknown(taken, value)
         try:
             decisions = self._session.decide(
                 action=_take(batch.action, rows), resource=_take(batch.resource, rows),
-                context=context, missing=self._missing, **asking,
+                context=context, not_given=not_given, missing=self._missing, **asking,
             )
         except ColumnError as error:
             if self._missing == "error":
@@ -315,18 +319,6 @@ class Audit:
                                   ) from error
             raise
         return Asked(rows, decisions, asking)
-
-    def _told_at_times(self, column: Any) -> Any:
-        """A key that does not follow from records as they always are (a tag of a session, what an
-        `eventContext` tells): where none tells it, it counts as `missing`. None when none tells it
-        at all."""
-        if not is_told(column):
-            return None
-        if not hasattr(column, "codes"):
-            return column
-        if self._missing != "absent":
-            return column
-        return Coded(np.maximum(column.codes, ABSENT), column.values)
 
     def depends_on(self, results: BatchResults, wanted: NDArray[np.bool_]
                    ) -> dict[int, tuple[str, ...]]:
@@ -369,8 +361,8 @@ class Audit:
 
 
 def is_told(column: Any) -> bool:
-    """Is anything known of a key in any row of a column?"""
-    return not hasattr(column, "codes") or not (column.codes == UNKNOWN).all()
+    """Does any row tell of the key of a column?"""
+    return not hasattr(column, "codes") or not (column.codes == NOT_GIVEN).all()
 
 
 def numbered(column: Any, rows: NDArray[np.int32]) -> NDArray[Any]:
@@ -411,11 +403,21 @@ def _take(column: Any, rows: NDArray[np.int32]) -> Any:
                  if take is None else take(kept))
 
 
+def _split_not_given(column: Any) -> tuple[Any, NDArray[np.bool_] | None]:
+    """A column without codes of NOT_GIVEN, and the rows that had it, if any."""
+    if not hasattr(column, "codes"):
+        return column, None
+    left = column.codes == NOT_GIVEN
+    if not left.any():
+        return column, None
+    return Coded(np.where(left, ABSENT, column.codes).astype(np.int32), column.values), left
+
+
 def _fill_unknown(column: Any, value: str | list[str]) -> Any:
     """The assumed value where a row does not tell."""
     if not hasattr(column, "codes"):
         return column
-    codes = np.where(column.codes == UNKNOWN, len(column.values), column.codes).astype(np.int32)
+    codes = np.where(column.codes <= UNKNOWN, len(column.values), column.codes).astype(np.int32)
     return Coded(codes, [*column.values, value])
 
 
