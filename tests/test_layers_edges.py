@@ -136,7 +136,7 @@ def test_an_element_where_it_is_not_allowed_says_nothing_for_certain(
 def test_a_condition_that_no_value_changes_is_explained_as_known(
     condition: dict[str, Any], decision: str, reason: tuple[str, ...]
 ) -> None:
-    """Of an unknown key, too (three-valued.md); here a Deny that is certain once root is assumed."""
+    """Of an unknown key, too (three-valued.md); here of a Deny, certain once root is assumed."""
     root = "arn:aws:iam::444455556666:root"
     key = "arn:aws:kms:eu-west-1:111122223333:key/1"
     statement = {"Effect": "Deny", "Action": "kms:Decrypt", "Resource": "*", "Condition": condition}
