@@ -40,8 +40,10 @@ class BoundColumn:
     def forget_rows(self) -> None:
         """Let go of the rows and keep the dictionary, for `adopt`."""
 
-    def set_unknown(self, mask: _Bytes) -> None:
-        """mask: uint8[n], non-zero where the value is unknown."""
+    def set_instead(self, mask: _Bytes) -> None:
+        """mask: uint8[n], for each row 0, or what stands in it instead: 1 unknown, 2 absent, 3 what
+        the engine derives.
+        """
 
     @staticmethod
     def constant(length: int, value_id: int) -> BoundColumn:

@@ -113,12 +113,18 @@ cdef uint32_t intern_list(ColumnData* c, InternTable* table, size_t row) noexcep
     return intern_add(table, c.scratch, used)
 
 
+cdef inline uint32_t instead_of(ColumnData* c, size_t row) noexcept nogil:
+    if c.instead[row] == INSTEAD_DERIVED:
+        return c.derived
+    return ABSENT_ID if c.instead[row] == INSTEAD_ABSENT else UNKNOWN_ID
+
+
 cdef uint32_t column_intern(ColumnData* c, InternTable* table, size_t row) noexcept nogil:
     """Value id of a row in every case, interning its text when it is new."""
     cdef int32_t code
     cdef uint32_t id
-    if c.unknown != NULL and c.unknown[row]:
-        return UNKNOWN_ID
+    if c.instead != NULL and c.instead[row]:
+        return instead_of(c, row)
     if c.kind == COLUMN_CONSTANT:
         return c.constant
     if c.kind == COLUMN_CODES:
@@ -152,8 +158,8 @@ cdef int column_ids(ColumnData* c, InternTable* table, size_t start, size_t n, u
         return 0
     for k in range(n):
         ahead.texts[k] = NULL
-        if c.unknown != NULL and c.unknown[start + k]:
-            ids[k] = UNKNOWN_ID
+        if c.instead != NULL and c.instead[start + k]:
+            ids[k] = instead_of(c, start + k)
             continue
         status = column_text(&c.strings, start + k + c.row_offset, &ahead.texts[k],
                              &ahead.lengths[k])
@@ -261,9 +267,11 @@ cdef class BoundColumn:
         self._keep += (data, offsets, validity)
         return 0
 
-    def set_unknown(self, mask):
-        """mask: uint8[n], non-zero where the value is unknown."""
-        self.c.unknown = <const uint8_t*>address_of(mask)
+    def set_instead(self, mask):
+        """mask: uint8[n], for each row 0, or what stands in it instead: 1 unknown, 2 absent, 3 what
+        the engine derives.
+        """
+        self.c.instead = <const uint8_t*>address_of(mask)
         self._keep += (mask,)
 
     @property
@@ -302,7 +310,7 @@ cdef class BoundColumn:
         self.length = 0
         if self.c.kind == COLUMN_CODES and self.c.codes != NULL:
             self.c.codes = NULL
-            self.c.validity = self.c.unknown = NULL
+            self.c.validity = self.c.instead = NULL
             self._keep = self._keep[2:5]  # data, offsets and validity of the dictionary
 
     @staticmethod

@@ -387,8 +387,10 @@ def _coded_one_by_one(given: Sequence[Any], name: str) -> Column:
     return CodedColumn(codes, packed(encoded), originals)
 
 
-def unknown_mask(given: object, n: int, name: str) -> NDArray[np.uint8] | None:
-    """uint8[n] from True or bool[n]; None when no row is unknown."""
+def row_mask(
+    given: object, n: int, name: str, parameter: str = "unknown"
+) -> NDArray[np.uint8] | None:
+    """uint8[n] from True or bool[n], given for a key; None for no row."""
     if given is True:
         return np.ones(n, dtype=np.uint8)
     if given is False or given is None:
@@ -396,7 +398,7 @@ def unknown_mask(given: object, n: int, name: str) -> NDArray[np.uint8] | None:
     mask = np.asarray(given)
     if mask.dtype != bool or mask.shape != (n,):
         raise ColumnError(
-            f"`unknown` of `{name}` is neither True nor bool[{n}]", column=name
+            f"`{parameter}` of `{name}` is neither True nor bool[{n}]", column=name
         )
     return np.ascontiguousarray(mask, dtype=np.uint8)
 
