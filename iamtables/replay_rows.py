@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 from .audit import DECISIONS, BatchResults
 from .flips import BatchFlips, Change, Side
 from .gates import row_gates
+from .labels import statement_label
 from .logs.columns import ABSENT
-from .results import LAYERS, StatementLabels, of_row, record_columns, repeated, statement_label
+from .results import LAYERS, StatementLabels, of_row, record_columns, repeated
 from .runtime.codes import Layer
 
 if TYPE_CHECKING:
