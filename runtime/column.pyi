@@ -49,8 +49,10 @@ class BoundColumn:
         is_large: bool,
         has_nulls: bool,
     ) -> BoundColumn | None:
-        """Texts from row `offset` on in Arrow's buffers (validity, offsets, data), whose lengths
-        are checked here. None where one is too short, or its offsets are not aligned.
+        """Texts from row `offset` on in Arrow's buffers (validity, offsets, data), without an array
+        of numpy for each, which takes longer than a thousand texts.
+
+        None where a buffer is too short for these rows, or its offsets are not aligned.
         """
 
     @staticmethod

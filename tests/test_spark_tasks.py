@@ -391,7 +391,7 @@ import pickle, sys
 
 function, asked = pickle.loads(sys.stdin.buffer.read())
 rows = sum(batch.num_rows for batch in function(iter([asked])))
-heavy = ("lark", "click", "rich", "safetensors", "pyspark", "pandas", "duckdb", "polars")
+heavy = ("lark", "click", "rich", "safetensors", "pyspark", "duckdb", "polars")
 ours = ("grammar", "compiler", "reference", "organization", "cli")
 print(rows, [name for name in sys.modules if name.split(".")[0] in heavy
              or name.startswith("iamtables.") and name.split(".")[1] in ours])
