@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .audit import DECISIONS, BatchResults
+from .audit import BatchResults
+from .audit_counts import DECISIONS
 from .flips import BatchFlips, Change, Side
 from .gates import row_gates
 from .labels import statement_label

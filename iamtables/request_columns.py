@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .audit import OUTCOMES, REQUESTERS
+from .audit_counts import OUTCOMES, REQUESTERS
 from .catalogue import load_catalogue
 from .errors import SourceError
 from .logs.asked_keys import AskedKeys

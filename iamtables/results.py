@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from .audit import DECISIONS, OUTCOMES, REQUESTERS, UNDECIDED, BatchResults
+from .audit import BatchResults
+from .audit_counts import DECISIONS, OUTCOMES, REQUESTERS, UNDECIDED
 from .errors import SourceError
 from .labels import statement_label
 from .logs.classes import Outcome, RecordClass, Requester

@@ -34,6 +34,7 @@ from .typed import typed_truth
 from .values import encode_text, encode_value
 
 if TYPE_CHECKING:
+    from .layered_single import LayeredChecker
     from .table import Table
 
 CHUNK_ROWS = 1 << 18
@@ -47,8 +48,6 @@ ASKING = (
     "is_management_account", "also_allowed",
 )  # fmt: skip
 """Columns that say who asks and whose the resource is."""
-
-DECISIONS = tuple(DecisionCode)
 
 _NOT_KEYS = frozenset({*ASKING, "action", "resource"})
 
@@ -78,7 +77,7 @@ class Session:
         self._layouts: dict[tuple[tuple[str, ...], tuple[str, ...]], Layout] = {}
         self._budget = budget_bytes
         self._engines: list[Engine] = []
-        self._checker: Checker | None = None
+        self._checker: Checker | LayeredChecker | None = None
         self._one = _OneRow()
         self._derivable: frozenset[int] = frozenset()
         """Numbers of keys whose values follow from who asks, or whose the resource is."""
@@ -350,7 +349,7 @@ class Session:
     ) -> Decision:
         """Decide one request; see `Table.check`."""
         if not asking and not unknown:
-            decided = self.check_fast(principal, action, resource, context)
+            decided = self.checker.check(principal, action, resource, context)
             if decided is not None:
                 return decided
         engine = self._engine(0)
@@ -366,30 +365,17 @@ class Session:
             raise RequestError("action and resource must be text", field="action") from None
         return self._check_one(engine, action_id, resource_id, request)
 
-    def check_fast(
-        self,
-        principal: str | None,
-        action: str,
-        resource: str | None,
-        context: Mapping[str, object] | None,
-    ) -> Decision | None:
-        """The usual question, without an array; None where it has to be asked another way."""
-        if context is not None and type(context) is not dict:
-            return None
-        checker = self._checker
-        if checker is None:
-            engine = self._engine(0)
-            assert isinstance(engine, IdentityEngine)
-            names = [key.name for key in self._table.model.keys]
-            checker = self._checker = Checker(engine, names, self._budget)
-        try:
-            found = checker.check(action, resource, context)
-        except TypeError:  # no text
-            return None
-        if found & 0xFF00:
-            return None
-        return Decision(self._table, DECISIONS[found & 3], (found >> 16) - 1,
-                        (principal, action, resource, context or {}))  # fmt: skip
+    @property
+    def checker(self) -> Checker | LayeredChecker:
+        """Answers the usual question, of one row and without an array."""
+        if self._checker is None:
+            self._checker = self._make_checker()
+        return self._checker
+
+    def _make_checker(self) -> Checker | LayeredChecker:
+        engine = self._engine(0)
+        assert isinstance(engine, IdentityEngine)
+        return Checker(engine, self._table, Decision, self._budget)
 
     def _check_one(
         self, engine: Engine, action_id: int, resource_id: int, request: Request
@@ -410,8 +396,9 @@ class Session:
         if one.error[0]:
             raise request_fault(RowError(int(one.error[0])), request)
         return Decision(
-            self._table, DecisionCode(int(one.decision[0])), int(one.statement[0]), request
-        )
+            self._table, DecisionCode(int(one.decision[0])), int(one.statement[0]), request,
+            None, None,
+        )  # fmt: skip
 
     def _key_constants(self, engine: Engine, request: Request) -> list[BoundColumn]:
         """Every key of the table as a column of one row."""

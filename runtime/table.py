@@ -130,21 +130,29 @@ class Table:
         Raises RequestError for a malformed action or resource (ACT-8, RES-12), and for a principal
         that can make no request (PRIN-2).
         """
-        session: Session | None = getattr(self._local, "session", None)
-        if session is None:
-            session = self._local.session = self.session(budget_bytes=64 << 20)
         if (issuer_arn is None and principal_account is None and principal_type is None
                 and resource_account is None and not unknown and not is_management_account
                 and not also_allowed):  # fmt: skip
-            decided = session.check_fast(principal, action, resource, context)
+            try:
+                ask = self._local.ask
+            except AttributeError:
+                ask = self._local.ask = self._own_session().checker.check
+            decided: Decision | None = ask(principal, action, resource, context)
             if decided is not None:
                 return decided
-        return session.check(
+        return self._own_session().check(
             action=action, resource=resource, principal=principal, context=context,
             unknown=unknown, issuer_arn=issuer_arn, principal_account=principal_account,
             principal_type=principal_type, resource_account=resource_account,
             is_management_account=is_management_account, also_allowed=also_allowed,
         )  # fmt: skip
+
+    def _own_session(self) -> Session:
+        """The session of the thread that calls."""
+        session: Session | None = getattr(self._local, "session", None)
+        if session is None:
+            session = self._local.session = self.session(budget_bytes=64 << 20)
+        return session
 
     def decide(
         self,

@@ -22,7 +22,8 @@ from log_records import (
 import iamtables as it
 from iamtables import DecisionCode, Layer
 from iamtables.asking import asking_columns
-from iamtables.audit import UNDECIDED, Audit, keys_of
+from iamtables.audit import Audit, keys_of
+from iamtables.audit_counts import UNDECIDED
 from iamtables.logs import LogOptions, read_logs
 
 OTHER = "444455556666"

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..audit import DECISIONS
+from ..audit_counts import DECISIONS
 from ..labels import statement_label
 from ..runtime.codes import DecisionCode
 from .exits import printable

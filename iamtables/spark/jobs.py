@@ -15,7 +15,8 @@ from math import isqrt
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..audit import Audit, Missing, Summary, keys_of
+from ..audit import Audit, Missing, keys_of
+from ..audit_counts import Summary
 from ..errors import SourceError
 from ..extras import engine
 from ..logs import LogOptions, Statistics
