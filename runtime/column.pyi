@@ -7,7 +7,7 @@ offset in bits.
 """
 
 from collections.abc import Sequence
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -58,6 +58,20 @@ class BoundColumn:
         validity_offset: int = 0,
     ) -> BoundColumn:
         """data uint8[], offsets int32/int64[length + 1], validity bitmap uint8[] or None."""
+
+    @staticmethod
+    def arrow_strings(
+        length: int,
+        offset: int,
+        buffers: list[Any],
+        is_large: bool,
+        has_nulls: bool,
+    ) -> BoundColumn | None:
+        """Texts from row `offset` on in Arrow's buffers (validity, offsets, data), without an array
+        of numpy for each, which takes longer than a thousand texts.
+
+        None where a buffer is too short for these rows, or its offsets are not aligned.
+        """
 
     @staticmethod
     def views(

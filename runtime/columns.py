@@ -106,6 +106,9 @@ class UnreadColumn(Column):
     """A column that no policy asks for: its values may be anything, only its length counts."""
 
     def __init__(self, given: Any) -> None:
+        if type(given).__module__ == _PYARROW and hasattr(given, "null_count"):  # the usual case
+            self.length = len(given)
+            return
         rows = given.codes if isinstance(given, DictionaryColumn) or _is_coded(given) else given
         is_column = isinstance(rows, Sized) and not isinstance(rows, str | bytes | Mapping)
         self.length = len(rows) if is_column and getattr(rows, "ndim", 1) != 0 else None

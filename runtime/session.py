@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Container, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -53,6 +54,9 @@ _NOT_KEYS = frozenset({*ASKING, "action", "resource"})
 
 INSTEAD_NOTHING, INSTEAD_UNKNOWN, INSTEAD_ABSENT, INSTEAD_DERIVED = range(4)
 """What stands in a row instead of a column's value (runtime/column.pxd)."""
+
+_ABSENT = BoundColumn.constant(sys.maxsize, 0)
+"""Nothing in every row of any batch. Kernels write to the constants of derived keys alone."""
 
 _MAX_LAYOUTS = 64
 """Sets of column names whose meaning a session remembers."""
@@ -322,6 +326,9 @@ class Session:
         bound = []
         for number, (column, mask) in enumerate(zip(keys, masks, strict=True)):
             if column is None:
+                if mask is None and number not in self._derivable:
+                    bound.append(_ABSENT)
+                    continue
                 is_unknown = mask is not None and bool((mask == INSTEAD_UNKNOWN).all())
                 one = BoundColumn.constant(n, UNKNOWN_ID if is_unknown else 0)
                 if mask is not None and not is_unknown:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..audit_counts import DECISIONS
-from ..results import statement_label
+from ..labels import statement_label
 from ..runtime.codes import DecisionCode
 from .exits import printable
 from .outputs import shown

@@ -24,13 +24,13 @@ from ..logs.reader import no_log
 from ..logs.sources import is_stored
 from ..replaying import Replay, ReplayResult, keys_of_both
 from ..runtime import Table, open_table
+from .artefact import Artefact
 from .elsewhere import FIELDS, of_parts, told_elsewhere
 from .parts import PART_BYTES, Part, Source, find_source
 from .reading import Settings
 from .tasks import (
     DAY,
     OWN,
-    Artefact,
     AuditTask,
     MergeTask,
     PartCounts,
