@@ -12,6 +12,7 @@ import gc
 import secrets
 from collections import Counter
 from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -56,6 +57,7 @@ from .options import LogOptions
 from .outcome import is_denial, strip_opaque
 from .outgoing import Outgoing, Portion
 from .pending import Chunk, Pending
+from .pieces import Refused
 from .principals import principal_of
 from .records import (
     BadRecord,
@@ -231,17 +233,15 @@ class LogReader:
         self._file, self._part = file, 0
         bad: Counter[str] = Counter()
         is_whole = False
-        take = None
-        if self._blocks is not None:
-            take = partial(self._take_block, file=name, pending=pending, bad=bad)
-        lists = read_file(file, self.options, bad, take, ahead.pieces(file))
+        lists = self._lists(file, pending, bad, ahead)
         while True:
             is_collecting = gc.isenabled()
             gc.disable()
             try:
                 records = next(lists, None)
                 if records is not None:
-                    self._take(records, name, pending, bad)
+                    if records:
+                        self._take(records, name, pending, bad)
                     del records
                     more = True
                 else:
@@ -269,6 +269,17 @@ class LogReader:
                 break
         self.statistics.count_bad(name, bad)
         self._end_file(file, bad, is_whole)
+
+    def _lists(self, file: LogFile, pending: Pending, bad: Counter[str], ahead: ReadAhead
+               ) -> Iterator[list[Record]]:
+        """As `read_file`, but without the records that the compiled extractor takes."""
+        take = None
+        if self._blocks is not None:
+            if self._take_document(ahead.document, file, pending, bad):
+                yield []
+                return
+            take = partial(self._take_block, file=file.name, pending=pending, bad=bad)
+        yield from read_file(file, self.options, bad, take, ahead.pieces(file))
 
     def _put_off(self, pending: Pending) -> None:
         """Let the rows that were read wait for the end of their epoch."""
@@ -540,6 +551,31 @@ class LogReader:
         if block is None:
             return False
         bad.update(local)
+        self._add_blocks(block, is_lines, file, pending, bad)
+        return True
+
+    def _take_document(
+        self, pieces_of: Callable[[LogFile], Generator[bytes, None, None]], file: LogFile, pending: Pending,
+        bad: Counter[str],
+    ) -> bool:
+        """A whole file through the extractor; False when it has to be read in another way."""
+        assert self._blocks is not None
+        local: Counter[str] = Counter()
+        try:
+            pieces = pieces_of(file)
+            with closing(pieces):
+                block = self._blocks.take_pieces(pieces, self.options.max_record_bytes, local)
+        except Refused:
+            return False
+        if block is None:
+            return False
+        bad.update(local)
+        self._add_blocks(block, False, file.name, pending, bad)
+        return True
+
+    def _add_blocks(
+        self, block: Block, is_lines: bool, file: str, pending: Pending, bad: Counter[str]
+    ) -> None:
         begin = 0
         for number, text in block.odd:
             end = int(np.searchsorted(block.place, number))
@@ -548,7 +584,6 @@ class LogReader:
             decode = decode_lines if is_lines else decode_items
             self._take(decode([text], bad, self.options), file, pending, bad)
         self._add_block(block, begin, len(block.place), file, pending)
-        return True
 
     def _add_block(
         self, block: Block, begin: int, end: int, file: str, pending: Pending
