@@ -318,7 +318,7 @@ def _load_enriched(path: Path, records: int) -> dict[int, str]:
     texts = told.dictionary.to_pylist()
     for text in texts:
         check_told(text)
-    rows = row.to_numpy()
+    rows = _numbers(row)
     _check_rows(rows, records)
     return dict(zip(rows.tolist(), (texts[code] for code in told.indices.to_pylist()),
                     strict=True))
@@ -493,7 +493,30 @@ def _table(path: Path, columns: Sequence[str] | None = None) -> Any:
 
 def _read(path: Path, columns: Sequence[str] | None = None) -> dict[str, Any]:
     table = _table(path, columns)
-    return {name: table.column(name).to_numpy() for name in columns or table.column_names}
+    return {name: _numbers(table.column(name).combine_chunks())
+            for name in columns or table.column_names}
+
+
+def _numbers(array: Any) -> NDArray[Any]:
+    """The numbers of an array, or its bools, in place where they can stay. Raises ValueError.
+
+    Not its `to_numpy`, which imports pandas where that is installed: that takes longer than a
+    segment.
+    """
+    import pyarrow as pa
+
+    if array.null_count:
+        raise ValueError("a number is missing")
+    if array.type == pa.bool_():
+        return _numbers(array.cast(pa.uint8())).astype(np.bool_)
+    kind = {pa.uint8(): np.uint8, pa.int32(): np.int32, pa.int64(): np.int64,
+            pa.uint64(): np.uint64}.get(array.type)
+    if kind is None:
+        raise ValueError("a column of another kind")
+    if not len(array):
+        return np.empty(0, dtype=kind)
+    return np.frombuffer(array.buffers()[1], dtype=kind, count=len(array),
+                         offset=array.offset * np.dtype(kind).itemsize)
 
 
 def _texts_of(column: Any) -> Texts:
@@ -564,7 +587,7 @@ class _TextReader:
     def of(self, name: str) -> list[str | list[str]]:
         start, count = self._places[name]
         texts: list[Any] = self._text.slice(start, count).to_pylist()
-        lists = self._is_list.slice(start, count).to_numpy(zero_copy_only=False)
+        lists = _numbers(self._is_list.slice(start, count))
         for index in np.flatnonzero(lists).tolist():
             texts[index] = json.loads(texts[index])
         return texts

@@ -13,14 +13,15 @@ from __future__ import annotations
 
 from typing import BinaryIO
 
-from isal import isal_zlib
+from isal import igzip, isal_zlib
 
 from .inflate import RATIO_FROM_BYTES
 from .options import LogOptions
 from .sources import LogFile
 
 PIECE_BYTES = 2 << 20
-_READ_BYTES = 512 << 10
+SMALL_BYTES = 128 << 10
+"""A file of at most this size is inflated at once, if that gives no more than a piece."""
 _GZIP = b"\x1f\x8b"
 
 
@@ -39,45 +40,43 @@ class Document:
         self._left = min(options.max_file_bytes, options.max_document_bytes,
                          max(RATIO_FROM_BYTES, options.max_inflation * source.size_bytes))
         self._file: BinaryIO | None = None
-        self._inflater = isal_zlib.decompressobj(wbits=31)
-        self._packed = b""
+        self._stream: igzip.IGzipFile | None = None
         self.is_over = False
 
     def next_piece(self) -> bytes:
         """At most PIECE_BYTES; empty only at the end. Raises Refused."""
         try:
             if self._file is None:
-                self._file = self._source.opener.open()
-                self._packed = self._file.read(_READ_BYTES)
-                if self._packed[:2] != _GZIP or self._source.suffix == ".csv":
+                if self._source.suffix == ".csv":
                     raise Refused
-            piece = self._inflate(self._file)
+                self._file = self._source.opener.open()
+            if self._source.size_bytes <= SMALL_BYTES:
+                piece = self._at_once(self._file)
+            else:
+                if self._stream is None:
+                    self._stream = igzip.IGzipFile(fileobj=self._file, mode="rb")
+                piece = self._stream.read1(PIECE_BYTES)  # no copy of it is made, other than by `read`
+                self.is_over = not piece
             self._left -= len(piece)
             if self._left < 0 or (self.is_over and self._source.has_changed()):
                 raise Refused
-        except (OSError, isal_zlib.error) as error:  # type: ignore[misc]
+        except (OSError, EOFError, isal_zlib.error) as error:  # type: ignore[misc]
             raise Refused from error
         return piece
 
-    def _inflate(self, file: BinaryIO) -> bytes:
-        parts: list[bytes] = []
-        size = 0
-        while size < PIECE_BYTES:
-            made = self._inflater.decompress(self._packed, PIECE_BYTES - size)
-            parts.append(made)
-            size += len(made)
-            if self._inflater.eof:
-                if self._inflater.unused_data or file.read(1):
-                    raise Refused  # further members, or what is none
-                self.is_over = True
-                break
-            self._packed = self._inflater.unconsumed_tail
-            if size < PIECE_BYTES and not self._packed:
-                self._packed = file.read(_READ_BYTES)
-                if not self._packed:
-                    raise Refused
-        return parts[0] if len(parts) == 1 else b"".join(parts)
+    def _at_once(self, file: BinaryIO) -> bytes:
+        data = file.read(SMALL_BYTES + 1)
+        if data[:2] != _GZIP:
+            raise Refused
+        inflater = isal_zlib.decompressobj(wbits=31)
+        content: bytes = inflater.decompress(data, PIECE_BYTES)
+        if not inflater.eof or inflater.unused_data:
+            raise Refused
+        self.is_over = True
+        return content
 
     def close(self) -> None:
+        if self._stream is not None:
+            self._stream.close()
         if self._file is not None:
             self._file.close()
