@@ -277,22 +277,22 @@ def _write_tables(path: Path, rows: Rows, callers: CallerTable, calls: CallTable
     _write(path / "member_kinds.parquet", kinds)
     _write(path / "members.parquet", {_KIND: kind, **own})
     _write(path / "member_keys.parquet",
-           keys(calls.key_codes, members, calls.key_values, "member_key/"))
+           keys(calls.key_codes, members, calls.key_values, "member_key/"), "zstd")
     _write(path / "callers.parquet", {
         **columns(callers.codes, identities, CALLER_TEXTS, callers, "caller/"),
         "created": created[some]})
     identity = identity.ravel().astype(np.int32)
     _write(path / "caller_keys.parquet", {
         _IDENTITY: identity,
-        **keys(callers.key_codes, used_callers, callers.key_values, "caller_key/")})
+        **keys(callers.key_codes, used_callers, callers.key_values, "caller_key/")}, "zstd")
     texts.write(path, _TEXTS)
     key_texts.write(path, _KEY_TEXTS)
     caller = caller.ravel().astype(np.int32)
     _write(path / "records.parquet", {
         "call": call.ravel().astype(np.int32), "caller": caller, _IDENTITY: identity[caller],
         "time": rows.time, "id_hash": rows.event_id.hashes(),
-        "is_proper": rows.event_id.are_at_least(PROPER_LENGTH)}, compression="lz4")
-    _write(path / _IDS, {"event_id": rows.event_id.to_arrow()})
+        "is_proper": rows.event_id.are_at_least(PROPER_LENGTH)})
+    _write(path / _IDS, {"event_id": rows.event_id.to_arrow()}, "zstd")
     if rows.enriched:
         _write_enriched(path / _ENRICHED, rows.enriched)
 
@@ -332,7 +332,8 @@ def _kinds(columns: dict[str, Int32Array]) -> tuple[dict[str, Int32Array], Int32
             kind.ravel().astype(np.int32))
 
 
-def _write(path: Path, columns: dict[str, Any], compression: str = "zstd") -> None:
+def _write(path: Path, columns: dict[str, Any], compression: str = "lz4") -> None:
+    """compression : `lz4` for what every audit reads, `zstd` for what only some do"""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
