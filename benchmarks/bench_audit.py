@@ -18,7 +18,8 @@ import pytest
 from corpora import SEED, Corpus
 
 import iamtables
-from iamtables.audit import Audit, Summary
+from iamtables.audit import Audit
+from iamtables.audit_counts import Summary
 from iamtables.demo.sample import Sample, write_sample
 from iamtables.logs import UNKNOWN, Batch, read_logs
 from iamtables.reference import UNKNOWN as NOT_KNOWN

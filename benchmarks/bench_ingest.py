@@ -22,7 +22,8 @@ from isal import isal_zlib
 from log_corpus import LogCorpus, write_corpus
 
 import iamtables
-from iamtables.audit import Audit, Summary, needs_request
+from iamtables.audit import Audit, needs_request
+from iamtables.audit_counts import Summary
 from iamtables.logs import LogOptions, read_logs
 
 PER_FILE, SMALL = 20_000, 200

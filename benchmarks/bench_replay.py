@@ -18,7 +18,8 @@ import pytest
 from corpora import SEED
 
 import iamtables
-from iamtables.audit import UNDECIDED, Audit, Summary, keys_of, needs_request
+from iamtables.audit import Audit, keys_of, needs_request
+from iamtables.audit_counts import UNDECIDED, Summary
 from iamtables.data import BEDROCK_FULL_ACCESS_BEFORE, policy_path
 from iamtables.demo.sample import Sample, write_sample
 from iamtables.logs import read_logs

@@ -21,6 +21,7 @@ from log_corpus import LogCorpus, write_corpus
 
 import iamtables
 from iamtables.spark import tasks
+from iamtables.spark.artefact import Artefact
 from iamtables.spark.parts import Part, find_source
 
 MANAGEMENT = ["ec2:*", "logs:*", "ssm:*", "iam:*", "sts:*", "dynamodb:*", "kms:*", "lambda:*",
@@ -66,7 +67,7 @@ def run_parts(artefact: Path, parts: list[Part], *, is_log: bool, has_rows: bool
     """(rows handed out, counts of all parts), as Spark would ask for them."""
     settings = tasks.Settings(is_log, tasks.without_cache(None), has_rows=has_rows,
                               missing="unknown" if is_log else "absent")
-    task = tasks.AuditTask(tasks.Artefact(str(artefact), False), settings)
+    task = tasks.AuditTask(Artefact(str(artefact), False), settings)
     rows, counts = 0, None
     for part in parts:
         asked = pa.RecordBatch.from_pydict({

@@ -18,9 +18,8 @@ principal, action and statement, in bounded memory (`MAX_GROUPS`).
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -28,46 +27,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .asking import DECIDABLE, RESOURCE_ACCOUNT, asking_columns
+from .audit_counts import MAX_GROUPS, UNDECIDED, Counts, Summary
 from .batches import Batch
 from .errors import ColumnError
-from .logs.asked_keys import is_derived
-from .logs.classes import Outcome, RecordClass, Requester
-from .logs.columns import ABSENT, UNKNOWN, Coded, packed
-from .reality import Reality, RealityCheck
+from .logs.classes import RecordClass, Requester
+from .logs.columns import ABSENT, NOT_GIVEN, UNKNOWN, Coded, packed
 from .runtime.codes import DecisionCode, Layer
 from .runtime.values import encode_text
 
 if TYPE_CHECKING:
     from .runtime import Decisions, Session, Table
 
-MAX_GROUPS = 200_000
-"""Distinct (principal, action, statement, decision) counted by name; the rest goes to `OTHERS`."""
-OTHERS = "(others)"
 FURTHER_ACTIONS = "further actions"
 """What an allowed record depends on when the call may need actions that the record hides."""
 
-MAX_DAYS = 20_000
-_DAY_S = 86_400
-_NO_DAY = -1
-
-DECISIONS = tuple(code.name for code in DecisionCode)
 _RANK = np.zeros(len(DecisionCode), dtype=np.int64)
 _RANK[[DecisionCode.ALLOW, DecisionCode.UNDETERMINED, DecisionCode.IMPLICIT_DENY,
        DecisionCode.EXPLICIT_DENY]] = range(4)
-
-REQUESTERS = {
-    Requester.ROOT: "root user",
-    Requester.SERVICE: "AWS service",
-    Requester.ANONYMOUS: "anonymous",
-    Requester.FEDERATED_PROVIDER: "federated provider",
-    Requester.OTHER_ACCOUNT: "principal of another account",
-    Requester.UNKNOWN: "unknown",
-}
-OUTCOMES = {Outcome.PASSED: "passed", Outcome.FAILED: "failed",
-            Outcome.NO_INFORMATION: "no information"}
-
-UNDECIDED = 255
-"""Decision of a record that was not decided."""
 
 Missing = Literal["absent", "unknown", "error"]
 
@@ -107,43 +83,6 @@ class BatchResults:
     request_statement: NDArray[np.int32]
     layer: NDArray[np.uint8]
     asked: Asked | None = None
-
-
-@dataclass(slots=True)
-class Summary:
-    """Counts of records. `classes` adds up to `records`; `decided`, `not_carrying` and
-    `not_selected` add up to the mapped and partial ones."""
-
-    records: int = 0
-    requests: int = 0
-    decided: int = 0
-    not_selected: int = 0
-    classes: dict[str, int] = field(default_factory=dict)
-    reasons: list[tuple[str, str, int]] = field(default_factory=list)
-    """(class, reason, records), most frequent first."""
-    not_carrying: dict[str, int] = field(default_factory=dict)
-    decisions: dict[str, int] = field(default_factory=dict)
-    principals: dict[str, list[int]] = field(default_factory=dict)
-    """Records by decision code, per principal; busiest first."""
-    actions: dict[str, list[int]] = field(default_factory=dict)
-    statements: dict[int, list[int]] = field(default_factory=dict)
-    groups: list[tuple[str, str, int, str, int]] = field(default_factory=list)
-    """(principal, action, statement id, decision, records), most frequent first."""
-    depends_on: list[tuple[tuple[str, ...], int]] = field(default_factory=list)
-    """What would settle undetermined records, with the number of records."""
-    services: dict[str, list[int]] = field(default_factory=dict)
-    layers: dict[str, list[int]] = field(default_factory=dict)
-    """Records by decision code, per layer that decided; `-` while undetermined."""
-    missing_layers: tuple[str, ...] = ()
-    """Policy types that the snapshot of the organization does not hold at all."""
-    days: dict[str, list[int]] = field(default_factory=dict)
-    """Records by decision code, per day (UTC) in order; `-` for records without a time."""
-    agreement: dict[str, dict[str, int]] = field(default_factory=dict)
-    """Recorded outcome -> decision -> records."""
-    reality: Reality | None = None
-    """Where log and policies disagree; None for tables of requests."""
-    not_supplied: tuple[str, ...] = ()
-    """Context keys that the policies ask for and no record supplies."""
 
 
 def needs_request(table: Table) -> Callable[[str], bool]:
@@ -288,6 +227,7 @@ class Audit:
     def _decide(self, batch: Batch, rows: NDArray[np.int32]) -> Asked:
         supplied = {key.lower(): column for key, column in batch.context.items()}
         context: dict[str, Any] = {}
+        not_given: dict[str, NDArray[np.bool_]] = {}
         asking = {"principal": _take(batch.principal, rows)}
         if self._table.is_layered:
             asking = asking_columns(batch, rows)
@@ -295,18 +235,22 @@ class Audit:
         for key in self._table.keys:
             column = supplied.get(key.lower())
             value = self._assume.get(key.lower())
-            if column is not None and not is_derived(key):
-                column = self._told_at_times(column)
+            if column is not None and not is_told(column):
+                column = None
             if column is None and value is not None:
                 context[key] = value if isinstance(value, str) else Coded(
                     np.zeros(len(rows), dtype=np.int32), [value])
             elif column is not None:
                 taken = _take(column, rows)
+                if value is None:
+                    taken, left = _split_not_given(taken)
+                    if left is not None:
+                        not_given[key] = left
                 context[key] = taken if value is None else _fill_unknown(taken, value)
         try:
             decisions = self._session.decide(
                 action=_take(batch.action, rows), resource=_take(batch.resource, rows),
-                context=context, missing=self._missing, **asking,
+                context=context, not_given=not_given, missing=self._missing, **asking,
             )
         except ColumnError as error:
             if self._missing == "error":
@@ -315,18 +259,6 @@ class Audit:
                                   ) from error
             raise
         return Asked(rows, decisions, asking)
-
-    def _told_at_times(self, column: Any) -> Any:
-        """A key that does not follow from records as they always are (a tag of a session, what an
-        `eventContext` tells): where none tells it, it counts as `missing`. None when none tells it
-        at all."""
-        if not is_told(column):
-            return None
-        if not hasattr(column, "codes"):
-            return column
-        if self._missing != "absent":
-            return column
-        return Coded(np.maximum(column.codes, ABSENT), column.values)
 
     def depends_on(self, results: BatchResults, wanted: NDArray[np.bool_]
                    ) -> dict[int, tuple[str, ...]]:
@@ -369,8 +301,8 @@ class Audit:
 
 
 def is_told(column: Any) -> bool:
-    """Is anything known of a key in any row of a column?"""
-    return not hasattr(column, "codes") or not (column.codes == UNKNOWN).all()
+    """Does any row tell of the key of a column?"""
+    return not hasattr(column, "codes") or not (column.codes == NOT_GIVEN).all()
 
 
 def numbered(column: Any, rows: NDArray[np.int32]) -> NDArray[Any]:
@@ -411,345 +343,19 @@ def _take(column: Any, rows: NDArray[np.int32]) -> Any:
                  if take is None else take(kept))
 
 
+def _split_not_given(column: Any) -> tuple[Any, NDArray[np.bool_] | None]:
+    """A column without codes of NOT_GIVEN, and the rows that had it, if any."""
+    if not hasattr(column, "codes"):
+        return column, None
+    left = column.codes == NOT_GIVEN
+    if not left.any():
+        return column, None
+    return Coded(np.where(left, ABSENT, column.codes).astype(np.int32), column.values), left
+
+
 def _fill_unknown(column: Any, value: str | list[str]) -> Any:
     """The assumed value where a row does not tell."""
     if not hasattr(column, "codes"):
         return column
-    codes = np.where(column.codes == UNKNOWN, len(column.values), column.codes).astype(np.int32)
+    codes = np.where(column.codes <= UNKNOWN, len(column.values), column.codes).astype(np.int32)
     return Coded(codes, [*column.values, value])
-
-
-class Counts:
-    """Running totals over batches."""
-
-    def __init__(self, table: Table) -> None:
-        self.missing_layers = table.missing_layers
-        self.is_layered = table.is_layered
-        self.layers = np.zeros((len(Layer), len(DecisionCode)), dtype=np.int64)
-        self.records = self.requests = self.not_selected = 0
-        self.classes = np.zeros(len(RecordClass), dtype=np.int64)
-        self.reasons: Counter[tuple[int, str]] = Counter()
-        self.not_carrying = np.zeros(len(Requester), dtype=np.int64)
-        self.principals = _Totals(_PRINCIPAL_BITS)
-        self.actions = _Totals(_ACTION_BITS)
-        self.statements: dict[int, NDArray[np.int64]] = {}
-        self.groups = _Groups()
-        self.depends_on: Counter[tuple[str, ...]] = Counter()
-        self.agreement = np.zeros((len(Outcome), len(DecisionCode)), dtype=np.int64)
-        self.days: dict[int, NDArray[np.int64]] = {}
-        self.reality = RealityCheck()
-        self.is_log = False
-        self.not_supplied: tuple[str, ...] | None = None
-        """Keys that no batch supplied; None before the first one."""
-
-    def add_not_supplied(self, keys: tuple[str, ...] | None) -> None:
-        """Keys that a batch did not supply: others may."""
-        if self.not_supplied is None or keys is None:
-            self.not_supplied = keys if self.not_supplied is None else self.not_supplied
-        else:
-            self.not_supplied = tuple(key for key in self.not_supplied if key in keys)
-
-    def add(self, results: BatchResults, is_other: NDArray[np.bool_],
-            is_unwanted: NDArray[np.bool_]) -> None:
-        """is_other : calls whose requester is not decided about
-        is_unwanted : calls of principals that are not selected
-        """
-        batch, decision, statement = results.batch, results.decision, results.statement
-        row, layer = results.row, results.layer
-        self.records += batch.records
-        self.requests += batch.requests
-        self.not_selected += int(is_unwanted.sum())
-        self.classes += np.bincount(batch.record_class, minlength=len(RecordClass))
-        self.not_carrying += np.bincount(batch.identity[is_other], minlength=len(Requester))
-        self._add_reasons(batch)
-        self.depends_on.update(results.depends_on.values())
-        self.reality.add(batch, decision, statement, row)
-        decided = np.flatnonzero(decision != UNDECIDED)
-        if not len(decided):
-            return
-        code = decision[decided].astype(np.int64)
-        _count(self.agreement, batch.outcome[decided], code)
-        _count(self.layers, layer[decided], code)
-        self._add_days(batch, decided, code)
-        at = row[decided]
-        principal, action = batch.principal.codes[at], batch.action.codes[at]
-        by = statement[decided]
-        who = self.principals.add(batch.principal.values, principal, code)
-        what = self.actions.add(batch.action.values, action, code)
-        totals = np.bincount((by + 1).astype(np.int64) * len(DecisionCode) + code)
-        pairs = np.flatnonzero(totals)
-        for pair, count in zip((pairs - len(DecisionCode)).tolist(), totals[pairs].tolist(),
-                               strict=True):
-            _bump(self.statements, pair // len(DecisionCode), pair % len(DecisionCode), count)
-        self.groups.add(who, what, by, code)
-
-    def _add_days(self, batch: Batch, decided: NDArray[np.int64], code: NDArray[np.int64]) -> None:
-        times = getattr(batch, "time", None)
-        if times is None:
-            return
-        self.is_log = True
-        days = np.where(times[decided] < 0, _NO_DAY, times[decided] // _DAY_S)
-        pairs, counts = np.unique(days * len(DecisionCode) + code, return_counts=True)
-        for pair, count in zip(pairs.tolist(), counts.tolist(), strict=True):
-            day, decision = divmod(pair, len(DecisionCode))
-            if day not in self.days and len(self.days) >= MAX_DAYS:
-                day = _NO_DAY
-            _bump(self.days, day, decision, count)
-
-    def _add_reasons(self, batch: Batch) -> None:
-        codes, values = batch.record_reason.codes, batch.record_reason.values
-        told = codes >= 0
-        if told.any():
-            kinds, reasons = batch.record_class[told], codes[told]
-            _, first, counts = np.unique(packed([kinds, reasons]), return_index=True,
-                                         return_counts=True)
-            for kind, code, count in zip(kinds[first].tolist(), reasons[first].tolist(),
-                                         counts.tolist(), strict=True):
-                self._add_reason((kind, str(values[code])), count)
-
-    def _add_reason(self, reason: tuple[int, str], count: int) -> None:
-        if reason not in self.reasons and len(self.reasons) >= MAX_GROUPS:
-            reason = (reason[0], OTHERS)
-        self.reasons[reason] += count
-
-    def merge(self, other: Counts) -> None:
-        """Add the counts of later batches."""
-        for name in ("layers", "records", "requests", "not_selected", "classes", "not_carrying",
-                     "agreement"):
-            setattr(self, name, getattr(self, name) + getattr(other, name))
-        for reason, count in other.reasons.items():
-            self._add_reason(reason, count)
-        self.depends_on.update(other.depends_on)
-        _add_totals(self.statements, other.statements)
-        for day, counts in other.days.items():
-            is_full = day not in self.days and len(self.days) >= MAX_DAYS
-            _add_totals(self.days, {_NO_DAY if is_full else day: counts})
-        self.groups.merge(other.groups, self.principals.merge(other.principals),
-                          self.actions.merge(other.actions))
-        self.reality.merge(other.reality)
-        self.is_log |= other.is_log
-        self.add_not_supplied(other.not_supplied)
-
-    def summary(self) -> Summary:
-        actions = self.actions.by_name()
-        by_decision = sum(self.statements.values(), np.zeros(len(DecisionCode), dtype=np.int64))
-        return Summary(
-            records=self.records,
-            requests=self.requests,
-            decided=int(by_decision.sum()),
-            not_selected=self.not_selected,
-            classes={kind.label: int(self.classes[kind]) for kind in RecordClass},
-            reasons=[(RecordClass(kind).label, text, count)
-                     for (kind, text), count in _ranked(self.reasons)],
-            not_carrying={name: int(self.not_carrying[kind]) for kind, name in REQUESTERS.items()
-                          if self.not_carrying[kind]},
-            decisions=dict(zip(DECISIONS, by_decision.tolist(), strict=True)),
-            principals=_busiest(self.principals.by_name()),
-            actions=_busiest(actions),
-            statements=_busiest(self.statements),
-            services=_busiest(_by_service(actions)),
-            layers={
-                "-" if layer is Layer.NONE else layer.name.lower(): self.layers[layer].tolist()
-                for layer in Layer if self.is_layered and self.layers[layer].any()
-            },
-            missing_layers=self.missing_layers,
-            days={_day_name(day): self.days[day].tolist() for day in sorted(self.days)},
-            reality=self.reality.reality() if self.is_log else None,
-            groups=self.groups.ranked(self.principals.names, self.actions.names),
-            depends_on=_ranked(self.depends_on),
-            agreement={
-                name: dict(zip(DECISIONS, self.agreement[outcome].tolist(), strict=True))
-                for outcome, name in OUTCOMES.items()
-            },
-            not_supplied=self.not_supplied or (),
-        )
-
-
-_PRINCIPAL_BITS, _ACTION_BITS, _STATEMENT_BITS = 18, 17, 26
-_DECISION_BITS = 2
-
-
-class _Totals:
-    """Records by decision for each name; names beyond a bound share `OTHERS`, number 0."""
-
-    def __init__(self, bits: int) -> None:
-        self.names: list[str] = [OTHERS]
-        self._limit = min(1 << bits, MAX_GROUPS)
-        self._numbers: dict[str, int] = {}
-        self._counts = np.zeros((1024, len(DecisionCode)), dtype=np.int64)
-
-    def add(self, values: Sequence[Any], codes: NDArray[np.int32], decision: NDArray[np.int64]
-            ) -> NDArray[np.int64]:
-        """Count rows; the number of each row's name. Code -1 is the name `-`."""
-        used, inverse = _used(codes, len(values))
-        numbers = np.array([self._number(str(values[code]) if code >= 0 else "-")
-                            for code in used.tolist()], dtype=np.int64)
-        self._grow()
-        found: NDArray[np.int64] = numbers[inverse]
-        flat = self._counts.reshape(-1)
-        flat += np.bincount(found * len(DecisionCode) + decision, minlength=len(flat))
-        return found
-
-    def merge(self, other: _Totals) -> NDArray[np.int64]:
-        """Add the counts of others; the number here of each of their names."""
-        numbers = np.array([0, *map(self._number, other.names[1:])], dtype=np.int64)
-        self._grow()
-        np.add.at(self._counts, numbers, other._counts[: len(numbers)])
-        return numbers
-
-    def _grow(self) -> None:
-        if len(self.names) > len(self._counts):
-            grown = np.zeros((2 * len(self.names), len(DecisionCode)), dtype=np.int64)
-            grown[: len(self._counts)] = self._counts
-            self._counts = grown
-
-    def _number(self, name: str) -> int:
-        number = self._numbers.get(name)
-        if number is None:
-            if len(self.names) >= self._limit:
-                return 0
-            number = self._numbers[name] = len(self.names)
-            self.names.append(name)
-        return number
-
-    def by_name(self) -> dict[str, NDArray[np.int64]]:
-        return {name: counts for name, counts in zip(self.names, self._counts, strict=False)
-                if counts.any()}
-
-
-def _used(codes: NDArray[np.int32], size: int) -> tuple[NDArray[Any], NDArray[Any]]:
-    """The codes that occur, ascending, and the place of each row's code among them."""
-    if size > 4 * len(codes) + 1000:
-        used, inverse = np.unique(codes, return_inverse=True)
-        return used, inverse.ravel()
-    shifted = codes + 2  # -2 and -1 are codes, too
-    occurs = np.zeros(size + 2, dtype=bool)
-    occurs[shifted] = True
-    places = np.cumsum(occurs, dtype=np.int32)
-    return np.flatnonzero(occurs) - 2, places[shifted] - 1
-
-
-class _Groups:
-    """Records by principal, action, statement and decision, packed into one number each.
-
-    Past the bound only the busiest groups keep their names; the others are one per decision.
-    """
-
-    def __init__(self) -> None:
-        self._keys: list[NDArray[np.int64]] = []
-        self._counts: list[NDArray[np.int64]] = []
-        self._size = 0
-
-    def add(self, who: NDArray[np.int64], what: NDArray[np.int64], statement: NDArray[np.int32],
-            decision: NDArray[np.int64]) -> None:
-        key = ((who << _ACTION_BITS | what) << _STATEMENT_BITS | (statement + 1).astype(np.int64)
-               ) << _DECISION_BITS | decision
-        self._append(*np.unique(key, return_counts=True))
-
-    def merge(self, other: _Groups, who: NDArray[np.int64], what: NDArray[np.int64]) -> None:
-        """Add the groups of others.
-
-        who, what : the number here of each of their principals and actions
-        """
-        if not other._keys:
-            return
-        other._merge()
-        keys = other._keys[0]
-        rest = _STATEMENT_BITS + _DECISION_BITS
-        actions = keys >> rest & ((1 << _ACTION_BITS) - 1)
-        principals = keys >> (rest + _ACTION_BITS)
-        self._append((who[principals] << _ACTION_BITS | what[actions]) << rest
-                     | keys & ((1 << rest) - 1), other._counts[0])
-
-    def _append(self, keys: NDArray[np.int64], counts: NDArray[np.int64]) -> None:
-        self._keys.append(keys)
-        self._counts.append(counts)
-        self._size += len(keys)
-        if self._size > 4 * MAX_GROUPS:
-            self._merge()
-
-    def _merge(self) -> None:
-        keys, which = np.unique(np.concatenate(self._keys), return_inverse=True)
-        counts = np.bincount(which.ravel(), np.concatenate(self._counts)).astype(np.int64)
-        if len(keys) > MAX_GROUPS:
-            order = np.argsort(-counts, kind="stable")
-            kept, rest = order[:MAX_GROUPS], order[MAX_GROUPS:]
-            others = keys[rest] & ((1 << _DECISION_BITS) - 1)  # of OTHERS, without a statement
-            keys = np.concatenate([keys[kept], others])
-            counts = np.concatenate([counts[kept], counts[rest]])
-            keys, which = np.unique(keys, return_inverse=True)
-            counts = np.bincount(which.ravel(), counts).astype(np.int64)
-        self._keys, self._counts, self._size = [keys], [counts], len(keys)
-
-    def ranked(self, principals: list[str], actions: list[str]
-               ) -> list[tuple[str, str, int, str, int]]:
-        """(principal, action, statement, decision, records), most frequent first, then by name."""
-        if not self._keys:
-            return []
-        self._merge()
-        keys, counts = self._keys[0], self._counts[0]
-        decision = keys & ((1 << _DECISION_BITS) - 1)
-        statement = (keys >> _DECISION_BITS & ((1 << _STATEMENT_BITS) - 1)) - 1
-        what = keys >> (_DECISION_BITS + _STATEMENT_BITS) & ((1 << _ACTION_BITS) - 1)
-        who = keys >> (_DECISION_BITS + _STATEMENT_BITS + _ACTION_BITS)
-        order = np.lexsort((decision, statement, _places_by_name(actions)[what],
-                            _places_by_name(principals)[who], -counts))
-        return list(zip(
-            map(principals.__getitem__, who[order].tolist()),
-            map(actions.__getitem__, what[order].tolist()), statement[order].tolist(),
-            map(DECISIONS.__getitem__, decision[order].tolist()), counts[order].tolist(),
-            strict=True))
-
-
-def _places_by_name(names: list[str]) -> NDArray[np.int64]:
-    """Where each name stands among all of them in order."""
-    places = np.empty(len(names), dtype=np.int64)
-    places[sorted(range(len(names)), key=names.__getitem__)] = np.arange(len(names))
-    return places
-
-
-def _count(table: NDArray[np.int64], first: NDArray[Any], second: NDArray[Any]) -> None:
-    """Add one to the table's entry of each pair."""
-    pairs = first.astype(np.int64) * table.shape[1] + second
-    table += np.bincount(pairs, minlength=table.size).reshape(table.shape)
-
-
-def _bump(totals: dict[Any, NDArray[np.int64]], name: Any, decision: int, count: int) -> None:
-    counts = totals.get(name)
-    if counts is None:
-        if len(totals) >= MAX_GROUPS:
-            name = OTHERS if isinstance(name, str) else -1
-        counts = totals.setdefault(name, np.zeros(len(DecisionCode), dtype=np.int64))
-    counts[decision] += count
-
-
-def _add_totals(totals: dict[Any, NDArray[np.int64]], more: Mapping[Any, NDArray[np.int64]]
-                ) -> None:
-    for name, counts in more.items():
-        for decision, count in enumerate(counts.tolist()):
-            if count:
-                _bump(totals, name, decision, count)
-
-
-def _by_service(actions: dict[str, NDArray[np.int64]]) -> dict[str, NDArray[np.int64]]:
-    totals: dict[str, NDArray[np.int64]] = {}
-    for action, counts in actions.items():
-        name = action.partition(":")[0]
-        totals[name] = totals.get(name, 0) + counts
-    return totals
-
-
-def _day_name(day: int) -> str:
-    if day == _NO_DAY:
-        return "-"
-    return str(np.datetime64(day, "D"))
-
-
-def _ranked(counter: Counter[Any]) -> list[tuple[Any, int]]:
-    """Most frequent first, then by name, so that the order is defined."""
-    return sorted(counter.items(), key=lambda item: (-item[1], item[0]))
-
-
-def _busiest(totals: dict[Any, NDArray[np.int64]]) -> dict[Any, list[int]]:
-    ordered = sorted(totals.items(), key=lambda item: (-int(item[1].sum()), item[0]))
-    return {name: counts.tolist() for name, counts in ordered}

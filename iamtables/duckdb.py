@@ -27,7 +27,6 @@ from .engine_columns import (
     context_names,
     key_names,
     named_decisions,
-    one_array,
 )
 from .errors import ColumnError
 from .extras import engine
@@ -87,12 +86,11 @@ class _Function:
                 f", <{key}>" for key in self._keys) + " [, unknown]"
             raise ColumnError(f"`{self._name}` got {len(arguments)} arguments",
                               help=f"call {self._name}(principal, action, resource{form})")
-        columns = [one_array(argument) for argument in arguments]
-        principal, action, resource = columns[:_FIXED]
-        unknown = columns[-1] if len(columns) == self._most else None
-        context: Any = columns[_FIXED] if len(columns) > _FIXED else None
+        principal, action, resource = arguments[:_FIXED]
+        unknown = arguments[-1] if len(arguments) == self._most else None
+        context: Any = arguments[_FIXED] if len(arguments) > _FIXED else None
         if self._keys is not None:
-            context = dict(zip(self._keys, columns[_FIXED:], strict=False))
+            context = dict(zip(self._keys, arguments[_FIXED:], strict=False))
         return named_decisions(self._decider.decide(
             principal=principal, action=action, resource=resource, context=context,
             unknown=unknown))

@@ -102,9 +102,13 @@ class Decider:
 
         Raises ColumnError when the columns do not fit together or cannot be read.
         """
-        requests = dict(self._context(context))
-        context_names(requests)
-        masks: dict[str, Any] = {**self._unknown, **unknown_masks(unknown)}
+        requests: Mapping[str, Any] | None = None
+        if context is not None:
+            requests = self._context(context)
+            context_names(requests)
+        masks: Mapping[str, Any] = self._unknown
+        if unknown is not None:
+            masks = {**masks, **unknown_masks(unknown)}
         return self._decide(requests, masks, principal=principal, action=action, resource=resource)
 
     def decide_table(self, requests: Any) -> Decisions:
@@ -119,8 +123,8 @@ class Decider:
             self._sessions.give_back(session)
 
     def _context(self, given: Any) -> Mapping[str, Any]:
-        if given is None or isinstance(given, Mapping):
-            return given or {}
+        if isinstance(given, Mapping):
+            return given
         import pyarrow as pa
 
         array = one_array(given)
@@ -159,6 +163,8 @@ def context_names(names: Iterable[str]) -> tuple[str, ...]:
 
 
 def _refuse_twice(names: Sequence[str]) -> None:
+    if len(set(names)) == len(names):
+        return
     for name in names:
         if names.count(name) > 1:
             raise ColumnError(f"the context has two fields `{name}`", column=name,

@@ -29,7 +29,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from .audit import OTHERS, UNDECIDED, BatchResults
+from .audit import BatchResults
+from .audit_counts import OTHERS, UNDECIDED
 from .gates import find_gate, is_gated
 from .logs.columns import packed
 from .responsible import MatchedEntries, resource_type

@@ -13,9 +13,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from .audit import BatchResults, is_told, numbered
-from .logs.asked_keys import is_derived
-from .logs.columns import ABSENT, packed
+from .audit import BatchResults, numbered
+from .logs.columns import ABSENT, NOT_GIVEN, packed
 from .responsible import written_statement
 from .runtime.codes import NO_ID, DecisionCode, Effect, Layer
 
@@ -124,7 +123,7 @@ def _request_codes(flips: BatchFlips, rows: NDArray[np.int32], layer: Layer,
     batch = flips.before.batch
     keys = looks[0].keys | looks[1].keys
     given = {name.lower() for name, column in batch.context.items()
-             if is_derived(name) or is_told(column)}
+             if not (hasattr(column, "codes") and (column.codes == NOT_GIVEN).any())}
     # variables may name any key, and global keys without a column may follow from others
     is_whole = any(look.patterns is None for look in looks) or any(
         key.startswith("aws:") and key not in given for key in keys)

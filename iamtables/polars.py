@@ -52,7 +52,8 @@ def decide(table: Table, *, action: str | pl.Expr, resource: str | pl.Expr | Non
     decisions = polars.Enum(list(NAMES))
 
     def decide_rows(rows: pl.Series) -> pl.Series:
-        columns = {field: rows.struct.field(field) for field, _ in named}
+        fields = rows.struct.unnest()  # at once: a query of its own for each takes 0.1 ms
+        columns = {field: fields[field] for field, _ in named}
         given: Any = columns.get("context")
         if keys is not None:
             given = {key: columns[f"context {key}"] for key in keys}

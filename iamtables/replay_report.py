@@ -13,7 +13,7 @@ from html import escape
 from typing import TYPE_CHECKING, Any
 
 from .flips import FLIPS, Change, Example, Group, Side
-from .results import statement_label
+from .labels import statement_label
 from .runtime.codes import DecisionCode, Layer
 
 if TYPE_CHECKING:

@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from .audit import DECISIONS, REQUESTERS, UNDECIDED, Audit, Missing, keys_of, needs_request
+from .audit import Audit, Missing, keys_of, needs_request
+from .audit_counts import DECISIONS, REQUESTERS, UNDECIDED
 from .batches import Batch
 from .flips import BatchFlips, Change, Flips, Group, Totals
 from .logs.classes import RecordClass, Requester

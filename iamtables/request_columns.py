@@ -2,9 +2,10 @@
 
 Section 8 of docs/spec/cloudtrail.md. One row per request, and one without an action for a record
 that has none; rows of one record stand together and share the number in `record`. A context key is
-a column by its name; null is *absent*, and `unknown` lists the keys of a row that may have any
-value. A key without a column is unknown in all rows. `audit --requests` writes such files, with
-every key that records tell; `audit` and `replay` take them in place of logs.
+a column by its name; null is *absent*, `unknown` lists the keys of a row that may have any value,
+and `not_given` those that no record tells of. A key without a column is given in no row.
+`audit --requests` writes such files, with every key that records tell; `audit` and `replay` take
+them in place of logs.
 """
 
 from __future__ import annotations
@@ -16,13 +17,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .audit import OUTCOMES, REQUESTERS
+from .audit_counts import OUTCOMES, REQUESTERS
 from .catalogue import load_catalogue
 from .errors import SourceError
 from .logs.asked_keys import AskedKeys
 from .logs.batch import Batch
 from .logs.classes import Outcome, RecordClass, Requester
-from .logs.columns import ABSENT, UNKNOWN, Coded
+from .logs.columns import ABSENT, NOT_GIVEN, UNKNOWN, Coded
 from .logs.request_keys import is_multivalued
 from .logs.texts import Texts
 from .results import repeated
@@ -39,7 +40,9 @@ _OF_RECORD = ("event_source", "event_name", "error_code", "principal_type", "ses
 _OF_REQUEST = ("action", "resource", "principal", "resource_state", "resource_pattern")
 _NUMBERED = {"class": _CLASSES, "requester": _REQUESTERS, "recorded_outcome": _OUTCOMES,
              "outcome_explicit": _EXPLICIT}
-_REQUIRED = ("record", "event_id", "time", "class_reason", "is_complete", "unknown", "file",
+_NOT_VALUES = {"unknown": UNKNOWN, "not_given": NOT_GIVEN}
+"""Columns that list keys of the row, and the code of those."""
+_REQUIRED = ("record", "event_id", "time", "class_reason", "is_complete", "file", *_NOT_VALUES,
              *_OF_RECORD, *_OF_REQUEST, *_NUMBERED)
 
 
@@ -90,7 +93,8 @@ class Columns:
         for name in _OF_REQUEST:
             columns[name] = of_request(getattr(batch, name))
         context = {name: _nothing_of(batch) for name in self._keys} | batch.context
-        columns["unknown"] = _unknown(context, row)
+        for name, code in _NOT_VALUES.items():
+            columns[name] = _listed(context, row, code)
         for name, column in context.items():
             columns[name] = of_request(column, are_lists=is_multivalued(name))
         self._first += batch.records
@@ -98,7 +102,7 @@ class Columns:
 
 
 def _nothing_of(batch: Any) -> Coded:
-    return Coded(np.full(batch.requests, UNKNOWN, dtype=np.int32), [])
+    return Coded(np.full(batch.requests, NOT_GIVEN, dtype=np.int32), [])
 
 
 def _lists(codes: NDArray[Any], values: Sequence[str | list[str]]) -> Any:
@@ -110,14 +114,14 @@ def _lists(codes: NDArray[Any], values: Sequence[str | list[str]]) -> Any:
     return pa.array(lists, pa.list_(pa.string())).take(pa.array(inverse.ravel()))
 
 
-def _unknown(context: Mapping[str, Coded], row: NDArray[Any]) -> Any:
-    """The names of the keys that are unknown in each row, end to end with line breaks."""
+def _listed(context: Mapping[str, Coded], row: NDArray[Any], code: int) -> Any:
+    """The names of the keys that have this code in each row, end to end with line breaks."""
     texts: list[str] = []
     names = list(context)
     flags = np.zeros((len(row), len(names)), dtype=bool)
     for at, column in enumerate(context.values()):
         if len(column.codes):
-            flags[:, at] = (row >= 0) & (column.codes[row] == UNKNOWN)
+            flags[:, at] = (row >= 0) & (column.codes[row] == code)
     if not names:
         return repeated(np.full(len(row), ABSENT), texts)
     rows, inverse = np.unique(np.packbits(flags, axis=1), axis=0, return_inverse=True)
@@ -175,8 +179,8 @@ def _batch(path: str | Path, table: pa.Table, wanted: set[str]) -> Batch:
     record = columns["record"].to_numpy()
     starts = np.flatnonzero(np.r_[True, record[1:] != record[:-1]])
     coded = {name: _coded(path, name, columns[name])
-             for name in (*_OF_REQUEST, *_OF_RECORD, "class_reason", "file", "unknown",
-                          *_NUMBERED)}
+             for name in (*_OF_REQUEST, *_OF_RECORD, "class_reason", "file",
+                          *_NOT_VALUES, *_NUMBERED)}
     rows = np.flatnonzero(coded["action"].codes >= 0)
     group = np.repeat(np.arange(len(starts)), np.diff(np.r_[starts, len(record)]))[rows]
 
@@ -192,7 +196,7 @@ def _batch(path: str | Path, table: pa.Table, wanted: set[str]) -> Batch:
     batch = Batch(
         requests=len(rows), group=group.astype(np.int32),
         **{name: request(name) for name in _OF_REQUEST},
-        context=_context(path, columns, coded["unknown"], rows, wanted),
+        context=_context(path, columns, coded, rows, wanted),
         records=len(starts), record_class=numbered["class"], record_reason=of("class_reason"),
         is_complete=columns["is_complete"].to_numpy(zero_copy_only=False)[starts].astype(np.bool_),
         event_id=Texts.of(text or "" for text in columns["event_id"].take(starts).to_pylist()),
@@ -208,18 +212,20 @@ def _batch(path: str | Path, table: pa.Table, wanted: set[str]) -> Batch:
     return batch
 
 
-def _context(path: str | Path, columns: Mapping[str, Any], unknown: Coded, rows: NDArray[Any],
-             wanted: set[str]) -> dict[str, Coded]:
+def _context(path: str | Path, columns: Mapping[str, Any], coded: Mapping[str, Coded],
+             rows: NDArray[Any], wanted: set[str]) -> dict[str, Coded]:
     names = [name for name in columns if name.lower() in wanted and name not in _REQUIRED]
-    lists = [set(str(text).split("\n")) for text in unknown.values]
-    codes = unknown.codes[rows]
+    lists = {name: [set(str(text).split("\n")) for text in coded[name].values]
+             for name in _NOT_VALUES}
     context: dict[str, Coded] = {}
     for name in names:
         column = _coded(path, name, columns[name])
-        # the last place is for rows without a list
-        is_unknown = np.array([*(name in listed for listed in lists), False], dtype=bool)[codes]
-        context[name] = Coded(np.where(is_unknown, UNKNOWN, column.codes[rows]).astype(np.int32),
-                              column.values)
+        codes = column.codes[rows]
+        for kind, code in _NOT_VALUES.items():
+            # the last place is for rows without a list
+            is_in = np.array([*(name in listed for listed in lists[kind]), False], dtype=bool)
+            codes = np.where(is_in[coded[kind].codes[rows]], code, codes)
+        context[name] = Coded(codes.astype(np.int32), column.values)
     return context
 
 

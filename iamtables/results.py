@@ -15,8 +15,10 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from .audit import DECISIONS, OUTCOMES, REQUESTERS, UNDECIDED, BatchResults
+from .audit import BatchResults
+from .audit_counts import DECISIONS, OUTCOMES, REQUESTERS, UNDECIDED
 from .errors import SourceError
+from .labels import statement_label
 from .logs.classes import Outcome, RecordClass, Requester
 from .logs.columns import ABSENT, Coded
 from .runtime.codes import Layer
@@ -46,14 +48,6 @@ def output_kind(path: str | Path) -> str:
         raise SourceError(f"cannot tell the format of `{path}`", path=str(path),
                           help=f"use one of the suffixes {', '.join(SUFFIXES)}")
     return {".parquet": "parquet", ".csv": "csv"}.get(suffix, "ndjson")
-
-
-def statement_label(statement: StatementInfo) -> str:
-    """`AmazonBedrockFullAccess:BedrockAll`, the policy's file name and the Sid (or the number);
-    with the line, `authorization-details:BedrockAll@120`, in a file that holds many policies."""
-    policy = Path(statement.policy).name.removesuffix(".json") or statement.policy
-    label = f"{policy}:{statement.sid or f'#{statement.index + 1}'}"
-    return f"{label}@{statement.location.line}" if statement.is_in_collection else label
 
 
 def repeated(codes: Any, values: Sequence[Any]) -> pa.DictionaryArray:

@@ -35,6 +35,8 @@ from .values import PER_SECOND, decode_text
 UInt8Array = NDArray[np.uint8]
 _BYTE, _INT32, _INT64 = np.dtype(np.uint8), np.dtype(np.int32), np.dtype(np.int64)
 
+_LARGE_STRING = pa.large_string().id
+
 VIEW_BYTES = 16
 INLINE_BYTES = 12
 """A text of up to so many bytes lies in its view."""
@@ -75,21 +77,31 @@ class Texts:
 class ArrowTexts(Column):
     """One text a row."""
 
-    __slots__ = ("_texts", "length")
+    __slots__ = ("_array", "_name", "length")
 
-    def __init__(self, texts: Texts) -> None:
-        self._texts = texts
-        self.length: int = len(texts.offsets) - 1
+    def __init__(self, array: Any, name: str) -> None:
+        self._array = array
+        self._name = name
+        self.length: int = len(array)
 
     def bind(self, n: int, intern: Intern) -> BoundColumn:
-        t = self._texts
+        array = self._array
+        bound = BoundColumn.arrow_strings(
+            self.length, array.offset, array.buffers(), array.type.id == _LARGE_STRING,
+            array.null_count != 0)
+        if bound is not None:
+            return bound
+        t = self._texts()  # no rows, buffers that are not aligned, or broken ones
         return BoundColumn.strings(self.length, t.data, t.offsets, t.validity, t.at)
 
+    def _texts(self) -> Texts:
+        return _texts(self._array, self._name)
+
     def value(self, row: int) -> Value:
-        return self._texts.text(row)
+        return self._texts().text(row)
 
     def check(self) -> None:
-        self._texts.check()
+        self._texts().check()
 
 
 class ArrowViews(Column):
@@ -257,16 +269,18 @@ def _combined(given: Any) -> Any:
     """One pyarrow array. Several chunks are copied into one, and so validated in full."""
     if isinstance(given, pa.Array):
         return given
-    if hasattr(given, "__arrow_c_array__") or not hasattr(given, "__arrow_c_stream__"):
-        given = pa.array(given)
-        if isinstance(given, pa.Array):
-            return given
-    chunked = given if isinstance(given, pa.ChunkedArray) else pa.chunked_array(given)
+    chunked = given
+    if not isinstance(given, pa.ChunkedArray):
+        if hasattr(given, "__arrow_c_array__") or not hasattr(given, "__arrow_c_stream__"):
+            given = pa.array(given)
+            if isinstance(given, pa.Array):
+                return given
+        chunked = given if isinstance(given, pa.ChunkedArray) else pa.chunked_array(given)
+    if chunked.num_chunks == 1:
+        return chunked.chunk(0)
     kind = chunked.type
     if chunked.num_chunks == 0:
         return pa.nulls(0, kind)
-    if chunked.num_chunks == 1:
-        return chunked.chunk(0)
     chunked.validate(full=True)
     chunks = chunked.chunks
     if pa.types.is_dictionary(kind):
@@ -323,10 +337,6 @@ def _column(array: Any, name: str) -> Column:
             help="give text, numbers, booleans, times, or lists of these",
         )
     return _objects(array, name)
-
-
-def _strings(array: Any, name: str) -> ArrowTexts:
-    return ArrowTexts(_texts(array, name))
 
 
 def _nulls(array: Any, name: str) -> NullColumn:
@@ -444,8 +454,8 @@ def _values(
 
 
 _IN_PLACE: dict[int, Callable[[Any, str], Column]] = {
-    pa.string().id: _strings,
-    pa.large_string().id: _strings,
+    pa.string().id: ArrowTexts,
+    pa.large_string().id: ArrowTexts,
     pa.string_view().id: _views,
     pa.dictionary(pa.int32(), pa.string()).id: _dictionary,
     pa.null().id: _nulls,

@@ -225,7 +225,7 @@ cdef class ResourceClasses:
         cdef uint32_t resource, row
         cdef int status
         if column.kind == COLUMN_CODES:
-            if ((column.unknown != NULL and column.unknown[i])
+            if ((column.instead != NULL and column.instead[i])
                     or (column.validity != NULL
                         and not bit_is_set(column.validity, column.validity_offset + i))):
                 return ROW_UNKNOWN
@@ -264,7 +264,7 @@ cdef class ResourceClasses:
         if column.kind != COLUMN_CODES:
             id = column_value(column, &self.texts, i)
             return UNKNOWN_ID if id == ABSENT_ID else id
-        if ((column.unknown != NULL and column.unknown[i])
+        if ((column.instead != NULL and column.instead[i])
                 or (column.validity != NULL
                     and not bit_is_set(column.validity, column.validity_offset + i))):
             return UNKNOWN_ID
@@ -304,7 +304,7 @@ cdef class ResourceClasses:
             ahead.texts[k] = NULL
             code = column.codes[start + k] if column.kind == COLUMN_CODES else -1
             if (code >= 0 and is_code(column, code) and column.by_code != NULL
-                    and column.unknown == NULL and column.validity == NULL
+                    and column.instead == NULL and column.validity == NULL
                     and <uint32_t>column.by_code[code] == NO_ID):
                 status = column_text(&column.strings, <size_t>code, &ahead.texts[k],
                                      &ahead.lengths[k])
@@ -329,7 +329,7 @@ cdef class ResourceClasses:
         cdef int status
         cdef uint32_t row
         if column.kind == COLUMN_STRINGS:
-            if column.unknown != NULL and column.unknown[i]:
+            if column.instead != NULL and column.instead[i]:
                 return True
             status = column_text(&column.strings, i + column.row_offset, &text, &length)
             return -1 if status < 0 else status != 0 or is_resource(text, length)

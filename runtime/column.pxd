@@ -9,6 +9,13 @@ cdef enum ColumnKind:
     COLUMN_LISTS = 3        # a list of texts per row
     COLUMN_TRUTH = 4        # predicate bytes per row, computed beforehand from typed values
 
+# What stands in a row instead of the column's own value.
+cdef enum:
+    INSTEAD_NOTHING = 0
+    INSTEAD_UNKNOWN = 1
+    INSTEAD_ABSENT = 2
+    INSTEAD_DERIVED = 3     # what `derived` holds, which the engine puts there
+
 # Strings in Arrow layout. Offsets are checked row by row: buffers may come from anywhere.
 # A view is 16 bytes: an int32 length, then up to 12 bytes of text, or of a longer one four bytes,
 # an int32 number of a block of data and an int32 offset in it.
@@ -27,6 +34,7 @@ cdef struct Strings:
 cdef struct ColumnData:
     ColumnKind kind
     uint32_t constant
+    uint32_t derived            # in rows with INSTEAD_DERIVED
     Strings strings             # STRINGS: the rows; CODES: the dictionary; LISTS: the elements
     size_t row_offset           # first row in `strings` (STRINGS) or in the list offsets
     const int32_t* codes        # CODES: below dictionary_count
@@ -39,7 +47,7 @@ cdef struct ColumnData:
     const int32_t* list32       # LISTS: offsets of the rows into the elements
     const int64_t* list64
     uint64_t element_count
-    const uint8_t* unknown      # one byte per row, or NULL
+    const uint8_t* instead      # one byte per row, INSTEAD_*, or NULL
     const uint8_t** truth       # TRUTH: one array of rows per predicate slot of the key
     uint8_t** states            # CODES: per predicate slot, code -> state, or NULL; -1, -2 as remap
     size_t state_slots
@@ -81,7 +89,7 @@ cdef inline bint is_code(const ColumnData* c, int32_t code) noexcept nogil:
 cdef inline uint32_t column_value(ColumnData* c, InternTable* table, size_t row) noexcept nogil:
     cdef int32_t code, is_there = 1
     cdef uint32_t id
-    if c.kind == COLUMN_CODES and c.unknown == NULL:
+    if c.kind == COLUMN_CODES and c.instead == NULL:
         code = c.codes[row]
         if c.validity != NULL:
             is_there = bit_is_set(c.validity, c.validity_offset + row)
@@ -90,7 +98,7 @@ cdef inline uint32_t column_value(ColumnData* c, InternTable* table, size_t row)
             id = c.remap[code | (is_there - 1)]
             if id != NO_ID:
                 return id
-    elif c.kind == COLUMN_CONSTANT and c.unknown == NULL:
+    elif c.kind == COLUMN_CONSTANT and c.instead == NULL:
         return c.constant
     return column_intern(c, table, row)
 

@@ -7,7 +7,7 @@ offset in bits.
 """
 
 from collections.abc import Sequence
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,8 +22,10 @@ class BoundColumn:
     def length(self) -> int:
         """Rows of the column."""
 
-    def set_unknown(self, mask: _Bytes) -> None:
-        """mask: uint8[n], non-zero where the value is unknown."""
+    def set_instead(self, mask: _Bytes) -> None:
+        """mask: uint8[n], for each row 0, or what stands in it instead: 1 unknown, 2 absent, 3 what
+        the engine derives.
+        """
 
     @staticmethod
     def constant(length: int, value_id: int) -> BoundColumn:
@@ -38,6 +40,20 @@ class BoundColumn:
         validity_offset: int = 0,
     ) -> BoundColumn:
         """data uint8[], offsets int32/int64[length + 1], validity bitmap uint8[] or None."""
+
+    @staticmethod
+    def arrow_strings(
+        length: int,
+        offset: int,
+        buffers: list[Any],
+        is_large: bool,
+        has_nulls: bool,
+    ) -> BoundColumn | None:
+        """Texts from row `offset` on in Arrow's buffers (validity, offsets, data), without an array
+        of numpy for each, which takes longer than a thousand texts.
+
+        None where a buffer is too short for these rows, or its offsets are not aligned.
+        """
 
     @staticmethod
     def views(

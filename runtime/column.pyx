@@ -113,12 +113,18 @@ cdef uint32_t intern_list(ColumnData* c, InternTable* table, size_t row) noexcep
     return intern_add(table, c.scratch, used)
 
 
+cdef inline uint32_t instead_of(ColumnData* c, size_t row) noexcept nogil:
+    if c.instead[row] == INSTEAD_DERIVED:
+        return c.derived
+    return ABSENT_ID if c.instead[row] == INSTEAD_ABSENT else UNKNOWN_ID
+
+
 cdef uint32_t column_intern(ColumnData* c, InternTable* table, size_t row) noexcept nogil:
     """Value id of a row in every case, interning its text when it is new."""
     cdef int32_t code
     cdef uint32_t id
-    if c.unknown != NULL and c.unknown[row]:
-        return UNKNOWN_ID
+    if c.instead != NULL and c.instead[row]:
+        return instead_of(c, row)
     if c.kind == COLUMN_CONSTANT:
         return c.constant
     if c.kind == COLUMN_CODES:
@@ -152,8 +158,8 @@ cdef int column_ids(ColumnData* c, InternTable* table, size_t start, size_t n, u
         return 0
     for k in range(n):
         ahead.texts[k] = NULL
-        if c.unknown != NULL and c.unknown[start + k]:
-            ids[k] = UNKNOWN_ID
+        if c.instead != NULL and c.instead[start + k]:
+            ids[k] = instead_of(c, start + k)
             continue
         status = column_text(&c.strings, start + k + c.row_offset, &ahead.texts[k],
                              &ahead.lengths[k])
@@ -193,6 +199,19 @@ cdef const void* address_of(object array) except? NULL:
     return address
 
 
+cdef const void* bytes_of(object buffer, size_t* size) except? NULL:
+    """Where the bytes of a buffer lie that the caller keeps, and how many they are."""
+    cdef Py_buffer view
+    size[0] = 0
+    if buffer is None:
+        return NULL
+    PyObject_GetBuffer(buffer, &view, PyBUF_SIMPLE)
+    cdef const void* address = view.buf
+    size[0] = <size_t>view.len
+    PyBuffer_Release(&view)
+    return address
+
+
 cdef class BoundColumn:
     """A column bound to one session: borrowed buffers, and ids of that session's interners."""
 
@@ -227,9 +246,11 @@ cdef class BoundColumn:
         self._keep += (data, offsets, validity)
         return 0
 
-    def set_unknown(self, mask):
-        """mask: uint8[n], non-zero where the value is unknown."""
-        self.c.unknown = <const uint8_t*>address_of(mask)
+    def set_instead(self, mask):
+        """mask: uint8[n], for each row 0, or what stands in it instead: 1 unknown, 2 absent, 3 what
+        the engine derives.
+        """
+        self.c.instead = <const uint8_t*>address_of(mask)
         self._keep += (mask,)
 
     @staticmethod
@@ -247,6 +268,37 @@ cdef class BoundColumn:
         column.length = length
         column.c.kind = COLUMN_STRINGS
         column._set_strings(data, offsets, validity, validity_offset)
+        return column
+
+    @staticmethod
+    def arrow_strings(size_t length, size_t offset, list buffers, bint is_large, bint has_nulls):
+        """Texts from row `offset` on in Arrow's buffers (validity, offsets, data), without an array
+        of numpy for each, which takes longer than a thousand texts.
+
+        None where a buffer is too short for these rows, or its offsets are not aligned.
+        """
+        cdef BoundColumn column = BoundColumn.__new__(BoundColumn)
+        cdef Strings* s = &column.c.strings
+        cdef size_t width = sizeof(int64_t) if is_large else sizeof(int32_t)
+        cdef size_t size = 0
+        cdef const uint8_t* offsets = <const uint8_t*>bytes_of(buffers[1], &size)
+        cdef size_t bounds = size // width
+        if length >= bounds or offset > bounds - 1 - length or <size_t>offsets % width:
+            return None
+        if is_large:
+            s.offsets64 = <const int64_t*>offsets + offset
+        else:
+            s.offsets32 = <const int32_t*>offsets + offset
+        if has_nulls:
+            s.validity = <const uint8_t*>bytes_of(buffers[0], &size)
+            s.validity_offset = offset
+            if (offset + length + 7) // 8 > size:
+                return None
+        s.data = <const uint8_t*>bytes_of(buffers[2], &size)
+        s.data_size = size
+        column.length = length
+        column.c.kind = COLUMN_STRINGS
+        column._keep = (buffers,)
         return column
 
     @staticmethod

@@ -103,6 +103,9 @@ class UnreadColumn(Column):
     """A column that no policy asks for: its values may be anything, only its length counts."""
 
     def __init__(self, given: Any) -> None:
+        if type(given).__module__ == _PYARROW and hasattr(given, "null_count"):  # the usual case
+            self.length = len(given)
+            return
         rows = given.codes if isinstance(given, DictionaryColumn) or _is_coded(given) else given
         is_column = isinstance(rows, Sized) and not isinstance(rows, str | bytes | Mapping)
         self.length = len(rows) if is_column and getattr(rows, "ndim", 1) != 0 else None
@@ -382,8 +385,10 @@ def from_objects(given: Sequence[Any], name: str) -> Column:
     return CodedColumn(codes, packed(encoded), originals)
 
 
-def unknown_mask(given: object, n: int, name: str) -> NDArray[np.uint8] | None:
-    """uint8[n] from True or bool[n]; None when no row is unknown."""
+def row_mask(
+    given: object, n: int, name: str, parameter: str = "unknown"
+) -> NDArray[np.uint8] | None:
+    """uint8[n] from True or bool[n], given for a key; None for no row."""
     if given is True:
         return np.ones(n, dtype=np.uint8)
     if given is False or given is None:
@@ -391,7 +396,7 @@ def unknown_mask(given: object, n: int, name: str) -> NDArray[np.uint8] | None:
     mask = np.asarray(given)
     if mask.dtype != bool or mask.shape != (n,):
         raise ColumnError(
-            f"`unknown` of `{name}` is neither True nor bool[{n}]", column=name
+            f"`{parameter}` of `{name}` is neither True nor bool[{n}]", column=name
         )
     return np.ascontiguousarray(mask, dtype=np.uint8)
 

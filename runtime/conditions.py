@@ -8,6 +8,7 @@ with variables depends on further keys and is computed per distinct combination.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
 
 import numpy as np
 
@@ -140,9 +141,23 @@ class Predicate:
     def evaluate(self, own: Value, values: Mapping[int, Value]) -> State:
         """State for the value of the own key; `values` holds those of the variable keys."""
         if own is UNKNOWN or any(values[k] is UNKNOWN for k in self.variable_keys):
-            return State.UNKNOWN
+            return self._state_of_unknown
         assert not isinstance(own, _Unknown)
         return State.YES if self._holds(own, values) else State.NO
+
+    @cached_property
+    def _state_of_unknown(self) -> State:
+        """State while a key is unknown: what holds for every value and for none is known even then
+        (three-valued.md)."""
+        if self.base == "Null":
+            wanted = {_text(glyphs).lower() for glyphs in self.values} & {"true", "false"}
+            if len(wanted) == 1:
+                return State.UNKNOWN
+            return State.YES if wanted else State.NO
+        if self.values or self.if_exists or self.negated:
+            return State.UNKNOWN
+        is_for_all = self.set_operator == SetOperator.FOR_ALL_VALUES
+        return State.UNKNOWN if is_for_all else State.NO  # COND-8: any of nothing
 
     def _holds(self, value: str | tuple[str, ...] | None, values: Mapping[int, Value]) -> bool:
         if self.base == "Null":

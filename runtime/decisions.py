@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .answer import Answer
 from .codes import DecisionCode, Layer, RowError
 from .model import StatementInfo
 
@@ -39,33 +40,15 @@ class Request:
     also_allowed: bool = False
 
 
-class Decision:
+class Decision(Answer):
     """Answer to one request.
 
     decision : DecisionCode
     layer    : the layer that decided: the one that denies or grants, or whose Allow is missing;
                NONE while undetermined
-
-    The request is kept as it was asked, and made a `Request` when an explanation needs it.
     """
 
-    __slots__ = ("_deciders", "_request", "_statement", "_table", "decision", "layer")
-
-    def __init__(
-        self,
-        table: Table,
-        decision: DecisionCode,
-        statement: int,
-        request: Request | tuple[str | None, str, str | None, Mapping[str, object]],
-        layer: Layer = Layer.IDENTITY,
-        deciders: Callable[[], tuple[Layer, ...]] | None = None,
-    ) -> None:
-        self._table = table
-        self._statement = statement
-        self._request = request
-        self.decision = decision
-        self.layer = Layer.NONE if decision is DecisionCode.UNDETERMINED else layer
-        self._deciders = deciders
+    __slots__ = ()
 
     @property
     def is_allowed(self) -> bool:

@@ -234,7 +234,7 @@ cdef class IdentityEngine(Engine):
     cdef Cell* _cells_by_code(self, Batch* batch) noexcept nogil:
         """Where `_find_codes` remembers cells, kept with the column; NULL where it cannot be used."""
         cdef ColumnData* actions = batch.actions
-        if (batch.check_resources or actions.kind != COLUMN_CODES or actions.unknown != NULL
+        if (batch.check_resources or actions.kind != COLUMN_CODES or actions.instead != NULL
                 or actions.validity != NULL):
             return NULL
         if actions.by_code == NULL:
@@ -272,7 +272,7 @@ cdef class IdentityEngine(Engine):
         cdef const uint32_t* remap = resources.remap
         cdef size_t j, i, left = 0, start = batch.start, code_count = 0
         cdef uint32_t classed, code, invalid = self.resources.invalid_row
-        if (resources.kind == COLUMN_CODES and resources.unknown == NULL
+        if (resources.kind == COLUMN_CODES and resources.instead == NULL
                 and resources.validity == NULL):
             code_count = resources.dictionary_count
             for j in range(n):
@@ -505,7 +505,7 @@ cdef class IdentityEngine(Engine):
         cdef ColumnData* column = batch.keys[key]
         cdef size_t k, row, kept = 0
         cdef uint8_t state
-        if self.test_dependent[test] == NO_ID and column.unknown == NULL:
+        if self.test_dependent[test] == NO_ID and column.instead == NULL:
             if column.kind == COLUMN_CODES:
                 return self._keep_codes(batch, test, column, n)
             if column.kind == COLUMN_CONSTANT:

@@ -39,7 +39,7 @@ class LayeredEngine(RecordsEngine):
         who        : bound columns of principal, issuer, account and type
         management, others : uint8[n], or None
         keys       : bound columns in key order; is_derived[k] marks those whose values the engine
-                     derives, which are constants of their own
+                     derives: constants of their own, or `set_instead` tells in which rows
         """
 
     def last_row(self) -> tuple[int, int, tuple[int, ...]] | None:

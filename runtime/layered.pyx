@@ -122,10 +122,17 @@ cdef class LayeredEngine(RecordsEngine):
 
     cdef void _derive(self, Batch* batch, Row* row, Derived* derived, size_t count) noexcept nogil:
         """Values that follow from a side, put where the caller gave none (CTX-3)."""
+        cdef ColumnData* column
+        cdef uint32_t value
         cdef size_t k
         for k in range(count):
             if batch.is_derived[derived[k].key]:
-                batch.keys[derived[k].key].constant = self._derived_value(row, derived[k].source)[0]
+                column = batch.keys[derived[k].key]
+                value = self._derived_value(row, derived[k].source)[0]
+                if column.instead != NULL:  # in some rows
+                    column.derived = value
+                else:
+                    column.constant = value
 
     cdef int _settle(self, Batch* batch, Row* row, bint is_all) noexcept nogil:
         """Decide a row by its record; with `is_all` find out all that decided (EVAL-1)."""
@@ -283,7 +290,7 @@ cdef class LayeredEngine(RecordsEngine):
         who        : bound columns of principal, issuer, account and type
         management, others : uint8[n], or None
         keys       : bound columns in key order; is_derived[k] marks those whose values the engine
-                     derives, which are constants of their own
+                     derives: constants of their own, or `set_instead` tells in which rows
         """
         cdef size_t n = len(keys), k, end
         cdef ColumnData* asking[4]

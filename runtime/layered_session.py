@@ -21,8 +21,8 @@ from .layered import LayeredEngine
 from .layered_single import LayeredChecker
 from .session import (
     ASKING,
-    DECISIONS,
     DEFAULT_BUDGET,
+    INSTEAD_DERIVED,
     Outputs,
     Session,
     request_fault,
@@ -35,7 +35,6 @@ if TYPE_CHECKING:
 
 _WHO = ("principal", "issuer_arn", "principal_account", "principal_type")
 _NULL = ScalarColumn(None, None)
-LAYERS = tuple(Layer)
 
 
 class LayeredSession(Session):
@@ -47,7 +46,6 @@ class LayeredSession(Session):
         super().__init__(table, budget_bytes=budget_bytes)
         planner: LayeredPlanner = table.planner  # type: ignore[assignment]
         self._planner = planner
-        self._layered_checker: LayeredChecker | None = None
         self._derivable = frozenset(
             (*planner.requester_keys, *planner.resource_keys, *planner.endpoint_keys)
         )
@@ -82,8 +80,11 @@ class LayeredSession(Session):
         assert isinstance(engine, LayeredEngine)
         is_derived = np.array(
             [
-                k in self._derivable and keys[k] is None and masks[k] is None
-                for k in range(len(keys))
+                k in self._derivable and (
+                    (keys[k] is None and mask is None)
+                    or (mask is not None and bool((mask == INSTEAD_DERIVED).any()))
+                )
+                for k, mask in enumerate(masks)
             ],
             dtype=np.uint8,
         )
@@ -109,36 +110,11 @@ class LayeredSession(Session):
 
     # --- one request
 
-    def check_fast(
-        self,
-        principal: str | None,
-        action: str,
-        resource: str | None,
-        context: Mapping[str, object] | None,
-    ) -> Decision | None:
-        """The usual question, without an array; None where it has to be asked another way."""
-        if context is not None and type(context) is not dict:
-            return None
-        checker = self._layered_checker
-        if checker is None:
-            engine = self._engine(0)
-            assert isinstance(engine, LayeredEngine)
-            names = [key.name for key in self._table.model.keys]
-            checker = self._layered_checker = LayeredChecker(
-                engine, names, self._derivable, self._budget)
-        try:
-            found = checker.check(principal, action, resource, context)
-        except TypeError:  # no text
-            return None
-        if found & 0xFF00:
-            return None
-        asked = (principal, action, resource, context or {})
-        engine = self._engines[0]
+    def _make_checker(self) -> LayeredChecker:
+        engine = self._engine(0)
         assert isinstance(engine, LayeredEngine)
-        return Decision(
-            self._table, DECISIONS[found & 3], (found >> 32) - 1, asked,
-            LAYERS[found >> 16 & 0xFF], partial(self._deciders, engine.last_row(), asked),
-        )  # fmt: skip
+        return LayeredChecker(
+            engine, self._table, Decision, self._deciders, self._derivable, self._budget)
 
     def _deciders(
         self,
@@ -146,11 +122,6 @@ class LayeredSession(Session):
         asked: tuple[str | None, str, str | None, Mapping[str, object]],
     ) -> tuple[Layer, ...]:
         return self._planner.deciders(row, Request(*asked))
-
-    def close(self) -> None:
-        """Drop all caches."""
-        self._layered_checker = None
-        super().close()
 
     def _check_one(
         self, engine: Engine, action_id: int, resource_id: int, request: Request

@@ -1,10 +1,13 @@
 """One request at a time when several policy layers meet, from the objects a caller holds."""
 
-from collections.abc import Iterable, Sequence
-from typing import final
+from collections.abc import Callable, Iterable
+from typing import Any, final
 
+from .codes import Layer
+from .decisions import Decision
 from .layered import LayeredEngine
 from .single import KeyReader
+from .table import Table
 
 @final
 class LayeredChecker(KeyReader):
@@ -16,20 +19,21 @@ class LayeredChecker(KeyReader):
     def __init__(
         self,
         engine: LayeredEngine,
-        names: Sequence[str],
+        table: Table,
+        kind: type[Decision],
+        deciders: Callable[[Any, Any], tuple[Layer, ...]],
         derivable: Iterable[int],
         budget_bytes: int,
     ) -> None:
-        """names: of the keys, by number; derivable: numbers of those that may follow."""
+        """kind: decisions.Decision
+        deciders  : of `last_row` and the fields of a request, gives the layers that decided
+        derivable : numbers of the keys that may follow
+        """
 
     def check(
-        self,
-        principal: str | None,
-        action: str,
-        resource: str | None,
-        context: dict[str, object] | None,
-    ) -> int:
-        """Decision | error << 8 | layer << 16 | (deciding statement + 1) << 32 of one request.
+        self, principal: object, action: object, resource: object, context: object
+    ) -> Decision | None:
+        """The Decision of one request; None where it has to be asked another way.
 
         principal : None for nobody, which is an error
         resource  : None where it is not known; its owner is what the ARN says (EVAL-3)

@@ -1,15 +1,22 @@
 """One request at a time when several policy layers meet, from the objects a caller holds."""
 
+from functools import partial
+
 import cython
 
 from libc.stdint cimport int32_t, uint8_t
 from libc.stdlib cimport calloc, free
 from libc.string cimport memset
 
+from .codes import Layer
+
+from .answer cimport make_answer
 from .column cimport ColumnData
 from .intern cimport ABSENT_ID, UNKNOWN_ID
 from .layered cimport Batch, LayeredEngine
 from .single cimport KeyReader
+
+cdef tuple LAYERS = tuple(Layer)
 
 
 @cython.final
@@ -20,6 +27,7 @@ cdef class LayeredChecker(KeyReader):
     """
 
     cdef LayeredEngine layered
+    cdef object deciders
     cdef list derivable         # numbers of the keys that may follow from the sides (CTX-3)
     cdef uint8_t* is_derived
     cdef uint8_t decision, layer, error
@@ -27,11 +35,16 @@ cdef class LayeredChecker(KeyReader):
     cdef ColumnData* who[4]
     cdef Batch batch
 
-    def __init__(self, LayeredEngine engine not None, names, derivable, size_t budget_bytes):
-        """names: of the keys, by number; derivable: numbers of those that may follow."""
+    def __init__(self, LayeredEngine engine not None, table, type kind not None, deciders, derivable,
+                 size_t budget_bytes):
+        """kind: decisions.Decision
+        deciders  : of `last_row` and the fields of a request, gives the layers that decided
+        derivable : numbers of the keys that may follow
+        """
         cdef size_t k
-        KeyReader.__init__(self, engine, names, budget_bytes)
+        KeyReader.__init__(self, engine, table, kind, budget_bytes)
         self.layered = engine
+        self.deciders = deciders
         self.derivable = list(derivable)
         if any(number >= engine.key_count for number in self.derivable):
             raise IndexError(max(self.derivable))
@@ -55,8 +68,8 @@ cdef class LayeredChecker(KeyReader):
     def __dealloc__(self):
         free(self.is_derived)
 
-    def check(self, str principal, str action not None, str resource, dict context):
-        """Decision | error << 8 | layer << 16 | (deciding statement + 1) << 32 of one request.
+    def check(self, principal, action, resource, context):
+        """The Decision of one request; None where it has to be asked another way.
 
         principal : None for nobody, which is an error
         resource  : None where it is not known; its owner is what the ARN says (EVAL-3)
@@ -64,6 +77,18 @@ cdef class LayeredChecker(KeyReader):
 
         Raises RequestError for a value that has no text form.
         """
+        if (type(action) is not str or (principal is not None and type(principal) is not str)
+                or (resource is not None and type(resource) is not str)
+                or (context is not None and type(context) is not dict)):
+            return None
+        self._decide_one(<str>principal, <str>action, <str>resource, <dict>context)
+        if self.error:
+            return None
+        asked = (principal, action, resource, {} if context is None else context)
+        return make_answer(self.kind, self.table, self.decision, self.statement, asked,
+                           LAYERS[self.layer], partial(self.deciders, self.layered.last_row(), asked))
+
+    cdef int _decide_one(self, str principal, str action, str resource, dict context) except -1:
         cdef LayeredEngine engine = self.layered
         cdef size_t number
         self._begin(context)
@@ -78,5 +103,4 @@ cdef class LayeredChecker(KeyReader):
         if engine._decide_block(&self.batch, 0, 1) or engine.failed:
             engine.clear()  # what was being learnt is half there
             engine._raise()
-        return (<long long>self.decision | <long long>self.error << 8
-                | <long long>self.layer << 16 | <long long>(self.statement + 1) << 32)
+        return 0

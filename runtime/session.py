@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Container, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -20,8 +21,8 @@ from .columns import (
     UnreadColumn,
     common_length,
     make_column,
+    row_mask,
     table_columns,
-    unknown_mask,
 )
 from .conditions import UNKNOWN
 from .decisions import Decision, Decisions, Request
@@ -33,6 +34,7 @@ from .typed import typed_truth
 from .values import encode_text, encode_value
 
 if TYPE_CHECKING:
+    from .layered_single import LayeredChecker
     from .table import Table
 
 CHUNK_ROWS = 1 << 18
@@ -47,9 +49,13 @@ ASKING = (
 )  # fmt: skip
 """Columns that say who asks and whose the resource is."""
 
-DECISIONS = tuple(DecisionCode)
-
 _NOT_KEYS = frozenset({*ASKING, "action", "resource"})
+
+INSTEAD_NOTHING, INSTEAD_UNKNOWN, INSTEAD_ABSENT, INSTEAD_DERIVED = range(4)
+"""What stands in a row instead of a column's value (runtime/column.pxd)."""
+
+_ABSENT = BoundColumn.constant(sys.maxsize, 0)
+"""Nothing in every row of any batch. Kernels write to the constants of derived keys alone."""
 
 _MAX_LAYOUTS = 64
 """Sets of column names whose meaning a session remembers."""
@@ -71,7 +77,7 @@ class Session:
         self._layouts: dict[tuple[tuple[str, ...], tuple[str, ...]], Layout] = {}
         self._budget = budget_bytes
         self._engines: list[Engine] = []
-        self._checker: Checker | None = None
+        self._checker: Checker | LayeredChecker | None = None
         self._one = _OneRow()
         self._derivable: frozenset[int] = frozenset()
         """Numbers of keys whose values follow from who asks, or whose the resource is."""
@@ -113,6 +119,7 @@ class Session:
         resource: object = None,
         context: Mapping[str, object] | None = None,
         unknown: Mapping[str, object] | None = None,
+        not_given: Mapping[str, object] | None = None,
         missing: str = "absent",
         out: NDArray[np.uint8] | None = None,
         threads: int = 1,
@@ -125,7 +132,10 @@ class Session:
         if missing not in ("absent", "unknown", "error"):
             raise ColumnError(f"`missing` cannot be `{missing}`",
                               help="choose absent, unknown or error")  # fmt: skip
-        keys, masks, not_supplied = self._keys(columns, _unknowns(unknown, self._asked), n, missing)
+        keys, masks, not_supplied = self._keys(
+            columns, _of_keys(unknown, "unknown", self._asked), n, missing)
+        if unknown or not_given:
+            self._leave_out(_of_keys(not_given, "not_given", self._asked), keys, masks, n, missing)
         outputs = self._outputs(_output(out, n), n)
 
         def run(number: int, start: int, stop: int) -> int:
@@ -140,7 +150,7 @@ class Session:
                 self._engine(number)
             with ThreadPoolExecutor(len(shares)) as pool:
                 errors = sum(pool.map(run, numbers, *zip(*shares, strict=True)))
-        request = _RowReader(self._table, columns, keys, masks)
+        request = _RowReader(self._table, columns, keys, masks, self._derivable)
         return Decisions(
             self._table, outputs.decision, outputs.statement, outputs.error, errors, not_supplied,
             request.request, outputs.layer,
@@ -182,6 +192,38 @@ class Session:
                     )
             masks.append(mask)
         return chosen, masks, tuple(not_supplied)
+
+    def _leave_out(
+        self,
+        not_given: Mapping[str, object],
+        keys: list[Column | None],
+        masks: list[NDArray[np.uint8] | None],
+        n: int,
+        missing: str,
+    ) -> None:
+        """Put into `masks` what stands where nobody gives a key that is given in other rows."""
+        for number, key in enumerate(self._table.model.keys):
+            mask = masks[number]
+            if keys[number] is not None:
+                names = [name for name in not_given if _is_unknown((name,), key.name)]
+                rows = _mask_of(not_given, names, n, "not_given")
+                if rows is None:
+                    continue
+            elif mask is not None:
+                rows = np.ones(n, dtype=np.uint8)
+            else:
+                continue  # given nowhere
+            left = rows != 0 if mask is None else (rows != 0) & (mask == 0)
+            if not left.any():
+                continue
+            instead = INSTEAD_DERIVED
+            if number not in self._derivable:
+                if missing == "error":
+                    raise ColumnError(
+                        f"the policies ask for key `{key.name}`, which is not given in every row",
+                        column=key.name, help="give it, or choose another `missing`")  # fmt: skip
+                instead = INSTEAD_UNKNOWN if missing == "unknown" else INSTEAD_ABSENT
+            masks[number] = np.where(left, instead, 0 if mask is None else mask).astype(np.uint8)
 
     def _layout(self, names: tuple[str, ...], unknown: tuple[str, ...]) -> Layout:
         """What these names of columns and unknown keys mean; engines ask again for every batch."""
@@ -256,10 +298,13 @@ class Session:
         bound = []
         for number, (column, mask) in enumerate(zip(keys, masks, strict=True)):
             if column is None:
-                one = BoundColumn.constant(n, UNKNOWN_ID if mask is not None else 0)
-                if mask is not None and not mask.all():
-                    one = BoundColumn.constant(n, 0)
-                    one.set_unknown(mask)
+                if mask is None and number not in self._derivable:
+                    bound.append(_ABSENT)
+                    continue
+                is_unknown = mask is not None and bool((mask == INSTEAD_UNKNOWN).all())
+                one = BoundColumn.constant(n, UNKNOWN_ID if is_unknown else 0)
+                if mask is not None and not is_unknown:
+                    one.set_instead(mask)
             else:
                 one = self._bind_key(engine, number, column, n, mask)
             bound.append(one)
@@ -274,7 +319,8 @@ class Session:
         mask: NDArray[np.uint8] | None,
     ) -> BoundColumn:
         planner = self._table.planner
-        if isinstance(column, TypedColumn):
+        is_plain = mask is None or int(mask.max(initial=0)) <= INSTEAD_UNKNOWN
+        if isinstance(column, TypedColumn) and is_plain:
             tests = planner.tests_of_key(number)
             if tests is not None:
                 truths = [typed_truth(planner.predicate_of(t), column) for t in tests]
@@ -286,7 +332,7 @@ class Session:
                     return BoundColumn.truth(n, arrays)
         bound = column.bind(n, lambda data: engine.key_id(number, data))
         if mask is not None:
-            bound.set_unknown(mask)
+            bound.set_instead(mask)
         return bound
 
     # --- one request
@@ -303,7 +349,7 @@ class Session:
     ) -> Decision:
         """Decide one request; see `Table.check`."""
         if not asking and not unknown:
-            decided = self.check_fast(principal, action, resource, context)
+            decided = self.checker.check(principal, action, resource, context)
             if decided is not None:
                 return decided
         engine = self._engine(0)
@@ -319,30 +365,17 @@ class Session:
             raise RequestError("action and resource must be text", field="action") from None
         return self._check_one(engine, action_id, resource_id, request)
 
-    def check_fast(
-        self,
-        principal: str | None,
-        action: str,
-        resource: str | None,
-        context: Mapping[str, object] | None,
-    ) -> Decision | None:
-        """The usual question, without an array; None where it has to be asked another way."""
-        if context is not None and type(context) is not dict:
-            return None
-        checker = self._checker
-        if checker is None:
-            engine = self._engine(0)
-            assert isinstance(engine, IdentityEngine)
-            names = [key.name for key in self._table.model.keys]
-            checker = self._checker = Checker(engine, names, self._budget)
-        try:
-            found = checker.check(action, resource, context)
-        except TypeError:  # no text
-            return None
-        if found & 0xFF00:
-            return None
-        return Decision(self._table, DECISIONS[found & 3], (found >> 16) - 1,
-                        (principal, action, resource, context or {}))  # fmt: skip
+    @property
+    def checker(self) -> Checker | LayeredChecker:
+        """Answers the usual question, of one row and without an array."""
+        if self._checker is None:
+            self._checker = self._make_checker()
+        return self._checker
+
+    def _make_checker(self) -> Checker | LayeredChecker:
+        engine = self._engine(0)
+        assert isinstance(engine, IdentityEngine)
+        return Checker(engine, self._table, Decision, self._budget)
 
     def _check_one(
         self, engine: Engine, action_id: int, resource_id: int, request: Request
@@ -363,8 +396,9 @@ class Session:
         if one.error[0]:
             raise request_fault(RowError(int(one.error[0])), request)
         return Decision(
-            self._table, DecisionCode(int(one.decision[0])), int(one.statement[0]), request
-        )
+            self._table, DecisionCode(int(one.decision[0])), int(one.statement[0]), request,
+            None, None,
+        )  # fmt: skip
 
     def _key_constants(self, engine: Engine, request: Request) -> list[BoundColumn]:
         """Every key of the table as a column of one row."""
@@ -458,11 +492,13 @@ class _RowReader:
         columns: dict[str, Column],
         keys: list[Column | None],
         masks: list[NDArray[np.uint8] | None],
+        derivable: Container[int],
     ) -> None:
         self._table = table
         self._columns = columns
         self._keys = keys
         self._masks = masks
+        self._derivable = derivable
 
     def request(self, row: int) -> Request:
         def value_of(name: str) -> object:
@@ -480,12 +516,16 @@ class _RowReader:
 
         context: dict[str, object] = {}
         unknown = []
-        for key, column, mask in zip(self._table.model.keys, self._keys, self._masks, strict=True):
+        for number, key in enumerate(self._table.model.keys):
+            column, mask = self._keys[number], self._masks[number]
             value = None if column is None else column.value(row)
-            if value is UNKNOWN or (mask is not None and mask[row]):
+            instead = INSTEAD_NOTHING if mask is None else mask[row]
+            if instead not in (INSTEAD_NOTHING, INSTEAD_UNKNOWN):
+                continue
+            if value is UNKNOWN or instead == INSTEAD_UNKNOWN:
                 unknown.append(key.name)
-            elif value is not None:
-                context[key.name] = value
+            elif value is not None or (column is not None and number in self._derivable):
+                context[key.name] = value  # a null is given: nothing is derived in its place
         return Request(
             text("principal"), text("action") or "", text("resource"), context, tuple(unknown),
             text("issuer_arn"), text("principal_account"), text("principal_type"),
@@ -525,10 +565,10 @@ def _is_unknown(names: Iterable[str], key: str) -> bool:
 
 
 def _mask_of(
-    unknown: Mapping[str, object], names: Iterable[str], n: int
+    rows: Mapping[str, object], names: Iterable[str], n: int, parameter: str = "unknown"
 ) -> NDArray[np.uint8] | None:
-    """uint8[n]: where one of these says that the value is unknown; None when none says so."""
-    given = [m for name in names if (m := unknown_mask(unknown[name], n, name)) is not None]
+    """uint8[n]: the rows that one of these names; None when there are none."""
+    given = [m for name in names if (m := row_mask(rows[name], n, name, parameter)) is not None]
     if not given:
         return None
     return np.bitwise_or.reduce(given) if len(given) > 1 else given[0]
@@ -566,19 +606,19 @@ def collect(
     return columns
 
 
-def _unknowns(
-    unknown: Mapping[str, object] | None, asked: frozenset[str]
+def _of_keys(
+    rows: Mapping[str, object] | None, parameter: str, asked: frozenset[str]
 ) -> Mapping[str, object]:
-    if unknown is not None and not isinstance(unknown, Mapping):
-        raise ColumnError("`unknown` is no mapping of keys to True or bool[n]",
+    if rows is not None and not isinstance(rows, Mapping):
+        raise ColumnError(f"`{parameter}` is no mapping of keys to True or bool[n]",
                           help="give a dict: key -> True")  # fmt: skip
-    for name in unknown or {}:
+    for name in rows or {}:
         if name in _NOT_KEYS and name not in asked:
             raise ColumnError(
-                f"`unknown` names `{name}`, which is no context key", column=name,
+                f"`{parameter}` names `{name}`, which is no context key", column=name,
                 help="a null in the column `resource` is an unknown resource",
             )  # fmt: skip
-    return unknown or {}
+    return rows or {}
 
 
 def _output(out: NDArray[np.uint8] | None, n: int) -> NDArray[np.uint8]:

@@ -574,12 +574,12 @@ cdef class SidesEngine(Engine):
         self.is_rest_constant = management == NULL
         for j in range(3):
             self.is_rest_constant = (self.is_rest_constant and who[j + 1].kind == COLUMN_CONSTANT
-                                     and who[j + 1].unknown == NULL)
+                                     and who[j + 1].instead == NULL)
             rest[j] = who[j + 1].constant
         if self.is_rest_constant and memcmp(rest, self.requester_rest, sizeof(rest)) != 0:
             memcpy(self.requester_rest, rest, sizeof(rest))
             self.requester_of.count = 0
-        self.is_owner_constant = owners.kind == COLUMN_CONSTANT and owners.unknown == NULL
+        self.is_owner_constant = owners.kind == COLUMN_CONSTANT and owners.instead == NULL
         if self.is_owner_constant and owners.constant != self.side_owner:
             self.side_owner = owners.constant
             self.side_of.count = 0
@@ -810,4 +810,4 @@ cdef class SidesEngine(Engine):
 
 cdef inline bint is_plain(const ColumnData* column) noexcept nogil:
     """Codes alone say what a row holds."""
-    return column.kind == COLUMN_CODES and column.unknown == NULL and column.validity == NULL
+    return column.kind == COLUMN_CODES and column.instead == NULL and column.validity == NULL

@@ -15,6 +15,8 @@ cdef struct Bytes:
 
 cdef class KeyReader:
     cdef Engine engine
+    cdef object table
+    cdef type kind              # of the answers: decisions.Decision
     cdef list names             # of the keys, as the policies spell them
     cdef dict numbers           # key in lower case -> numbers of the keys of that name (COND-4)
     cdef dict spellings         # key as a caller spells it -> [number << 2 | how], or None

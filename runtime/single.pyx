@@ -8,7 +8,7 @@ layers is in runtime/layered_single.pyx.
 
 import cython
 
-from cpython.dict cimport PyDict_GetItem
+from cpython.dict cimport PyDict_GetItemWithError
 from cpython.object cimport PyObject
 from libc.stdint cimport int32_t, uint8_t, uint32_t
 from libc.stdlib cimport calloc, free, realloc
@@ -18,9 +18,10 @@ from ..errors import RequestError
 from .conditions import UNKNOWN as UNKNOWN_VALUE
 from .values import encode_text, encode_value
 
+from .answer cimport make_answer
 from .classify cimport is_resource
 from .column cimport COLUMN_CONSTANT, ColumnData
-from .engine cimport ERROR_RESOURCE, UNDETERMINED, Engine
+from .engine cimport ERROR_RESOURCE, Engine
 from .identity cimport CELL_CONSTANT, Batch, Cell, IdentityEngine
 from .intern cimport ABSENT_ID, NO_ID, UNKNOWN_ID, InternTable, intern_add
 
@@ -55,11 +56,13 @@ cdef int bytes_put(Bytes* bytes, const uint8_t* data, size_t size) noexcept nogi
 cdef class KeyReader:
     """Contexts of single requests, read into one constant column for each key of a table."""
 
-    def __init__(self, Engine engine not None, names, size_t budget_bytes):
-        """names: of the keys of the table, by number."""
+    def __init__(self, Engine engine not None, table, type kind not None, size_t budget_bytes):
+        """kind: decisions.Decision"""
         cdef size_t k
         self.engine = engine
-        self.names = list(names)
+        self.table = table
+        self.kind = kind
+        self.names = [key.name for key in table.model.keys]
         if len(self.names) != engine.key_count:
             raise ValueError("one name per key")
         self.numbers = {}
@@ -117,7 +120,7 @@ cdef class KeyReader:
 
     cdef list _keys_of(self, key):
         """Which keys of the table a key of a context is, and how it spells them."""
-        cdef PyObject* known = PyDict_GetItem(self.spellings, key)
+        cdef PyObject* known = PyDict_GetItemWithError(self.spellings, key)
         if known != NULL:
             return <list>known
         if not isinstance(key, str):
@@ -185,9 +188,10 @@ cdef class Checker(KeyReader):
     cdef int32_t statement
     cdef Batch batch
 
-    def __init__(self, IdentityEngine engine not None, names, size_t budget_bytes):
-        """names: of the keys of the table, by number."""
-        KeyReader.__init__(self, engine, names, budget_bytes)
+    def __init__(self, IdentityEngine engine not None, table, type kind not None,
+                 size_t budget_bytes):
+        """kind: decisions.Decision"""
+        KeyReader.__init__(self, engine, table, kind, budget_bytes)
         self.identity = engine
         memset(&self.batch, 0, sizeof(Batch))
         self.batch.actions = &self.others[0]
@@ -197,14 +201,26 @@ cdef class Checker(KeyReader):
         self.batch.statement = &self.statement
         self.batch.error = &self.error
 
-    def check(self, str action not None, str resource, dict context):
-        """Decision | error << 8 | (deciding statement + 1) << 16 of one request.
+    def check(self, principal, action, resource, context):
+        """The Decision of one request; None where it has to be asked another way.
 
-        resource : None where it is not known
-        context  : None, or key -> value; a value may be `conditions.UNKNOWN`
+        principal : None, or a text, which is only kept
+        resource  : None where it is not known
+        context   : None, or key -> value; a value may be `conditions.UNKNOWN`
 
         Raises RequestError for a value that has no text form.
         """
+        if (type(action) is not str or (resource is not None and type(resource) is not str)
+                or (context is not None and type(context) is not dict)):
+            return None
+        self._decide_one(<str>action, <str>resource, <dict>context)
+        if self.error:
+            return None
+        return make_answer(self.kind, self.table, self.decision, self.statement,
+                           (principal, action, resource, {} if context is None else context), None,
+                           None)
+
+    cdef int _decide_one(self, str action, str resource, dict context) except -1:
         cdef IdentityEngine engine = self.identity
         cdef Cell cell
         self._begin(context)
@@ -221,11 +237,7 @@ cdef class Checker(KeyReader):
             self.batch.resources.constant = UNKNOWN_ID if resource is None else (
                 self._id(&engine.resources.texts, resource))
             self._decide(cell.list)
-        if self.error:
-            self.decision = UNDETERMINED
-            self.statement = -1
-        return (<long long>self.decision | <long long>self.error << 8
-                | <long long>(self.statement + 1) << 16)
+        return 0
 
     cdef int _decide(self, uint32_t list) except -1:
         cdef IdentityEngine engine = self.identity

@@ -130,21 +130,29 @@ class Table:
         Raises RequestError for a malformed action or resource (ACT-8, RES-12), and for a principal
         that can make no request (PRIN-2).
         """
-        session: Session | None = getattr(self._local, "session", None)
-        if session is None:
-            session = self._local.session = self.session(budget_bytes=64 << 20)
         if (issuer_arn is None and principal_account is None and principal_type is None
                 and resource_account is None and not unknown and not is_management_account
                 and not also_allowed):  # fmt: skip
-            decided = session.check_fast(principal, action, resource, context)
+            try:
+                ask = self._local.ask
+            except AttributeError:
+                ask = self._local.ask = self._own_session().checker.check
+            decided: Decision | None = ask(principal, action, resource, context)
             if decided is not None:
                 return decided
-        return session.check(
+        return self._own_session().check(
             action=action, resource=resource, principal=principal, context=context,
             unknown=unknown, issuer_arn=issuer_arn, principal_account=principal_account,
             principal_type=principal_type, resource_account=resource_account,
             is_management_account=is_management_account, also_allowed=also_allowed,
         )  # fmt: skip
+
+    def _own_session(self) -> Session:
+        """The session of the thread that calls."""
+        session: Session | None = getattr(self._local, "session", None)
+        if session is None:
+            session = self._local.session = self.session(budget_bytes=64 << 20)
+        return session
 
     def decide(
         self,
@@ -155,6 +163,7 @@ class Table:
         resource: object = None,
         context: Mapping[str, object] | None = None,
         unknown: Mapping[str, object] | None = None,
+        not_given: Mapping[str, object] | None = None,
         missing: str = "absent",
         out: NDArray[np.uint8] | None = None,
         threads: int = 1,
@@ -170,6 +179,7 @@ class Table:
         principal, action, resource : a scalar, or a column of n texts; a null resource is unknown
         context  : key -> scalar or column; a null is absent, a list makes the key multivalued
         unknown  : key or `prefix/*` -> True, or bool[n]
+        not_given : key or `prefix/*` -> bool[n]: rows that count as if the key had no column
         missing  : what a key is that the policies ask for and nobody gives: absent, unknown, error
         requests : an Arrow table, batch or stream, or a mapping, that holds the columns by name
         out      : uint8[n] to fill instead of a new array
@@ -184,10 +194,10 @@ class Table:
         with self.session() as session:
             return session.decide(
                 requests, principal=principal, action=action, resource=resource, context=context,
-                unknown=unknown, missing=missing, out=out, threads=threads, issuer_arn=issuer_arn,
-                principal_account=principal_account, principal_type=principal_type,
-                resource_account=resource_account, is_management_account=is_management_account,
-                also_allowed=also_allowed,
+                unknown=unknown, not_given=not_given, missing=missing, out=out, threads=threads,
+                issuer_arn=issuer_arn, principal_account=principal_account,
+                principal_type=principal_type, resource_account=resource_account,
+                is_management_account=is_management_account, also_allowed=also_allowed,
             )  # fmt: skip
 
     def explain(self, decisions: Decisions, row: int) -> Explanation:

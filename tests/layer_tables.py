@@ -92,24 +92,35 @@ _TEXTS = ("principal", "action", "resource", "issuer_arn", "principal_account", 
 
 
 def columns(requests: Sequence[LayerRequest], keys: Sequence[str], *,
-            dictionary: bool = False) -> dict[str, Any]:
-    """Arguments of `decide` for these requests; `dictionary` encodes every column of text."""
+            dictionary: bool = False, leaves_out: bool = False) -> dict[str, Any]:
+    """Arguments of `decide` for these requests; `dictionary` encodes every column of text. With
+    `leaves_out` a key that a request does not hold is not null but not given, whatever stands
+    there."""
     texts: dict[str, Any] = {name: [getattr(r, name) for r in requests] for name in _TEXTS}
     context: dict[str, Any] = {key: [r.context.get(key) for r in requests] for key in keys}
     unknown = {key: np.array([key in r.unknown for r in requests], bool) for key in keys}
+    not_given = {}
+    if leaves_out:
+        not_given = {key: np.array([value is None for value in column], bool) & ~unknown[key]
+                     for key, column in context.items()}
+        for column in context.values():
+            given = next((value for value in column if value is not None), None)
+            column[:] = [given if value is None else value for value in column]
     managing = np.array([r.is_management_account for r in requests], bool)
     if dictionary:
         texts = {name: encoded(column) for name, column in texts.items()}
         context = {key: encoded(column, unknown[key]) for key, column in context.items()}
         unknown = {}
-    return {**texts, "is_management_account": managing, "context": context,
+    return {**texts, "is_management_account": managing, "context": context, "not_given": not_given,
             "unknown": {key: mask for key, mask in unknown.items() if mask.any()}}
 
 
 def decide(table: Any, requests: Sequence[LayerRequest], keys: Sequence[str], *,
-           dictionary: bool = False, threads: int = 1, **more: Any) -> list[Answer]:
+           dictionary: bool = False, leaves_out: bool = False, threads: int = 1,
+           **more: Any) -> list[Answer]:
     """A batch; reasons are asked for where the row is undetermined."""
-    out = table.decide(**columns(requests, keys, dictionary=dictionary), threads=threads, **more)
+    out = table.decide(**columns(requests, keys, dictionary=dictionary, leaves_out=leaves_out),
+                       threads=threads, **more)
     places = [_statement(info) for info in table.statements]
     answers = []
     for row, (code, layer, statement, error) in enumerate(zip(

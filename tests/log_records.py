@@ -88,7 +88,7 @@ def read_one(
     principals = {batch.principal.value(row) for row in rows} or {None}
     context = [
         {key: ... if column.codes[row] == -2 else column.value(row)
-         for key, column in batch.context.items()}
+         for key, column in batch.context.items() if column.codes[row] != -3}  # not given
         for row in rows
     ]
     return Seen(

@@ -11,8 +11,9 @@ from typing import Any
 
 import pyarrow as pa
 
-from iamtables.spark import tasks
-from iamtables.spark.tasks import Artefact, AuditTask, Elsewhere, Settings
+from iamtables.spark.artefact import Artefact, opened
+from iamtables.spark.reading import Elsewhere, Settings
+from iamtables.spark.tasks import AuditTask
 
 
 class DyingTask(AuditTask):
@@ -57,6 +58,6 @@ class Telling:
         yield pa.RecordBatch.from_pydict({
             "process": pa.array([os.getpid()], pa.int32()),
             "modules": pa.array([sorted(sys.modules)], pa.list_(pa.string())),
-            "opened": pa.array([tasks.opened.cache_info().misses], pa.int32()),
-            "kept": pa.array([tasks.opened.cache_info().currsize], pa.int32()),
+            "opened": pa.array([opened.cache_info().misses], pa.int32()),
+            "kept": pa.array([opened.cache_info().currsize], pa.int32()),
             "mapped": [".iamt" in maps]})

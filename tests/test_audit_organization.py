@@ -22,7 +22,8 @@ from log_records import (
 import iamtables as it
 from iamtables import DecisionCode, Layer
 from iamtables.asking import asking_columns
-from iamtables.audit import UNDECIDED, Audit, keys_of
+from iamtables.audit import Audit, keys_of
+from iamtables.audit_counts import UNDECIDED
 from iamtables.logs import LogOptions, read_logs
 
 OTHER = "444455556666"
@@ -168,3 +169,58 @@ def test_rows_decided_in_a_batch_are_decided_alike_one_by_one(tmp_path: Path) ->
         explanation = decisions.explain(row)
         assert explanation.decision == decisions.decision[row]
         assert Layer(decisions.layer[row]) in (*explanation.deciders, Layer.NONE)
+
+
+TEAM = "aws:PrincipalTag/team"
+
+
+def tagged() -> it.PolicySet:
+    return it.PolicySet((document("identity", allow(
+        "ec2:DescribeSubnets", Condition={"StringEquals": {TEAM: "blue"}})),))
+
+
+def plain(**told: Any) -> dict[str, Any]:
+    return record("ec2", "DescribeSubnets", userIdentity=USER_IDENTITY, **told)
+
+
+def with_tag(value: str) -> dict[str, Any]:
+    return plain(eventContext={"requestContext": {}, "tagContext": {
+        "principalTags": {"team": value}}})
+
+
+@pytest.mark.parametrize("is_assumed", [False, True])
+def test_what_one_record_tells_leaves_the_others_what_follows_for_them(
+    tmp_path: Path, is_assumed: bool
+) -> None:
+    """CTX-3 row by row: a tag that a record tells is its own, others have the user's."""
+    user = it.Principal(USER, identity=tagged(), tags={"team": "blue"})
+    table = it.compile(organization(principals=(user,)))
+    made = [plain(), with_tag("red"), plain(), with_tag("***"), with_tag("blue")]
+    reader = read_logs([write(tmp_path / "log.json", *made)], LogOptions(deduplicate=False),
+                       list(keys_of(table)))
+    (batch,) = reader
+    audit = Audit(table, assume={TEAM: "red"} if is_assumed else None)
+    results = audit.add(batch)
+    expected = ["ALLOW", "IMPLICIT_DENY", "ALLOW", "UNDETERMINED", "ALLOW"]
+    if is_assumed:
+        expected = ["IMPLICIT_DENY"] * 4 + ["ALLOW"]
+    assert [DecisionCode(code).name for code in results.decision.tolist()] == expected
+    alone = [Audit(table).add(next(iter(read_logs(
+        [write(tmp_path / f"{at}.json", one)], LogOptions(deduplicate=False),
+        list(keys_of(table)))))).decision[0] for at, one in enumerate(made)]
+    if not is_assumed:
+        assert alone == results.decision.tolist()
+
+
+@pytest.mark.parametrize(("missing", "left"), [
+    ("unknown", "UNDETERMINED"), ("absent", "IMPLICIT_DENY")])
+def test_without_an_organization_a_tag_not_told_is_what_missing_says(
+    tmp_path: Path, missing: Any, left: str
+) -> None:
+    table = it.compile(list(tagged().documents))
+    made = [plain(), with_tag("red"), with_tag("***"), with_tag("blue")]
+    (batch,) = read_logs([write(tmp_path / "log.json", *made)], LogOptions(deduplicate=False),
+                         list(keys_of(table)))
+    decided = Audit(table, missing=missing).add(batch).decision.tolist()
+    assert [DecisionCode(code).name for code in decided] == [
+        left, "IMPLICIT_DENY", "UNDETERMINED", "ALLOW"]

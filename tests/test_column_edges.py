@@ -101,6 +101,38 @@ def test_a_slice_of_an_arrow_column_keeps_its_own_nulls(kind: pa.DataType) -> No
             allowed(table, whole.slice(start), values[start:])
 
 
+@pytest.mark.parametrize("width", [4, 8])
+def test_arrow_buffers_are_taken_as_they_are_only_where_they_hold_all_rows(width: int) -> None:
+    from iamtables.runtime.column import BoundColumn
+
+    def taken(length: int, offset: int, *, missing: int = 0, shift: int = 0, bits: int = 2) -> bool:
+        offsets = b"-" * shift + np.arange(10, dtype=f"i{width}").tobytes()
+        buffers = [pa.py_buffer(b"\xff" * bits), pa.py_buffer(
+            np.frombuffer(offsets, dtype=np.uint8)[shift : len(offsets) - missing]),
+            pa.py_buffer(b"x" * 9)]
+        bound = BoundColumn.arrow_strings(length, offset, buffers, width == 8, True)
+        assert bound is None or bound.length == length
+        return bound is not None
+
+    # ten offsets are nine texts
+    assert taken(9, 0) and taken(1, 8) and taken(0, 9) and taken(3, 3)
+    assert not (taken(10, 0) or taken(2, 8) or taken(1, 9) or taken(0, 10) or taken(9, 1))
+    assert not (taken(2**63, 0) or taken(1, 2**63) or taken(2**63, 2**63) or taken(0, 2**64 - 1))
+    assert not taken(9, 0, missing=1) and taken(8, 0, missing=1)
+    assert not taken(9, 0, bits=1) and taken(8, 0, bits=1) and not taken(1, 8, bits=1)
+    assert not taken(9, 0, shift=1) and not taken(9, 0, shift=width // 2)
+
+
+def test_offsets_at_any_address_are_read() -> None:
+    values = ["a", None, "b", "", "a"]
+    whole = pa.array(values)
+    validity, offsets, data = whole.buffers()
+    moved = pa.py_buffer(b"-" + offsets.to_pybytes()).slice(1)
+    array = pa.Array.from_buffers(pa.string(), len(values), [validity, moved, data])
+    for start in range(len(values)):
+        allowed(on("StringEquals", "a"), array.slice(start), values[start:])
+
+
 LISTS: tuple[Any, ...] = (
     None, [], [""], ["a"], ["x" * 255], ["x" * 256], ["x" * 257, "a"], ["a", "x" * 300],
     ["x" * 256 + "a"], ["a", "b"], ["x" * 70_000, "a"], None, ["b"],

@@ -137,6 +137,8 @@ class Trial:
             ("reopened", again, {}),
             ("two threads", table, {"threads": 2}),
             ("dictionary columns", table, {"dictionary": True}),
+            ("keys not given", table, {"leaves_out": True}),
+            ("keys not given, dictionary columns", table, {"leaves_out": True, "dictionary": True}),
             ("reopened, dictionary columns", again, {"dictionary": True}),
         ):
             other = tables.decide(asked, world.requests, world.keys, **more)

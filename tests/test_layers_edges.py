@@ -125,3 +125,24 @@ def test_an_element_where_it_is_not_allowed_says_nothing_for_certain(
     answer = evaluate(request_, identity=[document(ALLOW)],
                       options=Options(invalid_statement="unknown"), **policies)
     assert answer.decision == DecisionCode.UNDETERMINED
+
+
+@pytest.mark.parametrize(("condition", "decision", "reason"), [
+    ({"Null": {"aws:SourceIp": [True, "false"]}}, "UNDETERMINED", ("aws:AssumedRoot",)),
+    ({"Null": {"aws:SourceIp": "maybe"}}, "IMPLICIT_DENY", ()),
+    ({"StringEquals": {"aws:SourceIp": []}}, "IMPLICIT_DENY", ()),
+    ({"Null": {"aws:SourceIp": True}}, "IMPLICIT_DENY", ()),
+])  # fmt: skip
+def test_a_condition_that_no_value_changes_is_explained_as_known(
+    condition: dict[str, Any], decision: str, reason: tuple[str, ...]
+) -> None:
+    """Of an unknown key, too (three-valued.md); here of a Deny, certain once root is assumed."""
+    root = "arn:aws:iam::444455556666:root"
+    key = "arn:aws:kms:eu-west-1:111122223333:key/1"
+    statement = {"Effect": "Deny", "Action": "kms:Decrypt", "Resource": "*", "Condition": condition}
+    answer = evaluate({"principal": root, "action": "kms:Decrypt", "resource": key,
+                       "unknown": ["aws:AssumedRoot", "aws:SourceIp"]},
+                      session=[document(statement)])
+    assert answer.decision.name == decision
+    assert answer.explain().decision == answer.decision
+    assert answer.reason == reason

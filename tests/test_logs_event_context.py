@@ -17,7 +17,7 @@ from test_logs_blocks import both, content, taken
 
 from iamtables.logs import LogOptions, LogReader, read_logs
 from iamtables.logs import cache as cache_module
-from iamtables.logs.columns import UNKNOWN
+from iamtables.logs.columns import ABSENT
 from iamtables.logs.event_context import EventContexts
 
 VPC = f"arn:aws:ec2:eu-west-1:{ACCOUNT}:vpc/vpc-1"
@@ -44,24 +44,24 @@ def is_compiled(request: pytest.FixtureRequest) -> bool:
 
 
 def value_of(tmp_path: Path, made: dict[str, Any], key: str, is_compiled: bool = True) -> Any:
-    """Of the first request: a value, None (absent), or ... (unknown)."""
+    """Of the first request: a value, None (absent), ... (unknown), or "-" (not given)."""
     seen = read_one(tmp_path, made, [key], LogOptions(is_compiled=is_compiled))
-    return seen.context[0].get(key, ...)
+    return seen.context[0].get(key, "-")
 
 
 @pytest.mark.parametrize(("told", "key", "expected"), [
     (context(principal={"Team": "red"}), TEAM, "red"),
     (context(principal={"Team": "red"}), "AWS:principaltag/TEAM", "red"),
-    (context(principal={"other": "red"}), TEAM, ...),
+    (context(principal={"other": "red"}), TEAM, "-"),
     (context(principal={"team": ""}), TEAM, ""),
     (context(principal={"team": "***"}), TEAM, ...),
-    (context(principal={"team": None}), TEAM, ...),
+    (context(principal={"team": None}), TEAM, "-"),
     (context(principal={"team": "red", "TEAM": "blue"}), TEAM, ...),
     (context(principal={"team": "red", "TEAM": "red"}), TEAM, "red"),
     (context(principal={"team": "red"}, aws_PrincipalTag__team="blue"), TEAM, ...),
     (context(aws_PrincipalTag__team="blue"), TEAM, "blue"),
     (context(resources=[{"arn": VPC, "tags": {"Keeper": "me"}}]), KEEPER, "me"),
-    (context(resources=[{"arn": VPC + "0", "tags": {"Keeper": "me"}}]), KEEPER, ...),
+    (context(resources=[{"arn": VPC + "0", "tags": {"Keeper": "me"}}]), KEEPER, "-"),
     (context(resources=[{"arn": VPC, "tags": {"keeper": "me"}},
                         {"arn": VPC, "tags": {"keeper": "you"}}]), KEEPER, ...),
     (context(resources=[{"arn": VPC, "tags": {"a": "1"}},
@@ -95,7 +95,7 @@ def test_tags_of_objects_are_no_resource_tags(tmp_path: Path) -> None:
     made = record("s3", "GetObject", requestParameters={"bucketName": "b", "key": "k"},
                   resources=[{"ARN": OBJECT}],
                   eventContext=context(resources=[{"arn": OBJECT, "tags": {"keeper": "me"}}]))
-    assert value_of(tmp_path, made, KEEPER) is ...
+    assert value_of(tmp_path, made, KEEPER) == "-"
     made["eventName"], made["resources"] = "ListObjects", [{"ARN": "arn:aws:s3:::b"}]
     made["eventContext"] = context(resources=[
         {"arn": "arn:aws:s3:::b", "tags": {"keeper": "me"}}])
@@ -114,7 +114,7 @@ def test_of_several_requests_each_has_the_tags_of_its_own_resource(tmp_path: Pat
                        {"arn": VPC.replace("vpc/vpc-1", "instance/i-3"),
                         "tags": {"keeper": "c"}}]))
     seen = read_one(tmp_path, made, [KEEPER, TEAM, "aws:ResourceAccount", "ec2:Attribute"])
-    assert [row[KEEPER] for row in seen.context] == ["a", ..., "c"]
+    assert [row.get(KEEPER, "-") for row in seen.context] == ["a", "-", "c"]
     assert [row[TEAM] for row in seen.context] == ["red"] * 3
     assert [row["ec2:Attribute"] for row in seen.context] == [...] * 3
     assert "999988887777" not in [row["aws:ResourceAccount"] for row in seen.context]
@@ -141,7 +141,7 @@ def test_a_wrong_shape_tells_nothing_and_costs_nothing(
     (batch,) = reader
     assert (batch.records, reader.statistics.bad_records) == (2, 0)
     assert batch.context["aws:SourceIp"].to_list() == ["198.51.100.7"] * 2
-    assert batch.context[TEAM].codes.tolist() == [-2, -2] and KEEPER not in batch.context
+    assert batch.context[TEAM].codes.tolist() == [-3, -3] and KEEPER not in batch.context
 
 
 def test_what_nobody_asks_for_is_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -201,7 +201,7 @@ def values(reader: LogReader, keys: Sequence[str]) -> list[tuple[str, list[Any]]
         for row, group in enumerate(batch.group.tolist()):
             columns = [batch.context.get(key) for key in keys]
             found.append((batch.event_id[group], [
-                ... if column is None or column.codes[row] == UNKNOWN else column.value(row)
+                ... if column is None or column.codes[row] < ABSENT else column.value(row)
                 for column in columns]))
     reader.statistics.check()
     return found

@@ -14,7 +14,7 @@ from log_records import ACCOUNT, ROLE, ROLE_IDENTITY, USER_IDENTITY, record, wri
 
 from iamtables.logs import LogOptions, LogReader, read_logs
 from iamtables.logs import cache as cache_module
-from iamtables.logs.columns import UNKNOWN
+from iamtables.logs.columns import ABSENT
 
 TEAM = "aws:PrincipalTag/team"
 
@@ -44,7 +44,7 @@ def answers(reader: LogReader) -> tuple[list[tuple[Any, ...]], tuple[Any, ...]]:
             requests[group].append((
                 batch.action.value(row), batch.resource.value(row), batch.principal.value(row),
                 batch.resource_state.value(row),
-                *((name, ... if column.codes[row] == UNKNOWN else column.value(row))
+                *((name, ... if column.codes[row] < ABSENT else column.value(row))
                   for name, column in batch.context.items())))
         found += [(event_id, batch.files[batch.file[number]], int(batch.record_class[number]),
                    requests[number]) for number, event_id in enumerate(batch.event_id)]

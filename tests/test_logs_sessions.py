@@ -11,7 +11,7 @@ from command_line import allow, iamtables, policy
 from log_records import ROLE, ROLE_IDENTITY, USER_IDENTITY, record, write
 
 from iamtables.logs import LogOptions, read_logs
-from iamtables.logs.columns import UNKNOWN
+from iamtables.logs.columns import ABSENT
 from iamtables.logs.sessions import Sessions
 
 TEAM = "aws:PrincipalTag/team"
@@ -48,7 +48,7 @@ def values(paths: list[Path], key: str = TEAM, **options: Any) -> list[str | Non
     for batch in read_logs(paths, LogOptions(**options), [key]):
         column = batch.context[key]
         names = batch.event_name.to_list()
-        found += ["?" if column.codes[row] == UNKNOWN else column.value(row)  # type: ignore[misc]
+        found += ["?" if column.codes[row] < ABSENT else column.value(row)  # type: ignore[misc]
                   for row, group in enumerate(batch.group.tolist()) if names[group] == "ListUsers"]
     return found
 

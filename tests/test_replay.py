@@ -18,7 +18,8 @@ from shared_data import shared_data
 
 import iamtables as it
 from iamtables import DecisionCode, flips, gates, replay_report
-from iamtables.audit import FURTHER_ACTIONS, OTHERS, UNDECIDED, Audit, keys_of
+from iamtables.audit import FURTHER_ACTIONS, Audit, keys_of
+from iamtables.audit_counts import OTHERS, UNDECIDED
 from iamtables.demo.sample import write_sample
 from iamtables.flips import Change, change_of
 from iamtables.logs import RecordClass, Requester, read_logs

@@ -43,6 +43,8 @@ QUICK_JVM = ("-XX:TieredStopAtLevel=1 -XX:+UseSerialGC -Xshare:auto "
              "-XX:MetaspaceSize=256m "
              "-XX:+UnlockDiagnosticVMOptions -XX:-BytecodeVerificationRemote")
 PART_BYTES = 60_000
+PARSERS = {"lark", "click", "rich", "iamtables.grammar", "iamtables.compiler"}
+"""What no worker needs."""
 LOCAL = LogOptions()
 
 
@@ -313,8 +315,34 @@ def test_workers_map_the_table_once_and_import_no_parser(
         assert row.opened == row.kept >= 1 and row.mapped  # no file was opened twice
         loaded = set(row.modules)
         assert "iamtables.runtime" in loaded and "iamtables.logs" in loaded
-        assert not {name for name in loaded if name.split(".")[0] in ("lark", "click", "rich")
-                    or name.startswith(("iamtables.grammar", "iamtables.compiler"))}
+        assert not PARSERS & {".".join(name.split(".")[:depth]) for name in loaded
+                              for depth in (1, 2)}
+
+
+def test_workers_that_replay_or_decide_frames_import_no_parser(
+    spark: Any, tables: tuple[Path, Path], logs: Path
+) -> None:
+    import spark_faults
+
+    from iamtables.spark import Decide, jobs, tasks
+    from iamtables.spark.parts import find_source
+
+    before, after = (jobs.shipped(spark, path, iamtables.open_table(path), is_shared=False)
+                     for path in tables)
+    settings = tasks.Settings(True, tasks.without_cache(None))
+    files = list(find_source([logs]).parts(PART_BYTES, 1)[0].files)
+    frame = spark.createDataFrame([("s3:GetObject", "*")], "action string, resource string")
+    for function, asked in (
+        (tasks.ReplayTask(before, after, settings, 1), jobs.asked_first(spark, [(0, files)])),
+        (Decide(after), frame),
+    ):
+        told = asked.mapInArrow(
+            spark_faults.Telling(function), spark_faults.Telling.SCHEMA).collect()
+        assert told
+        for row in told:
+            assert row.mapped and "iamtables.runtime" in row.modules
+            assert not PARSERS & {".".join(name.split(".")[:depth]) for name in row.modules
+                                  for depth in (1, 2)}
 
 
 def test_a_frame_gets_decisions_and_statements(spark: Any, tables: tuple[Path, Path]) -> None:

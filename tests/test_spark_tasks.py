@@ -28,6 +28,7 @@ from iamtables.logs import LogOptions, Statistics, read_logs
 from iamtables.logs.duplicates import account_hash
 from iamtables.replaying import Replay, either_needs_request, keys_of_both
 from iamtables.spark import elsewhere, reading, tasks
+from iamtables.spark.artefact import Artefact
 from iamtables.spark.parts import find_source
 
 OPTIONS = LogOptions(batch_records=300, learn_names=False)
@@ -53,16 +54,24 @@ def run(task: Any, parts: Sequence[tuple[int, Sequence[str], Sequence[int] | Non
         answers: Mapping[str, str | None] | None = None, corrected: Sequence[int] | None = None,
         before: Sequence[int] | None = None) -> pa.Table:
     """What a task hands out for parts, as it would after a journey to a worker."""
+    travelled = pickle.loads(pickle.dumps(task))
+    asked = asked_of(parts, answers, corrected, before)
+    return pa.Table.from_batches(list(travelled(iter([asked]))))
+
+
+def asked_of(parts: Sequence[tuple[int, Sequence[str], Sequence[int] | None]],
+             answers: Mapping[str, str | None] | None = None,
+             corrected: Sequence[int] | None = None, before: Sequence[int] | None = None
+             ) -> pa.RecordBatch:
+    """Parts as Spark hands them to a task."""
     numbers, files, seen = zip(*parts, strict=True)
     texts, hashes = pa.list_(pa.string()), pa.list_(pa.int64())
-    asked = pa.RecordBatch.from_pydict({
+    return pa.RecordBatch.from_pydict({
         "part": pa.array(numbers, pa.int32()), "files": pa.array(files, texts),
         "seen": pa.array(seen, hashes), "corrected": pa.array([corrected] * len(parts), hashes),
         "before": pa.array([before] * len(parts), hashes),
         "answers": pa.array([None if answers is None else list(answers.items())] * len(parts),
                             pa.map_(pa.string(), pa.string()))})
-    travelled = pickle.loads(pickle.dumps(task))
-    return pa.Table.from_batches(list(travelled(iter([asked]))))
 
 
 def counts_of(rows: pa.Table) -> tasks.PartCounts:
@@ -79,7 +88,7 @@ def test_parts_add_up_to_what_one_reader_counts(
 ) -> None:
     parts = find_source([logs]).parts(part_bytes, 1)
     asked = [(part.number, part.files, None) for part in parts]
-    artefacts = [tasks.Artefact(str(path), False) for path in tables]
+    artefacts = [Artefact(str(path), False) for path in tables]
     settings = reading.Settings(True, OPTIONS, has_rows=False)
     table = iamtables.open_table(tables[1])
     local = Audit(table)
@@ -120,7 +129,7 @@ def test_what_is_named_does_not_depend_on_where_batches_are_cut(
 
 def test_workers_add_up_counts_before_the_driver(tables: tuple[Path, Path], logs: Path) -> None:
     parts = find_source([logs]).parts(1, 1)
-    task = tasks.AuditTask(tasks.Artefact(str(tables[1]), False),
+    task = tasks.AuditTask(Artefact(str(tables[1]), False),
                            reading.Settings(True, OPTIONS, has_rows=False))
     rows = run(task, [(part.number, part.files, None) for part in parts])
     counted = rows.filter(pa.compute.is_valid(rows["counts"])).select(["part", "counts"])
@@ -146,7 +155,7 @@ def test_workers_add_up_counts_before_the_driver(tables: tuple[Path, Path], logs
 def test_records_that_an_earlier_part_has_are_passed_over(
     tables: tuple[Path, Path], logs: Path
 ) -> None:
-    task = tasks.AuditTask(tasks.Artefact(str(tables[1]), False), reading.Settings(True, OPTIONS))
+    task = tasks.AuditTask(Artefact(str(tables[1]), False), reading.Settings(True, OPTIONS))
     parts = find_source([logs]).parts(1, 1)
     files = parts[0].files
     first = run(task, [(0, files, None)])
@@ -164,7 +173,7 @@ def test_names_that_other_parts_tell_make_a_part_what_it_is_to_one_reader(tmp_pa
     files = write_names(tmp_path)
     iamtables.compile(iamtables.parse_policy(NAMES_POLICY)).save(tmp_path / "t.iamt")
     table = iamtables.open_table(tmp_path / "t.iamt")
-    task = tasks.AuditTask(tasks.Artefact(str(tmp_path / "t.iamt"), False),
+    task = tasks.AuditTask(Artefact(str(tmp_path / "t.iamt"), False),
                            reading.Settings(True, LogOptions(), has_rows=False))
     first = run(task, [(number, [name], None) for number, name in enumerate(files)])
     said = first.filter(pa.compute.is_valid(first["question"])).select(
@@ -222,7 +231,7 @@ def assert_parts_are_one_reader(table: iamtables.Table, path: Path, files: Seque
                                 options: LogOptions) -> tuple[Any, Statistics, Any]:
     """The summary of parts of a file each, run twice where others make a difference, is that of
     one reader; gives it, its counts, and what a first run alone came to."""
-    task = tasks.AuditTask(tasks.Artefact(str(path), False), reading.Settings(True, options))
+    task = tasks.AuditTask(Artefact(str(path), False), reading.Settings(True, options))
     parts = [(number, [name], None) for number, name in enumerate(files)]
     rows = run(task, parts)
     told = told_to_each(rows, table.keys)
@@ -280,7 +289,7 @@ def test_random_logs_in_parts_are_those_of_one_reader(tmp_path: Path, seed: int)
 def test_where_names_are_not_learnt_none_are_told(tmp_path: Path, tables: tuple[Path, Path]
                                                   ) -> None:
     files = write_names(tmp_path)
-    task = tasks.AuditTask(tasks.Artefact(str(tables[1]), False), reading.Settings(True, OPTIONS))
+    task = tasks.AuditTask(Artefact(str(tables[1]), False), reading.Settings(True, OPTIONS))
     assert run(task, [(0, files, None)])["question"].null_count == len(
         run(task, [(0, files, None)]))
 
@@ -295,7 +304,7 @@ def test_hashes_are_the_same_in_every_process() -> None:
 
 def test_bad_and_missing_files_are_listed(tables: tuple[Path, Path], logs: Path, tmp_path: Path
                                           ) -> None:
-    task = tasks.AuditTask(tasks.Artefact(str(tables[1]), False), reading.Settings(True, OPTIONS))
+    task = tasks.AuditTask(Artefact(str(tables[1]), False), reading.Settings(True, OPTIONS))
     (tmp_path / "cut.json.gz").write_bytes(gzip.compress(b'{"Records": [{"a": ')[:20])
     (tmp_path / "note.txt").write_text("no log")
     names = [str(tmp_path / name) for name in ("cut.json.gz", "gone.json.gz", "note.txt")]
@@ -316,7 +325,7 @@ def test_rows_have_the_columns_of_a_local_audit(tables: tuple[Path, Path], logs:
     from iamtables.results import results_table
 
     both = [iamtables.open_table(path) for path in tables]
-    artefacts = [tasks.Artefact(str(path), False) for path in tables]
+    artefacts = [Artefact(str(path), False) for path in tables]
     batch = next(iter(read_logs(logs, OPTIONS)))
     settings = reading.Settings(True, OPTIONS)
     task: Any = tasks.AuditTask(artefacts[1], settings)
@@ -377,10 +386,57 @@ for call in (lambda: iamtables.spark.audit(None, "t", "x"),
     assert done.stdout == "spark install it with `pip install 'iamtables[spark]'`\n" * 3
 
 
+OF_WORKERS = """
+import pickle, sys
+
+function, asked = pickle.loads(sys.stdin.buffer.read())
+rows = sum(batch.num_rows for batch in function(iter([asked])))
+heavy = ("lark", "click", "rich", "safetensors", "pyspark", "duckdb", "polars")
+ours = ("grammar", "compiler", "reference", "organization", "cli")
+print(rows, [name for name in sys.modules if name.split(".")[0] in heavy
+             or name.startswith("iamtables.") and name.split(".")[1] in ours])
+print(*sorted(name for name in sys.modules if name.startswith("iamtables.")))
+"""
+
+
+def loaded_by_a_worker(function: Any, asked: pa.RecordBatch) -> set[str]:
+    """The modules of iamtables in a new process that ran a function for `mapInArrow` as Spark's
+    workers do; asserts that it gave rows and that no parser and no compiler was imported."""
+    done = subprocess.run([sys.executable, "-c", OF_WORKERS], capture_output=True, check=True,
+                          input=pickle.dumps((function, asked)), timeout=120)
+    first, loaded = done.stdout.decode().splitlines()
+    rows, _, wrong = first.partition(" ")
+    assert int(rows) and wrong == "[]", first
+    return set(loaded.split())
+
+
+def test_workers_import_neither_a_parser_nor_the_compiler(
+    tables: tuple[Path, Path], logs: Path
+) -> None:
+    from iamtables.spark import Decide
+
+    asked = pa.RecordBatch.from_pydict({
+        "action": pa.array(["bedrock:InvokeModel"]), "resource": pa.array(["*"])})
+    before, after = (Artefact(str(path), False) for path in tables)
+    loaded = loaded_by_a_worker(Decide(after), asked)
+    allowed = {"engine_columns", "errors", "extras", "labels", "options", "runtime",
+               "source", "spark"}
+    assert {name.split(".")[1] for name in loaded} <= allowed, loaded
+    assert {name for name in loaded if name.startswith("iamtables.spark.")} == {
+        "iamtables.spark.artefact", "iamtables.spark.frames"}
+
+    settings = reading.Settings(True, OPTIONS)
+    files = find_source([logs]).parts(1 << 30, 1)[0].files
+    part = asked_of([(0, files, None)])
+    for task in (tasks.AuditTask(after, settings), tasks.ReplayTask(before, after, settings, 3)):
+        loaded = loaded_by_a_worker(task, part)
+        assert {"iamtables.runtime", "iamtables.logs", "iamtables.spark.tasks"} <= loaded
+
+
 def test_a_worker_decides_frames_in_batches(tables: tuple[Path, Path]) -> None:
     from iamtables.spark import Decide
 
-    function = Decide(tasks.Artefact(str(tables[1]), False), context={"iam:PassedToService": "s"},
+    function = Decide(Artefact(str(tables[1]), False), context={"iam:PassedToService": "s"},
                       unknown="u", principal="p")
     assert sorted(function.names()) == ["action", "p", "resource", "s", "u"]
     role = "arn:aws:iam::111122223333:role/AmazonBedrockJobs"

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any, cast
 
 import click
 
-from ..audit import Audit, BatchResults, Missing, Summary
+from ..audit import Audit, BatchResults, Missing
+from ..audit_counts import Summary
 from ..batches import Batch
 from .exits import printable
 

@@ -110,7 +110,7 @@ class _SecondAudit:
 
     @property
     def decisions(self) -> dict[str, int]:
-        from ..audit import DECISIONS
+        from ..audit_counts import DECISIONS
 
         return dict(zip(DECISIONS, self.flips.totals.transitions.sum(axis=0).tolist(), strict=True))
 

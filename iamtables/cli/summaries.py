@@ -7,8 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..audit import DECISIONS
-from ..results import statement_label
+from ..audit_counts import DECISIONS
+from ..labels import statement_label
 from ..runtime.codes import DecisionCode
 from .exits import printable
 from .outputs import shown

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .classes import NAMED, NOT_NEEDED, RecordClass
-from .columns import ABSENT, UNKNOWN, Coded, Dictionary, Int32Array
+from .columns import ABSENT, NOT_GIVEN, UNKNOWN, Coded, Dictionary, Int32Array
 from .event_context import Enrichment
 from .names import Names
 from .parameters import _Unknown
@@ -185,7 +185,7 @@ def build(
                 sessions)
         elif key.kind == "given":
             if enrichment is not None and enrichment.tells(key.name):
-                context[key.name] = Coded(np.full(request_count, UNKNOWN, dtype=np.int32), [])
+                context[key.name] = Coded(np.full(request_count, NOT_GIVEN, dtype=np.int32), [])
         else:
             context[key.name] = _time_column(key.time_key, rows, callers, group)
     if enrichment is not None:
@@ -285,9 +285,9 @@ def _family_column(codes: Int32Array, packed: Dictionary, part: str) -> Coded:
 def _session_column(
     codes: Int32Array, access_keys: Dictionary, name: str, sessions: Sessions
 ) -> Coded:
-    """A tag of the session that a call was made in; unknown where its beginning does not tell."""
+    """A tag of the session that a call was made in; not given where its beginning does not tell."""
     found = Dictionary()
-    table = np.full(len(access_keys) + 1, UNKNOWN, dtype=np.int32)  # the last is for code -1
+    table = np.full(len(access_keys) + 1, NOT_GIVEN, dtype=np.int32)  # the last is for code -1
     for code in np.unique(codes[codes >= 0]).tolist():
         value = sessions.tag(str(access_keys.values[code]), name)
         if value is not None:

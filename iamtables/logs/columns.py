@@ -1,10 +1,11 @@
 """Coded columns: an int32 code per row and the list of distinct values the codes point into.
 
-`Coded` has the shape of the public `DictionaryColumn`, so it can be handed to `table.decide` as it
-is. Two codes stand for something that is not a value:
+`Coded` has the shape of the public `DictionaryColumn`, so `table.decide` takes it as it is, once
+rows that are not given are told apart. Three codes stand for something that is not a value:
 
-    ABSENT  = -1   the key is certainly not in the request (for a resource: not known, a null)
-    UNKNOWN = -2   the key may have any value, or none
+    ABSENT    = -1   the key is certainly not in the request (for a resource: not known, a null)
+    UNKNOWN   = -2   the key may have any value, or none
+    NOT_GIVEN = -3   no record tells of the key, as if it had no column (`not_given` of `decide`)
 
 Two codes may lead to equal values. A `Dictionary` belongs to a reader and only grows, so a session
 that decides batch after batch meets only values it has not seen before. When a reader's
@@ -25,6 +26,7 @@ from .texts import GrowingTexts
 
 ABSENT = -1
 UNKNOWN = -2
+NOT_GIVEN = -3
 
 Int32Array = NDArray[np.int32]
 
@@ -36,7 +38,7 @@ class Coded:
     codes  : int32[n]
     values : the dictionary; `str`, or `list[str]` in a multivalued column; never None
 
-    Invariant: every code is ABSENT, UNKNOWN or a valid index of `values`.
+    Invariant: every code is ABSENT, UNKNOWN, NOT_GIVEN or a valid index of `values`.
     """
 
     codes: Int32Array
@@ -46,7 +48,7 @@ class Coded:
         return len(self.codes)
 
     def value(self, row: int) -> str | list[str] | None:
-        """The value of a row; None when it is absent or unknown."""
+        """The value of a row; None when it has none."""
         code = int(self.codes[row])
         return self.values[code] if code >= 0 else None
 
@@ -65,7 +67,7 @@ class Coded:
         """Assert the invariant."""
         assert self.codes.dtype == np.int32
         if len(self.codes):
-            assert int(self.codes.min()) >= UNKNOWN
+            assert int(self.codes.min()) >= NOT_GIVEN
             assert int(self.codes.max()) < len(self.values)
 
 

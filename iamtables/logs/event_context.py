@@ -17,7 +17,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from .columns import ABSENT, UNKNOWN, Coded, Dictionary, Int32Array, packed
+from .columns import ABSENT, NOT_GIVEN, UNKNOWN, Coded, Dictionary, Int32Array, packed
 from .parameters import is_hidden, scalar
 from .records import DECODE_ERRORS
 from .request_keys import is_multivalued
@@ -25,8 +25,8 @@ from .request_keys import is_multivalued
 _PRINCIPAL_TAG, _RESOURCE_TAG = "aws:principaltag/", "aws:resourcetag/"
 _MAX_REMEMBERED_BYTES = 4096
 _MAX_REMEMBERED = 4096
-_NOT_TOLD = -3
-"""In a table of codes: the text does not tell the key."""
+_NOT_TOLD, _OF_ONE = -3, -4
+"""In a table of codes: the text does not tell the key, or for one of several requests only."""
 
 _Given = str | list[str] | bool
 """In the normal form; False is a value that is not known."""
@@ -175,10 +175,12 @@ class Enrichment:
         if lower.startswith(_RESOURCE_TAG):
             by_tag = self._of_tags(lower.removeprefix(_RESOURCE_TAG), values)
             codes = np.where(by_tag != _NOT_TOLD, by_tag, codes)
-        is_told = codes != _NOT_TOLD
-        if not is_told.any():
-            return column
+        is_told = (codes != _NOT_TOLD) & (codes != _OF_ONE)
         mixed = column.codes.copy()
+        of_one = self._rows[codes == _OF_ONE]
+        mixed[of_one[mixed[of_one] == NOT_GIVEN]] = UNKNOWN
+        if not is_told.any():
+            return Coded(mixed, column.values)
         mixed[self._rows[is_told]] = ABSENT  # whatever stood there is not carried on
         used, inverse = np.unique(mixed, return_inverse=True)
         kept = used[used >= 0]
@@ -190,14 +192,14 @@ class Enrichment:
 
     def _of_keys(self, name: str, values: Dictionary) -> Int32Array:
         """A code for each enriched request. Of several requests of a record, what belongs to one
-        resource or one service cannot be told apart, so it is not taken."""
+        resource or one service cannot be told apart, so it is not taken: it may be this one's."""
         table = np.full(len(self._texts), _NOT_TOLD, dtype=np.int32)
         for number, text in enumerate(self._texts):
             if name in text.keys:
                 table[number] = _code(values, text.keys[name])
         codes: Int32Array = table[self._text]
         if not name.startswith("aws:") or name.startswith("aws:resource"):
-            codes[~self._is_single] = _NOT_TOLD
+            codes[~self._is_single & (codes != _NOT_TOLD)] = _OF_ONE
         return codes
 
     def _of_tags(self, name: str, values: Dictionary) -> Int32Array:

@@ -19,9 +19,32 @@ everywhere: a shared mount, or an object store (`logs.sources`).
     elsewhere what parts have to know of each other
     jobs      what the driver does: parts out, rows and counts back
     frames    `decide` and its `mapInArrow` function, for requests that Spark already has
+    artefact  the compiled table as a worker finds it
+
+Names are resolved when first used: a worker that decides frames imports `iamtables.runtime`, and
+nothing that reads logs.
 """
 
-from .frames import Decide, decide
-from .jobs import SparkAudit, SparkReplay, audit, replay
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .frames import Decide, decide
+    from .jobs import SparkAudit, SparkReplay, audit, replay
+
+_HOME = {"Decide": ".frames", "SparkAudit": ".jobs", "SparkReplay": ".jobs", "audit": ".jobs",
+         "decide": ".frames", "replay": ".jobs"}
 
 __all__ = ["Decide", "SparkAudit", "SparkReplay", "audit", "decide", "replay"]
+
+
+if not TYPE_CHECKING:  # a checker that saw it would take every misspelt name for Any
+
+    def __getattr__(name: str) -> Any:
+        if name not in _HOME:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        value = getattr(importlib.import_module(_HOME[name], __name__), name)
+        globals()[name] = value
+        return value

@@ -16,9 +16,9 @@ import numpy as np
 from ..engine_columns import Decider, Missing, key_names, named_decisions
 from ..errors import ColumnError
 from ..extras import engine
-from ..results import statement_label
+from ..labels import statement_label
 from ..runtime import open_table
-from .tasks import Artefact
+from .artefact import Artefact
 
 if TYPE_CHECKING:
     import pyarrow as pa

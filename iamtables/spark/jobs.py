@@ -15,7 +15,8 @@ from math import isqrt
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..audit import Audit, Missing, Summary, keys_of
+from ..audit import Audit, Missing, keys_of
+from ..audit_counts import Summary
 from ..errors import SourceError
 from ..extras import engine
 from ..logs import LogOptions, Statistics
@@ -23,13 +24,13 @@ from ..logs.reader import no_log
 from ..logs.sources import is_stored
 from ..replaying import Replay, ReplayResult, keys_of_both
 from ..runtime import Table, open_table
+from .artefact import Artefact
 from .elsewhere import FIELDS, of_parts, told_elsewhere
 from .parts import PART_BYTES, Part, Source, find_source
 from .reading import Settings
 from .tasks import (
     DAY,
     OWN,
-    Artefact,
     AuditTask,
     MergeTask,
     PartCounts,

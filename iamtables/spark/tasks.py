@@ -25,7 +25,7 @@ from __future__ import annotations
 import pickle
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache, partial
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -36,14 +36,11 @@ from ..logs.duplicates import account_hash, record_hashes
 from ..replay_rows import flips_table
 from ..replaying import Replay, either_needs_request, keys_of_both
 from ..results import results_table
-from ..runtime import Table, open_table
+from .artefact import Artefact
 from .reading import Elsewhere, Reading, Settings
 
 if TYPE_CHECKING:
     import pyarrow as pa
-
-MAX_OPEN = 16
-"""Compiled tables that a worker process keeps open."""
 
 _LOG = ("event_id", "time", "account", "region", "event_source", "event_name")
 _TABLE = ("source", "row")
@@ -57,31 +54,6 @@ OWN = ("part", "hash", "facts", "counts", "question", "answer", "is_asked")
 """Columns of tasks that are no columns of results."""
 DAY = "day"
 """Column of the day (UTC) of a record of a log, for partitions of the output."""
-
-
-@dataclass(frozen=True, slots=True)
-class Artefact:
-    """Where a worker finds a compiled table.
-
-    place : a name among the files that Spark ships, or a path that means the same everywhere
-    """
-
-    place: str
-    is_shipped: bool
-
-    def table(self) -> Table:
-        """The table, verified and mapped into memory once per process."""
-        if not self.is_shipped:
-            return opened(self.place)
-        from pyspark import SparkFiles
-
-        return opened(SparkFiles.get(self.place))
-
-
-@lru_cache(maxsize=MAX_OPEN)
-def opened(path: str) -> Table:
-    """A compiled table, opened once per process."""
-    return open_table(path)
 
 
 @dataclass(slots=True)

@@ -95,6 +95,7 @@ def columns(table: it.Table, codes: NDArray[np.int32], out: NDArray[np.uint8]) -
         resource=resources,
         context={"aws:MultiFactorAuthAge": np.array([1, 2]), "aws:TagKeys": [["a"], None]},
         unknown={"aws:ResourceTag/*": True},
+        not_given={"aws:PrincipalTag/*": np.zeros(2, dtype=bool)},
         missing="unknown",
         out=out,
         threads=2,
