@@ -9,7 +9,7 @@ statements, words.
 
 What it stands on (which pattern matches which value) comes from the plain Python of peers.py and
 is found out once per distinct value, before anything is timed: `decide` starts from codes whose
-masks are known, an advantage that a session of ours does not have. It knows no unknowns, finds
+masks are known, where a session of ours finds out that it knows them. It knows no unknowns, finds
 no malformed requests, tells no statement, and refuses policies that peers.py refuses.
 """
 

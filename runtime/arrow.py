@@ -151,6 +151,7 @@ class ArrowCodes(Column):
     """Codes into a dictionary of texts; those of nulls may be anything."""
 
     __slots__ = ("_at", "_codes", "_texts", "_validity", "length")
+    is_lasting = True  # Arrow data never changes, and the buffers are kept alive
 
     def __init__(
         self, codes: NDArray[np.int32], texts: Texts, validity: UInt8Array | None, at: int

@@ -22,6 +22,24 @@ class BoundColumn:
     def length(self) -> int:
         """Rows of the column."""
 
+    @property
+    def constant_id(self) -> int | None:
+        """The value id of all rows; None where the column has another form."""
+
+    @property
+    def dictionary_bytes(self) -> int:
+        """Memory of a dictionary and of what may be learnt of its values; 0 in other columns."""
+
+    def adopt(self, before: BoundColumn) -> bool:
+        """Take over what was learnt of the same dictionary; False if `before` has another one.
+
+        What was learnt has to be of this engine, this use of the column, and no earlier `clear`.
+        `before` cannot be used again. Both must be as they were bound, whatever owns their memory.
+        """
+
+    def forget_rows(self) -> None:
+        """Let go of the rows and keep the dictionary, for `adopt`."""
+
     def set_instead(self, mask: _Bytes) -> None:
         """mask: uint8[n], for each row 0, or what stands in it instead: 1 unknown, 2 absent, 3 what
         the engine derives.

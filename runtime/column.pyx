@@ -13,7 +13,7 @@ import numpy as np
 from cpython.buffer cimport PyBUF_SIMPLE, PyBuffer_Release, PyObject_GetBuffer
 from libc.stdint cimport INT32_MAX, int32_t, int64_t, uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free, malloc, realloc
-from libc.string cimport memcpy, memset
+from libc.string cimport memcmp, memcpy, memset
 
 from .intern cimport intern_many
 
@@ -188,6 +188,40 @@ cdef uint8_t* column_states(ColumnData* c, size_t slot, size_t slots,
     return c.states[slot] + NO_TEXT_CODES
 
 
+cdef bint same_texts(const Strings* a, const Strings* b, size_t count) noexcept nogil:
+    """Are these `count` texts, in one piece each, the same and in the same order?
+
+    Offsets that do not fit are no texts, and nothing but the same place says they are the same.
+    """
+    cdef size_t i
+    cdef int64_t begin, end
+    if (a.validity == NULL) != (b.validity == NULL) or a.views != NULL or b.views != NULL:
+        return False
+    if (a.offsets32 == NULL) != (b.offsets32 == NULL):
+        return False
+    if (a.data == b.data and a.data_size == b.data_size and a.offsets32 == b.offsets32
+            and a.offsets64 == b.offsets64 and a.validity == b.validity
+            and a.validity_offset == b.validity_offset):
+        return True
+    if a.validity != NULL:
+        for i in range(count):
+            if (bit_is_set(a.validity, a.validity_offset + i)
+                    != bit_is_set(b.validity, b.validity_offset + i)):
+                return False
+    if a.offsets32 != NULL:
+        if memcmp(a.offsets32, b.offsets32, (count + 1) * sizeof(int32_t)) != 0:
+            return False
+        begin, end = a.offsets32[0], a.offsets32[count]
+    else:
+        if memcmp(a.offsets64, b.offsets64, (count + 1) * sizeof(int64_t)) != 0:
+            return False
+        begin, end = a.offsets64[0], a.offsets64[count]
+    if (begin < 0 or end < begin or <uint64_t>end > a.data_size or <uint64_t>end > b.data_size
+            or a.data_size != b.data_size):
+        return False
+    return end == begin or memcmp(a.data + begin, b.data + begin, <size_t>(end - begin)) == 0
+
+
 cdef const void* address_of(object array) except? NULL:
     """Data pointer of a C-contiguous numpy array (or NULL for None), which the caller keeps."""
     cdef Py_buffer view
@@ -252,6 +286,45 @@ cdef class BoundColumn:
         """
         self.c.instead = <const uint8_t*>address_of(mask)
         self._keep += (mask,)
+
+    @property
+    def constant_id(self):
+        """The value id of all rows; None where the column has another form."""
+        return self.c.constant if self.c.kind == COLUMN_CONSTANT else None
+
+    @property
+    def dictionary_bytes(self):
+        """Memory of a dictionary and of what may be learnt of its values; 0 in other columns."""
+        if self.c.kind != COLUMN_CODES:
+            return 0
+        return self.c.strings.data_size + (32 + self.c.state_slots) * self.c.dictionary_count
+
+    def adopt(self, BoundColumn before):
+        """Take over what was learnt of the same dictionary; False if `before` has another one.
+
+        What was learnt has to be of this engine, this use of the column, and no earlier `clear`.
+        `before` cannot be used again. Both must be as they were bound, whatever owns their memory.
+        """
+        if (self is before or self.c.kind != COLUMN_CODES or before.c.kind != COLUMN_CODES
+                or self.c.dictionary_count != before.c.dictionary_count
+                or not same_texts(&self.c.strings, &before.c.strings, self.c.dictionary_count)):
+            return False
+        self.c.remap, before.c.remap = before.c.remap, self.c.remap
+        self.c.states, before.c.states = before.c.states, self.c.states
+        self.c.state_slots, before.c.state_slots = before.c.state_slots, self.c.state_slots
+        self.c.by_code, before.c.by_code = before.c.by_code, self.c.by_code
+        self.c.resource_check = before.c.resource_check
+        before.c.kind = COLUMN_CONSTANT
+        before.length = 0
+        return True
+
+    def forget_rows(self):
+        """Let go of the rows and keep the dictionary, for `adopt`."""
+        self.length = 0
+        if self.c.kind == COLUMN_CODES and self.c.codes != NULL:
+            self.c.codes = NULL
+            self.c.validity = self.c.instead = NULL
+            self._keep = self._keep[2:5]  # data, offsets and validity of the dictionary
 
     @staticmethod
     def constant(size_t length, uint32_t value_id):

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from ..errors import ColumnError, RequestError
 from .column import BoundColumn
 from .conditions import UNKNOWN
+from .objects import code_texts, pack_texts
 from .values import (
     PER_SECOND,
     encode_list,
@@ -54,6 +55,8 @@ class Column:
     """One input column before it is bound to a session. `length` None: a scalar for all rows."""
 
     length: int | None = None
+    is_lasting: bool = False
+    """Is it made of codes, into a dictionary of texts in memory that nobody writes to any more?"""
 
     def bind(self, n: int, intern: Intern) -> BoundColumn:
         raise NotImplementedError
@@ -119,13 +122,9 @@ class Packed(NamedTuple):
 
 
 def packed(encoded: Sequence[bytes]) -> Packed:
-    return _packed(b"".join(encoded), encoded)
-
-
-def _packed(data: bytes, values: Sequence[str] | Sequence[bytes]) -> Packed:
-    offsets = np.zeros(len(values) + 1, dtype=np.int64)
-    np.cumsum(np.fromiter(map(len, values), np.int64, len(values)), out=offsets[1:])
-    return Packed(np.frombuffer(data, dtype=np.uint8), offsets)
+    offsets = np.zeros(len(encoded) + 1, dtype=np.int64)
+    np.cumsum(np.fromiter(map(len, encoded), np.int64, len(encoded)), out=offsets[1:])
+    return Packed(np.frombuffer(b"".join(encoded), dtype=np.uint8), offsets)
 
 
 @dataclass(slots=True)
@@ -137,6 +136,7 @@ class CodedColumn(Column):
     originals: Sequence[Value]
     name: str = ""
     """Needed only where the codes come from a caller."""
+    is_lasting: bool = False
 
     @property
     def length(self) -> int:  # type: ignore[override]
@@ -265,7 +265,9 @@ def _from_codes(codes: NDArray[Any], values: Sequence[Any], name: str) -> Column
         raise ColumnError(f"codes of column `{name}` are not integers", column=name)
     if isinstance(values, str | bytes) or not hasattr(values, "__len__"):
         raise ColumnError(f"the dictionary of column `{name}` is no list of values", column=name)
-    return CodedColumn(codes_of(codes), _packed_values(values, name), values, name)
+    if (already := _packed_already(values)) is not None:  # memory of the caller's
+        return CodedColumn(codes_of(codes), already, values, name)
+    return CodedColumn(codes_of(codes), _packed_values(values, name), values, name, True)
 
 
 def _packed_already(values: object) -> Packed | None:
@@ -280,14 +282,8 @@ def _packed_already(values: object) -> Packed | None:
 
 
 def _packed_values(values: Sequence[Any], name: str) -> Packed:
-    if (already := _packed_already(values)) is not None:
-        return already
-    try:
-        text = "".join(values)
-    except TypeError:  # not all of them are texts
-        text = "\u0080"
-    if text.isascii():  # one byte a character: nothing has to be encoded one by one
-        return _packed(text.encode(), values)
+    if (found := pack_texts(values if type(values) is list else list(values))) is not None:
+        return Packed(*found)
     encoded = []
     for value in values:
         data = encode_value(value, name)
@@ -363,7 +359,16 @@ def _from_times(given: NDArray[Any], name: str) -> TypedColumn:
 
 
 def from_objects(given: Sequence[Any], name: str) -> Column:
-    """Python objects: one dictionary lookup a row, one encoding per distinct value."""
+    """Python objects: coded by a kernel where all are texts or nulls, else one after the other."""
+    given = given if type(given) is list else list(given)
+    if (found := code_texts(given, UNKNOWN)) is not None:
+        codes, data, offsets, texts = found
+        return CodedColumn(codes, Packed(data, offsets), texts, name, True)
+    return _coded_one_by_one(given, name)
+
+
+def _coded_one_by_one(given: Sequence[Any], name: str) -> Column:
+    """Mixed objects: one dictionary lookup a row, one encoding per distinct value."""
     codes = np.empty(len(given), dtype=np.int32)
     seen: dict[object, int] = {}
     encoded: list[bytes] = []

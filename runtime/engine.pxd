@@ -79,6 +79,7 @@ cdef class Engine:
     cdef Words memo_scratch
     cdef object error
     cdef bint failed
+    cdef readonly size_t generation             # how often `clear` was called
 
     cdef uint8_t _fill_unary(self, uint32_t test, uint32_t key, uint32_t value) noexcept with gil
     cdef uint8_t _fill_dependent(self, uint32_t dependent, uint32_t memo) noexcept with gil

@@ -13,6 +13,10 @@ class Engine:
     def __init__(self, planner: Planner, globs: GlobSet, facts: EngineFacts) -> None:
         """facts: the derived arrays of plan.EngineFacts."""
 
+    @property
+    def generation(self) -> int:
+        """How often the caches were dropped; ids and what was learnt from them are of one."""
+
     def action_id(self, text: bytes) -> int:
         """Id of an action, new or known; valid until `clear`."""
 

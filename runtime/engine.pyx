@@ -273,6 +273,7 @@ cdef class Engine:
     def clear(self):
         """Drop everything learnt from data. Columns bound before hold stale ids: bind them again."""
         cdef size_t k
+        self.generation += 1
         intern_clear(&self.action_table)
         for k in range(self.key_count):
             intern_clear(&self.key_tables[k])

@@ -15,6 +15,7 @@ from .column import BoundColumn
 from .columns import UNKNOWN_ID, Column, ScalarColumn
 from .conditions import UNKNOWN
 from .decisions import Decision, Request
+from .dictionaries import KnownDictionaries
 from .engine import Engine
 from .globs import GlobSet
 from .layered import LayeredEngine
@@ -72,6 +73,7 @@ class LayeredSession(Session):
     def _bind(
         self,
         engine: Engine,
+        known: KnownDictionaries,
         columns: dict[str, Column],
         keys: list[Column | None],
         masks: list[NDArray[np.uint8] | None],
@@ -88,14 +90,17 @@ class LayeredSession(Session):
             ],
             dtype=np.uint8,
         )
+        owner = known.bind("resource_account", columns.get("resource_account", _NULL), n,
+                           engine.name_id)  # fmt: skip
         return (
-            [columns.get(name, _NULL).bind(n, engine.name_id) for name in _WHO],
+            [known.bind(name, columns.get(name, _NULL), n, engine.name_id) for name in _WHO],
             _flags(columns.get("is_management_account"), n),
-            columns["action"].bind(n, engine.action_id),
-            columns["resource"].bind(n, engine.resource_id),
-            columns.get("resource_account", _NULL).bind(n, engine.name_id),
+            known.bind("action", columns["action"], n, engine.action_id),
+            # Whose a resource is has part in what is learnt of it (sides.pyx).
+            known.bind("resource", columns["resource"], n, engine.resource_id, owner.constant_id),
+            owner,
             _flags(columns.get("also_allowed"), n),
-            self._bind_keys(engine, keys, masks, n),
+            self._bind_keys(engine, known, keys, masks, n),
             is_derived,
         )
 

@@ -26,6 +26,7 @@ from .columns import (
 )
 from .conditions import UNKNOWN
 from .decisions import Decision, Decisions, Request
+from .dictionaries import KnownDictionaries
 from .engine import Engine
 from .globs import GlobSet
 from .identity import IdentityEngine
@@ -77,6 +78,7 @@ class Session:
         self._layouts: dict[tuple[tuple[str, ...], tuple[str, ...]], Layout] = {}
         self._budget = budget_bytes
         self._engines: list[Engine] = []
+        self._dictionaries: dict[Engine, KnownDictionaries] = {}
         self._checker: Checker | LayeredChecker | None = None
         self._one = _OneRow()
         self._derivable: frozenset[int] = frozenset()
@@ -91,6 +93,7 @@ class Session:
     def close(self) -> None:
         """Drop all caches."""
         self._checker = None
+        self._dictionaries.clear()
         self._engines.clear()
 
     def counts(self) -> dict[str, int]:
@@ -246,14 +249,37 @@ class Session:
         start: int,
         stop: int,
     ) -> int:
-        bound: tuple[BoundColumn, BoundColumn, BoundColumn, list[BoundColumn]] | None = None
+        known = self._dictionaries.get(engine)
+        if known is None:
+            known = self._dictionaries[engine] = KnownDictionaries(engine, self._budget // 8)
+        try:
+            return self._run_chunks(engine, known, columns, keys, masks, n, outputs, start, stop)
+        except BaseException:
+            known.forget()  # what was being learnt is half there
+            raise
+        finally:
+            known.forget_rows()
+
+    def _run_chunks(
+        self,
+        engine: Engine,
+        known: KnownDictionaries,
+        columns: dict[str, Column],
+        keys: list[Column | None],
+        masks: list[NDArray[np.uint8] | None],
+        n: int,
+        outputs: Outputs,
+        start: int,
+        stop: int,
+    ) -> int:
+        bound: tuple[Any, ...] | None = None
         errors = 0
         while start < stop:
             if engine.used_bytes() > self._budget:
                 engine.clear()
                 bound = None
             if bound is None:
-                bound = self._bind(engine, columns, keys, masks, n)
+                bound = self._bind(engine, known, columns, keys, masks, n)
             end = min(stop, start + CHUNK_ROWS)
             try:
                 errors += self._decide_chunk(engine, bound, outputs, start, end)
@@ -276,6 +302,7 @@ class Session:
     def _bind(
         self,
         engine: Engine,
+        known: KnownDictionaries,
         columns: dict[str, Column],
         keys: list[Column | None],
         masks: list[NDArray[np.uint8] | None],
@@ -283,14 +310,15 @@ class Session:
     ) -> tuple[Any, ...]:
         """The arguments of the engine, as far as they are columns."""
         return (
-            columns["action"].bind(n, engine.action_id),
-            columns["resource"].bind(n, engine.resource_id),
-            self._bind_keys(engine, keys, masks, n),
+            known.bind("action", columns["action"], n, engine.action_id),
+            known.bind("resource", columns["resource"], n, engine.resource_id),
+            self._bind_keys(engine, known, keys, masks, n),
         )
 
     def _bind_keys(
         self,
         engine: Engine,
+        known: KnownDictionaries,
         keys: list[Column | None],
         masks: list[NDArray[np.uint8] | None],
         n: int,
@@ -306,13 +334,14 @@ class Session:
                 if mask is not None and not is_unknown:
                     one.set_instead(mask)
             else:
-                one = self._bind_key(engine, number, column, n, mask)
+                one = self._bind_key(engine, known, number, column, n, mask)
             bound.append(one)
         return bound
 
     def _bind_key(
         self,
         engine: Engine,
+        known: KnownDictionaries,
         number: int,
         column: Column,
         n: int,
@@ -330,7 +359,7 @@ class Session:
                         for array in arrays:
                             array[mask != 0] = 2
                     return BoundColumn.truth(n, arrays)
-        bound = column.bind(n, lambda data: engine.key_id(number, data))
+        bound = known.bind(number, column, n, lambda data: engine.key_id(number, data))
         if mask is not None:
             bound.set_instead(mask)
         return bound
