@@ -70,15 +70,15 @@ def both(paths: Sequence[Path], keys: Sequence[str] | None = None, **options: An
 def taken(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Collects the number of records of every block that the extractor takes."""
     sizes: list[int] = []
-    original = blocks_module.BlockReader.take
+    original = blocks_module.BlockReader._joined
 
-    def take(self: Any, *arguments: Any) -> Any:
-        block = original(self, *arguments)
+    def joined(self: Any, blocks: Any) -> Any:
+        block = original(self, blocks)
         if block is not None:
             sizes.append(len(block.call))
         return block
 
-    monkeypatch.setattr(blocks_module.BlockReader, "take", take)
+    monkeypatch.setattr(blocks_module.BlockReader, "_joined", joined)
     return sizes
 
 

@@ -1,17 +1,19 @@
-"""The content of the next file, inflated while this one is being decided.
+"""The content of what is read next, inflated while this is being decided.
 
-Inflating releases the GIL, so a second processor does it meanwhile. One file is read ahead and no
-more, and of a large one only its beginning, so memory stays bounded; what comes out, and in which
-order, is the same as without.
+Inflating releases the GIL, so a second processor does it meanwhile. Of a document one piece is read
+ahead, of another file one file and no more, and of a large one only its beginning, so memory stays
+bounded; what comes out, and in which order, is the same as without.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 
 from .inflate import inflated
 from .options import LogOptions
+from .pieces import Document, Refused
 from .sources import LogFile
 
 MIN_BYTES = 128 << 10
@@ -19,6 +21,7 @@ MIN_BYTES = 128 << 10
 MAX_AHEAD_BYTES = 64 << 20
 
 Pieces = Iterator[bytes]
+_Begun = tuple[Document, "Future[bytes]"]
 
 
 class ReadAhead:
@@ -30,6 +33,56 @@ class ReadAhead:
         self._next_of = next_of
         self._pool = ThreadPoolExecutor(1, "iamtables-inflate") if options.threads > 1 else None
         self._begun: tuple[LogFile, Future[tuple[list[bytes], Pieces]]] | None = None
+        self._begun_document: tuple[LogFile, _Begun] | None = None
+
+    # -- documents ----------------------------------------------------------------------------
+
+    def document(self, file: LogFile) -> Generator[bytes, None, None]:
+        """The pieces of a file that may be a document.
+
+        Raises Refused, at any time: then `pieces` has to be asked.
+        """
+        begun, self._begun_document = self._begun_document, None
+        if begun is not None and begun[0] is not file:
+            _end(begun[1])
+            begun = None
+        if self._begun is not None and self._begun[0] is file:
+            raise Refused  # the file before was no such document
+        if self._pool is None or (begun is None and file.size_bytes < MIN_BYTES):
+            return self._read(file)
+        return self._read_ahead(
+            file, self._pool, begun[1] if begun is not None else self._begin(file, self._pool))
+
+    def _read(self, file: LogFile) -> Generator[bytes, None, None]:
+        document = Document(file, self._options)
+        try:
+            while not document.is_over:
+                yield document.next_piece()
+        finally:
+            document.close()
+
+    def _read_ahead(self, file: LogFile, pool: ThreadPoolExecutor, begun: _Begun
+                    ) -> Generator[bytes, None, None]:
+        document, future = begun
+        try:
+            while True:
+                piece = future.result()
+                if document.is_over:
+                    break
+                future = pool.submit(document.next_piece)
+                yield piece
+            following = self._next_of(file)
+            if following is not None and following.size_bytes >= MIN_BYTES:
+                self._begun_document = following, self._begin(following, pool)
+            yield piece
+        finally:
+            _end((document, future))
+
+    def _begin(self, file: LogFile, pool: ThreadPoolExecutor) -> _Begun:
+        document = Document(file, self._options)
+        return document, pool.submit(document.next_piece)
+
+    # -- other files --------------------------------------------------------------------------
 
     def pieces(self, file: LogFile) -> Pieces:
         """What `inflated` gives for a file."""
@@ -57,6 +110,16 @@ class ReadAhead:
     def close(self) -> None:
         if self._pool is not None:
             self._pool.shutdown(wait=True, cancel_futures=True)
+        if self._begun_document is not None:
+            self._begun_document[1][0].close()
+
+
+def _end(begun: _Begun) -> None:
+    """Nobody wants the piece that is being read."""
+    document, future = begun
+    with suppress(Refused):
+        future.result()
+    document.close()
 
 
 def _begin(file: LogFile, options: LogOptions) -> tuple[list[bytes], Pieces]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import secrets
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 
@@ -40,7 +40,7 @@ NO_ERROR, DENIAL = 2, 1
 MAX_KEY_BYTES = 48 << 20
 """Memory of the extractor's dictionaries before they are started anew."""
 _MAX_NEEDLES = 4096
-_SCAN_RECORDS = 1500
+_SCAN_RECORDS = 4000
 """Coded at a time: what the scan has read is still near the processor."""
 _MIN_MOULDS = 256
 """From this many moulds of a plan on, they must pay: at least four calls for each."""
@@ -120,6 +120,8 @@ class Block:
     """(number, text) of the records that the reader has to decode."""
     enriched: dict[int, str]
     """Row of an enriched record -> what its `eventContext` tells."""
+    count: int
+    """Records, those included that are left out."""
 
     @classmethod
     def joined(cls, blocks: Sequence[Block]) -> Block:
@@ -127,7 +129,7 @@ class Block:
             return blocks[0]
         if not blocks:
             empty = np.zeros(0, dtype=np.int32)
-            return cls(empty, empty, np.zeros(0, dtype=np.int64), Texts.of([]), empty, [], {})
+            return cls(empty, empty, np.zeros(0, dtype=np.int64), Texts.of([]), empty, [], {}, 0)
         starts = accumulate((len(block.call) for block in blocks), initial=0)
         return cls(
             np.concatenate([block.call for block in blocks]),
@@ -137,7 +139,8 @@ class Block:
             np.concatenate([block.place for block in blocks]),
             [pair for block in blocks for pair in block.odd],
             {start + row: told for start, block in zip(starts, blocks, strict=False)
-             for row, told in block.enriched.items()})
+             for row, told in block.enriched.items()},
+            sum(block.count for block in blocks))
 
 
 class BlockReader:
@@ -170,6 +173,7 @@ class BlockReader:
         self._plan_of, self._caller_of, self._call_of = plan_of, caller_of, call_of
         self._place_of, self._like = place_of, like
         self._begun, self._sessions = begun, sessions
+        self._beginning: list[Record] = []
         self._told = told
         self._mould_of, self._forms, self._tells_accounts = mould_of, forms, tells_accounts
         self._extractor = Extractor(secrets.randbits(64), *needs)
@@ -223,27 +227,58 @@ class BlockReader:
              ) -> Block | None:
         """The rows of a block; None when the reader has to take it. `bad` counts what is left out.
         """
-        extractor = self._extractor
-        extractor.start(data, is_lines)
-        blocks: list[Block] = []
-        number = 0
+        self._extractor.start(data, is_lines)
+        block = self._joined(self._scanned(max_record_bytes, bad))
+        return None if block is not None and is_lines and not block.count else block
+
+    def take_pieces(self, pieces: Iterable[bytes], max_record_bytes: int, bad: Counter[str]
+                    ) -> Block | None:
+        """The rows of a document that comes in pieces. None when the reader has to take it, from
+        its beginning."""
+        return self._joined(self._scanned_pieces(pieces, max_record_bytes, bad))
+
+    def _joined(self, blocks: Iterator[Block]) -> Block | None:
+        self._beginning = []
         try:
-            while count := extractor.scan(_SCAN_RECORDS):
-                if count < 0:
-                    raise Unsure
-                odd = extractor.odd_records()
-                if 2 * int(np.count_nonzero(odd)) > count or (
-                        extractor.longest() > max_record_bytes):
-                    raise Unsure
-                blocks.append(self._code(odd, bad, max_record_bytes, number))
-                number += count
+            block = Block.joined(list(blocks))
         except Unsure:
-            if extractor.has_given_codes:
+            if self._extractor.has_given_codes:
                 self.forget_all()
             return None
-        if not number and is_lines:
-            return None
-        return Block.joined(blocks)
+        for record in self._beginning:
+            self._begun(record)
+        return block
+
+    def _scanned_pieces(
+        self, pieces: Iterable[bytes], max_record_bytes: int, bad: Counter[str]
+    ) -> Iterator[Block]:
+        extractor = self._extractor
+        extractor.start_pieces()
+        rest, number = b"", 0
+        for piece in pieces:
+            if len(rest) > max_record_bytes:
+                raise Unsure
+            data = rest + piece if rest else piece
+            extractor.feed(data, False)
+            for block in self._scanned(max_record_bytes, bad, number):
+                number += block.count
+                yield block
+            rest = data[len(data) - extractor.left() :]
+        extractor.feed(rest, True)
+        yield from self._scanned(max_record_bytes, bad, number)
+
+    def _scanned(self, max_record_bytes: int, bad: Counter[str], number: int = 0
+                 ) -> Iterator[Block]:
+        """Raises Unsure."""
+        extractor = self._extractor
+        while count := extractor.scan(_SCAN_RECORDS):
+            if count < 0:
+                raise Unsure
+            odd = extractor.odd_records()
+            if 2 * int(np.count_nonzero(odd)) > count or extractor.longest() > max_record_bytes:
+                raise Unsure
+            yield self._code(odd, bad, max_record_bytes, number)
+            number += count
 
     def _record(self, index: int) -> Record:
         try:
@@ -262,7 +297,7 @@ class BlockReader:
             self._add_plan(self._record(index))
         if self._sessions:
             for index in np.flatnonzero(np.isin(plan, list(self._sessions)) & ~odd).tolist():
-                self._begun(self._record(index))
+                self._beginning.append(self._record(index))
         caller, fresh = extractor.callers()
         for index in fresh.tolist():
             record = self._record(index)
@@ -299,7 +334,8 @@ class BlockReader:
         enriched = self._enriched()
         if keep.all():
             return Block(call_rows, caller_rows, time, ids,
-                         np.arange(number, number + len(keep), dtype=np.int32), [], enriched)
+                         np.arange(number, number + len(keep), dtype=np.int32), [], enriched,
+                         len(keep))
         if enriched:
             places = (np.cumsum(keep) - 1).tolist()
             enriched = {places[row]: told for row, told in enriched.items() if keep[row]}
@@ -307,7 +343,7 @@ class BlockReader:
             call_rows[keep], caller_rows[keep], time[keep], ids.take(keep),
             (np.flatnonzero(keep) + number).astype(np.int32),
             [(number + index, extractor.record(index)) for index in np.flatnonzero(odd).tolist()],
-            enriched)
+            enriched, len(keep))
 
     def _enriched(self) -> dict[int, str]:
         """What the `eventContext` of records tells, where there is one and somebody asks."""

@@ -277,22 +277,22 @@ def _write_tables(path: Path, rows: Rows, callers: CallerTable, calls: CallTable
     _write(path / "member_kinds.parquet", kinds)
     _write(path / "members.parquet", {_KIND: kind, **own})
     _write(path / "member_keys.parquet",
-           keys(calls.key_codes, members, calls.key_values, "member_key/"))
+           keys(calls.key_codes, members, calls.key_values, "member_key/"), "zstd")
     _write(path / "callers.parquet", {
         **columns(callers.codes, identities, CALLER_TEXTS, callers, "caller/"),
         "created": created[some]})
     identity = identity.ravel().astype(np.int32)
     _write(path / "caller_keys.parquet", {
         _IDENTITY: identity,
-        **keys(callers.key_codes, used_callers, callers.key_values, "caller_key/")})
+        **keys(callers.key_codes, used_callers, callers.key_values, "caller_key/")}, "zstd")
     texts.write(path, _TEXTS)
     key_texts.write(path, _KEY_TEXTS)
     caller = caller.ravel().astype(np.int32)
     _write(path / "records.parquet", {
         "call": call.ravel().astype(np.int32), "caller": caller, _IDENTITY: identity[caller],
         "time": rows.time, "id_hash": rows.event_id.hashes(),
-        "is_proper": rows.event_id.are_at_least(PROPER_LENGTH)}, compression="lz4")
-    _write(path / _IDS, {"event_id": rows.event_id.to_arrow()})
+        "is_proper": rows.event_id.are_at_least(PROPER_LENGTH)})
+    _write(path / _IDS, {"event_id": rows.event_id.to_arrow()}, "zstd")
     if rows.enriched:
         _write_enriched(path / _ENRICHED, rows.enriched)
 
@@ -318,7 +318,7 @@ def _load_enriched(path: Path, records: int) -> dict[int, str]:
     texts = told.dictionary.to_pylist()
     for text in texts:
         check_told(text)
-    rows = row.to_numpy()
+    rows = _numbers(row)
     _check_rows(rows, records)
     return dict(zip(rows.tolist(), (texts[code] for code in told.indices.to_pylist()),
                     strict=True))
@@ -332,7 +332,8 @@ def _kinds(columns: dict[str, Int32Array]) -> tuple[dict[str, Int32Array], Int32
             kind.ravel().astype(np.int32))
 
 
-def _write(path: Path, columns: dict[str, Any], compression: str = "zstd") -> None:
+def _write(path: Path, columns: dict[str, Any], compression: str = "lz4") -> None:
+    """compression : `lz4` for what every audit reads, `zstd` for what only some do"""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -493,7 +494,30 @@ def _table(path: Path, columns: Sequence[str] | None = None) -> Any:
 
 def _read(path: Path, columns: Sequence[str] | None = None) -> dict[str, Any]:
     table = _table(path, columns)
-    return {name: table.column(name).to_numpy() for name in columns or table.column_names}
+    return {name: _numbers(table.column(name).combine_chunks())
+            for name in columns or table.column_names}
+
+
+def _numbers(array: Any) -> NDArray[Any]:
+    """The numbers of an array, or its bools, in place where they can stay. Raises ValueError.
+
+    Not its `to_numpy`, which imports pandas where that is installed: that takes longer than a
+    segment.
+    """
+    import pyarrow as pa
+
+    if array.null_count:
+        raise ValueError("a number is missing")
+    if array.type == pa.bool_():
+        return _numbers(array.cast(pa.uint8())).astype(np.bool_)
+    kind = {pa.uint8(): np.uint8, pa.int32(): np.int32, pa.int64(): np.int64,
+            pa.uint64(): np.uint64}.get(array.type)
+    if kind is None:
+        raise ValueError("a column of another kind")
+    if not len(array):
+        return np.empty(0, dtype=kind)
+    return np.frombuffer(array.buffers()[1], dtype=kind, count=len(array),
+                         offset=array.offset * np.dtype(kind).itemsize)
 
 
 def _texts_of(column: Any) -> Texts:
@@ -564,7 +588,7 @@ class _TextReader:
     def of(self, name: str) -> list[str | list[str]]:
         start, count = self._places[name]
         texts: list[Any] = self._text.slice(start, count).to_pylist()
-        lists = self._is_list.slice(start, count).to_numpy(zero_copy_only=False)
+        lists = _numbers(self._is_list.slice(start, count))
         for index in np.flatnonzero(lists).tolist():
             texts[index] = json.loads(texts[index])
         return texts

@@ -27,11 +27,12 @@ cdef class Extractor:
     cdef size_t room
     cdef uint8_t* scratch
     cdef size_t scratch_size
-    cdef bytes text
+    cdef bytes text                 # a document, lines, or a piece of a document
     cdef const uint8_t* base        # of the text: all slices count from here
     cdef const uint8_t* at          # where the next scan begins
     cdef const uint8_t* end
-    cdef bint is_lines, is_inside, is_done
+    cdef bint is_lines, is_inside, is_closed, is_done
+    cdef bint is_last               # nothing comes behind the text
     cdef readonly size_t count      # records of the last scan
     cdef list needles
     cdef const uint8_t* needle_at[MAX_NEEDLES]
@@ -39,9 +40,11 @@ cdef class Extractor:
     cdef size_t needle_count
 
     cdef int grow(self, size_t records) noexcept nogil
-    cdef int64_t scan_one(self, const uint8_t** at, const uint8_t* end) noexcept nogil
+    cdef void begin(self, bint is_lines) noexcept
+    cdef const uint8_t* take_apart(self, const uint8_t* p, const uint8_t* end) noexcept nogil
+    cdef int64_t accept(self) noexcept nogil
     cdef int64_t scan_document(self, size_t most) noexcept nogil
-    cdef int64_t end_document(self, const uint8_t* p) noexcept nogil
+    cdef int64_t end_document(self) noexcept nogil
     cdef int64_t scan_lines(self, size_t most) noexcept nogil
     cdef int ensure(self, size_t size) noexcept nogil
     cdef size_t put(self, size_t used, size_t i, int field) noexcept nogil

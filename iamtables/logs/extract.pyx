@@ -45,6 +45,14 @@ cdef bint has_twice(const uint8_t* base, const uint32_t* arns, int count) noexce
     return False
 
 
+cdef bint all_below(const int32_t* codes, size_t count, int64_t bound) noexcept nogil:
+    cdef size_t i
+    cdef bint found = True
+    for i in range(count):
+        found &= codes[i] < bound
+    return found
+
+
 # -- owner and doorways -------------------------------------------------------------------------
 
 cdef class Extractor:
@@ -148,18 +156,40 @@ cdef class Extractor:
 
     def start(self, bytes data not None, bint is_lines):
         """Begin with a document, or with lines; `scan` takes them apart."""
+        self.begin(is_lines)
         self.text = data
         self.base = self.at = <const uint8_t*><const char*>data
         self.end = self.base + len(data)
+        self.is_last = True
+
+    def start_pieces(self):
+        """Begin with a document that comes in pieces."""
+        self.begin(False)
+        self.text = None
+        self.base = self.at = self.end = NULL
+        self.is_last = False
+
+    cdef void begin(self, bint is_lines) noexcept:
         self.is_lines = is_lines
-        self.is_inside = self.is_done = False
+        self.is_inside = self.is_closed = self.is_done = False
         self.count = self.id_used = 0
         self.fresh_count[0] = self.fresh_count[1] = self.fresh_count[2] = 0
+
+    def feed(self, bytes data not None, bint is_last):
+        """The next piece: what the scan left over of the one before (`left`), and more."""
+        self.text = data
+        self.base = self.at = <const uint8_t*><const char*>data
+        self.end = self.base + len(data)
+        self.is_last = is_last
+
+    def left(self):
+        """How many bytes at the end of the piece were not taken: a record that goes on."""
+        return self.end - self.at
 
     def scan(self, size_t most):
         """Take the next records apart, `most` at a time. Returns their number, or -1.
 
-        0 : there are no more
+        0 : there are no more, in this piece of the document
         -1: the text is no delivery file, or no JSON; the reader has to look at it. Then some codes
             were given to nobody: they must be forgotten.
         The slices are valid until the next scan. Releases the GIL.
@@ -180,22 +210,22 @@ cdef class Extractor:
             self.count = 0
         return found
 
-    cdef int64_t scan_one(self, const uint8_t** at, const uint8_t* end) noexcept nogil:
+    cdef const uint8_t* take_apart(self, const uint8_t* p, const uint8_t* end) noexcept nogil:
+        # behind the record at p, which counts from `accept` on; NULL when it is no JSON
         cdef int odd = 0
         cdef size_t i = self.count
-        cdef const uint8_t* p
-        if i == self.room and self.grow(i + 1):
-            return -2
-        p = scan_record(self.base, at[0], end, &self.memo, self.slices + i * 2 * FIELD_COUNT,
-                        self.identities + i, &odd)
-        if p == NULL:
-            return -1
-        self.bounds[2 * i] = <uint32_t>(at[0] - self.base)
-        self.bounds[2 * i + 1] = <uint32_t>(p - self.base)
-        self.odd[i] = odd
-        self.count = i + 1
-        at[0] = p
-        return self.code_one(i)
+        cdef const uint8_t* behind = scan_record(
+            self.base, p, end, &self.memo, self.slices + i * 2 * FIELD_COUNT,
+            self.identities + i, &odd)
+        if behind != NULL:
+            self.bounds[2 * i] = <uint32_t>(p - self.base)
+            self.bounds[2 * i + 1] = <uint32_t>(behind - self.base)
+            self.odd[i] = odd
+        return behind
+
+    cdef int64_t accept(self) noexcept nogil:
+        self.count += 1
+        return self.code_one(self.count - 1)
 
     cdef int code_one(self, size_t i) noexcept nogil:
         # the codes of a record, and its time and event ID, while its text is still near
@@ -278,28 +308,46 @@ cdef class Extractor:
             p = skip_space(p + 1, end)
             self.is_inside = True
             if p < end and p[0] == 93:
-                return self.end_document(p + 1)
+                self.at = p + 1
+                self.is_closed = True
+                return self.end_document()
+        elif self.is_closed:
+            return self.end_document()
         while self.count < most:
             p = skip_space(p, end)
-            if p >= end or p[0] != 123:
+            self.at = p  # from here on it is read again when the piece ends before the record
+            if p >= end:
+                break
+            if p[0] != 123:
                 return -1
-            status = self.scan_one(&p, end)
-            if status:
-                return status
+            if self.count == self.room and self.grow(self.count + 1):
+                return -2
+            p = self.take_apart(p, end)
+            if p == NULL:
+                break
             p = skip_space(p, end)
             if p >= end:
+                break
+            if p[0] != 44 and p[0] != 93:
                 return -1
+            status = self.accept()
+            if status:
+                return status
+            self.at = p + 1
             if p[0] == 93:
-                return self.end_document(p + 1)
-            if p[0] != 44:
-                return -1
+                self.is_closed = True
+                return self.end_document()
             p += 1
-        self.at = p
-        return <int64_t>self.count
+        else:
+            return <int64_t>self.count
+        return -1 if self.is_last else <int64_t>self.count
 
-    cdef int64_t end_document(self, const uint8_t* p) noexcept nogil:
+    cdef int64_t end_document(self) noexcept nogil:
+        cdef const uint8_t* p
+        if not self.is_last:
+            return <int64_t>self.count
         self.is_done = True
-        p = skip_space(p, self.end)
+        p = skip_space(self.at, self.end)
         if p >= self.end or p[0] != 125:
             return -1
         return <int64_t>self.count if skip_space(p + 1, self.end) == self.end else -1
@@ -317,7 +365,12 @@ cdef class Extractor:
             if behind < stop:
                 if behind[0] != 123:
                     return -1
-                status = self.scan_one(&behind, stop)
+                if self.count == self.room and self.grow(self.count + 1):
+                    return -2
+                behind = self.take_apart(behind, stop)
+                if behind == NULL:
+                    return -1
+                status = self.accept()
                 if status:
                     return status
                 if skip_space(behind, stop) != stop:
@@ -424,8 +477,10 @@ cdef class Extractor:
         if (len(plan) != self.count or len(error) != self.count
                 or len(plan_needles) != len(plan_flags)):
             raise ValueError("codes of another scan")
-        if (np.max(plan) >= len(plan_flags) or np.max(error) >= len(is_denial)
-                or np.max(plan_needles, initial=0) > <int64_t>self.needle_count):
+        if (not all_below(&plan[0], self.count, len(plan_flags))
+                or not all_below(&error[0], self.count, len(is_denial))
+                or len(plan_needles) and not all_below(&plan_needles[0, 0], 2 * len(plan_needles),
+                                                       <int64_t>self.needle_count + 1)):
             raise ValueError("a code without its flags")
         with nogil:
             fresh = self.code_shapes(&plan[0], &error[0], &plan_flags[0], &plan_needles[0, 0],
@@ -496,7 +551,7 @@ cdef class Extractor:
         cdef bint is_short = False
         if not self.count:
             return np.asarray(codes), np.asarray(first)
-        if len(shape) != self.count or np.max(shape) >= len(place) or (
+        if len(shape) != self.count or not all_below(&shape[0], self.count, len(place)) or (
                 len(place) and np.max(place) >= MAX_ARNS):
             raise ValueError("a shape without its place")
         with nogil:
@@ -554,8 +609,10 @@ cdef class Extractor:
         if (len(done) != self.count or len(plan) != self.count or len(caller) != self.count
                 or len(error) != self.count or len(plan_needles) != len(plan_flags)):
             raise ValueError("codes of another scan")
-        if (np.max(plan) >= len(plan_flags) or np.max(error) >= len(is_denial)
-                or np.max(plan_needles, initial=0) > <int64_t>self.needle_count):
+        if (not all_below(&plan[0], self.count, len(plan_flags))
+                or not all_below(&error[0], self.count, len(is_denial))
+                or len(plan_needles) and not all_below(&plan_needles[0, 0], 2 * len(plan_needles),
+                                                       <int64_t>self.needle_count + 1)):
             raise ValueError("a code without its flags")
         with nogil:
             fresh = self.code_calls(&plan[0], &caller[0], &error[0], &plan_flags[0],

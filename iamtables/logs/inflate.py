@@ -20,7 +20,7 @@ _READ_BYTES = 1 << 20
 PIECE_BYTES = 8 << 20
 _WHOLE_BYTES = 64 << 20
 """A file of at most this size, packed and inflated, may come as one piece."""
-_RATIO_FROM_BYTES = 64 << 20
+RATIO_FROM_BYTES = 64 << 20
 """Below this a file may inflate as it likes."""
 
 
@@ -49,7 +49,7 @@ def inflated(source: LogFile, options: LogOptions) -> Iterator[bytes]:
                         f"more than {options.max_file_bytes:,} bytes inflated (max_file_bytes)"
                     )
                 if is_packed and total > max(
-                    _RATIO_FROM_BYTES, options.max_inflation * source.size_bytes
+                    RATIO_FROM_BYTES, options.max_inflation * source.size_bytes
                 ):
                     raise FileFailed(
                         f"inflates to more than {options.max_inflation} times its size "

@@ -9,9 +9,9 @@ call's plan can make use of them, so that reads of many objects of no consequenc
 from __future__ import annotations
 
 import gc
-import secrets
 from collections import Counter
 from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -44,10 +44,9 @@ from .cache import Cache, Damaged, Segment, Writer, load, mapping_version
 from .calls import Call, CallMapper, decode_resources
 from .classes import GIVEN, RecordClass, Requester
 from .columns import Int32Array
-from .containers import corrections_in, decode_items, decode_lines, read_file
+from .containers import decode_items, decode_lines, read_file
 from .context import Caller
-from .corrections import Corrections, targets_of
-from .duplicates import Hashes, account_hash, record_hashes
+from .duplicates import Hashes
 from .event_context import EventContexts
 from .inflate import FileFailed, FileSkipped
 from .moulding import Mould, Slots, learn
@@ -56,6 +55,7 @@ from .options import LogOptions
 from .outcome import is_denial, strip_opaque
 from .outgoing import Outgoing, Portion
 from .pending import Chunk, Pending
+from .pieces import Refused
 from .principals import principal_of
 from .records import (
     BadRecord,
@@ -67,8 +67,8 @@ from .records import (
     seconds,
     too_long,
 )
-from .seen import SeenHashes
 from .sessions import BEGIN, Sessions
+from .sifting import Sieve
 from .sources import LogFile, find_files, is_delivered_before
 from .statistics import Statistics
 from .tables import CallerTable, CallTable, KeyChanges
@@ -131,8 +131,7 @@ class LogReader:
             self._cache is not None or self.keys) else None
         self._mapper = CallMapper(catalogue, options, tuple(self._keys.request))
         self._names = names or Names(resolver, learns=options.learn_names)
-        self._seen = SeenHashes(options.max_remembered_ids, secrets.randbits(64))
-        self._corrections = Corrections()
+        self._sieve = Sieve(options, self.statistics, self._mapper.actions.prefix_of)
         self._sessions = sessions or Sessions(tells=options.learn_names)
         if self._writer is not None:
             self._sessions.keeps = True
@@ -157,7 +156,7 @@ class LogReader:
     def pass_over(self, hashes: NDArray[np.uint64]) -> None:
         """Take records with these hashes (`duplicates.record_hashes`) for duplicates: somebody
         else has read them."""
-        self._seen.add(hashes)
+        self._sieve.pass_over(hashes)
 
     def expect_corrections(self, elsewhere: Hashes, before: Hashes) -> None:
         """Leave out records that others correct which this reader does not see.
@@ -165,12 +164,12 @@ class LogReader:
         elsewhere : hashes of records with a correction anywhere in the log
         before    : of those whose correction somebody else has read, so that another comes second
         """
-        self._corrections.expect(elsewhere)
-        self._corrections.take_over(before)
+        self._sieve.corrections.expect(elsewhere)
+        self._sieve.corrections.take_over(before)
 
     def corrections(self) -> Hashes:
         """What was read that corrects other records (`Corrections.told`)."""
-        return self._corrections.told()
+        return self._sieve.corrections.told()
 
     def _start_tables(self) -> None:
         self._callers = CallerTable(self._keys.caller, has_access_keys=self._keys.sessions)
@@ -194,7 +193,7 @@ class LogReader:
             return None if is_cached else found
 
         if self.options.corrections_first and self.options.deduplicate:
-            self._find_corrections()
+            self._sieve.find_corrections(self._files, self._cache)
         ahead = ReadAhead(self.options, next_of)
         try:
             yield from self._batches_of(ahead)
@@ -231,17 +230,15 @@ class LogReader:
         self._file, self._part = file, 0
         bad: Counter[str] = Counter()
         is_whole = False
-        take = None
-        if self._blocks is not None:
-            take = partial(self._take_block, file=name, pending=pending, bad=bad)
-        lists = read_file(file, self.options, bad, take, ahead.pieces(file))
+        lists = self._lists(file, pending, bad, ahead)
         while True:
             is_collecting = gc.isenabled()
             gc.disable()
             try:
                 records = next(lists, None)
                 if records is not None:
-                    self._take(records, name, pending, bad)
+                    if records:
+                        self._take(records, name, pending, bad)
                     del records
                     more = True
                 else:
@@ -269,6 +266,17 @@ class LogReader:
                 break
         self.statistics.count_bad(name, bad)
         self._end_file(file, bad, is_whole)
+
+    def _lists(self, file: LogFile, pending: Pending, bad: Counter[str], ahead: ReadAhead
+               ) -> Iterator[list[Record]]:
+        """As `read_file`, but without the records that the compiled extractor takes."""
+        take = None
+        if self._blocks is not None:
+            if self._take_document(ahead.document, file, pending, bad):
+                yield []
+                return
+            take = partial(self._take_block, file=file.name, pending=pending, bad=bad)
+        yield from read_file(file, self.options, bad, take, ahead.pieces(file))
 
     def _put_off(self, pending: Pending) -> None:
         """Let the rows that were read wait for the end of their epoch."""
@@ -348,9 +356,7 @@ class LogReader:
     def _hand_out(self, groups: Iterator[list[Portion]]) -> Iterator[Batch]:
         """Batches of the rows that are asked for and new, a batch per portion; counts along."""
         for portions in groups:
-            kept = [self._within(portion) for portion in portions]
-            if self.options.deduplicate:
-                kept = self._without_duplicates(kept, portions)
+            kept = self._sieve.sifted(portions)
             for rows, portion in zip(kept, portions, strict=True):
                 yield self._build(rows, portion)
 
@@ -377,86 +383,6 @@ class LogReader:
         for pair, count in zip(distinct.tolist(), counts.tolist(), strict=True):
             reason = str(batch.record_reason.values[pair // len(RecordClass)])
             self.statistics.reasons[RecordClass(pair % len(RecordClass)), reason] += count
-
-    def _within(self, portion: Portion) -> Rows:
-        """Leave out records of other times, accounts and services than were asked for."""
-        options, rows, callers, calls = (
-            self.options, portion.rows, portion.callers, portion.calls)
-        keep = np.ones(len(rows.call), dtype=bool)
-        if options.since is not None:
-            keep &= rows.time >= options.since
-        if options.until is not None:
-            keep &= (rows.time >= 0) & (rows.time < options.until)
-        if options.accounts:
-            keep &= _is_in(callers.codes.take("account", rows.caller),
-                           [str(name) in options.accounts for name in callers.accounts.values])
-        if options.services:
-            keep &= _is_in(calls.codes.take("source", rows.call),
-                           [self._mapper.actions.prefix_of(str(name)) in options.services
-                            for name in calls.sources.values])
-        if keep.all():
-            return rows
-        self.statistics.outside += int(len(keep) - np.count_nonzero(keep))
-        return rows.keep(keep)
-
-    def _without_duplicates(self, parts: list[Rows], portions: list[Portion]) -> list[Rows]:
-        """Leave out records seen before by account and event ID; only GUIDs prove anything."""
-        found = [record_hashes(rows.event_id, portion.callers.take_account_hash(rows.caller))
-                 for rows, portion in zip(parts, portions, strict=True)]
-        hashes, is_proper = found[0] if len(found) == 1 else (
-            np.concatenate([hashed for hashed, _ in found]),
-            np.concatenate([proper for _, proper in found]))
-        if len(self._corrections) or any(rows.corrects for rows in parts):
-            keep = self._not_replaced(parts, portions, hashes, is_proper)
-        else:
-            if is_proper.all():
-                keep = self._seen.add(hashes)
-            else:
-                keep = np.ones(len(hashes), dtype=bool)
-                keep[is_proper] = self._seen.add(hashes[is_proper])
-            self.statistics.duplicates += int(len(keep) - np.count_nonzero(keep))
-        self.statistics.ids_forgotten = self._seen.forgotten
-        if keep.all():
-            return parts
-        ends = np.cumsum([len(rows.call) for rows in parts])
-        return [rows.keep(of) for rows, of in zip(parts, np.split(keep, ends[:-1]), strict=True)]
-
-    def _not_replaced(
-        self, parts: list[Rows], portions: list[Portion], hashes: Hashes,
-        is_proper: NDArray[np.bool_],
-    ) -> NDArray[np.bool_]:
-        """Which records to keep where some correct others."""
-        corrections: dict[int, int] = {}
-        start = 0
-        for rows, portion in zip(parts, portions, strict=True):
-            at = np.array(list(rows.corrects), dtype=np.int32)
-            targets, are_proper = targets_of(
-                rows.corrects.values(), portion.callers.take_account_hash(rows.caller[at]))
-            corrections |= {
-                start + row: target for row, target, proper in zip(
-                    at.tolist(), targets.tolist(), are_proper.tolist(), strict=True) if proper}
-            start += len(rows.call)
-        found = self._corrections.sift(hashes, is_proper, corrections, self._seen)
-        statistics = self.statistics
-        statistics.duplicates += found.duplicates
-        statistics.replaced += found.replaced
-        statistics.corrections_late += found.late
-        return found.keep
-
-    def _find_corrections(self) -> None:
-        """Before anything is read: which records are corrected by others, in all files."""
-        for file in self._files:
-            if is_delivered_before(file.name, self.options.since):
-                continue
-            segments = self._cache.segments_of(file) if self._cache is not None else None
-            found = [(list(segment.corrects.values()), list(segment.corrects_accounts))
-                     for segment in segments or ()]
-            if segments is None:
-                found.append(corrections_in(file, self.options))
-            for replaced, accounts in found:
-                hashes, is_proper = targets_of(replaced, np.array(
-                    [account_hash(account) for account in accounts], dtype=np.int64))
-                self._corrections.expect(hashes[is_proper])
 
     # -- records to rows ----------------------------------------------------------------------
 
@@ -540,6 +466,31 @@ class LogReader:
         if block is None:
             return False
         bad.update(local)
+        self._add_blocks(block, is_lines, file, pending, bad)
+        return True
+
+    def _take_document(
+        self, pieces_of: Callable[[LogFile], Generator[bytes, None, None]], file: LogFile,
+        pending: Pending, bad: Counter[str],
+    ) -> bool:
+        """A whole file through the extractor; False when it has to be read in another way."""
+        assert self._blocks is not None
+        local: Counter[str] = Counter()
+        try:
+            pieces = pieces_of(file)
+            with closing(pieces):
+                block = self._blocks.take_pieces(pieces, self.options.max_record_bytes, local)
+        except Refused:
+            return False
+        if block is None:
+            return False
+        bad.update(local)
+        self._add_blocks(block, False, file.name, pending, bad)
+        return True
+
+    def _add_blocks(
+        self, block: Block, is_lines: bool, file: str, pending: Pending, bad: Counter[str]
+    ) -> None:
         begin = 0
         for number, text in block.odd:
             end = int(np.searchsorted(block.place, number))
@@ -548,7 +499,6 @@ class LogReader:
             decode = decode_lines if is_lines else decode_items
             self._take(decode([text], bad, self.options), file, pending, bad)
         self._add_block(block, begin, len(block.place), file, pending)
-        return True
 
     def _add_block(
         self, block: Block, begin: int, end: int, file: str, pending: Pending
@@ -767,13 +717,6 @@ class LogReader:
             bytes(record.resources) if plan.wants_resources else b"",
             self._callers.own_user[caller] if is_about_self else None))
         return self._calls.add(record.eventSource, record.eventName, record.errorCode, mapped)
-
-
-def _is_in(codes: NDArray[np.int32], wanted: list[bool]) -> NDArray[np.bool_]:
-    """Which rows have a wanted value; a row without a value has none."""
-    table = np.array([*wanted, False], dtype=bool)
-    found: NDArray[np.bool_] = table[np.where(codes < 0, len(wanted), codes)]
-    return found
 
 
 def _told(record: Record, plan: _PlanRow) -> tuple[str | None, bytes]:

@@ -6,8 +6,11 @@ import numpy as np
 from libc.stdint cimport uint8_t, uint64_t
 from libc.stdlib cimport calloc, free
 
+from iamtables.runtime.prefetch cimport prefetch
+
 cdef enum:
     FIRST_SLOTS = 1024
+    AHEAD = 12          # hashes whose slots are on their way while one is looked up
 
 cdef struct Table:
     uint64_t* slots     # 0: empty
@@ -100,6 +103,10 @@ cdef class SeenHashes:
         cdef int status = 0
         with nogil:
             for i in range(n):
+                if i + AHEAD < n:
+                    hashed = hashes[i + AHEAD] or 1
+                    prefetch(self.young.slots + place_of(hashed, self.seed, self.young.mask))
+                    prefetch(self.old.slots + place_of(hashed, self.seed, self.old.mask))
                 hashed = hashes[i] or 1
                 if is_in(&self.young, hashed, self.seed) or is_in(&self.old, hashed, self.seed):
                     continue

@@ -46,7 +46,7 @@ class LogFile:
     @property
     def suffix(self) -> str:
         """Lower-case suffix without compression: `.json`, `.parquet`, `.csv`."""
-        return Path(self.name.lower().removesuffix(".gz")).suffix
+        return os.path.splitext(self.name.lower().removesuffix(".gz"))[1]
 
     def has_changed(self) -> bool:
         """Is it another file by now, or longer, or gone?"""
