@@ -16,6 +16,7 @@ from libc.stdlib cimport calloc, free, malloc, realloc
 from libc.string cimport memcmp, memcpy, memset
 
 from .intern cimport intern_many
+from .prefetch cimport prefetch
 
 cdef enum:
     TEXT_OK = 0
@@ -151,6 +152,9 @@ cdef int column_ids(ColumnData* c, InternTable* table, size_t start, size_t n, u
     cdef size_t k
     cdef int status
     if c.kind != COLUMN_STRINGS:
+        if c.kind == COLUMN_CODES:
+            for k in range(n):
+                prefetch(c.remap + c.codes[start + k])  # a wrong code is asked for in vain
         for k in range(n):
             ids[k] = column_value(c, table, start + k)
             if ids[k] == NO_ID:

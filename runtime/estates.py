@@ -66,14 +66,14 @@ class ResourceSide:
     """A resource and the policies on its side.
 
     account : owner; None: the requester's (EVAL-3's assumption); empty: not known
-    partition : empty for `*`, which is of every partition
+    partition : None for `*`, which is of every partition
     plain, trust : what speaks for it when it is no role, and when a role is to be assumed; they
                    differ only while the resource is not known
     """
 
     is_known: bool
     account: str | None
-    partition: str
+    partition: str | None
     is_key: bool
     is_role: bool
     plain: Bundle
@@ -222,7 +222,7 @@ class LayersEstate:
         rcps = self._rows(Role.RCP, NO_SIGNAL, Signal.DENY_RCP)
         if resource is None:
             return ResourceSide(
-                False, account or "", "", False, False, plain, trust, bool(plain), rcps
+                False, account or "", None, False, False, plain, trust, bool(plain), rcps
             )
         arn, named = resource_facts(resource)
         is_role = arn is not None and arn.is_role
@@ -230,7 +230,7 @@ class LayersEstate:
         return ResourceSide(
             True,
             account or named or account,
-            "" if arn is None else arn.partition,
+            None if arn is None else arn.partition,
             arn is not None and arn.is_key,
             is_role,
             speaks,

@@ -179,7 +179,7 @@ class _Question:
             resource.is_key or (bool(flags & ACTION_FEDERATED) and resource.is_role),
         )
         partition: Claim = (
-            account is None or requester.arn is None or not resource.partition
+            account is None or requester.arn is None or resource.partition is None
             or requester.arn.partition == resource.partition,
         )  # fmt: skip
         if not resource.is_known:

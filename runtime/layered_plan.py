@@ -213,7 +213,7 @@ class LayeredPlanner(Planner):
         return AskedResource(
             side.plain, side.trust, side.rcps, flags,
             None if side.account is None else encode_text(side.account),
-            encode_text(side.partition) if side.partition else None,
+            None if side.partition is None else encode_text(side.partition),
             self._derived_row(side.derived, self.resource_keys),
         )  # fmt: skip
 

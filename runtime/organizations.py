@@ -349,7 +349,7 @@ class OrganizationEstate:
             trust = (_OPEN_RESOURCE,)
             gaps.append("the policy of the resource")
             return ResourceSide(
-                False, account or "", "", False, False, speaks, trust, bool(speaks),
+                False, account or "", None, False, False, speaks, trust, bool(speaks),
                 self._rcps(account or "", gaps), tuple(gaps),
                 _lowered(keys_of_resource(self.facts, None, account or "")),
             )  # fmt: skip
@@ -376,7 +376,7 @@ class OrganizationEstate:
         return ResourceSide(
             True,
             owner,
-            "" if arn is None else arn.partition,
+            None if arn is None else arn.partition,
             is_key,
             is_role,
             speaks,

@@ -146,3 +146,21 @@ def test_a_condition_that_no_value_changes_is_explained_as_known(
     assert answer.decision.name == decision
     assert answer.explain().decision == answer.decision
     assert answer.reason == reason
+
+
+@pytest.mark.parametrize(("partition", "is_allowed"), [
+    ("aws", True), ("aws-cn", False), ("", False), ("AWS", False),
+])  # fmt: skip
+def test_another_partition_is_another_whatever_it_is_called(
+    partition: str, is_allowed: bool
+) -> None:
+    """EVAL-5: an ARN without the name of a partition is of none, not of every one as `*` is."""
+    bucket = f"arn:{partition}:s3:::depot"
+    answer = evaluate(
+        {"principal": USER, "action": "s3:GetBucketPolicy", "resource": bucket,
+         "resource_account": "444455556666"},
+        identity=[document(ALLOW)], resource=document({**ALLOW, "Resource": bucket, **EVERYONE}))
+    assert answer.explain().decision == answer.decision
+    assert answer.decision == (
+        DecisionCode.ALLOW if is_allowed else DecisionCode.IMPLICIT_DENY)
+    assert answer.layer == (Layer.IDENTITY if is_allowed else Layer.RESOURCE)
