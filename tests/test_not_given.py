@@ -147,3 +147,42 @@ def test_a_wrong_mask_is_refused(flat: iamtables.Table, wrong: Any) -> None:
     with pytest.raises(ColumnError, match="`not_given`"):
         flat.decide(action=["s3:GetObject"] * 2, resource="*", context={TEAM: ["blue", "red"]},
                     not_given=wrong)
+
+
+NUMBERS = """{"Version": "2012-10-17", "Statement": {
+  "Effect": "Allow", "Action": "*", "Resource": "*", "Condition": {"NumericLessThanEquals": {"s3:max-keys": "10"}}}}"""
+LISTS = """{"Version": "2012-10-17", "Statement": {
+  "Effect": "Allow", "Action": "*", "Resource": "*", "Condition": {"ForAllValues:StringEquals": {"aws:TagKeys": ["a", "b"]}}}}"""
+
+
+@pytest.mark.parametrize(("policy", "key", "values", "absent"), [
+    (NUMBERS, "s3:max-keys", np.array([5, 50, 5, 50]), "IMPLICIT_DENY"),
+    (NUMBERS, "s3:max-keys", pa.array([5, 50, 5, 50]), "IMPLICIT_DENY"),
+    (LISTS, "aws:TagKeys", [["a"], ["c"], ["a"], ["c"]], "ALLOW"),
+    (LISTS, "aws:TagKeys", pa.array([["a"], ["c"], ["a"], ["c"]]), "ALLOW"),
+])  # fmt: skip
+@pytest.mark.parametrize("missing", ["absent", "unknown"])
+def test_numbers_and_lists_are_left_out_as_texts_are(
+    policy: str, key: str, values: Any, absent: str, missing: str
+) -> None:
+    table = iamtables.compile([iamtables.parse_policy(policy, name="p.json")])
+    decisions = table.decide(
+        action=["s3:ListBucket"] * 4, resource="*", context={key: values}, missing=missing,
+        not_given={key: np.array([False, False, True, True])})
+    left = absent if missing == "absent" else "UNDETERMINED"
+    assert names(decisions) == ["ALLOW", "IMPLICIT_DENY", left, left]
+    assert [decisions.explain(row).decision for row in range(4)] == decisions.decision.tolist()
+
+
+def test_a_session_that_knows_a_dictionary_takes_each_batch_for_itself(
+    layered: iamtables.Table,
+) -> None:
+    """What is kept of a dictionary says nothing of the rows, nor of what stands instead of them."""
+    with layered.session() as session:
+        for _ in range(2):
+            given = asked("codes", unknown=None, not_given=None)
+            assert names(session.decide(**given))[:4] == [
+                "ALLOW", "IMPLICIT_DENY", "IMPLICIT_DENY", "IMPLICIT_DENY"]
+            assert names(session.decide(**asked("codes"))) == EXPECTED
+            for_eve = names(session.decide(**asked("codes", EVE)))
+            assert for_eve[3:5] == ["IMPLICIT_DENY"] * 2 and for_eve[0] == "ALLOW"

@@ -191,3 +191,19 @@ def test_no_partial_file_is_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     done = iamtables("audit", "--policy", rules, "--requests", tmp_path / "r.parquet", log)
     assert done.code == 3 and "No space left" in done.err
     assert not list(tmp_path.glob("*r.parquet*"))
+
+
+def test_what_no_record_tells_is_neither_absent_nor_unknown_afterwards(tmp_path: Path) -> None:
+    tag = "aws:PrincipalTag/team"
+
+    def told(value: str | None) -> dict[str, Any]:
+        tags = {} if value is None else {"team": value}
+        return record("iam", "ListUsers", eventContext={
+            "requestContext": {}, "tagContext": {"principalTags": tags}})
+
+    log = write(tmp_path / "log.json", told("red"), told(None), told("***"))
+    batches = export([log], [tag], tmp_path / "r.parquet", deduplicate=False)
+    for source in (batches, read_columns(tmp_path / "r.parquet", [tag])):
+        columns = [batch.context[tag] for batch in source]
+        assert [column.value(row) or int(column.codes[row])
+                for column in columns for row in range(len(column))] == ["red", -3, -2]
