@@ -149,10 +149,13 @@ def test_a_wrong_mask_is_refused(flat: iamtables.Table, wrong: Any) -> None:
                     not_given=wrong)
 
 
-NUMBERS = """{"Version": "2012-10-17", "Statement": {
-  "Effect": "Allow", "Action": "*", "Resource": "*", "Condition": {"NumericLessThanEquals": {"s3:max-keys": "10"}}}}"""
-LISTS = """{"Version": "2012-10-17", "Statement": {
-  "Effect": "Allow", "Action": "*", "Resource": "*", "Condition": {"ForAllValues:StringEquals": {"aws:TagKeys": ["a", "b"]}}}}"""
+def allowing(condition: str) -> str:
+    return f"""{{"Version": "2012-10-17", "Statement": {{
+      "Effect": "Allow", "Action": "*", "Resource": "*", "Condition": {condition}}}}}"""
+
+
+NUMBERS = allowing('{"NumericLessThanEquals": {"s3:max-keys": "10"}}')
+LISTS = allowing('{"ForAllValues:StringEquals": {"aws:TagKeys": ["a", "b"]}}')
 
 
 @pytest.mark.parametrize(("policy", "key", "values", "absent"), [
