@@ -108,7 +108,7 @@ class Estate(Protocol):
     def is_uniform(self, shape: str) -> bool:
         """Whether `resource_side` says the same of all resources that begin with `shape`.
 
-        shape : an ARN up to its fifth colon, and of an object of S3 the bucket and `/`
+        shape : an ARN up to its fifth colon (a place), or up to the first `/` behind it
         """
         ...
 
@@ -166,8 +166,15 @@ HAVE_KINDS = frozenset({"iam", "kms"})
 """Services of whose resources some are decided by rules of their own (EVAL-40, EVAL-42)."""
 
 
-def service_of(shape: str) -> str:
-    return shape.split(":", 3)[2]
+def may_be_uniform(shape: str) -> bool:
+    """Whether the shape tells the kind of its resources, and the place of what governs them.
+
+    Behind a place only those of IAM and KMS, which govern themselves, and of S3 objects do.
+    """
+    _, _, service, *place, kind = shape.split(":", 5)
+    if not kind:
+        return service not in HAVE_KINDS
+    return service in HAVE_KINDS or (service == "s3" and place == ["", ""])
 
 
 class LayersEstate:
@@ -240,7 +247,7 @@ class LayersEstate:
         )
 
     def is_uniform(self, shape: str) -> bool:
-        return service_of(shape) not in HAVE_KINDS
+        return may_be_uniform(shape)
 
     def endpoint_side(self, endpoint: Value) -> EndpointSide:
         return EndpointSide(self._rows(Role.VPCE, Signal.VPCE, Signal.DENY_VPCE))

@@ -26,7 +26,6 @@ from .conditions import UNKNOWN, Value
 from .derived import AccountFacts, EndpointFacts, Facts, PrincipalFacts, derive, principal_keys
 from .derived import resource_keys as keys_of_resource
 from .estates import (
-    HAVE_KINDS,
     HAVE_SESSIONS,
     Bundle,
     EndpointSide,
@@ -34,9 +33,9 @@ from .estates import (
     ResourceSide,
     Row,
     given_without,
+    may_be_uniform,
     resource_facts,
     scp_row,
-    service_of,
 )
 from .governing import GOVERNED_FROM_ELSEWHERE, governing_arns
 from .model import TableModel
@@ -389,8 +388,7 @@ class OrganizationEstate:
 
     def is_uniform(self, shape: str) -> bool:
         """Nothing is filed in the place of these ARNs, and nothing elsewhere speaks for them."""
-        service = service_of(shape)
-        if service in HAVE_KINDS or service in GOVERNED_FROM_ELSEWHERE:
+        if shape.split(":", 3)[2] in GOVERNED_FROM_ELSEWHERE or not may_be_uniform(shape):
             return False
         at = bisect_left(self._filed, shape)
         return at == len(self._filed) or not self._filed[at].startswith(shape)

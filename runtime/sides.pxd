@@ -143,6 +143,7 @@ cdef class SidesEngine(Engine):
     cdef int _fill_requester(self, const uint32_t* ids) noexcept with gil
     cdef int _fill_side(self, uint32_t resource, uint32_t account) noexcept with gil
     cdef int _fill_shape(self, uint32_t shape) noexcept with gil
+    cdef int _find_shape(self, const uint8_t* text, size_t length, uint32_t* found) noexcept nogil
     cdef int _fill_endpoint(self, uint32_t value) noexcept with gil
     cdef int _fill_action(self, uint32_t action) noexcept with gil
     cdef uint32_t _fill_levels(self, const uint32_t* asked) noexcept with gil

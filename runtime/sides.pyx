@@ -33,7 +33,7 @@ from .intern cimport (
 )
 from .pairs cimport pairs_bytes, pairs_clear, pairs_free, pairs_get, pairs_init, pairs_put
 from .prefetch cimport prefetch
-from .shapes cimport shape_length
+from .shapes cimport kind_length, place_length
 from .words cimport Words, words_fill, words_reserve
 
 cdef enum:
@@ -627,24 +627,15 @@ cdef class SidesEngine(Engine):
         """`_side` by resource and owner. What is no resource (RES-12) has a side without a kind."""
         cdef uint32_t shape = NO_ID, number = NO_ID
         cdef const uint8_t* text
-        cdef size_t start, length, size
+        cdef size_t start, length
         if resource >= FIRST_ID:
             start = <size_t>self.resources.texts.ends[resource - 1]
             text = self.resources.texts.arena + start
             length = <size_t>self.resources.texts.ends[resource] - start
             if not is_resource(text, length):
                 return self._side_of_none()
-            size = shape_length(text, length)
-            if size:
-                shape = intern_add(&self.shapes, text, size)
-                if shape == NO_ID:
-                    self.failed = True
-                    return NO_ID
-                if (shape >= self.shape_state.count or self.shape_state.data[shape] == NO_ID
-                        ) and self._fill_shape(shape):
-                    return NO_ID
-                if not self.shape_state.data[shape]:
-                    shape = NO_ID
+            if self._find_shape(text, length, &shape):
+                return NO_ID
         if shape != NO_ID:
             number = pairs_get(&self.shape_pairs, shape, owner)
         if number == NO_ID:
@@ -658,6 +649,29 @@ cdef class SidesEngine(Engine):
             self.failed = True
             return NO_ID
         return number
+
+    cdef int _find_shape(self, const uint8_t* text, size_t length, uint32_t* found) noexcept nogil:
+        """What the resource begins with, as short as tells its side; NO_ID if nothing does."""
+        cdef size_t place = place_length(text, length), size = place
+        cdef uint32_t shape
+        cdef int turn
+        found[0] = NO_ID
+        for turn in range(2):
+            if turn and size:
+                size = kind_length(text, length, place)
+            if size == 0:
+                return 0
+            shape = intern_add(&self.shapes, text, size)
+            if shape == NO_ID:
+                self.failed = True
+                return -1
+            if (shape >= self.shape_state.count or self.shape_state.data[shape] == NO_ID
+                    ) and self._fill_shape(shape):
+                return -1
+            if self.shape_state.data[shape]:
+                found[0] = shape
+                return 0
+        return 0
 
     cdef uint32_t _side_of_none(self) noexcept nogil:
         if self.invalid_side == NO_ID:

@@ -546,9 +546,13 @@ def test_resources_that_share_a_side_would_each_have_it() -> None:
     places |= {f"arn:aws:{service}:eu-west-1:{account}:" for account in (A, FOREIGN, "", "aws")
                for service in ("sqs", "kms", "iam", "execute-api", "glue", "events", "logs")}
     places |= {f"{bucket}/", "arn:aws:s3:::no-such-bucket/", "arn:aws-cn:s3:::b/"}
-    places -= {"arn:aws:s3:::"}  # buckets are asked whole
-    estates = [it.compile(o).planner.estate for o in  # type: ignore[attr-defined]
-               (made, replace(made, resource_policies=(), missing_layers=("session", "resource")))]
+    places |= {place + kind for place in places if place.endswith(":")
+               for kind in ("role/", "user/", "key/", "alias/", "policy/", "table/", "/")}
+    places |= {f"arn:aws:s3:eu-west-1:{A}:accesspoint/", f"arn:aws:s3::{A}:b/"}
+    alone = it.compile_layers(identity=[policy("*")])
+    estates = [table.planner.estate for table in (  # type: ignore[attr-defined]
+        it.compile(made), alone,
+        it.compile(replace(made, resource_policies=(), missing_layers=("session", "resource"))))]
     uniform = set()
     for place in sorted(places):
         for estate in estates:
@@ -559,6 +563,10 @@ def test_resources_that_share_a_side_would_each_have_it() -> None:
                 sides = [replace(estate.resource_side(place + tail, owner), gaps=())
                          for tail in _TAILS]
                 assert all(side == sides[0] for side in sides), (place, owner)
-    assert f"{bucket}/" in uniform and f"arn:aws:events:eu-west-1:{FOREIGN}:" in uniform
+    assert {f"{bucket}/", f"arn:aws:events:eu-west-1:{FOREIGN}:", "arn:aws:s3:::",
+            f"arn:aws:kms:eu-west-1:{FOREIGN}:key/", f"arn:aws:iam:eu-west-1:{A}:role/"} <= uniform
     assert not estates[0].is_uniform(queue.rpartition(":")[0] + ":")
-    assert not any(":iam:" in place or ":kms:" in place for place in uniform)
+    assert not estates[0].is_uniform("arn:aws:s3:::") and estates[1].is_uniform("arn:aws:s3:::")
+    assert not any((":iam:" in place or ":kms:" in place) and place.endswith(":")
+                   for place in uniform)
+    assert not any(estates[0].is_uniform(place) for place in places if ":execute-api:" in place)
