@@ -105,10 +105,12 @@ class Estate(Protocol):
 
     def resource_side(self, resource: str | None, account: str | None) -> ResourceSide: ...
 
-    def is_uniform(self, shape: str) -> bool:
-        """Whether `resource_side` says the same of all resources that begin with `shape`.
+    def exceptions_of(self, shape: str) -> Sequence[str] | None:
+        """`resource_side` says the same of all resources that begin with `shape`, but for these.
 
         shape : an ARN up to its fifth colon (a place), or up to the first `/` behind it
+
+        None where each has to be asked for.
         """
         ...
 
@@ -246,8 +248,8 @@ class LayersEstate:
             rcps,
         )
 
-    def is_uniform(self, shape: str) -> bool:
-        return may_be_uniform(shape)
+    def exceptions_of(self, shape: str) -> Sequence[str] | None:
+        return () if may_be_uniform(shape) else None
 
     def endpoint_side(self, endpoint: Value) -> EndpointSide:
         return EndpointSide(self._rows(Role.VPCE, Signal.VPCE, Signal.DENY_VPCE))

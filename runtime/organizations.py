@@ -26,6 +26,7 @@ from .conditions import UNKNOWN, Value
 from .derived import AccountFacts, EndpointFacts, Facts, PrincipalFacts, derive, principal_keys
 from .derived import resource_keys as keys_of_resource
 from .estates import (
+    HAVE_KINDS,
     HAVE_SESSIONS,
     Bundle,
     EndpointSide,
@@ -37,10 +38,13 @@ from .estates import (
     resource_facts,
     scp_row,
 )
-from .governing import GOVERNED_FROM_ELSEWHERE, governing_arns
+from .governing import GOVERNED_FROM_ELSEWHERE, HAVE_RULES, governing_arns
 from .model import TableModel
 from .requesters import KIND_NAMES, WITH_IDENTITY, Requester, RequesterKind, split_arn
 from .signals import LEVEL_SIGNALS, NO_SIGNAL, Signal
+
+_MOST_EXCEPTIONS = 10_000
+"""ARNs that the kernel keeps as exceptions to a shape."""
 
 _OPEN_IDENTITY = Row(-1, Signal.IDENTITY, Signal.DENY_IDENTITY, True)
 _OPEN_BOUNDARY = Row(-1, Signal.BOUNDARY, Signal.DENY_BOUNDARY, True)
@@ -386,12 +390,18 @@ class OrganizationEstate:
             _lowered(keys_of_resource(self.facts, resource, owner or "")),
         )
 
-    def is_uniform(self, shape: str) -> bool:
-        """Nothing is filed in the place of these ARNs, and nothing elsewhere speaks for them."""
-        if shape.split(":", 3)[2] in GOVERNED_FROM_ELSEWHERE or not may_be_uniform(shape):
-            return False
-        at = bisect_left(self._filed, shape)
-        return at == len(self._filed) or not self._filed[at].startswith(shape)
+    def exceptions_of(self, shape: str) -> Sequence[str] | None:
+        """What is filed in the place of these ARNs, where nothing elsewhere speaks for them."""
+        service = shape.split(":", 3)[2]
+        if service in GOVERNED_FROM_ELSEWHERE or not may_be_uniform(shape):
+            return None
+        at = end = bisect_left(self._filed, shape)
+        while end < len(self._filed) and self._filed[end].startswith(shape):
+            end += 1
+            # A rule may lead from any ARN of a place to another: then what is filed is no exception.
+            if end - at > _MOST_EXCEPTIONS or service in HAVE_RULES - HAVE_KINDS:
+                return None
+        return self._filed[at:end]
 
     @cached_property
     def _filed(self) -> list[str]:

@@ -536,7 +536,7 @@ _TAILS = ("x", "x/y", "x:y", "table/t", "function:f", "function:f:1", "role/r", 
 
 
 def test_resources_that_share_a_side_would_each_have_it() -> None:
-    """What `is_uniform` says of a shape, against the side of each resource that begins with it."""
+    """What `exceptions_of` says of a shape, against the side of each resource beginning with it."""
     world = generate(SMALL)
     made = build_organization(world)
     bucket = next(r.arn for r in made.resource_policies if r.arn.startswith("arn:aws:s3:::"))
@@ -553,20 +553,24 @@ def test_resources_that_share_a_side_would_each_have_it() -> None:
     estates = [table.planner.estate for table in (  # type: ignore[attr-defined]
         it.compile(made), alone,
         it.compile(replace(made, resource_policies=(), missing_layers=("session", "resource"))))]
-    uniform = set()
+    uniform, excepted = set(), set()
     for place in sorted(places):
         for estate in estates:
-            if not estate.is_uniform(place):
+            exceptions = estate.exceptions_of(place)
+            if exceptions is None:
                 continue
-            uniform.add(place)
+            (excepted if exceptions else uniform).add(place)
+            assert all(arn.startswith(place) for arn in exceptions)
             for owner in (None, "", A, FOREIGN):
                 sides = [replace(estate.resource_side(place + tail, owner), gaps=())
-                         for tail in _TAILS]
+                         for tail in _TAILS if place + tail not in exceptions]
                 assert all(side == sides[0] for side in sides), (place, owner)
     assert {f"{bucket}/", f"arn:aws:events:eu-west-1:{FOREIGN}:", "arn:aws:s3:::",
             f"arn:aws:kms:eu-west-1:{FOREIGN}:key/", f"arn:aws:iam:eu-west-1:{A}:role/"} <= uniform
-    assert not estates[0].is_uniform(queue.rpartition(":")[0] + ":")
-    assert not estates[0].is_uniform("arn:aws:s3:::") and estates[1].is_uniform("arn:aws:s3:::")
+    first, second = (estate.exceptions_of for estate in estates[:2])
+    assert queue in first(queue.rpartition(":")[0] + ":")
+    assert first("arn:aws:s3:::") is None and second("arn:aws:s3:::") == ()
     assert not any((":iam:" in place or ":kms:" in place) and place.endswith(":")
-                   for place in uniform)
-    assert not any(estates[0].is_uniform(place) for place in places if ":execute-api:" in place)
+                   for place in uniform | excepted)
+    assert any(":iam:" in place for place in excepted)
+    assert all(first(place) is None for place in places if ":execute-api:" in place)
