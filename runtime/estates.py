@@ -7,7 +7,7 @@ organization (runtime/organizations.py), which knows who carries what.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 from bisect import bisect_left
 from collections import ChainMap
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import TypeVar
 
@@ -398,7 +398,7 @@ class OrganizationEstate:
         at = end = bisect_left(self._filed, shape)
         while end < len(self._filed) and self._filed[end].startswith(shape):
             end += 1
-            # A rule may lead from any ARN of a place to another: then what is filed is no exception.
+            # By a rule, what is filed may speak for any other ARN of its place.
             if end - at > _MOST_EXCEPTIONS or service in HAVE_RULES - HAVE_KINDS:
                 return None
         return self._filed[at:end]

@@ -6,6 +6,7 @@ import importlib.util
 import subprocess
 import sys
 import threading
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -337,7 +338,7 @@ def test_polars_gives_out_categories_by_the_texts_a_column_met() -> None:
         growing = GrowingDictionary()
         ends = [0, 1, 9, 9, 700, 701, 2113, 3000]
         sizes = []
-        for start, end in zip(ends, ends[1:], strict=False):
+        for start, end in pairwise(ends):
             found = growing.encode(whole[start:end])
             found.validate(full=True)
             assert found.to_pylist() == texts[start:end]
