@@ -9,10 +9,11 @@ Spans are code-point offsets into `Source.text`; lines and columns are computed 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import ClassVar, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 from ..errors import Diagnostic
 from ..source import Source, Span
+from .json_reader import Text
 
 PolicyType = Literal["identity", "boundary", "session", "resource", "trust", "scp", "rcp", "vpce"]
 Mode = Literal["strict", "lenient"]
@@ -23,19 +24,6 @@ Fault = Literal["statement", "effect", "action", "resource", "principal", "condi
 """The part of a statement that could not be understood. `statement` stands for a violation that
 concerns the statement as a whole (an element that is not allowed there, an unknown element that
 looks like a known one)."""
-
-
-@dataclass(frozen=True, slots=True)
-class Text:
-    """A string, number or boolean of the document: its value as text (GRAM-5) and its span.
-
-    The span covers the token as written, quotes included.
-    """
-
-    type: ClassVar[str] = "VALUE"
-    """Terminal of `policy.lark`, so that the lexer can hand a `Text` straight to the parser."""
-    value: str
-    span: Span
 
 
 @dataclass(frozen=True, slots=True)
