@@ -7,7 +7,8 @@ matches more than *unknown*, or never, as the options say (docs/design/three-val
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Hashable, Iterable
+from dataclasses import dataclass, replace
 from typing import Generic, TypeVar
 
 from ..grammar import parse_pattern
@@ -16,8 +17,8 @@ from ..grammar.tree import (
     ConditionEntry,
     PatternToken,
     PolicyDocument,
+    PolicyType,
     PrincipalElement,
-    Question,
     ResourceElement,
     Run,
     Star,
@@ -35,6 +36,7 @@ from ..runtime.codes import (
     PRINCIPAL_SHIELDED,
     PRINCIPAL_UNREADABLE,
     VARIABLE_BASES,
+    WILD_BYTE,
     Effect,
     Layer,
     PrincipalKind,
@@ -43,6 +45,8 @@ from ..runtime.codes import (
 )
 from ..runtime.keys import key_kind
 from . import ir
+from .encoding import encode_glob, encode_point_text
+from .reach import settle_reach
 
 _ASCII_LOWER = {c: c + 32 for c in range(ord("A"), ord("Z") + 1)}
 
@@ -76,21 +80,12 @@ _HAVE_PRINCIPALS = ("resource", "trust", "rcp", "vpce")
 
 _UNIQUE_ID = re.compile(r"(?:AIDA|AROA)[A-Z0-9]+")
 
-_ANY = ir.Glyph(Token.ANY)
-_ANY_BUT_COLON = ir.Glyph(Token.ANY_BUT_COLON)
-_STAR = ir.Glyph(Token.STAR)
-_STAR_BUT_COLON = ir.Glyph(Token.STAR_BUT_COLON)
-_COLON = ir.Glyph(Token.POINT, ord(":"))
+_ANY, _STAR = bytes([WILD_BYTE + Token.ANY]), bytes([WILD_BYTE + Token.STAR])
+_VARIABLE = bytes([WILD_BYTE + Token.VARIABLE])
+_COLONS = 5
+"""Colons of an ARN that separate its segments."""
 
-T = TypeVar("T")
-
-
-class _Points(dict[str, ir.Glyph]):
-    """Glyphs of code points, made once each. A dictionary, because a character costs a look-up."""
-
-    def __missing__(self, character: str) -> ir.Glyph:
-        glyph = self[character] = ir.Glyph(Token.POINT, ord(character))
-        return glyph
+T = TypeVar("T", bound=Hashable)
 
 
 class Interned(Generic[T]):
@@ -108,6 +103,30 @@ class Interned(Generic[T]):
         return tuple(self._ids)
 
 
+class _Known(dict[T, int]):
+    """Ids of what was lowered before; a look-up of these costs no call in Python."""
+
+    __slots__ = ("_lower",)
+
+    def __init__(self, lower: Callable[[T], int]) -> None:
+        self._lower = lower
+
+    def __missing__(self, item: T) -> int:
+        found = self[item] = self._lower(item)
+        return found
+
+
+@dataclass(slots=True)
+class _Reading:
+    """How the statements of a document are read: the same for all documents of its kind."""
+
+    policy_type: PolicyType
+    has_variables: bool
+    layer: Layer
+    resources: _Known[str]
+    predicates: _Known[tuple[str, str | None, bool, str, tuple[str, ...]]]
+
+
 def lower_documents(
     documents: Iterable[PolicyDocument],
     options: Options,
@@ -122,7 +141,7 @@ def lower_documents(
     """
     lowering = _Lowering(options, interface_endpoints)
     for name in keys:
-        lowering.key(name)
+        lowering._key_ids[name]
     return lowering.run(documents)
 
 
@@ -136,16 +155,18 @@ class _Lowering:
         self.options = options
         self._interface_endpoints = interface_endpoints
         self.keys: Interned[ir.Key] = Interned()
-        self.action_patterns: Interned[ir.ActionPattern] = Interned()
-        self.resource_patterns: Interned[ir.ResourcePattern] = Interned()
-        self.action_sets: Interned[ir.PatternSet] = Interned()
-        self.resource_sets: Interned[ir.PatternSet] = Interned()
+        self.action_patterns: Interned[str] = Interned()
+        self.resource_patterns: list[ir.ResourcePattern] = []
+        self.action_sets: Interned[tuple[bool, tuple[int, ...]]] = Interned()
+        self.resource_sets: Interned[tuple[bool, tuple[int, ...]]] = Interned()
         self.predicates: Interned[ir.Predicate] = Interned()
         self.principals: Interned[ir.PrincipalElement] = Interned()
-        self._point = _Points().__getitem__
-        self._variables: dict[ir.Variable, ir.Glyph] = {}
-        self._action_ids: dict[str, int] = {}
-        self._resource_ids: dict[tuple[str, bool, str], int] = {}
+        self._actions = _Known(self._action_pattern)
+        self._key_ids = _Known(self._key)
+        self._pattern_ids: dict[tuple[bytes, tuple[ir.Variable, ...]], int] = {}
+        self._readings: dict[tuple[PolicyType, bool], _Reading] = {}
+        self._spans = options.resource_glob == "span"
+        self._fault_flags = FLAG_NEVER if options.invalid_statement == "never" else FLAG_UNKNOWN
 
     def run(self, documents: Iterable[PolicyDocument]) -> ir.Program:
         parts: list[ir.Document] = []
@@ -154,25 +175,39 @@ class _Lowering:
             parts.append(
                 ir.Document(document.source, document.version, len(document.diagnostics))
             )
+            reading = self._reading(document.policy_type, document.has_variables)
             if document.is_unreadable:
                 statements.append(self._unreadable_document(number, document))
-            for node in document.statements:
-                statements.append(self._statement(number, document, node))
+            elif document.is_faulty:
+                statements += [self._faulty(number, reading, n) for n in document.statements]
+            else:
+                statements += [self._statement(number, reading, n) for n in document.statements]
         return ir.Program(
             self.options,
             tuple(parts),
             self.keys.items(),
-            self.action_patterns.items(),
-            self.resource_patterns.items(),
-            self.action_sets.items(),
-            self.resource_sets.items(),
+            tuple(map(ir.ActionPattern, self.action_patterns.items())),
+            tuple(self.resource_patterns),
+            tuple(map(ir.PatternSet._make, self.action_sets.items())),
+            tuple(map(ir.PatternSet._make, self.resource_sets.items())),
             self.predicates.items(),
             self.principals.items(),
             tuple(statements),
         )
 
-    def _fault_flags(self) -> int:
-        return FLAG_NEVER if self.options.invalid_statement == "never" else FLAG_UNKNOWN
+    def _reading(self, policy_type: PolicyType, has_variables: bool) -> _Reading:
+        known = self._readings.get((policy_type, has_variables))
+        if known is None:
+            layer = _LAYERS[policy_type]
+            is_carried = layer in (Layer.RESOURCE, Layer.VPCE)
+            known = self._readings[policy_type, has_variables] = _Reading(
+                policy_type,
+                has_variables,
+                layer,
+                _Known(lambda text: self._resource_pattern(text, has_variables, is_carried)),
+                _Known(lambda entry: self._predicate(*entry, has_variables)),
+            )
+        return known
 
     def _unreadable_document(self, number: int, document: PolicyDocument) -> ir.Statement:
         """A document whose `Statement` could not be read may say anything."""
@@ -182,73 +217,93 @@ class _Lowering:
             principal = self.principals.id(ir.PrincipalElement(PRINCIPAL_UNREADABLE, ()))
         return ir.Statement(
             number, 0, _LAYERS[document.policy_type], Effect.UNREADABLE, "", -1, -1, principal, (),
-            self._fault_flags(), span, span, span, span, span, (), (), (),
+            self._fault_flags, span, span, span, span, span,
         )  # fmt: skip
 
-    def _statement(
-        self, number: int, document: PolicyDocument, node: StatementNode
-    ) -> ir.Statement:
-        faulty = document.is_faulty or bool(node.faults)
+    def _faulty(self, number: int, reading: _Reading, node: StatementNode) -> ir.Statement:
+        """A statement of a document with a fault: what its version means for it is not known."""
+        return self._statement(
+            number, reading, replace(node, conditions=(), faults=node.faults | {"resource"}))
+
+    def _statement(self, number: int, reading: _Reading, node: StatementNode) -> ir.Statement:
+        faults = node.faults
+        span = node.span
+        action = self._readable_action(reading, node)
         action_set = resource_set = -1
-        action_entries: tuple[ir.Entry, ...] = ()
-        resource_entries: tuple[ir.Entry, ...] = ()
-        predicate_entries: tuple[ir.Entry, ...] = ()
-        action = self._readable_action(document, node)
+        action_ids: tuple[int, ...] = ()
+        action_places: tuple[Text, ...] = ()
         if action is not None:
-            action_set, action_entries = self._actions(action)
-        if "resource" not in node.faults and not document.is_faulty:
-            if node.resource is not None and document.policy_type != "trust":
-                resource_set, resource_entries = self._resources(node.resource, document)
+            action_places = action.entries
+            action_set, action_ids = _pattern_set(action, self._actions, self.action_sets)
+        resource = node.resource
+        resource_ids: tuple[int, ...] = ()
+        resource_places: tuple[Text, ...] = ()
+        if "resource" not in faults:
+            if resource is not None and reading.policy_type != "trust":
+                resource_places = resource.entries
+                resource_set, resource_ids = _pattern_set(
+                    resource, reading.resources, self.resource_sets)
             else:  # the resource the policy is attached to (GRAM-40, RES-11), whatever it says
-                everything = self._resource_pattern("*", document)
-                resource_set = self.resource_sets.id(ir.PatternSet(False, (everything,)))
-        if not document.is_faulty:
-            predicate_entries = tuple(
-                ir.Entry(self._predicate(entry, document), entry.span)
-                for entry in node.conditions
-                if entry.base is not None
-            )
+                resource_set = self.resource_sets.id((False, (reading.resources["*"],)))
+        predicate_ids: tuple[int, ...] = ()
+        conditions: tuple[ConditionEntry, ...] = ()
+        if node.conditions:
+            conditions = tuple([entry for entry in node.conditions if entry.base is not None])
+            predicates = reading.predicates
+            predicate_ids = tuple([
+                predicates[
+                    entry.set_operator,
+                    entry.base,
+                    entry.if_exists,
+                    entry.key.value,
+                    tuple([text.value for text in entry.values]),
+                ]
+                for entry in conditions
+            ])
         effect = Effect.UNREADABLE
-        if node.effect is not None and "effect" not in node.faults:
+        if node.effect is not None and "effect" not in faults:
             effect = Effect.ALLOW if node.effect == "Allow" else Effect.DENY
+        principal = -1
+        if reading.policy_type in _HAVE_PRINCIPALS:
+            principal = self._principal(number, reading.policy_type, node, effect)
         return ir.Statement(
-            document=number,
-            index=node.index,
-            layer=_LAYERS[document.policy_type],
-            effect=effect,
-            sid=node.sid.value if node.sid else "",
-            action_set=action_set,
-            resource_set=resource_set,
-            principal=self._principal(number, document, node, effect),
-            predicate_ids=tuple(dict.fromkeys(e.id for e in predicate_entries)),
-            flags=self._fault_flags() if faulty else 0,
-            span=node.span,
-            effect_span=node.effect_span or node.span,
-            action_span=node.action.span if node.action else node.span,
-            resource_span=node.resource.span if node.resource else node.span,
-            principal_span=node.principal.span if node.principal else node.span,
-            action_entries=action_entries,
-            resource_entries=resource_entries,
-            predicate_entries=predicate_entries,
+            number,
+            node.index,
+            reading.layer,
+            effect,
+            node.sid.value if node.sid else "",
+            action_set,
+            resource_set,
+            principal,
+            tuple(dict.fromkeys(predicate_ids)) if len(predicate_ids) > 1 else predicate_ids,
+            self._fault_flags if faults else 0,
+            span,
+            node.effect_span or span,
+            node.action.span if node.action else span,
+            resource.span if resource else span,
+            node.principal.span if node.principal else span,
+            action_ids,
+            action_places,
+            resource_ids,
+            resource_places,
+            predicate_ids,
+            conditions,
         )
 
     @staticmethod
-    def _readable_action(document: PolicyDocument, node: StatementNode) -> ActionElement | None:
+    def _readable_action(reading: _Reading, node: StatementNode) -> ActionElement | None:
         """`NotAction` is not allowed in an RCP (GRAM-42), so what it means there is not known."""
         action = None if "action" in node.faults else node.action
-        if action is not None and action.negated and document.policy_type == "rcp":
+        if action is not None and action.negated and reading.policy_type == "rcp":
             return None
         return action
 
     # --- principals
 
     def _principal(
-        self, number: int, document: PolicyDocument, node: StatementNode, effect: Effect
+        self, number: int, policy_type: PolicyType, node: StatementNode, effect: Effect
     ) -> int:
-        """Id of the principal element; -1 where the policy type asks for none."""
-        policy_type = document.policy_type
-        if policy_type not in _HAVE_PRINCIPALS:
-            return -1
+        """Id of the principal element of a policy type that asks for one."""
         if "principal" in node.faults:
             return self.principals.id(ir.PrincipalElement(PRINCIPAL_UNREADABLE, ()))
         element = node.principal
@@ -278,144 +333,120 @@ class _Lowering:
             if entry.kind != "AWS":
                 continue
             if _UNIQUE_ID.fullmatch(text):  # what PRIN-10 and PRIN-4 look at
-                self.key("aws:userid")
+                self._key_ids["aws:userid"]
             elif ":role/" in text:
-                self.key("aws:PrincipalArn")
+                self._key_ids["aws:PrincipalArn"]
         return tuple(dict.fromkeys(entries))
 
-    # --- actions
+    # --- patterns
 
-    def _actions(self, element: ActionElement) -> tuple[int, tuple[ir.Entry, ...]]:
-        entries = tuple(
-            ir.Entry(-1 if i in element.void else self._action_pattern(text), text.span)
-            for i, text in enumerate(element.entries)
-        )
-        ids = tuple(dict.fromkeys(e.id for e in entries if e.id >= 0))
-        return self.action_sets.id(ir.PatternSet(element.negated, ids)), entries
+    def _action_pattern(self, text: str) -> int:
+        folded = fold_action(text)
+        while "**" in folded:
+            folded = folded.replace("**", "*")
+        return self.action_patterns.id(folded)
 
-    def _action_pattern(self, text: Text) -> int:
-        known = self._action_ids.get(text.value)
+    def _resource_pattern(self, text: str, has_variables: bool, is_carried: bool) -> int:
+        """Its id, with the reach of every wildcard settled (RES-4); -1: it matches nothing.
+
+        is_carried : the policy speaks for the resource that carries it
+        """
+        is_all = not text.strip("*")
+        encoded, variables = _STAR, ()
+        if not is_all and has_variables and "${" in text:
+            tokens = parse_pattern(text, variables=True)
+            if self._has_literal_variable(tokens):
+                return -1
+            encoded, variables = self._encode(tokens, globs=True)
+        elif not is_all:
+            encoded = encode_glob(text)
+        if not is_all:
+            if is_carried and encoded.count(b":") < _COLONS and _STAR not in encoded:
+                return -1  # RES-7
+            encoded = settle_reach(encoded, self._spans)
+        known = self._pattern_ids.get((encoded, variables))
         if known is None:
-            folded = fold_action(text.value)
-            while "**" in folded:
-                folded = folded.replace("**", "*")
-            known = self.action_patterns.id(ir.ActionPattern(folded))
-            self._action_ids[text.value] = known
+            known = self._pattern_ids[encoded, variables] = len(self._pattern_ids)
+            self.resource_patterns.append(
+                ir.ResourcePattern(ir.Glyphs(encoded, variables), is_all, text))
         return known
 
-    # --- resources
-
-    def _resources(
-        self, element: ResourceElement, document: PolicyDocument
-    ) -> tuple[int, tuple[ir.Entry, ...]]:
-        entries = tuple(
-            ir.Entry(-1 if i in element.void else self._resource_pattern(text.value, document),
-                     text.span)
-            for i, text in enumerate(element.entries)
-        )  # fmt: skip
-        ids = tuple(dict.fromkeys(e.id for e in entries if e.id >= 0))
-        return self.resource_sets.id(ir.PatternSet(element.negated, ids)), entries
-
-    def _resource_pattern(self, text: str, document: PolicyDocument) -> int:
-        at = (text, document.has_variables, document.policy_type)
-        known = self._resource_ids.get(at)
-        if known is None:
-            pattern = self._lower_resource(text, document)
-            known = -1 if pattern is None else self.resource_patterns.id(pattern)
-            self._resource_ids[at] = known
-        return known
-
-    def _lower_resource(self, text: str, document: PolicyDocument) -> ir.ResourcePattern | None:
-        """Glyphs with the reach of every wildcard settled (RES-4); None: matches nothing."""
-        tokens = parse_pattern(text, variables=document.has_variables)
-        if not text.strip("*"):
-            return ir.ResourcePattern((_STAR,), is_all=True, text=text)
-        segment_count = 1
+    def _has_literal_variable(self, tokens: Iterable[PatternToken]) -> bool:
+        """Whether a variable stands where none does by the letter of the documentation (VAR-10)."""
+        if self.options.resource_early_vars != "literal":
+            return False
+        colons = 0
         for token in tokens:
             if isinstance(token, Run):
-                segment_count += token.text.count(":")
-        ends_in_star = isinstance(tokens[-1], Star)
-        spans = self.options.resource_glob == "span"
-        glyphs: list[ir.Glyph] = []
-        segment = 0
-        for i, token in enumerate(tokens):
-            following = tokens[i + 1] if i + 1 < len(tokens) else None
-            if isinstance(token, Run):
-                glyphs += map(self._point, token.text)
-                segment += token.text.count(":")
+                colons += token.text.count(":")
             elif isinstance(token, VariableToken):
-                if segment < 5 and self.options.resource_early_vars == "literal":
-                    return None  # VAR-10, by the letter of the documentation
-                glyphs.append(self._variable(token))
-            elif isinstance(token, Question):
-                glyphs.append(_ANY if segment >= 5 else _ANY_BUT_COLON)
-            elif isinstance(following, Star):
-                continue  # `**` is `*` (GLOB-4)
+                return colons < _COLONS  # the first one is the earliest
+        return False
+
+    def _encode(
+        self, tokens: Iterable[PatternToken], *, globs: bool
+    ) -> tuple[bytes, tuple[ir.Variable, ...]]:
+        """Tokens as bytes; `globs` says whether `*` and `?` are wildcards there."""
+        parts: list[bytes] = []
+        variables: list[ir.Variable] = []
+        for token in tokens:
+            if isinstance(token, Run):
+                parts.append(encode_point_text(token.text))
+            elif isinstance(token, VariableToken):
+                parts.append(_VARIABLE)
+                variables.append(self._variable(token))
+            elif isinstance(token, Star):
+                parts.append(_STAR if globs else b"*")
             else:
-                ends_segment = following is None or (
-                    isinstance(following, Run) and following.text.startswith(":")
-                )
-                if segment >= 5 or (following is None and segment_count < 6):
-                    crosses = True
-                else:
-                    crosses = spans and ends_segment
-                glyphs.append(_STAR if crosses else _STAR_BUT_COLON)
-        if segment_count < 6 and not ends_in_star:  # RES-7: missing segments count as `*`
-            if _LAYERS[document.policy_type] in (Layer.RESOURCE, Layer.VPCE) and not any(
-                isinstance(t, Star) for t in tokens
-            ):
-                return None
-            for missing in range(segment_count, 6):
-                glyphs += (_COLON, _STAR if spans or missing == 5 else _STAR_BUT_COLON)
-        return ir.ResourcePattern(tuple(glyphs), text=text)
+                parts.append(_ANY if globs else b"?")
+        return b"".join(parts), tuple(variables)
 
     # --- conditions
 
-    def _predicate(self, entry: ConditionEntry, document: PolicyDocument) -> int:
-        base = entry.base
-        assert base is not None
-        variables = document.has_variables and base in VARIABLE_BASES
+    def _predicate(
+        self, prefix: str, base: str, if_exists: bool, key: str, texts: tuple[str, ...],
+        has_variables: bool,
+    ) -> int:  # fmt: skip
+        variables = has_variables and base in VARIABLE_BASES
         globs = base in GLOB_BASES
-        values = tuple(
-            dict.fromkeys(self._value(text.value, variables, globs) for text in entry.values)
-        )
+        values = tuple(dict.fromkeys([self._value(text, variables, globs) for text in texts]))
         if base == "Null":  # a set prefix is accepted and ignored (COND-48)
-            predicate = ir.Predicate(
-                SetOperator.PLAIN, base, False, self.key(entry.key.value), values
-            )
-        else:
-            predicate = ir.Predicate(
-                _SET_OPERATORS[entry.set_operator], base, entry.if_exists,
-                self.key(entry.key.value), values,
-            )  # fmt: skip
-        return self.predicates.id(predicate)
+            prefix, if_exists = "", False
+        return self.predicates.id(
+            ir.Predicate(_SET_OPERATORS[prefix], base, if_exists, self._key_ids[key], values))
 
     def _value(self, text: str, variables: bool, globs: bool) -> ir.Glyphs:
-        if not variables and not globs:
-            return tuple(map(self._point, text))
-        glyphs: list[ir.Glyph] = []
-        for token in parse_pattern(text, variables=variables):
-            glyphs += self._value_glyphs(token, globs)
-        return tuple(glyphs)
-
-    def _value_glyphs(self, token: PatternToken, globs: bool) -> list[ir.Glyph]:
-        if isinstance(token, Run):
-            return list(map(self._point, token.text))
-        if isinstance(token, VariableToken):
-            return [self._variable(token)]
-        if isinstance(token, Star):
-            return [_STAR if globs else self._point("*")]
-        return [_ANY if globs else self._point("?")]
+        if variables and "${" in text:
+            return ir.Glyphs(*self._encode(parse_pattern(text, variables=True), globs=globs))
+        return ir.Glyphs(encode_glob(text) if globs else encode_point_text(text))
 
     # --- shared
 
-    def _variable(self, token: VariableToken) -> ir.Glyph:
-        key_id = self.key(token.name) if ":" in token.name else -1  # VAR-11
-        variable = ir.Variable(key_id, token.default)
-        glyph = self._variables.get(variable)
-        if glyph is None:
-            glyph = self._variables[variable] = ir.Glyph(Token.VARIABLE, 0, variable)
-        return glyph
+    def _variable(self, token: VariableToken) -> ir.Variable:
+        key_id = self._key_ids[token.name] if ":" in token.name else -1  # VAR-11
+        return ir.Variable(key_id, token.default)
 
-    def key(self, name: str) -> int:
+    def _key(self, name: str) -> int:
         return self.keys.id(ir.Key(name, key_kind(name)))
+
+
+def _pattern_set(
+    element: ActionElement | ResourceElement,
+    known: _Known[str],
+    sets: Interned[tuple[bool, tuple[int, ...]]],
+) -> tuple[int, tuple[int, ...]]:
+    """Id of the set of an element's patterns, and the ids of its entries; -1: a void entry."""
+    entries = element.entries
+    if len(entries) == 1 and not element.void:
+        ids: tuple[int, ...] = (known[entries[0].value],)
+    else:
+        void = element.void
+        ids = tuple([
+            -1 if i in void else known[text.value] for i, text in enumerate(entries)
+        ] if void else [known[text.value] for text in entries])
+    members = ids
+    if len(ids) > 1:
+        members = tuple(dict.fromkeys(ids))
+    if -1 in members:
+        members = tuple([i for i in members if i >= 0])
+    return sets.id((element.negated, members)), ids

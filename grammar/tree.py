@@ -26,6 +26,10 @@ concerns the statement as a whole (an element that is not allowed there, an unkn
 looks like a known one)."""
 
 
+NONE_VOID: frozenset[int] = frozenset()
+NO_FAULTS: frozenset[Fault] = frozenset()
+
+
 @dataclass(frozen=True, slots=True)
 class ActionElement:
     """`Action` or `NotAction`. Entries the rules void (ACT-3, ACT-4) are kept in `void`."""
@@ -34,7 +38,7 @@ class ActionElement:
     span: Span
     """Span of the whole value."""
     entries: tuple[Text, ...]
-    void: frozenset[int] = frozenset()
+    void: frozenset[int] = NONE_VOID
     """Indexes of entries that match nothing."""
 
 
@@ -45,7 +49,7 @@ class ResourceElement:
     negated: bool
     span: Span
     entries: tuple[Text, ...]
-    void: frozenset[int] = frozenset()
+    void: frozenset[int] = NONE_VOID
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +88,14 @@ class ConditionEntry:
     span: Span
     """From the key to the end of its values."""
 
+    @property
+    def start(self) -> int:
+        return self.span.start
+
+    @property
+    def end(self) -> int:
+        return self.span.end
+
 
 @dataclass(frozen=True, slots=True)
 class StatementNode:
@@ -100,7 +112,7 @@ class StatementNode:
     principal: PrincipalElement | None
     conditions: tuple[ConditionEntry, ...]
     condition_span: Span | None
-    faults: frozenset[Fault] = frozenset()
+    faults: frozenset[Fault] = NO_FAULTS
 
 
 @dataclass(frozen=True, slots=True)
