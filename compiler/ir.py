@@ -43,18 +43,20 @@ class ActionPattern(NamedTuple):
 class ResourcePattern(NamedTuple):
     """A resource pattern with the reach of each wildcard decided (RES-4).
 
-    text : as a policy spells it, the first one if several mean the same
+    encoded, variables : its glyphs (compiler/glyphs.py)
+    text               : as a policy spells it, the first one if several mean the same
 
     Invariant: `is_all` holds exactly for patterns of stars only, which alone match `*` (RES-1).
     """
 
-    glyphs: Glyphs
+    encoded: bytes
+    variables: tuple[Variable, ...] = ()
     is_all: bool = False
     text: str = ""
 
     @property
-    def variables(self) -> tuple[Variable, ...]:
-        return self.glyphs.variables
+    def glyphs(self) -> Glyphs:
+        return Glyphs(self.encoded, self.variables)
 
 
 class PatternSet(NamedTuple):

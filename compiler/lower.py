@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Collection, Hashable, Iterable
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Generic, TypeVar
 
 from ..grammar import parse_pattern
@@ -46,7 +47,7 @@ from ..runtime.codes import (
 from ..runtime.keys import key_kind
 from . import ir
 from .encoding import encode_glob, encode_point_text
-from .reach import settle_reach
+from .reach import settle_reach, settle_text
 
 _ASCII_LOWER = {c: c + 32 for c in range(ord("A"), ord("Z") + 1)}
 
@@ -124,7 +125,7 @@ class _Reading:
     has_variables: bool
     layer: Layer
     resources: _Known[str]
-    predicates: _Known[tuple[str, str | None, bool, str, tuple[str, ...]]]
+    predicates: _Known[tuple[str, str, bool, str, tuple[str, ...]]]
 
 
 def lower_documents(
@@ -157,13 +158,13 @@ class _Lowering:
         self.keys: Interned[ir.Key] = Interned()
         self.action_patterns: Interned[str] = Interned()
         self.resource_patterns: list[ir.ResourcePattern] = []
-        self.action_sets: Interned[tuple[bool, tuple[int, ...]]] = Interned()
-        self.resource_sets: Interned[tuple[bool, tuple[int, ...]]] = Interned()
+        self.action_sets: Interned[ir.PatternSet] = Interned()
+        self.resource_sets: Interned[ir.PatternSet] = Interned()
         self.predicates: Interned[ir.Predicate] = Interned()
         self.principals: Interned[ir.PrincipalElement] = Interned()
         self._actions = _Known(self._action_pattern)
         self._key_ids = _Known(self._key)
-        self._pattern_ids: dict[tuple[bytes, tuple[ir.Variable, ...]], int] = {}
+        self._pattern_ids: dict[bytes | tuple[bytes, tuple[ir.Variable, ...]], int] = {}
         self._readings: dict[tuple[PolicyType, bool], _Reading] = {}
         self._spans = options.resource_glob == "span"
         self._fault_flags = FLAG_NEVER if options.invalid_statement == "never" else FLAG_UNKNOWN
@@ -188,8 +189,8 @@ class _Lowering:
             self.keys.items(),
             tuple(map(ir.ActionPattern, self.action_patterns.items())),
             tuple(self.resource_patterns),
-            tuple(map(ir.PatternSet._make, self.action_sets.items())),
-            tuple(map(ir.PatternSet._make, self.resource_sets.items())),
+            self.action_sets.items(),
+            self.resource_sets.items(),
             self.predicates.items(),
             self.principals.items(),
             tuple(statements),
@@ -204,8 +205,8 @@ class _Lowering:
                 policy_type,
                 has_variables,
                 layer,
-                _Known(lambda text: self._resource_pattern(text, has_variables, is_carried)),
-                _Known(lambda entry: self._predicate(*entry, has_variables)),
+                _Known(partial(self._resource_pattern, has_variables, is_carried)),
+                _Known(partial(self._predicate, has_variables)),
             )
         return known
 
@@ -244,7 +245,8 @@ class _Lowering:
                 resource_set, resource_ids = _pattern_set(
                     resource, reading.resources, self.resource_sets)
             else:  # the resource the policy is attached to (GRAM-40, RES-11), whatever it says
-                resource_set = self.resource_sets.id((False, (reading.resources["*"],)))
+                resource_set = self.resource_sets.id(
+                    ir.PatternSet(False, (reading.resources["*"],)))
         predicate_ids: tuple[int, ...] = ()
         conditions: tuple[ConditionEntry, ...] = ()
         if node.conditions:
@@ -346,29 +348,32 @@ class _Lowering:
             folded = folded.replace("**", "*")
         return self.action_patterns.id(folded)
 
-    def _resource_pattern(self, text: str, has_variables: bool, is_carried: bool) -> int:
+    def _resource_pattern(self, has_variables: bool, is_carried: bool, text: str) -> int:
         """Its id, with the reach of every wildcard settled (RES-4); -1: it matches nothing.
 
         is_carried : the policy speaks for the resource that carries it
         """
         is_all = not text.strip("*")
-        encoded, variables = _STAR, ()
+        is_void = False
+        encoded = _STAR
+        variables: tuple[ir.Variable, ...] = ()
         if not is_all and has_variables and "${" in text:
             tokens = parse_pattern(text, variables=True)
             if self._has_literal_variable(tokens):
                 return -1
             encoded, variables = self._encode(tokens, globs=True)
-        elif not is_all:
-            encoded = encode_glob(text)
-        if not is_all:
-            if is_carried and encoded.count(b":") < _COLONS and _STAR not in encoded:
-                return -1  # RES-7
+            is_void = is_carried and encoded.count(b":") < _COLONS and _STAR not in encoded
             encoded = settle_reach(encoded, self._spans)
-        known = self._pattern_ids.get((encoded, variables))
-        if known is None:
-            known = self._pattern_ids[encoded, variables] = len(self._pattern_ids)
-            self.resource_patterns.append(
-                ir.ResourcePattern(ir.Glyphs(encoded, variables), is_all, text))
+        elif not is_all:
+            is_void = is_carried and text.count(":") < _COLONS and "*" not in text
+            encoded = settle_text(text, self._spans)
+        if is_void:
+            return -1  # RES-7
+        ids = self._pattern_ids
+        count = len(ids)
+        known = ids.setdefault((encoded, variables) if variables else encoded, count)
+        if known == count:
+            self.resource_patterns.append(ir.ResourcePattern(encoded, variables, is_all, text))
         return known
 
     def _has_literal_variable(self, tokens: Iterable[PatternToken]) -> bool:
@@ -404,9 +409,9 @@ class _Lowering:
     # --- conditions
 
     def _predicate(
-        self, prefix: str, base: str, if_exists: bool, key: str, texts: tuple[str, ...],
-        has_variables: bool,
-    ) -> int:  # fmt: skip
+        self, has_variables: bool, entry: tuple[str, str, bool, str, tuple[str, ...]]
+    ) -> int:
+        prefix, base, if_exists, key, texts = entry
         variables = has_variables and base in VARIABLE_BASES
         globs = base in GLOB_BASES
         values = tuple(dict.fromkeys([self._value(text, variables, globs) for text in texts]))
@@ -433,20 +438,18 @@ class _Lowering:
 def _pattern_set(
     element: ActionElement | ResourceElement,
     known: _Known[str],
-    sets: Interned[tuple[bool, tuple[int, ...]]],
+    sets: Interned[ir.PatternSet],
 ) -> tuple[int, tuple[int, ...]]:
     """Id of the set of an element's patterns, and the ids of its entries; -1: a void entry."""
-    entries = element.entries
-    if len(entries) == 1 and not element.void:
-        ids: tuple[int, ...] = (known[entries[0].value],)
+    entries, void = element.entries, element.void
+    if void:
+        ids = tuple([-1 if i in void else known[t.value] for i, t in enumerate(entries)])
+        members = tuple(dict.fromkeys([i for i in ids if i >= 0]))
+    elif len(entries) == 1:
+        ids = members = (known[entries[0].value],)
     else:
-        void = element.void
-        ids = tuple([
-            -1 if i in void else known[text.value] for i, text in enumerate(entries)
-        ] if void else [known[text.value] for text in entries])
-    members = ids
-    if len(ids) > 1:
+        ids = tuple([known[text.value] for text in entries])
         members = tuple(dict.fromkeys(ids))
-    if -1 in members:
+    if -1 in members:  # a pattern that matches nothing
         members = tuple([i for i in members if i >= 0])
-    return sets.id((element.negated, members)), ids
+    return sets.id(ir.PatternSet(element.negated, members)), ids

@@ -10,6 +10,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from dataclasses import replace
 
 from ..runtime.codes import FLAG_NEVER, NEGATED_BASES, WILD_BYTE, SetOperator, Token
@@ -62,7 +63,7 @@ def _kept_resources(program: ir.Program, resource_set: ir.PatternSet) -> tuple[i
     everything = [i for i, p in patterns.items() if p.is_all]
     if everything:
         return (everything[0],)
-    heads = {i: p.glyphs.encoded[:-1] for i, p in patterns.items() if _is_prefix(p)}
+    heads = {i: p.encoded[:-1] for i, p in patterns.items() if _is_prefix(p)}
     if not heads:
         return resource_set.pattern_ids
     whole, leading = set(heads.values()), tuple(heads.values())
@@ -71,7 +72,7 @@ def _kept_resources(program: ir.Program, resource_set: ir.PatternSet) -> tuple[i
         for i, p in patterns.items()
         # A null variable can spoil a statement (VAR-6), so such a pattern always counts.
         if p.variables
-        or not p.glyphs.encoded.startswith(leading)
+        or not p.encoded.startswith(leading)
         or (i in heads and not _begins_otherwise(heads[i], whole))
     )
 
@@ -83,7 +84,7 @@ def _begins_otherwise(head: bytes, heads: set[bytes]) -> bool:
 
 def _is_prefix(pattern: ir.ResourcePattern) -> bool:
     """Literal characters, then one `*` that may match anything."""
-    return _PREFIX.fullmatch(pattern.glyphs.encoded) is not None
+    return _PREFIX.fullmatch(pattern.encoded) is not None
 
 
 _PREFIX = re.compile(b"[^%c-\xff]*+%c" % (WILD_BYTE, WILD_BYTE + Token.STAR))
@@ -127,16 +128,10 @@ def constant_value(predicate: ir.Predicate) -> bool | None:
 
 def mark_dead_statements(program: ir.Program) -> ir.Program:
     """Flag statements whose action or resource set is empty, or excludes everything."""
-    dead_actions = {
-        i
-        for i, s in enumerate(program.action_sets)
-        if _is_empty(s, any(program.action_patterns[p].text == "*" for p in s.pattern_ids))
-    }
-    dead_resources = {
-        i
-        for i, s in enumerate(program.resource_sets)
-        if _is_empty(s, any(program.resource_patterns[p].is_all for p in s.pattern_ids))
-    }
+    any_action = {i for i, p in enumerate(program.action_patterns) if p.text == "*"}
+    any_resource = {i for i, p in enumerate(program.resource_patterns) if p.is_all}
+    dead_actions = {i for i, s in enumerate(program.action_sets) if _is_empty(s, any_action)}
+    dead_resources = {i for i, s in enumerate(program.resource_sets) if _is_empty(s, any_resource)}
     if not dead_actions and not dead_resources:
         return program
     statements = tuple(
@@ -148,5 +143,8 @@ def mark_dead_statements(program: ir.Program) -> ir.Program:
     return replace(program, statements=statements)
 
 
-def _is_empty(pattern_set: ir.PatternSet, has_everything: bool) -> bool:
-    return has_everything if pattern_set.negated else not pattern_set.pattern_ids
+def _is_empty(pattern_set: ir.PatternSet, everything: Collection[int]) -> bool:
+    """everything : ids of the patterns that match all there is"""
+    if pattern_set.negated:
+        return any(p in everything for p in pattern_set.pattern_ids)
+    return not pattern_set.pattern_ids

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from array import array
 from collections.abc import Iterable, Sequence, Sized
 from itertools import chain, repeat
 from typing import Any
@@ -34,7 +35,7 @@ def build_model(program: ir.Program, frame: Frame) -> TableModel:
     _put_texts(arrays, "resource_text", [p.text for p in program.resource_patterns])
     arrays["resource_is_all"] = _bytes(p.is_all for p in program.resource_patterns)
     arrays["resource_sequence"] = _words(
-        glyphs.sequence(p.glyphs) if p.glyphs.variables else NO_ID for p in program.resource_patterns
+        glyphs.sequence(p.glyphs) if p.variables else NO_ID for p in program.resource_patterns
     )
     _put_sets(arrays, "action_set", program.action_sets)
     _put_sets(arrays, "resource_set", program.resource_sets)
@@ -50,11 +51,11 @@ def build_model(program: ir.Program, frame: Frame) -> TableModel:
 
 
 def _bytes(values: Iterable[int]) -> NDArray[np.uint8]:
-    return np.fromiter(values, dtype=np.uint8)
+    return np.frombuffer(bytes(values), dtype=np.uint8)
 
 
 def _words(values: Iterable[int]) -> NDArray[np.uint32]:
-    return np.fromiter(values, dtype=np.uint32)
+    return np.frombuffer(array("I", values), dtype=np.uint32)  # a third of np.fromiter's time
 
 
 def _ids(values: Iterable[int]) -> NDArray[np.uint32]:
@@ -93,7 +94,7 @@ def _put_globs(arrays: Arrays, prefix: str, patterns: Sequence[bytes]) -> None:
 def superset_globs(patterns: Iterable[ir.ResourcePattern]) -> list[bytes]:
     """Encoded patterns, a variable standing for any text."""
     return [
-        p.glyphs.encoded.replace(_VARIABLE, _STAR) if p.glyphs.variables else p.glyphs.encoded
+        p.encoded.replace(_VARIABLE, _STAR) if p.variables else p.encoded
         for p in patterns
     ]
 
@@ -170,8 +171,8 @@ def _put_statements(arrays: Arrays, statements: Sequence[ir.Statement]) -> None:
         _put_rows(arrays, f"{name}_entry_start", f"{name}_entry_id", rows)
         flat = list(chain.from_iterable(places))
         offsets = np.empty((len(flat), 2), dtype=np.uint32)
-        offsets[:, 0] = [place.start for place in flat]
-        offsets[:, 1] = [place.end for place in flat]
+        offsets[:, 0] = _words([place.start for place in flat])
+        offsets[:, 1] = _words([place.end for place in flat])
         arrays[f"{name}_entry_span"] = offsets.ravel()
 
 

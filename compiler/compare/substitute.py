@@ -73,7 +73,8 @@ def substituted(program: ir.Program, values: Mapping[str, Value]) -> ir.Program:
             if glyphs is None:
                 null_patterns.add(number)
             else:
-                patterns[number] = pattern._replace(glyphs=glyphs)
+                patterns[number] = pattern._replace(
+                    encoded=glyphs.encoded, variables=glyphs.variables)
     sets = list(program.resource_sets)
     spoiled: set[int] = set()
     for number, resource_set in enumerate(sets):
