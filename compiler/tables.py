@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from array import array
 from collections.abc import Iterable, Sequence, Sized
-from itertools import chain, repeat
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from ..runtime.codes import BASE_CODE, NO_ID, WILD_BYTE, Token
 from ..runtime.model import TableModel
 from ..runtime.values import encode_text
-from ..source import Span
 from . import ir
+from .columns import statement_columns
 from .encoding import decode_elements, encode_glob
 from .frames import CarrierRow, Frame
 from .trie import compile_patterns
@@ -43,7 +43,8 @@ def build_model(program: ir.Program, frame: Frame) -> TableModel:
     _put_texts(arrays, "key_name", [k.name for k in program.keys])
     arrays["key_kind"] = _bytes(k.kind for k in program.keys)
     glyphs.put(arrays)
-    _put_statements(arrays, program.statements)
+    arrays |= statement_columns(program.statements)
+    _put_texts(arrays, "statement_sid", [s.sid for s in program.statements])
     _put_sources(arrays, program.documents)
     _put_principals(arrays, program.principals)
     _put_frame(arrays, frame, program.statements)
@@ -146,38 +147,6 @@ def _put_predicates(
     arrays["predicate_key"] = _words(p.key_id for p in predicates)
     rows = [[glyphs.sequence(value) for value in p.values] for p in predicates]
     _put_rows(arrays, "predicate_value_start", "predicate_value", rows)
-
-
-def _put_statements(arrays: Arrays, statements: Sequence[ir.Statement]) -> None:
-    columns = ir.Statement._make(zip(*statements, strict=True) if statements else repeat((), 21))
-    arrays["statement_effect"] = _bytes(columns.effect)
-    arrays["statement_layer"] = _bytes(columns.layer)
-    arrays["statement_document"] = _words(columns.document)
-    arrays["statement_index"] = _words(columns.index)
-    arrays["statement_flags"] = _bytes(columns.flags)
-    arrays["statement_action_set"] = _ids(columns.action_set)
-    arrays["statement_resource_set"] = _ids(columns.resource_set)
-    arrays["statement_principal"] = _ids(columns.principal)
-    _put_rows(arrays, "statement_predicate_start", "statement_predicate", columns.predicate_ids)
-    _put_texts(arrays, "statement_sid", columns.sid)
-    spans = zip(columns.span, columns.effect_span, columns.action_span, columns.resource_span,
-                columns.principal_span, strict=True)
-    arrays["statement_span"] = _spans(chain.from_iterable(spans))
-    for name, rows, places in (
-        ("action", columns.action_entry_ids, columns.action_places),
-        ("resource", columns.resource_entry_ids, columns.resource_places),
-        ("predicate", columns.predicate_entry_ids, columns.predicate_places),
-    ):
-        _put_rows(arrays, f"{name}_entry_start", f"{name}_entry_id", rows)
-        flat = list(chain.from_iterable(places))
-        offsets = np.empty((len(flat), 2), dtype=np.uint32)
-        offsets[:, 0] = _words([place.start for place in flat])
-        offsets[:, 1] = _words([place.end for place in flat])
-        arrays[f"{name}_entry_span"] = offsets.ravel()
-
-
-def _spans(spans: Iterable[Span]) -> NDArray[np.uint32]:
-    return _words(chain.from_iterable(spans))
 
 
 def _put_principals(arrays: Arrays, elements: Sequence[ir.PrincipalElement]) -> None:

@@ -12,6 +12,7 @@ garbage collector never looks at the most frequent node of a tree.
 
 import json
 
+cimport cython
 from cpython.unicode cimport PyUnicode_READ, PyUnicode_Substring
 from libc.stdint cimport int16_t
 from libc.string cimport memset
@@ -63,10 +64,6 @@ cdef class Text:
 
     The span covers the token as written, quotes included.
     """
-
-    cdef readonly str value
-    cdef readonly Py_ssize_t start
-    cdef readonly Py_ssize_t end
 
     def __init__(self, str value not None, span):
         """span : a `Span`, or its two offsets"""
@@ -130,6 +127,7 @@ cdef class JsonObject:
         return Span(self.start, self.end)
 
 
+@cython.auto_pickle(False)
 cdef class ParseTable:
     """LALR tables of `policy.lark`: what to do in a state at a terminal, where to go after a rule."""
 

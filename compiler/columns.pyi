@@ -1,0 +1,18 @@
+"""The statements of a program as columns: each is looked at once, and no number becomes a Python object
+again. Cases of a hundred thousand statements spend their time here and in lowering.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from . import ir
+
+WORDS: tuple[tuple[str, int], ...]
+BYTES: tuple[tuple[str, int], ...]
+ENTRIES: tuple[str, ...]
+
+def statement_columns(statements: tuple[ir.Statement, ...]) -> dict[str, NDArray[np.generic]]:
+    """Arrays of `ir.Statement`s by name (runtime/schema.py), but for their texts.
+
+    Raises ValueError for entries without a place each, OverflowError for a number beyond 32 bits.
+    """
