@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Hashable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import Generic, TypeVar
 
@@ -48,6 +48,7 @@ from ..runtime.keys import key_kind
 from . import ir
 from .encoding import encode_glob, encode_point_text
 from .reach import settle_reach, settle_text
+from .statements import StatementLowering
 
 _ASCII_LOWER = {c: c + 32 for c in range(ord("A"), ord("Z") + 1)}
 
@@ -92,16 +93,16 @@ T = TypeVar("T", bound=Hashable)
 class Interned(Generic[T]):
     """Hash-consing: equal items get the same id, ids are in order of first sight."""
 
-    __slots__ = ("_ids",)
+    __slots__ = ("ids",)
 
     def __init__(self) -> None:
-        self._ids: dict[T, int] = {}
+        self.ids: dict[T, int] = {}
 
     def id(self, item: T) -> int:
-        return self._ids.setdefault(item, len(self._ids))
+        return self.ids.setdefault(item, len(self.ids))
 
     def items(self) -> tuple[T, ...]:
-        return tuple(self._ids)
+        return tuple(self.ids)
 
 
 class _Known(dict[T, int]):
@@ -115,17 +116,6 @@ class _Known(dict[T, int]):
     def __missing__(self, item: T) -> int:
         found = self[item] = self._lower(item)
         return found
-
-
-@dataclass(slots=True)
-class _Reading:
-    """How the statements of a document are read: the same for all documents of its kind."""
-
-    policy_type: PolicyType
-    has_variables: bool
-    layer: Layer
-    resources: _Known[str]
-    predicates: _Known[tuple[str, str, bool, str, tuple[str, ...]]]
 
 
 def lower_documents(
@@ -165,7 +155,7 @@ class _Lowering:
         self._actions = _Known(self._action_pattern)
         self._key_ids = _Known(self._key)
         self._pattern_ids: dict[bytes | tuple[bytes, tuple[ir.Variable, ...]], int] = {}
-        self._readings: dict[tuple[PolicyType, bool], _Reading] = {}
+        self._lowerings: dict[tuple[PolicyType, bool], StatementLowering] = {}
         self._spans = options.resource_glob == "span"
         self._fault_flags = FLAG_NEVER if options.invalid_statement == "never" else FLAG_UNKNOWN
 
@@ -176,13 +166,15 @@ class _Lowering:
             parts.append(
                 ir.Document(document.source, document.version, len(document.diagnostics))
             )
-            reading = self._reading(document.policy_type, document.has_variables)
             if document.is_unreadable:
                 statements.append(self._unreadable_document(number, document))
-            elif document.is_faulty:
-                statements += [self._faulty(number, reading, n) for n in document.statements]
-            else:
-                statements += [self._statement(number, reading, n) for n in document.statements]
+            nodes: Iterable[StatementNode] = document.statements
+            if document.is_faulty:  # what its version means for a statement is not known
+                nodes = [
+                    replace(n, conditions=(), faults=n.faults | {"resource"}) for n in nodes
+                ]
+            of_kind = self._statements_of(document.policy_type, document.has_variables)
+            statements += of_kind.lower(number, nodes)
         return ir.Program(
             self.options,
             tuple(parts),
@@ -196,17 +188,22 @@ class _Lowering:
             tuple(statements),
         )
 
-    def _reading(self, policy_type: PolicyType, has_variables: bool) -> _Reading:
-        known = self._readings.get((policy_type, has_variables))
+    def _statements_of(self, policy_type: PolicyType, has_variables: bool) -> StatementLowering:
+        """What lowers the statements of documents of this kind."""
+        known = self._lowerings.get((policy_type, has_variables))
         if known is None:
             layer = _LAYERS[policy_type]
             is_carried = layer in (Layer.RESOURCE, Layer.VPCE)
-            known = self._readings[policy_type, has_variables] = _Reading(
-                policy_type,
-                has_variables,
+            known = self._lowerings[policy_type, has_variables] = StatementLowering(
                 layer,
+                policy_type,
+                self._fault_flags,
+                self._actions,
                 _Known(partial(self._resource_pattern, has_variables, is_carried)),
                 _Known(partial(self._predicate, has_variables)),
+                self.action_sets.ids,
+                self.resource_sets.ids,
+                partial(self._principal, policy_type) if policy_type in _HAVE_PRINCIPALS else None,
             )
         return known
 
@@ -221,89 +218,10 @@ class _Lowering:
             self._fault_flags, span, span, span, span, span,
         )  # fmt: skip
 
-    def _faulty(self, number: int, reading: _Reading, node: StatementNode) -> ir.Statement:
-        """A statement of a document with a fault: what its version means for it is not known."""
-        return self._statement(
-            number, reading, replace(node, conditions=(), faults=node.faults | {"resource"}))
-
-    def _statement(self, number: int, reading: _Reading, node: StatementNode) -> ir.Statement:
-        faults = node.faults
-        span = node.span
-        action = self._readable_action(reading, node)
-        action_set = resource_set = -1
-        action_ids: tuple[int, ...] = ()
-        action_places: tuple[Text, ...] = ()
-        if action is not None:
-            action_places = action.entries
-            action_set, action_ids = _pattern_set(action, self._actions, self.action_sets)
-        resource = node.resource
-        resource_ids: tuple[int, ...] = ()
-        resource_places: tuple[Text, ...] = ()
-        if "resource" not in faults:
-            if resource is not None and reading.policy_type != "trust":
-                resource_places = resource.entries
-                resource_set, resource_ids = _pattern_set(
-                    resource, reading.resources, self.resource_sets)
-            else:  # the resource the policy is attached to (GRAM-40, RES-11), whatever it says
-                resource_set = self.resource_sets.id(
-                    ir.PatternSet(False, (reading.resources["*"],)))
-        predicate_ids: tuple[int, ...] = ()
-        conditions: tuple[ConditionEntry, ...] = ()
-        if node.conditions:
-            conditions = tuple([entry for entry in node.conditions if entry.base is not None])
-            predicates = reading.predicates
-            predicate_ids = tuple([
-                predicates[
-                    entry.set_operator,
-                    entry.base,
-                    entry.if_exists,
-                    entry.key.value,
-                    tuple([text.value for text in entry.values]),
-                ]
-                for entry in conditions
-            ])
-        effect = Effect.UNREADABLE
-        if node.effect is not None and "effect" not in faults:
-            effect = Effect.ALLOW if node.effect == "Allow" else Effect.DENY
-        principal = -1
-        if reading.policy_type in _HAVE_PRINCIPALS:
-            principal = self._principal(number, reading.policy_type, node, effect)
-        return ir.Statement(
-            number,
-            node.index,
-            reading.layer,
-            effect,
-            node.sid.value if node.sid else "",
-            action_set,
-            resource_set,
-            principal,
-            tuple(dict.fromkeys(predicate_ids)) if len(predicate_ids) > 1 else predicate_ids,
-            self._fault_flags if faults else 0,
-            span,
-            node.effect_span or span,
-            node.action.span if node.action else span,
-            resource.span if resource else span,
-            node.principal.span if node.principal else span,
-            action_ids,
-            action_places,
-            resource_ids,
-            resource_places,
-            predicate_ids,
-            conditions,
-        )
-
-    @staticmethod
-    def _readable_action(reading: _Reading, node: StatementNode) -> ActionElement | None:
-        """`NotAction` is not allowed in an RCP (GRAM-42), so what it means there is not known."""
-        action = None if "action" in node.faults else node.action
-        if action is not None and action.negated and reading.policy_type == "rcp":
-            return None
-        return action
-
     # --- principals
 
     def _principal(
-        self, number: int, policy_type: PolicyType, node: StatementNode, effect: Effect
+        self, policy_type: PolicyType, number: int, node: StatementNode, effect: Effect
     ) -> int:
         """Id of the principal element of a policy type that asks for one."""
         if "principal" in node.faults:
@@ -434,22 +352,3 @@ class _Lowering:
     def _key(self, name: str) -> int:
         return self.keys.id(ir.Key(name, key_kind(name)))
 
-
-def _pattern_set(
-    element: ActionElement | ResourceElement,
-    known: _Known[str],
-    sets: Interned[ir.PatternSet],
-) -> tuple[int, tuple[int, ...]]:
-    """Id of the set of an element's patterns, and the ids of its entries; -1: a void entry."""
-    entries, void = element.entries, element.void
-    if void:
-        ids = tuple([-1 if i in void else known[t.value] for i, t in enumerate(entries)])
-        members = tuple(dict.fromkeys([i for i in ids if i >= 0]))
-    elif len(entries) == 1:
-        ids = members = (known[entries[0].value],)
-    else:
-        ids = tuple([known[text.value] for text in entries])
-        members = tuple(dict.fromkeys(ids))
-    if -1 in members:  # a pattern that matches nothing
-        members = tuple([i for i in members if i >= 0])
-    return sets.id(ir.PatternSet(element.negated, members)), ids
