@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from ..collector import collector_paused
 from ..grammar.tree import PolicyDocument
 from ..options import Options
 from ..runtime.table import Table
@@ -65,7 +66,9 @@ def compile_layers(
 
 
 def _compile(frame: Frame, options: Options | None) -> Table:
-    return Table(build_model(lower_frame(frame, options), frame))
+    with collector_paused():
+        model = build_model(lower_frame(frame, options), frame)
+    return Table(model)
 
 
 def lower_frame(frame: Frame, options: Options | None = None) -> Program:
