@@ -138,7 +138,7 @@ def lower_documents(
 
 def fold_action(text: str) -> str:
     """Actions compare without regard to ASCII case, and to no other (ACT-1)."""
-    return text.translate(_ASCII_LOWER)
+    return text.lower() if text.isascii() else text.translate(_ASCII_LOWER)
 
 
 class _Lowering:

@@ -76,6 +76,8 @@ cdef class StatementLowering:
         cdef Py_ssize_t count = PyTuple_GET_SIZE(entries), i
         cdef list ids = []
         cdef object found
+        if count == 1 and not void:
+            return (known_id(known, (<Text?><object>PyTuple_GET_ITEM(entries, 0)).value),)
         for i in range(count):
             found = NONE
             if not void or i not in void:
@@ -86,10 +88,13 @@ cdef class StatementLowering:
     cdef object set_of(self, bint is_negated, tuple ids, dict sets):
         """Id of the set of these patterns, in order, each once."""
         cdef tuple members = ids
+        cdef Py_ssize_t i
         if len(ids) > 1:
             members = tuple(dict.fromkeys(ids))
-        if NONE in members:
-            members = tuple([i for i in members if i >= 0])
+        for i in range(PyTuple_GET_SIZE(members)):
+            if <long><object>PyTuple_GET_ITEM(members, i) < 0:
+                members = tuple([known for known in members if known >= 0])
+                break
         return numbered(sets, tuple.__new__(PatternSet, (is_negated, members)))
 
     cdef tuple conditions_of(self, tuple nodes):

@@ -33,10 +33,10 @@ def build_model(program: ir.Program, frame: Frame) -> TableModel:
     _put_globs(arrays, "resource/", superset_globs(program.resource_patterns))
     _put_texts(arrays, "action_text", [p.text for p in program.action_patterns])
     _put_texts(arrays, "resource_text", [p.text for p in program.resource_patterns])
-    arrays["resource_is_all"] = _bytes(p.is_all for p in program.resource_patterns)
-    arrays["resource_sequence"] = _words(
+    arrays["resource_is_all"] = _bytes([p.is_all for p in program.resource_patterns])
+    arrays["resource_sequence"] = _words([
         glyphs.sequence(p.glyphs) if p.variables else NO_ID for p in program.resource_patterns
-    )
+    ])
     _put_sets(arrays, "action_set", program.action_sets)
     _put_sets(arrays, "resource_set", program.resource_sets)
     _put_predicates(arrays, program.predicates, glyphs)
@@ -117,15 +117,20 @@ class _GlyphStore:
         arguments: list[int] = []
         offsets = [0]
         for glyphs in self._sequences:
+            if glyphs.encoded.isascii():  # code points, and no wildcard among them
+                tokens += bytes(len(glyphs.encoded))
+                arguments += glyphs.encoded
+                offsets.append(len(tokens))
+                continue
             variables = iter(glyphs.variables)
             for token, point in decode_elements(glyphs.encoded):
                 tokens.append(token)
                 arguments.append(
                     self._variables[next(variables)] if token is Token.VARIABLE else point)
             offsets.append(len(tokens))
-        arrays["sequence_start"] = np.array(offsets, dtype=np.uint32)
-        arrays["glyph_token"] = np.array(tokens, dtype=np.uint8)
-        arrays["glyph_argument"] = np.array(arguments, dtype=np.uint32)
+        arrays["sequence_start"] = _words(offsets)
+        arrays["glyph_token"] = _bytes(tokens)
+        arrays["glyph_argument"] = _words(arguments)
         arrays["variable_key"] = _words(
             NO_ID if v.key_id < 0 else v.key_id for v in self._variables
         )
@@ -134,7 +139,7 @@ class _GlyphStore:
 
 
 def _put_sets(arrays: Arrays, name: str, sets: Sequence[ir.PatternSet]) -> None:
-    arrays[f"{name}_negated"] = _bytes(s.negated for s in sets)
+    arrays[f"{name}_negated"] = _bytes([s.negated for s in sets])
     _put_rows(arrays, f"{name}_start", f"{name}_pattern", [s.pattern_ids for s in sets])
 
 
