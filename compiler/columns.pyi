@@ -1,5 +1,6 @@
-"""The statements of a program as columns: each is looked at once, and no number becomes a Python object
-again. Cases of a hundred thousand statements spend their time here and in lowering.
+"""The statements of a program as columns, without a list of Python objects for each.
+
+A compilation of a hundred thousand statements spends its time here and in lowering.
 """
 
 import numpy as np

@@ -3,7 +3,8 @@
 Everything is frozen and hash-consed: equal patterns, equal sets and equal predicates exist once per
 program and are named by their index. Spans live on the statements, so nothing shared forgets where
 it was written. What there are many of is a named tuple: a frozen dataclass of twenty fields takes
-eight times as long to make. `compiler.render.emit_ir` prints the stable text form that tests compare.
+several times as long to make. `compiler.render.emit_ir` prints the stable text form that tests
+compare.
 """
 
 from __future__ import annotations
@@ -114,7 +115,7 @@ class Entry(NamedTuple):
 class Statement(NamedTuple):
     """One statement. A set id of -1 means that the element could not be read.
 
-    Its entries are kept as two rows each: ids, and the nodes of the syntax tree that they came from.
+    Its entries are two rows each: ids, and the nodes of the syntax tree that they came from.
     """
 
     document: int

@@ -14,17 +14,13 @@ from typing import Generic, TypeVar
 
 from ..grammar import parse_pattern
 from ..grammar.tree import (
-    ActionElement,
-    ConditionEntry,
     PatternToken,
     PolicyDocument,
     PolicyType,
     PrincipalElement,
-    ResourceElement,
     Run,
     Star,
     StatementNode,
-    Text,
 )
 from ..grammar.tree import Variable as VariableToken
 from ..options import Options

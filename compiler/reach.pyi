@@ -1,4 +1,4 @@
-"""How far each wildcard of a resource pattern reaches (RES-4), and what a short ARN lacks (RES-7)."""
+"""How far the wildcards of a resource pattern reach (RES-4), what a short ARN lacks (RES-7)."""
 
 def settle_text(text: str, spans: bool) -> bytes:
     """A pattern without variables, encoded, with the reach of each wildcard decided.

@@ -1,4 +1,4 @@
-"""How far each wildcard of a resource pattern reaches (RES-4), and what a short ARN lacks (RES-7)."""
+"""How far the wildcards of a resource pattern reach (RES-4), what a short ARN lacks (RES-7)."""
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from libc.stdint cimport uint8_t

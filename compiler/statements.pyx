@@ -1,5 +1,5 @@
-"""Statements of the syntax tree to statements of the IR: the loop of lowering that runs once for each of
-a hundred thousand. What a text means is decided in lower.py, once, and looked up here.
+"""Statements of the syntax tree to statements of the IR: the loop of lowering, which may run a
+hundred thousand times. What a text means is decided in lower.py, once, and looked up here.
 """
 
 from cpython.object cimport PyObject
@@ -39,10 +39,10 @@ cdef object numbered(dict ids, object item):
 cdef class StatementLowering:
     """Lowers the statements of documents of one policy type and version.
 
-    actions, resources, predicates : ids by text, or by the parts of a condition entry; a missing one
-                                     is lowered when it is asked for
+    actions, resources, predicates : ids by text, or by the parts of a condition entry; a missing
+                                     one is lowered when it is asked for
     action_sets, resource_sets     : ids of `ir.PatternSet`s, to which new ones are added
-    principal                      : (document, node, effect) -> id of the principal element, or None
+    principal                      : (document, node, effect) -> id of the principal element; None
                                      where the policy type has none
     """
 

@@ -88,8 +88,8 @@ def _put_texts(arrays: Arrays, name: str, texts: Sequence[str]) -> None:
 
 
 def _put_globs(arrays: Arrays, prefix: str, patterns: Sequence[bytes]) -> None:
-    for name, array in compile_patterns(patterns).items():
-        arrays[prefix + name] = array
+    for name, column in compile_patterns(patterns).items():
+        arrays[prefix + name] = column
 
 
 def superset_globs(patterns: Iterable[ir.ResourcePattern]) -> list[bytes]:

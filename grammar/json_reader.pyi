@@ -1,4 +1,4 @@
-"""JSON text -> nodes: a scanner, and a loop over the LALR tables that Lark makes of `policy.lark`."""
+"""JSON text -> nodes: a scanner, and a loop over the tables that Lark makes of `policy.lark`."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -59,7 +59,7 @@ class JsonArray:
     def span(self) -> Span: ...
 
 class JsonObject:
-    """An object: its members by name, (key, value). For a repeated key the last one stands (GRAM-2)."""
+    """An object: (key, value) by name. For a repeated key the last one stands (GRAM-2)."""
 
     @property
     def members(self) -> dict[str, tuple[Text, Any]]: ...
@@ -71,7 +71,7 @@ class JsonObject:
     def span(self) -> Span: ...
 
 class ParseTable:
-    """LALR tables of `policy.lark`: what to do in a state at a terminal, where to go after a rule."""
+    """LALR tables of `policy.lark`: what to do at a terminal, where to go after a rule."""
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""JSON text -> nodes: a scanner, and a loop over the LALR tables that Lark makes of `policy.lark`.
+"""JSON text -> nodes: a scanner, and a loop over the tables that Lark makes of `policy.lark`.
 
 Lark's own loop asks three dictionaries and makes an object for each token; that was half the time from
 text to a table. Here a token is a number and two offsets, the tables are two arrays (`ParseTable`,
@@ -116,7 +116,7 @@ cdef class JsonArray:
 
 
 cdef class JsonObject:
-    """An object: its members by name, (key, value). For a repeated key the last one stands (GRAM-2)."""
+    """An object: (key, value) by name. For a repeated key the last one stands (GRAM-2)."""
 
     cdef readonly dict members
     cdef readonly Py_ssize_t start
@@ -129,7 +129,7 @@ cdef class JsonObject:
 
 @cython.auto_pickle(False)
 cdef class ParseTable:
-    """LALR tables of `policy.lark`: what to do in a state at a terminal, where to go after a rule."""
+    """LALR tables of `policy.lark`: what to do at a terminal, where to go after a rule."""
 
     cdef int16_t[STATES][TERMINAL_COUNT] action      # 0: error, s + 1: shift, -r - 1: reduce
     cdef int16_t[STATES][RULE_COUNT] goto            # by rule: the state after its left side

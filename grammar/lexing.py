@@ -2,9 +2,9 @@
 
 Lark itself is imported only then: opening a compiled table must not pay for a parser. Patterns and
 ARNs (`pattern.lark`, `arn.lark`) are parsed by Lark, with a lexer that is one alternation of their
-terminals, ordered by priority; it yields any object that has a `type` (the name of its terminal), so
-most tokens are already the node that the tree will hold. Of `policy.lark` only the LALR tables are
-taken: json_reader.pyx drives them.
+terminals, ordered by priority; it yields any object that has a `type` (the name of its terminal),
+so most tokens are already the node that the tree will hold. Of `policy.lark` only the LALR tables
+are taken: json_reader.pyx drives them.
 """
 
 from __future__ import annotations

@@ -13,7 +13,7 @@ from typing import Literal, NamedTuple
 
 from ..errors import Diagnostic
 from ..source import Source, Span
-from .json_reader import Text
+from .json_reader import Text as Text  # a node of the tree like the others here
 
 PolicyType = Literal["identity", "boundary", "session", "resource", "trust", "scp", "rcp", "vpce"]
 Mode = Literal["strict", "lenient"]

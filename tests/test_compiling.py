@@ -1,4 +1,4 @@
-"""What makes compiling fast, against slow words of the same: wildcards, columns, memos, the collector."""
+"""What makes compiling fast, each against slow words of the same: wildcards, columns, memos."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from iamtables.options import Options
 from iamtables.runtime.codes import NO_ID, Effect, Layer, Token
 from iamtables.source import Span
 
-# --- how far wildcards reach (RES-4, RES-7) ----------------------------------------------------
+# --- how far wildcards reach (RES-4, RES-7)
 
 
 def slowly_settled(text: str, spans: bool) -> list[tuple[Token, int]]:
@@ -46,7 +46,8 @@ def slowly_settled(text: str, spans: bool) -> list[tuple[Token, int]]:
             out.append((Token.POINT, ord(":")))
         for at, character in enumerate(segment):
             is_end = at + 1 == len(segment)
-            is_free = number == 5 or (is_end and (spans or (is_short and number + 1 == len(segments))))
+            is_last = is_short and number + 1 == len(segments)
+            is_free = number == 5 or (is_end and (spans or is_last))
             if character == "*":
                 out.append((Token.STAR if is_free else Token.STAR_BUT_COLON, 0))
             elif character == "?":
@@ -72,7 +73,7 @@ def test_a_wildcard_byte_is_a_wildcard_only_where_it_is_one() -> None:
     assert settle_reach(b"a*\xfb:b:c:d:e:\xfd", False) == b"a*\xfc:b:c:d:e:\xfd"
 
 
-# --- columns of statements -----------------------------------------------------------------------
+# --- columns of statements
 
 
 def policy(*statements: dict[str, Any], name: str = "p", **kind: Any) -> iamtables.PolicyDocument:
@@ -116,7 +117,8 @@ def test_columns_hold_what_the_statements_say() -> None:
         ("statement_predicate_start", "statement_predicate", [s.predicate_ids for s in statements]),
         ("action_entry_start", "action_entry_id", [s.action_entry_ids for s in statements]),
         ("resource_entry_start", "resource_entry_id", [s.resource_entry_ids for s in statements]),
-        ("predicate_entry_start", "predicate_entry_id", [s.predicate_entry_ids for s in statements]),
+        ("predicate_entry_start", "predicate_entry_id",
+         [s.predicate_entry_ids for s in statements]),
     ):
         assert np.diff(columns[start]).tolist() == [len(row) for row in rows]
         assert columns[items].astype(np.int32).tolist() == [i for row in rows for i in row]
@@ -135,7 +137,7 @@ def test_entries_are_ids_with_their_places() -> None:
     assert written == ['"s3:Get"', '"no colon"', '"s3:Get"']
     first, void, again = (e.id for e in statement.action_entries)
     assert void == -1 and first == again >= 0
-    assert [e.id for e in statement.resource_entries][0] == -1
+    assert statement.resource_entries[0].id == -1
 
 
 @pytest.mark.parametrize(("change", "error"), [
@@ -176,7 +178,7 @@ def test_equal_sets_and_predicates_get_one_number() -> None:
     assert lowered.statements[0].effect is Effect.ALLOW
 
 
-# --- passes and tries --------------------------------------------------------------------------------
+# --- passes and tries
 
 
 def test_subsumed_resources_are_those_that_begin_with_another_prefix() -> None:
@@ -215,7 +217,7 @@ def test_children_of_a_node_are_in_order_however_many_they_are(count: int) -> No
         assert pattern[4:5] == bytes([arrays["byte"][node]])
 
 
-# --- memos and the collector -----------------------------------------------------------------------
+# --- memos and the collector
 
 
 def test_a_memo_asks_once_a_text_and_stays_within_its_bounds() -> None:
