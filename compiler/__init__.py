@@ -10,10 +10,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from ..collector import collector_paused
 from ..grammar.tree import PolicyDocument
 from ..options import Options
 from ..runtime.table import Table
+from .collector import collector_paused
 from .frames import Frame, identity_frame, layers_frame, organization_frame
 from .ir import Program
 from .lower import lower_documents

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 import iamtables
-from iamtables.collector import collector_paused
 from iamtables.compiler import ir, lower_frame
+from iamtables.compiler.collector import collector_paused
 from iamtables.compiler.columns import statement_columns
 from iamtables.compiler.encoding import decode_elements, encode_glob
 from iamtables.compiler.frames import layers_frame
