@@ -42,6 +42,8 @@ MAX_KEY_BYTES = 48 << 20
 _MAX_NEEDLES = 4096
 _SCAN_RECORDS = 4000
 """Coded at a time: what the scan has read is still near the processor."""
+_JOINED_BYTES = 16 << 10
+"""Of a piece that are joined to the record which the piece before broke off."""
 _MIN_MOULDS = 256
 """From this many moulds of a plan on, they must pay: at least four calls for each."""
 
@@ -133,8 +135,8 @@ class BlockReader:
     caller_of : record -> row of the caller table; raises BadRecord
     call_of   : (record, plan number, caller row) -> row of the call table; raises BadRecord
     place_of  : (record, row) -> which of the record's ARNs is the one resource of a row, or -1
-    like      : (rows, texts, keys) -> new rows that differ from these in their one resource, or in its
-                pattern
+    like      : (rows, texts, keys) -> new rows that differ from these in their one resource, or in
+                its pattern, and in these keys
     begun     : called with each record of the plans numbered in `sessions`
     sessions  : plans whose calls begin sessions
     mould_of  : (record, plan number, slots) -> (call, mould), None for one that is refused; raises
@@ -280,14 +282,27 @@ class BlockReader:
         for piece in pieces:
             if len(rest) > max_record_bytes:
                 raise Unsure
-            data = rest + piece if rest else piece
-            extractor.feed(data, False)
-            for count in self._scanned(max_record_bytes, bad, number):
+            begin = 0
+            if rest:  # only the record that goes on is put together, not the piece
+                head = rest + piece[:_JOINED_BYTES]
+                for count in self._scanned_of(head, 0, max_record_bytes, bad, number):
+                    number += count
+                    yield count
+                begin = len(head) - extractor.left() - len(rest)
+                if begin < 0 or len(piece) <= _JOINED_BYTES:
+                    piece = head[len(head) - extractor.left() :] + piece[_JOINED_BYTES:]
+                    begin = 0
+            for count in self._scanned_of(piece, begin, max_record_bytes, bad, number):
                 number += count
                 yield count
-            rest = data[len(data) - extractor.left() :]
-        extractor.feed(rest, True)
+            rest = piece[len(piece) - extractor.left() :]
+        extractor.feed(rest, 0, True)
         yield from self._scanned(max_record_bytes, bad, number)
+
+    def _scanned_of(self, data: bytes, begin: int, max_record_bytes: int, bad: Counter[str],
+                    number: int) -> Iterator[int]:
+        self._extractor.feed(data, begin, False)
+        return self._scanned(max_record_bytes, bad, number)
 
     def _scanned(self, max_record_bytes: int, bad: Counter[str], number: int = 0
                  ) -> Iterator[int]:
@@ -329,7 +344,7 @@ class BlockReader:
                 self._callers.add(self._caller_of(record))
             except BadRecord as problem:
                 self._callers.add(-1, str(problem))
-        error, fresh = extractor.errors()
+        _, fresh = extractor.errors()
         for index in fresh.tolist():
             self._made_facts = None
             code = self._record(index).errorCode

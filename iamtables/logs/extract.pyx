@@ -193,10 +193,14 @@ cdef class Extractor:
         self.count = self.id_used = self.id_kept = self.kept = 0
         self.fresh_count[0] = self.fresh_count[1] = self.fresh_count[2] = 0
 
-    def feed(self, bytes data not None, bint is_last):
-        """The next piece: what the scan left over of the one before (`left`), and more."""
+    def feed(self, bytes data not None, size_t begin, bint is_last):
+        """The next piece, from byte `begin` on: what the scan left over of the one before (`left`),
+        and more."""
+        if begin > <size_t>len(data):
+            raise IndexError(begin)
         self.text = data
-        self.base = self.at = <const uint8_t*><const char*>data
+        self.base = <const uint8_t*><const char*>data
+        self.at = self.base + begin
         self.end = self.base + len(data)
         self.is_last = is_last
 

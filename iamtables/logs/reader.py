@@ -144,8 +144,8 @@ class LogReader:
         self._times: dict[str | None, int] = {}
         self._blocks = BlockReader(
             self._plan_of_block, self._map_caller, self._call_of_block, self._place_of,
-            self._like, self._mould_of_block, self._add_mould, self._sessions.learn, self._session_plans,
-            self._mapper.forms, self._keys.accounts,
+            self._like, self._mould_of_block, self._add_mould, self._sessions.learn,
+            self._session_plans, self._mapper.forms, self._keys.accounts,
             (self._keys.network, self._keys.agent, self._keys.tls, self._keys.additional),
             self._event_contexts.told if self._event_contexts is not None else None,
         ) if options.is_compiled and is_available() else None
