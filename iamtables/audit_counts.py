@@ -154,7 +154,14 @@ class Counts:
             return
         self.is_log = True
         days = np.where(times[decided] < 0, _NO_DAY, times[decided] // _DAY_S)
-        pairs, counts = np.unique(days * len(DecisionCode) + code, return_counts=True)
+        pairs = days * len(DecisionCode) + code
+        first = int(pairs.min())
+        if int(pairs.max()) - first < MAX_DAYS:
+            totals = np.bincount(pairs - first)
+            pairs = np.flatnonzero(totals)
+            counts, pairs = totals[pairs], pairs + first
+        else:
+            pairs, counts = np.unique(pairs, return_counts=True)
         for pair, count in zip(pairs.tolist(), counts.tolist(), strict=True):
             day, decision = divmod(pair, len(DecisionCode))
             if day not in self.days and len(self.days) >= MAX_DAYS:

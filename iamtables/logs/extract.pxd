@@ -16,6 +16,13 @@ cdef struct KeptRow:
     int32_t place           # number of the record in the text
     uint32_t id_length
 
+# What an identity had last beside it: most have one region and one account.
+cdef struct KnownCaller:
+    int32_t code            # -1: nothing yet
+    uint8_t region_length
+    uint8_t account_length
+    uint8_t texts[42]       # region and receiving account, end to end
+
 # Buffers and code tables of one reader; the attributes are those of extract.pyx.
 cdef class Extractor:
     cdef InternTable plan_table, caller_table, error_table, call_table, shape_table, given_table
@@ -24,6 +31,8 @@ cdef class Extractor:
     cdef uint32_t* slices           # of each record, begin and length of FIELD_COUNT fields
     cdef uint32_t* bounds           # of each record, its own begin and end
     cdef uint32_t* identities       # of each record, the id of its identity in the memo; 0: none
+    cdef KnownCaller* known_callers # by id of the identity in the memo
+    cdef size_t known_caller_room
     cdef uint32_t caller_fields     # what tells callers apart
     cdef int32_t* codes[3]          # of each record: its plan, its caller, its error
     cdef int32_t* fresh[3]          # the records at which new codes were given
@@ -66,6 +75,7 @@ cdef class Extractor:
     cdef int ensure(self, size_t size) noexcept nogil
     cdef size_t put(self, size_t used, size_t i, int field) noexcept nogil
     cdef int code_one(self, size_t i) noexcept nogil
+    cdef int code_caller(self, size_t i) noexcept nogil
     cdef int code(self, InternTable* table, uint32_t fields, int kind, size_t i) noexcept nogil
     cdef tuple coded(self, int kind)
     cdef int check_facts(self, const uint8_t[::1] plan_flags, const int32_t[:, ::1] plan_needles,

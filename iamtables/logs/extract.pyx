@@ -32,6 +32,7 @@ cdef extern from *:
 
 cdef enum:
     GIVEN_AT_ONCE = 32
+    SIMPLE_CALLER = 1 << IDENTITY | 1 << REGION | 1 << RECIPIENT
     PLAN_FIELDS = 1 << SOURCE | 1 << NAME | 1 << TYPE | 1 << CATEGORY
 
 cdef const uint8_t* OPAQUE = b"Encoded authorization failure message"
@@ -66,7 +67,7 @@ cdef class Extractor:
     def __cinit__(self, uint64_t seed, bint network=False, bint agent=False, bint tls=False,
                   bint additional=False):
         """The flags add fields to those that tell callers apart."""
-        self.caller_fields = 1 << IDENTITY | 1 << REGION | 1 << RECIPIENT
+        self.caller_fields = SIMPLE_CALLER
         if network:
             self.caller_fields |= 1 << ADDRESS | 1 << VPCE | 1 << VPCE_ACCOUNT
         if agent:
@@ -98,6 +99,7 @@ cdef class Extractor:
             free(self.fresh[kind])
             free(self.per_record[kind])
         free(self.kept_rows)
+        free(self.known_callers)
         free(self.seconds)
         free(self.id_hash)
         free(self.id_text)
@@ -113,13 +115,13 @@ cdef class Extractor:
         """Memory of the code tables."""
         return (intern_bytes(&self.caller_table) + intern_bytes(&self.call_table)
                 + intern_bytes(&self.plan_table) + intern_bytes(&self.given_table)
-                + intern_bytes(&self.memo.values))
+                + intern_bytes(&self.memo.values) + self.known_caller_room * sizeof(KnownCaller))
 
     @property
     def lasting_bytes(self):
         """Memory of those that outlast `forget_calls`."""
         return (intern_bytes(&self.caller_table) + intern_bytes(&self.plan_table)
-                + intern_bytes(&self.memo.values))
+                + intern_bytes(&self.memo.values) + self.known_caller_room * sizeof(KnownCaller))
 
     cdef int grow(self, size_t records) noexcept nogil:
         cdef size_t room = records * 2 if records * 2 > 1024 else 1024
@@ -260,7 +262,7 @@ cdef class Extractor:
             self.codes[0][i] = self.codes[1][i] = self.codes[2][i] = -1
         else:
             if (self.code(&self.plan_table, PLAN_FIELDS, 0, i)
-                    or self.code(&self.caller_table, self.caller_fields, 1, i)):
+                    or self.code_caller(i)):
                 return -2
             if slices[2 * ERROR + 1] == 0 and self.no_error >= 0:
                 self.codes[2][i] = self.no_error
@@ -284,6 +286,40 @@ cdef class Extractor:
         memcpy(self.id_text + self.id_used, self.base + slices[2 * ID], length)
         self.id_used += length
         self.id_hash[i] = hash_of(self.base + slices[2 * ID], length)
+        return 0
+
+    cdef int code_caller(self, size_t i) noexcept nogil:
+        cdef uint32_t identity = self.identities[i]
+        cdef const uint32_t* region = self.slices + (i * FIELD_COUNT + REGION) * 2
+        cdef const uint32_t* account = self.slices + (i * FIELD_COUNT + RECIPIENT) * 2
+        cdef KnownCaller* known
+        cdef void* moved
+        cdef size_t k, room
+        if (self.caller_fields != SIMPLE_CALLER or region[1] > 255 or account[1] > 255
+                or region[1] + account[1] > 42):
+            return self.code(&self.caller_table, self.caller_fields, 1, i)
+        if identity >= self.known_caller_room:
+            room = 2 * <size_t>identity + 256
+            moved = realloc(self.known_callers, room * sizeof(KnownCaller))
+            if moved == NULL:
+                return -1
+            self.known_callers = <KnownCaller*>moved
+            for k in range(self.known_caller_room, room):
+                self.known_callers[k].code = -1
+            self.known_caller_room = room
+        known = self.known_callers + identity
+        if (known.code >= 0 and known.region_length == region[1]
+                and known.account_length == account[1]
+                and memcmp(known.texts, self.base + region[0], region[1]) == 0
+                and memcmp(known.texts + region[1], self.base + account[0], account[1]) == 0):
+            self.codes[1][i] = known.code
+            return 0
+        if self.code(&self.caller_table, self.caller_fields, 1, i):
+            return -1
+        known.code = self.codes[1][i]
+        known.region_length, known.account_length = <uint8_t>region[1], <uint8_t>account[1]
+        memcpy(known.texts, self.base + region[0], region[1])
+        memcpy(known.texts + region[1], self.base + account[0], account[1])
         return 0
 
     cdef int code(self, InternTable* table, uint32_t fields, int kind, size_t i) noexcept nogil:
@@ -890,6 +926,9 @@ cdef class Extractor:
 
     def forget(self, uint64_t seed):
         """Drop all codes but those of plans and errors."""
+        free(self.known_callers)
+        self.known_callers = NULL
+        self.known_caller_room = 0
         intern_free(&self.caller_table)
         intern_free(&self.call_table)
         intern_free(&self.shape_table)
