@@ -311,10 +311,9 @@ class BlockReader:
         while count := extractor.scan(_SCAN_RECORDS):
             if count < 0:
                 raise Unsure
-            odd = extractor.odd_records()
-            if 2 * int(np.count_nonzero(odd)) > count or extractor.longest() > max_record_bytes:
+            if 2 * extractor.odd_count > count or extractor.longest > max_record_bytes:
                 raise Unsure
-            self._code(count, odd, bad, max_record_bytes, number)
+            self._code(count, bad, max_record_bytes, number)
             number += count
             yield count
 
@@ -325,27 +324,24 @@ class BlockReader:
             raise Unsure from error
 
     def _code(
-        self, count: int, odd: NDArray[np.bool_], bad: Counter[str], max_record_bytes: int,
-        number: int,
+        self, count: int, bad: Counter[str], max_record_bytes: int, number: int
     ) -> None:
         """The records of the last scan, the first of which has this number in the text."""
         extractor = self._extractor
-        plan, fresh = extractor.plans()
-        for index in fresh.tolist():
+        for index in extractor.new_plans().tolist():
             self._made_facts = None
             self._add_plan(self._record(index))
         if self._sessions:
-            for index in np.flatnonzero(np.isin(plan, list(self._sessions)) & ~odd).tolist():
+            for index in np.flatnonzero(
+                    np.isin(extractor.plans(), list(self._sessions))).tolist():
                 self._beginning.append(self._record(index))
-        caller, fresh = extractor.callers()
-        for index in fresh.tolist():
+        for index in extractor.new_callers().tolist():
             record = self._record(index)
             try:
                 self._callers.add(self._caller_of(record))
             except BadRecord as problem:
                 self._callers.add(-1, str(problem))
-        _, fresh = extractor.errors()
-        for index in fresh.tolist():
+        for index in extractor.new_errors().tolist():
             self._made_facts = None
             code = self._record(index).errorCode
             self._error_flags.append(
@@ -353,12 +349,11 @@ class BlockReader:
         at = 0
         while (at := extractor.shaped(
                 at, *self._facts(), np.array(self._shape_places, dtype=np.int8))) < count:
-            self._learn_shape(at, int(plan[at]), int(caller[at]))
-        self._find_moulds(count, plan, max_record_bytes)
+            self._learn_shape(at)
+        self._find_moulds(count, max_record_bytes)
         for index in extractor.calls(*self._facts()).tolist():
             try:
-                self._calls.add(self._call_of(self._record(index), int(plan[index]),
-                                              self._callers.row(int(caller[index]))))
+                self._calls.add(self._mapped(index))
             except BadRecord as problem:
                 self._calls.add(-1, str(problem))
         left_out, opened = extractor.keep(self._callers.all(), self._calls.all(), number)
@@ -366,10 +361,11 @@ class BlockReader:
             for row, stamp in extractor.open_times():
                 extractor.set_time(row, seconds(stamp.decode("utf-8", "replace")))
         if left_out:
+            odd = extractor.odd_records()
             self._odd += [(number + index, extractor.record(index))
                           for index in np.flatnonzero(odd).tolist()]
-            if left_out > int(np.count_nonzero(odd)):
-                self._count_bad(plan, caller, odd, bad)
+            if left_out > extractor.odd_count:
+                self._count_bad(odd, bad)
         if self._told is not None:
             self._tell_enriched(self._told)
 
@@ -390,18 +386,23 @@ class BlockReader:
                                 np.array(self._error_flags or [0], dtype=np.uint8))
         return self._made_facts
 
-    def _learn_shape(self, index: int, plan: int, caller: int) -> None:
+    def _mapped(self, index: int) -> int:
+        """The row of a call that is mapped. Raises BadRecord."""
+        extractor = self._extractor
+        return self._call_of(self._record(index), extractor.plan(index),
+                             self._callers.row(extractor.caller(index)))
+
+    def _learn_shape(self, index: int) -> None:
         """Calls on buckets and objects: one mapping per shape, then only the resource differs."""
-        record = self._record(index)
         try:
-            row = self._call_of(record, plan, self._callers.row(caller))
-            place = self._place_of(record, row)
+            row = self._mapped(index)
+            place = self._place_of(self._record(index), row)
         except BadRecord:
             row, place = -1, -1
         self._shape_rows.add(row)
         self._shape_places.append(place)
 
-    def _find_moulds(self, count: int, plan: Int32Array, max_bytes: int) -> None:
+    def _find_moulds(self, count: int, max_bytes: int) -> None:
         """Calls that differ in texts the mapping cannot tell apart: one mapping per mould."""
         extractor, moulds, facts = self._extractor, self._moulds, self._facts()
         if not (facts[0] & BY_MOULD).any():
@@ -414,7 +415,7 @@ class BlockReader:
                 self._arn_numbers.extend(
                     np.array([self._arn_classes.number(arn) for arn in new], dtype=np.int32))
             else:
-                self._learn(at, int(plan[at]))
+                self._learn(at, extractor.plan(at))
         self._weigh_moulds()
 
     def _learn(self, index: int, plan: int) -> None:
@@ -475,15 +476,13 @@ class BlockReader:
         self._plan_flags.append(found.flags)
         self._plan_needles.append(place)
 
-    def _count_bad(
-        self, plan: Int32Array, caller: Int32Array, odd: NDArray[np.bool_], bad: Counter[str],
-    ) -> None:
+    def _count_bad(self, odd: NDArray[np.bool_], bad: Counter[str]) -> None:
         """The first reason of each record, in the order in which the reader finds them."""
-        call = self._extractor.call_codes()
-        is_kept = self._extractor.row_places() >= 0
+        extractor = self._extractor
+        is_kept = extractor.row_places() >= 0
         for index in np.flatnonzero(~is_kept & ~odd).tolist():
-            reason = (self._plan_reasons.get(int(plan[index]))
-                      or self._callers.reasons.get(int(caller[index]))
-                      or self._calls.reasons.get(int(call[index])))
+            reason = (self._plan_reasons.get(extractor.plan(index))
+                      or self._callers.reasons.get(extractor.caller(index))
+                      or self._calls.reasons.get(extractor.call(index)))
             assert reason is not None
             bad[reason] += 1

@@ -40,7 +40,7 @@ cdef class Extractor:
     cdef int32_t* per_record[3]
     cdef int32_t* known             # of each record, twice the number that `shaped` gave its call,
                                     # or one more than twice that of a mould; -1: neither
-    cdef int32_t* call              # of each record, the code of the call, where neither has it
+    cdef int32_t* call_of           # of each record, the code of the call, where neither has it
     cdef int32_t* place             # of each record, its row; -1 for none
     cdef int32_t no_error           # the code of no error; -1 while it has none
     cdef KeptRow* kept_rows         # of the text so far
@@ -60,6 +60,8 @@ cdef class Extractor:
     cdef bint is_lines, is_inside, is_closed, is_done
     cdef bint is_last               # nothing comes behind the text
     cdef readonly size_t count      # records of the last scan
+    cdef readonly size_t odd_count  # so many of them are odd
+    cdef readonly size_t longest    # length of the longest, or of one that goes on, in bytes
     cdef list needles
     cdef const uint8_t* needle_at[MAX_NEEDLES]
     cdef size_t needle_length[MAX_NEEDLES]
@@ -77,7 +79,7 @@ cdef class Extractor:
     cdef int code_one(self, size_t i) noexcept nogil
     cdef int code_caller(self, size_t i) noexcept nogil
     cdef int code(self, InternTable* table, uint32_t fields, int kind, size_t i) noexcept nogil
-    cdef tuple coded(self, int kind)
+    cdef new_codes(self, int kind)
     cdef int check_facts(self, const uint8_t[::1] plan_flags, const int32_t[:, ::1] plan_needles,
                          const uint8_t[::1] is_denial) except -1
     cdef int64_t shape_of(self, size_t i, const uint8_t* plan_flags, const int32_t* plan_needles,

@@ -56,6 +56,10 @@ cdef bint all_below(const int32_t* codes, size_t count, int64_t bound) noexcept 
     return found
 
 
+NOTHING = np.empty(0, dtype=np.int32)
+NOTHING.flags.writeable = False
+
+
 # -- owner and doorways -------------------------------------------------------------------------
 
 cdef class Extractor:
@@ -165,7 +169,7 @@ cdef class Extractor:
             if moved == NULL:
                 return -1
             self.per_record[kind] = <int32_t*>moved
-        self.known, self.call, self.place = (
+        self.known, self.call_of, self.place = (
             self.per_record[0], self.per_record[1], self.per_record[2])
         moved = realloc(self.odd, room)
         if moved == NULL:
@@ -219,7 +223,7 @@ cdef class Extractor:
         The slices are valid until the next scan. Releases the GIL.
         """
         cdef int64_t found
-        self.count = 0
+        self.count = self.odd_count = self.longest = 0
         self.id_used = self.id_kept
         self.fresh_count[0] = self.fresh_count[1] = self.fresh_count[2] = 0
         if self.is_done or self.base == NULL:
@@ -246,6 +250,9 @@ cdef class Extractor:
             self.bounds[2 * i] = <uint32_t>(p - self.base)
             self.bounds[2 * i + 1] = <uint32_t>(behind - self.base)
             self.odd[i] = odd
+            self.odd_count += odd
+            if <size_t>(behind - p) > self.longest:
+                self.longest = behind - p
         return behind
 
     cdef int64_t accept(self) noexcept nogil:
@@ -463,14 +470,6 @@ cdef class Extractor:
             raise IndexError(index)
         return (<char*>self.base)[self.bounds[2 * index]:self.bounds[2 * index + 1]]
 
-    def longest(self):
-        """Length of the longest record in bytes."""
-        cdef size_t i, longest = 0
-        for i in range(self.count):
-            if self.bounds[2 * i + 1] - self.bounds[2 * i] > longest:
-                longest = self.bounds[2 * i + 1] - self.bounds[2 * i]
-        return longest
-
     cdef int ensure(self, size_t size) noexcept nogil:
         cdef void* moved
         if size > self.scratch_size:
@@ -489,23 +488,43 @@ cdef class Extractor:
         memcpy(self.scratch + used + 4, self.base + slice[0], length)
         return used + 4 + length
 
-    cdef tuple coded(self, int kind):
-        return (np.asarray(<int32_t[:self.count]>self.codes[kind]).copy()
-                if self.count else np.empty(0, dtype=np.int32),
-                np.asarray(<int32_t[:self.fresh_count[kind]]>self.fresh[kind]).copy()
-                if self.fresh_count[kind] else np.empty(0, dtype=np.int32))
+    cdef new_codes(self, int kind):
+        return (np.asarray(<int32_t[:self.fresh_count[kind]]>self.fresh[kind]).copy()
+                if self.fresh_count[kind] else NOTHING)
+
+    def new_plans(self):
+        """The records with a new plan, int32[n]: source, name, event type and category."""
+        return self.new_codes(0)
+
+    def new_callers(self):
+        """The same for what is known of the caller."""
+        return self.new_codes(1)
+
+    def new_errors(self):
+        """The same for the error code; no error is a code, too."""
+        return self.new_codes(2)
+
+    def plan(self, size_t index):
+        """The code of the plan of a record, -1 for an odd one."""
+        if index >= self.count:
+            raise IndexError(index)
+        return self.codes[0][index]
+
+    def caller(self, size_t index):
+        """The same for the caller."""
+        if index >= self.count:
+            raise IndexError(index)
+        return self.codes[1][index]
+
+    def call(self, size_t index):
+        """The code that `calls` gave a record, -1 for one that was left out."""
+        if index >= self.count:
+            raise IndexError(index)
+        return self.call_of[index]
 
     def plans(self):
-        """(codes int32[count], records with a new one): source, name, event type and category."""
-        return self.coded(0)
-
-    def callers(self):
-        """The same for what is known of the caller."""
-        return self.coded(1)
-
-    def errors(self):
-        """The same for the error code; no error is a code, too."""
-        return self.coded(2)
+        """int32[count]: the plan of each record, -1 for odd ones."""
+        return (np.asarray(<int32_t[:self.count]>self.codes[0]).copy() if self.count else NOTHING)
 
     def set_needles(self, list needles not None):
         """All needles that plans refer to by number: at most MAX_NEEDLES, each not empty."""
@@ -686,7 +705,7 @@ cdef class Extractor:
             return np.asarray(first)
         with nogil:
             fresh = self.code_calls(self.codes[0], self.codes[1], self.codes[2], &plan_flags[0],
-                                    &plan_needles[0, 0], &is_denial[0], self.known, self.call,
+                                    &plan_needles[0, 0], &is_denial[0], self.known, self.call_of,
                                     &first[0])
         if fresh < 0:
             raise MemoryError
@@ -758,11 +777,6 @@ cdef class Extractor:
             codes[i] = <int32_t>(id - FIRST_ID)
         return <int64_t>fresh
 
-    def call_codes(self):
-        """int32[count]: those of `calls`, -1 for records that were left out."""
-        return (np.asarray(<int32_t[:self.count]>self.call).copy() if self.count
-                else np.empty(0, dtype=np.int32))
-
     def keep(self, const int32_t[::1] caller_rows, const int32_t[::1] call_rows, int32_t number):
         """Add the records of the scan to the rows of the text: call, caller, time and event ID.
 
@@ -809,8 +823,8 @@ cdef class Extractor:
                     caller = caller_rows[self.codes[1][i]]
                 if self.known[i] >= 0:
                     call = -2 - self.known[i]
-                elif self.call[i] >= 0:
-                    call = call_rows[self.call[i]]
+                elif self.call_of[i] >= 0:
+                    call = call_rows[self.call_of[i]]
             self.place[i] = -1
             if caller < 0 or call == -1:
                 left_out[0] += 1

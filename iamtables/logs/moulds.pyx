@@ -102,6 +102,7 @@ cdef class Moulds:
     cdef size_t blind_length[MAX_LISTED]
     cdef int blind_count
     cdef uint8_t may_begin[256]     # the byte begins a prefix 1, a word 2
+    cdef uint8_t may_end[256]       # the byte ends a suffix
     cdef list programs
     cdef uint32_t* spans        # by mould, begin and end of its slots in `wanted`
     cdef uint8_t* wanted        # slots that matter
@@ -124,6 +125,7 @@ cdef class Moulds:
             raise MemoryError
         self.listed = [list(prefixes), list(words), list(suffixes), list(blind)]
         memset(self.may_begin, 0, 256)
+        memset(self.may_end, 0, 256)
         self.programs = []
         for text in self.listed[0]:
             self.prefix_at[self.prefix_count] = <const uint8_t*><const char*>text
@@ -139,6 +141,7 @@ cdef class Moulds:
             self.suffix_at[self.suffix_count] = <const uint8_t*><const char*>text
             self.suffix_length[self.suffix_count] = len(text)
             self.suffix_count += 1
+            self.may_end[text[len(text) - 1]] = 1
         for text in self.listed[3]:
             self.blind_at[self.blind_count] = <const uint8_t*><const char*>text
             self.blind_length[self.blind_count] = len(text)
@@ -198,11 +201,12 @@ cdef class Moulds:
             for i in range(self.word_count):
                 if self.word_length[i] == length and memcmp(p, self.word_at[i], length) == 0:
                     return -1
-        for i in range(self.suffix_count):
-            if self.suffix_length[i] <= length and memcmp(
-                    p + length - self.suffix_length[i], self.suffix_at[i],
-                    self.suffix_length[i]) == 0:
-                return -1
+        if self.may_end[p[length - 1]]:
+            for i in range(self.suffix_count):
+                if self.suffix_length[i] <= length and memcmp(
+                        p + length - self.suffix_length[i], self.suffix_at[i],
+                        self.suffix_length[i]) == 0:
+                    return -1
         if kinds & 1:
             for i in range(self.prefix_count):
                 if self.prefix_length[i] <= length and memcmp(

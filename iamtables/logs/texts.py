@@ -9,6 +9,8 @@ from typing import Any, overload
 import numpy as np
 from numpy.typing import NDArray
 
+from .gather import gathered
+
 _K = np.uint64(0xD6E8FEB86659FD93)
 _SHIFT = np.uint64(29)
 
@@ -80,12 +82,8 @@ class Texts(Sequence[str]):
 
     def take(self, rows: NDArray[Any]) -> Texts:
         """The texts at these places, or where a mask is true."""
-        lengths = self.lengths()[rows]
-        starts = self.offsets[:-1][rows]
-        offsets = np.zeros(len(lengths) + 1, dtype=np.int64)
-        np.cumsum(lengths, out=offsets[1:])
-        places = np.arange(offsets[-1]) + np.repeat(starts - offsets[:-1], lengths)
-        return Texts(self.data[places], offsets,
+        places = np.flatnonzero(rows) if rows.dtype == np.bool_ else rows.astype(np.int64)
+        return Texts(*gathered(self.data, self.offsets, places),
                      self._hashes[rows] if self._hashes is not None else None)
 
     def are_at_least(self, length: int) -> NDArray[np.bool_]:
