@@ -142,12 +142,16 @@ def build(
     call, caller = rows.call, rows.caller
     record_count = len(call)
     counts = calls.codes.take("member_count", call)
-    group = np.repeat(np.arange(record_count, dtype=np.int32), counts)
-    ends = np.cumsum(counts, dtype=np.int64)
-    request_count = int(ends[-1]) if record_count else 0
-    offset = np.arange(request_count, dtype=np.int64) - np.repeat(ends - counts, counts)
-    member = np.repeat(calls.codes.take("first_member", call).astype(np.int64), counts) + offset
-    caller_of = caller[group]
+    member = calls.codes.take("first_member", call).astype(np.int64)
+    group = np.arange(record_count, dtype=np.int32)
+    caller_of = caller
+    if (counts != 1).any():
+        group = np.repeat(group, counts)
+        ends = np.cumsum(counts, dtype=np.int64)
+        offset = np.arange(len(group), dtype=np.int64) - np.repeat(ends - counts, counts)
+        member = np.repeat(member, counts) + offset
+        caller_of = caller[group]
+    request_count = len(group)
 
     resource = calls.members.take("resource", member)
     state = calls.members.take("state", member)
