@@ -240,7 +240,9 @@ class BlockReader:
 
     def _joined(self, scans: Iterator[int]) -> Block | None:
         """The rows of a text, of which each scan takes so many records."""
-        self._beginning, self._odd, self._enriched = [], [], {}
+        self._beginning = []
+        self._odd: list[tuple[int, bytes]] = []
+        self._enriched: dict[int, str] = {}
         try:
             count = sum(scans)
         except Unsure:
@@ -250,9 +252,9 @@ class BlockReader:
         for record in self._beginning:
             self._begun(record)
         self._add_alike()
-        call, caller, place, time, *ids = self._extractor.rows(
+        call, caller, place, time, data, offsets, hashes = self._extractor.rows(
             self._given.all(), self._filled.all())
-        return Block(call, caller, time, Texts(*ids), place, self._odd, self._enriched, count)
+        return Block(call, caller, time, Texts(data, offsets, hashes), place, self._odd, self._enriched, count)
 
     def _has_all_rows(self) -> bool:
         """Do all codes have what they stand for? Not when a scan ended before it was coded."""
@@ -264,8 +266,9 @@ class BlockReader:
         """Rows for the calls that differ from others of their shape or mould in texts alone."""
         begin = len(self._given)
         if self._extractor.given_count > begin:
-            shapes, *texts = self._extractor.given(begin)
-            self._given.extend(self._like(self._shape_rows.all()[shapes], Texts(*texts), {}))
+            shapes, data, offsets = self._extractor.given(begin)
+            self._given.extend(
+                self._like(self._shape_rows.all()[shapes], Texts(data, offsets), {}))
         begin = len(self._filled)
         if self._moulds.filled_count > begin:
             moulds = self._moulds.moulds_of(begin)
