@@ -254,7 +254,8 @@ class BlockReader:
         self._add_alike()
         call, caller, place, time, data, offsets, hashes = self._extractor.rows(
             self._given.all(), self._filled.all())
-        return Block(call, caller, time, Texts(data, offsets, hashes), place, self._odd, self._enriched, count)
+        return Block(call, caller, time, Texts(data, offsets, hashes), place, self._odd,
+                     self._enriched, count)
 
     def _has_all_rows(self) -> bool:
         """Do all codes have what they stand for? Not when a scan ended before it was coded."""
