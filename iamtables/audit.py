@@ -318,10 +318,12 @@ def numbered(column: Any, rows: NDArray[np.int32]) -> NDArray[Any]:
 def _strongest_members(group: NDArray[np.int32], decision: NDArray[np.uint8]
                        ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """(records, place of the deciding request of each): the first of the strongest decision."""
+    count = len(group)
+    if (group[1:] > group[:-1]).all():  # as mostly: one request each
+        return group.astype(np.int64), np.arange(count)
     order = np.argsort(group, kind="stable")
     ordered = group[order]
     starts = np.flatnonzero(np.r_[True, ordered[1:] != ordered[:-1]])
-    count = len(group)
     # one number that orders by strength, then by place with the earlier one larger
     strength = _RANK[decision[order]] * count + (count - 1 - np.arange(count))
     best = np.maximum.reduceat(strength, starts)
@@ -335,11 +337,16 @@ def _take(column: Any, rows: NDArray[np.int32]) -> Any:
     codes = column.codes[rows]
     if len(column.values) <= 2 * len(codes):
         return Coded(codes, column.values)
-    used, inverse = np.unique(codes, return_inverse=True)
-    kept = used[used >= 0]
-    renumbered = np.where(used >= 0, np.cumsum(used >= 0) - 1, used).astype(np.int32)
+    # values of the codes from 0 on that occur, behind places for those that stand for no value
+    least = -NOT_GIVEN
+    occurs = np.zeros(len(column.values) + least, dtype=bool)
+    occurs[codes + least] = True
+    kept = np.flatnonzero(occurs[least:])
+    places = np.empty(len(occurs), dtype=np.int32)
+    places[:least] = np.arange(-least, 0)
+    places[kept + least] = np.arange(len(kept))
     take = getattr(column.values, "take", None)
-    return Coded(renumbered[inverse.ravel()], [column.values[code] for code in kept.tolist()]
+    return Coded(places[codes + least], [column.values[code] for code in kept.tolist()]
                  if take is None else take(kept))
 
 

@@ -154,7 +154,14 @@ class Counts:
             return
         self.is_log = True
         days = np.where(times[decided] < 0, _NO_DAY, times[decided] // _DAY_S)
-        pairs, counts = np.unique(days * len(DecisionCode) + code, return_counts=True)
+        pairs = days * len(DecisionCode) + code
+        first = int(pairs.min())
+        if int(pairs.max()) - first < MAX_DAYS:
+            totals = np.bincount(pairs - first)
+            pairs = np.flatnonzero(totals)
+            counts, pairs = totals[pairs], pairs + first
+        else:
+            pairs, counts = np.unique(pairs, return_counts=True)
         for pair, count in zip(pairs.tolist(), counts.tolist(), strict=True):
             day, decision = divmod(pair, len(DecisionCode))
             if day not in self.days and len(self.days) >= MAX_DAYS:
@@ -241,16 +248,26 @@ class _Totals:
         self.names: list[str] = [OTHERS]
         self._limit = min(1 << bits, MAX_GROUPS)
         self._numbers: dict[str, int] = {}
+        self._values: object = None
+        self._by_code = np.zeros(0, dtype=np.int64)
+        """The number of each code of these values, two places on; -1 while nobody asked."""
         self._counts = np.zeros((1024, len(DecisionCode)), dtype=np.int64)
 
     def add(self, values: Sequence[Any], codes: NDArray[np.int32], decision: NDArray[np.int64]
             ) -> NDArray[np.int64]:
         """Count rows; the number of each row's name. Code -1 is the name `-`."""
-        used, inverse = _used(codes, len(values))
-        numbers = np.array([self._number(str(values[code]) if code >= 0 else "-")
-                            for code in used.tolist()], dtype=np.int64)
+        if values is not self._values:
+            self._values, self._by_code = values, np.zeros(0, dtype=np.int64)
+        shifted = codes + 2  # -2 and -1 are codes, too
+        more = len(values) + 2 - len(self._by_code)
+        if more > 0:
+            self._by_code = np.concatenate([self._by_code, np.full(more, -1, dtype=np.int64)])
+        found: NDArray[np.int64] = self._by_code[shifted]
+        if len(found) and int(found.min()) < 0:
+            for place in np.unique(shifted[found < 0]).tolist():
+                self._by_code[place] = self._number(str(values[place - 2]) if place > 1 else "-")
+            found = self._by_code[shifted]
         self._grow()
-        found: NDArray[np.int64] = numbers[inverse]
         flat = self._counts.reshape(-1)
         flat += np.bincount(found * len(DecisionCode) + decision, minlength=len(flat))
         return found
@@ -280,18 +297,6 @@ class _Totals:
     def by_name(self) -> dict[str, NDArray[np.int64]]:
         return {name: counts for name, counts in zip(self.names, self._counts, strict=False)
                 if counts.any()}
-
-
-def _used(codes: NDArray[np.int32], size: int) -> tuple[NDArray[Any], NDArray[Any]]:
-    """The codes that occur, ascending, and the place of each row's code among them."""
-    if size > 4 * len(codes) + 1000:
-        used, inverse = np.unique(codes, return_inverse=True)
-        return used, inverse.ravel()
-    shifted = codes + 2  # -2 and -1 are codes, too
-    occurs = np.zeros(size + 2, dtype=bool)
-    occurs[shifted] = True
-    places = np.cumsum(occurs, dtype=np.int32)
-    return np.flatnonzero(occurs) - 2, places[shifted] - 1
 
 
 class _Groups:

@@ -11,7 +11,7 @@ looked for first.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -81,6 +81,77 @@ class Reality:
 _Key = tuple[int, str | None, str | None, int, str, str, int]
 
 
+class _Tally:
+    """Records with their first and last time by the codes of a contradiction, while the batches
+    bring the same dictionaries.
+
+    columns : the coded columns, whose dictionaries are held in `values`
+    """
+
+    def __init__(self, columns: Sequence[Any]) -> None:
+        self.values = [column.values for column in columns]
+        self._parts: list[_Counted] = []
+        self._size = self._merged = 0
+
+    def is_of(self, columns: Sequence[Any]) -> bool:
+        return all(column.values is values
+                   for column, values in zip(columns, self.values, strict=True))
+
+    def __len__(self) -> int:
+        """At least as many as there are different ones."""
+        return self._size
+
+    def add(self, codes: Sequence[NDArray[Any]], times: NDArray[np.int64]) -> None:
+        """One record for each place of the codes; times: Unix seconds, -1 for none."""
+        self._put(_together((
+            np.stack(codes).astype(np.int64), np.ones(len(times), dtype=np.int64),
+            np.where(times < 0, _NO_TIME, times), times)))
+        if self._size > 2 * self._merged + _MERGED_FROM:
+            self.merge()
+
+    def _put(self, part: _Counted) -> None:
+        self._parts.append(part)
+        self._size += len(part[1])
+
+    def merge(self) -> None:
+        """Put equal ones together: then the length is their number."""
+        parts, self._parts, self._size = self._parts, [], 0
+        if parts:
+            codes, counts, first, last = zip(*parts, strict=True)
+            self._put(_together((np.concatenate(codes, axis=1), np.concatenate(counts),
+                                 np.concatenate(first), np.concatenate(last))))
+        self._merged = self._size
+
+    def counted(self) -> Iterator[tuple[list[int], int, int, int]]:
+        """(codes, records, first, last time) of each contradiction."""
+        self.merge()
+        for codes, *numbers in self._parts:
+            yield from zip(codes.T.tolist(), *(part.tolist() for part in numbers), strict=True)
+
+
+_Counted = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]
+"""(codes [7, n], records, first, last time)"""
+_MERGED_FROM = 20_000
+_NO_TIME = np.iinfo(np.int64).max
+
+
+def _together(counted: _Counted) -> _Counted:
+    """Equal codes once."""
+    codes, counts, first, last = counted
+    if not len(counts):
+        return counted
+    key = packed(list(codes))
+    order = np.argsort(key)
+    key = key[order]
+    starts = np.flatnonzero(np.r_[True, key[1:] != key[:-1]])
+    return (codes[:, order[starts]], np.add.reduceat(counts[order], starts),
+            np.minimum.reduceat(first[order], starts), np.maximum.reduceat(last[order], starts))
+
+
+def _text(values: Sequence[Any], code: int) -> str | None:
+    return str(values[code]) if code >= 0 else None
+
+
 class RealityCheck:
     """Takes batch after batch.
 
@@ -90,6 +161,8 @@ class RealityCheck:
     def __init__(self, loaded: Iterable[str] = (IDENTITY,)) -> None:
         self._loaded = frozenset(loaded)
         self._found: dict[_Key, list[int]] = {}
+        self._tally: _Tally | None = None
+        """What has yet to be counted by names."""
         self._changes: dict[str, list[int]] = {}
         self._failed_by: Counter[tuple[str, int]] = Counter()
         self._dropped = self._explained = self._agreeing = 0
@@ -136,31 +209,29 @@ class RealityCheck:
         if not len(records):
             return
         at, times = row[records], batch.time[records]
-        together = packed([
-            batch.outcome[records], batch.outcome_kind.codes[records],
-            batch.error_code.codes[records], decision[records], batch.principal.codes[at],
-            batch.action.codes[at], statement[records]])
-        _, first, which, counts = np.unique(
-            together, return_index=True, return_inverse=True, return_counts=True)
-        earliest = np.full(len(first), np.iinfo(np.int64).max)
-        np.minimum.at(earliest, which, np.where(times < 0, earliest[which], times))
-        latest = np.full(len(first), -1, dtype=np.int64)
-        np.maximum.at(latest, which, times)
-        record, request = records[first], at[first]
+        columns = (batch.outcome_kind, batch.error_code, batch.principal, batch.action)
+        codes = [batch.outcome[records], decision[records], batch.outcome_kind.codes[records],
+                 batch.error_code.codes[records], batch.principal.codes[at],
+                 batch.action.codes[at], statement[records]]
+        if self._tally is None or not self._tally.is_of(columns):
+            self._settle()
+            self._tally = _Tally(columns)
+        self._tally.add(codes, times)
+        if len(self._tally) >= MAX_KINDS:
+            self._tally.merge()
+            if len(self._tally) >= MAX_KINDS:
+                self._settle()
 
-        def texts(column: Any, rows: NDArray[Any]) -> list[str | None]:
-            values = column.values
-            return [str(values[code]) if code >= 0 else None
-                    for code in column.codes[rows].tolist()]
-
-        for outcome, layer, error, code, who, what, by, count, low, high in zip(
-                batch.outcome[record].tolist(), texts(batch.outcome_kind, record),
-                texts(batch.error_code, record), decision[record].tolist(),
-                texts(batch.principal, request), texts(batch.action, request),
-                statement[record].tolist(), counts.tolist(), earliest.tolist(), latest.tolist(),
-                strict=True):
-            key: _Key = (outcome, layer, error, code, who or "-", what or "-", by)
-            self._count(key, count, *((low, high) if high >= 0 else (-1, -1)))
+    def _settle(self) -> None:
+        """Take over what was counted by codes."""
+        tally, self._tally = self._tally, None
+        if tally is None:
+            return
+        layers, errors, principals, actions = tally.values
+        for (outcome, code, layer, error, who, what, by), count, low, high in tally.counted():
+            self._count((outcome, _text(layers, layer), _text(errors, error), code,
+                         _text(principals, who) or "-", _text(actions, what) or "-", by),
+                        count, *((low, high) if high >= 0 else (-1, -1)))
 
     def _count(self, key: _Key, count: int, low: int, high: int) -> None:
         """low, high : the first and the last time, -1 for none"""
@@ -178,6 +249,8 @@ class RealityCheck:
 
     def merge(self, other: RealityCheck) -> None:
         """Add what another check found in later batches."""
+        self._settle()
+        other._settle()
         for key, (count, low, high) in other._found.items():
             self._count(key, count, low, high)
         for name, times in other._changes.items():
@@ -208,6 +281,7 @@ class RealityCheck:
 
     def reality(self) -> Reality:
         """All contradictions, those of most records first."""
+        self._settle()
         made = [
             Contradiction(
                 "passed" if outcome == Outcome.PASSED else "failed",

@@ -68,23 +68,34 @@ def moulds_of(parameters: list[dict[str, Any]]) -> list[int]:
         record("x", "Y", requestParameters=one, eventID="1") for one in parameters]}).encode(),
         False)
     assert extractor.scan(10_000) == len(parameters)
-    plan, _ = extractor.plans()
-    error, _ = extractor.errors()
     made = Moulds(2, [text.encode() for text in prefixes()],
                   sorted(text.encode() for text in words()),
                   [text.encode() for text in SUFFIXES], [b"comment"])
     facts = (np.array([64 | 128 | 2], dtype=np.uint8), np.zeros((1, 2), dtype=np.int32),
              np.array([2], dtype=np.uint8))
-    codes = np.full(len(parameters), -2, dtype=np.int32)
-    none = np.full(len(parameters), -1, dtype=np.int32)
     forms = ResourceForms(load_catalogue())
     numbers: dict[object, int] = {}
     classes = np.empty(0, dtype=np.int32)
-    for _ in range(2):
-        made.find(extractor, plan, error, *facts, none, 1 << 20, classes, codes)
-        classes = np.array([
-            numbers.setdefault(arn_class(arn, forms) or arn, len(numbers))
-            for arn in made.new_arns(0)], dtype=np.int32)
+    found = {}
+    at = 0
+    while (at := made.moulded(extractor, at, *facts, 1 << 20, classes)) < len(parameters):
+        if len(made.new_arns(0)) > len(classes):
+            classes = np.array([
+                numbers.setdefault(arn_class(arn, forms) or arn, len(numbers))
+                for arn in made.new_arns(0)], dtype=np.int32)
+            continue
+        assert made.mould_count == len(found) + 1  # a new one, and we are at its first record
+        found[at] = len(found)
+        made.add(bytes([0]) if made.slots_of(extractor, at) else b"")
+    extractor.calls(*facts)
+    extractor.keep(np.zeros(1, dtype=np.int32),
+                   np.full(len(parameters), -1, dtype=np.int32), 0)
+    assert made.calls_of(0) == int((extractor.row_places() >= 0).sum())
+    rows = extractor.rows(np.empty(0, dtype=np.int32), made.moulds_of(0))
+    codes = np.full(len(parameters), -1)
+    codes[rows[2]] = rows[0]
+    for first, mould in found.items():
+        assert codes[first] == mould
     return [int(code) for code in codes]
 
 

@@ -142,12 +142,16 @@ def build(
     call, caller = rows.call, rows.caller
     record_count = len(call)
     counts = calls.codes.take("member_count", call)
-    group = np.repeat(np.arange(record_count, dtype=np.int32), counts)
-    ends = np.cumsum(counts, dtype=np.int64)
-    request_count = int(ends[-1]) if record_count else 0
-    offset = np.arange(request_count, dtype=np.int64) - np.repeat(ends - counts, counts)
-    member = np.repeat(calls.codes.take("first_member", call).astype(np.int64), counts) + offset
-    caller_of = caller[group]
+    member = calls.codes.take("first_member", call).astype(np.int64)
+    group = np.arange(record_count, dtype=np.int32)
+    caller_of = caller
+    if (counts != 1).any():
+        group = np.repeat(group, counts)
+        ends = np.cumsum(counts, dtype=np.int64)
+        offset = np.arange(len(group), dtype=np.int64) - np.repeat(ends - counts, counts)
+        member = np.repeat(member, counts) + offset
+        caller_of = caller[group]
+    request_count = len(group)
 
     resource = calls.members.take("resource", member)
     state = calls.members.take("state", member)
@@ -235,14 +239,40 @@ def _resolve(
     is_open = (patterns >= 0) & (codes < 0)
     if not is_open.any():
         return
-    occurs = np.zeros(len(texts), dtype=bool)
-    occurs[patterns[is_open]] = True
-    used = np.flatnonzero(occurs).tolist()
-    found = np.full(len(texts), ABSENT, dtype=np.int32)
-    for code, arn in zip(used, names.arns(str(texts.values[code]) for code in used), strict=True):
-        if arn is not None:
-            found[code] = values.any_code(arn)
-    codes[is_open] = found[patterns[is_open]]
+    found = texts.resolved
+    if not (isinstance(found, _Resolved) and found.is_of(values, names)):
+        found = texts.resolved = _Resolved(values, names)
+    codes[is_open] = found.take(texts, patterns[is_open])
+
+
+class _Resolved:
+    """The codes of the ARNs that the patterns of a dictionary stand for, as far as they were asked
+    for. Holds until a pattern comes to stand for something else."""
+
+    def __init__(self, values: Dictionary, names: Names) -> None:
+        self._values, self._names, self._version = values, names, names.version
+        self._codes = np.zeros(0, dtype=np.int32)
+        self._is_known = np.zeros(0, dtype=bool)
+
+    def is_of(self, values: Dictionary, names: Names) -> bool:
+        return (self._values is values and self._names is names
+                and self._version == names.version)
+
+    def take(self, texts: Dictionary, patterns: Int32Array) -> Int32Array:
+        """The code for each of these patterns; ABSENT where it stands for nothing known."""
+        more = len(texts) - len(self._codes)
+        if more:
+            self._codes = np.concatenate([self._codes, np.full(more, ABSENT, dtype=np.int32)])
+            self._is_known = np.concatenate([self._is_known, np.zeros(more, dtype=bool)])
+        is_asked = np.zeros(len(texts), dtype=bool)
+        is_asked[patterns] = True
+        asked = np.flatnonzero(is_asked & ~self._is_known).tolist()
+        for code, arn in zip(asked, self._names.arns(str(texts.values[code]) for code in asked),
+                             strict=True):
+            if arn is not None:
+                self._codes[code] = self._values.any_code(arn)
+        self._is_known[asked] = True
+        return self._codes[patterns]
 
 
 def _classes(

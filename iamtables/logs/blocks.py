@@ -10,14 +10,14 @@ from __future__ import annotations
 
 import secrets
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from itertools import accumulate
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .arns import NOTHING_BELOW
+from .calls import MappedCall
 from .columns import Int32Array
 from .containers import decode_repaired
 from .moulding import ArnClasses, Mould, Slots
@@ -42,6 +42,8 @@ MAX_KEY_BYTES = 48 << 20
 _MAX_NEEDLES = 4096
 _SCAN_RECORDS = 4000
 """Coded at a time: what the scan has read is still near the processor."""
+_JOINED_BYTES = 16 << 10
+"""Of a piece that are joined to the record which the piece before broke off."""
 _MIN_MOULDS = 256
 """From this many moulds of a plan on, they must pay: at least four calls for each."""
 
@@ -51,6 +53,8 @@ def is_available() -> bool:
     return Extractor is not None
 
 
+MouldCall = tuple[str, str, str | None, MappedCall]
+"""(event source, event name, error code, mapping) of the call that a mould was learnt from"""
 Facts = tuple[NDArray[np.uint8], Int32Array, NDArray[np.uint8]]
 """(flags of plans, their needles, flags of errors)"""
 
@@ -100,10 +104,9 @@ class Rows32:
     def all(self) -> Int32Array:
         return self._data[: self._size]
 
-    def take(self, codes: Int32Array) -> Int32Array:
+    def row(self, code: int) -> int:
         """-1 for the code -1."""
-        found = self._data[np.maximum(codes, 0)] if self._size else np.full_like(codes, -1)
-        return np.where(codes < 0, np.int32(-1), found)
+        return int(self._data[code]) if code >= 0 else -1
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,25 +126,6 @@ class Block:
     count: int
     """Records, those included that are left out."""
 
-    @classmethod
-    def joined(cls, blocks: Sequence[Block]) -> Block:
-        if len(blocks) == 1:
-            return blocks[0]
-        if not blocks:
-            empty = np.zeros(0, dtype=np.int32)
-            return cls(empty, empty, np.zeros(0, dtype=np.int64), Texts.of([]), empty, [], {}, 0)
-        starts = accumulate((len(block.call) for block in blocks), initial=0)
-        return cls(
-            np.concatenate([block.call for block in blocks]),
-            np.concatenate([block.caller for block in blocks]),
-            np.concatenate([block.time for block in blocks]),
-            Texts.joined([block.event_id for block in blocks]),
-            np.concatenate([block.place for block in blocks]),
-            [pair for block in blocks for pair in block.odd],
-            {start + row: told for start, block in zip(starts, blocks, strict=False)
-             for row, told in block.enriched.items()},
-            sum(block.count for block in blocks))
-
 
 class BlockReader:
     """One extractor with the rows behind its codes.
@@ -151,12 +135,13 @@ class BlockReader:
     caller_of : record -> row of the caller table; raises BadRecord
     call_of   : (record, plan number, caller row) -> row of the call table; raises BadRecord
     place_of  : (record, row) -> which of the record's ARNs is the one resource of a row, or -1
-    like      : (rows, texts) -> new rows that differ from these in their one resource, or in its
-                pattern
+    like      : (rows, texts, keys) -> new rows that differ from these in their one resource, or in
+                its pattern, and in these keys
     begun     : called with each record of the plans numbered in `sessions`
     sessions  : plans whose calls begin sessions
-    mould_of  : (record, plan number, slots) -> (row, mould), -1 for one that is refused; raises
+    mould_of  : (record, plan number, slots) -> (call, mould), None for one that is refused; raises
                 BadRecord
+    add_call  : adds a call to the call table
     tells_accounts : as for ArnClasses
     told      : text of an `eventContext` -> what it tells; None when no key is asked for
     """
@@ -164,8 +149,9 @@ class BlockReader:
     def __init__(
         self, plan_of: Callable[[Record, int], PlanFlags], caller_of: Callable[[Record], int],
         call_of: Callable[[Record, int, int], int], place_of: Callable[[Record, int], int],
-        like: Callable[[Int32Array, list[str], KeyChanges], Int32Array],
-        mould_of: Callable[[Record, int, Slots], tuple[int, Mould]],
+        like: Callable[[Int32Array, Texts, KeyChanges], Int32Array],
+        mould_of: Callable[[Record, int, Slots], tuple[MouldCall | None, Mould]],
+        add_call: Callable[[MouldCall], int],
         begun: Callable[[Record], None], sessions: set[int],
         forms: ResourceForms, tells_accounts: bool, needs: tuple[bool, bool, bool, bool],
         told: Callable[[bytes], str] | None,
@@ -175,7 +161,8 @@ class BlockReader:
         self._begun, self._sessions = begun, sessions
         self._beginning: list[Record] = []
         self._told = told
-        self._mould_of, self._forms, self._tells_accounts = mould_of, forms, tells_accounts
+        self._mould_of, self._add_call = mould_of, add_call
+        self._forms, self._tells_accounts = forms, tells_accounts
         self._extractor = Extractor(secrets.randbits(64), *needs)
         self._moulds = Moulds(
             secrets.randbits(64), [text.encode() for text in prefixes()],
@@ -197,16 +184,17 @@ class BlockReader:
 
     def _forget_rows(self) -> None:
         self._callers = Rows32()
-        self._calls = Rows32()
-        self._given = Rows32()
-        self._shape_rows: list[int] = []
-        self._shape_places: list[int] = []
         self._arn_classes = ArnClasses(self._forms, self._tells_accounts)
         self._arn_numbers = Rows32()
-        self._filled = Rows32()
-        self._mould_rows: list[int] = []
+        self._mould_calls: list[MouldCall | None] = []
         self._mould_keys: list[tuple[tuple[int, bytes | tuple[bytes, ...]], ...]] = []
         self._moulds_of_plan: Counter[int] = Counter()
+        self._forget_calls()
+
+    def _forget_calls(self) -> None:
+        self._calls, self._given, self._filled = Rows32(), Rows32(), Rows32()
+        self._shape_rows, self._mould_rows = Rows32(), Rows32()
+        self._shape_places: list[int] = []
 
     def forget(self) -> None:
         """The reader's tables start anew: so do the codes that lead into them."""
@@ -214,10 +202,23 @@ class BlockReader:
         self._moulds.forget(secrets.randbits(64))
         self._forget_rows()
 
+    def forget_calls(self) -> None:
+        """The same where only the table of calls starts anew; moulds stay."""
+        self._extractor.forget_calls(secrets.randbits(64))
+        self._moulds.forget_calls(secrets.randbits(64))
+        self._forget_calls()
+        for made in self._mould_calls:
+            self._mould_rows.add(-1 if made is None else self._add_call(made))
+
     def forget_all(self) -> None:
         self._extractor.forget_plans(secrets.randbits(64))
         self._moulds.forget(secrets.randbits(64))
         self._start_plans()
+
+    @property
+    def kept_bytes(self) -> int:
+        """Memory of the dictionaries that outlast `forget_calls`."""
+        return self._extractor.lasting_bytes + self._moulds.lasting_bytes
 
     @property
     def is_full(self) -> bool:
@@ -237,48 +238,88 @@ class BlockReader:
         its beginning."""
         return self._joined(self._scanned_pieces(pieces, max_record_bytes, bad))
 
-    def _joined(self, blocks: Iterator[Block]) -> Block | None:
+    def _joined(self, scans: Iterator[int]) -> Block | None:
+        """The rows of a text, of which each scan takes so many records."""
         self._beginning = []
+        self._odd: list[tuple[int, bytes]] = []
+        self._enriched: dict[int, str] = {}
         try:
-            block = Block.joined(list(blocks))
+            count = sum(scans)
         except Unsure:
-            if self._extractor.has_given_codes:
+            if not self._has_all_rows():
                 self.forget_all()
             return None
         for record in self._beginning:
             self._begun(record)
-        return block
+        self._add_alike()
+        call, caller, place, time, data, offsets, hashes = self._extractor.rows(
+            self._given.all(), self._filled.all())
+        return Block(call, caller, time, Texts(data, offsets, hashes), place, self._odd,
+                     self._enriched, count)
+
+    def _has_all_rows(self) -> bool:
+        """Do all codes have what they stand for? Not when a scan ended before it was coded."""
+        return self._extractor.counts() == (
+            len(self._plan_flags), len(self._callers), len(self._error_flags), len(self._calls),
+            len(self._shape_rows)) and self._moulds.mould_count == len(self._mould_rows)
+
+    def _add_alike(self) -> None:
+        """Rows for the calls that differ from others of their shape or mould in texts alone."""
+        begin = len(self._given)
+        if self._extractor.given_count > begin:
+            shapes, data, offsets = self._extractor.given(begin)
+            self._given.extend(
+                self._like(self._shape_rows.all()[shapes], Texts(data, offsets), {}))
+        begin = len(self._filled)
+        if self._moulds.filled_count > begin:
+            moulds = self._moulds.moulds_of(begin)
+            self._filled.extend(self._like(
+                self._mould_rows.all()[moulds], Texts(*self._moulds.texts(begin)),
+                self._keys_of(moulds, begin)))
 
     def _scanned_pieces(
         self, pieces: Iterable[bytes], max_record_bytes: int, bad: Counter[str]
-    ) -> Iterator[Block]:
+    ) -> Iterator[int]:
         extractor = self._extractor
         extractor.start_pieces()
         rest, number = b"", 0
         for piece in pieces:
             if len(rest) > max_record_bytes:
                 raise Unsure
-            data = rest + piece if rest else piece
-            extractor.feed(data, False)
-            for block in self._scanned(max_record_bytes, bad, number):
-                number += block.count
-                yield block
-            rest = data[len(data) - extractor.left() :]
-        extractor.feed(rest, True)
+            begin = 0
+            if rest:  # only the record that goes on is put together, not the piece
+                head = rest + piece[:_JOINED_BYTES]
+                for count in self._scanned_of(head, 0, max_record_bytes, bad, number):
+                    number += count
+                    yield count
+                begin = len(head) - extractor.left() - len(rest)
+                if begin < 0 or len(piece) <= _JOINED_BYTES:
+                    piece = head[len(head) - extractor.left() :] + piece[_JOINED_BYTES:]
+                    begin = 0
+            for count in self._scanned_of(piece, begin, max_record_bytes, bad, number):
+                number += count
+                yield count
+            rest = piece[len(piece) - extractor.left() :]
+        extractor.feed(rest, 0, True)
         yield from self._scanned(max_record_bytes, bad, number)
 
+    def _scanned_of(self, data: bytes, begin: int, max_record_bytes: int, bad: Counter[str],
+                    number: int) -> Iterator[int]:
+        self._extractor.feed(data, begin, False)
+        return self._scanned(max_record_bytes, bad, number)
+
     def _scanned(self, max_record_bytes: int, bad: Counter[str], number: int = 0
-                 ) -> Iterator[Block]:
+                 ) -> Iterator[int]:
         """Raises Unsure."""
         extractor = self._extractor
         while count := extractor.scan(_SCAN_RECORDS):
             if count < 0:
                 raise Unsure
-            odd = extractor.odd_records()
-            if 2 * int(np.count_nonzero(odd)) > count or extractor.longest() > max_record_bytes:
+            if 2 * extractor.odd_count > count or extractor.longest > max_record_bytes:
                 raise Unsure
-            yield self._code(odd, bad, max_record_bytes, number)
+            self._code(count, bad, max_record_bytes, number)
             number += count
+            yield count
 
     def _record(self, index: int) -> Record:
         try:
@@ -287,71 +328,59 @@ class BlockReader:
             raise Unsure from error
 
     def _code(
-        self, odd: NDArray[np.bool_], bad: Counter[str], max_record_bytes: int, number: int
-    ) -> Block:
-        """The records of the last scan, the first of which has this number in the block."""
+        self, count: int, bad: Counter[str], max_record_bytes: int, number: int
+    ) -> None:
+        """The records of the last scan, the first of which has this number in the text."""
         extractor = self._extractor
-        plan, fresh = extractor.plans()
-        for index in fresh.tolist():
+        for index in extractor.new_plans().tolist():
             self._made_facts = None
             self._add_plan(self._record(index))
         if self._sessions:
-            for index in np.flatnonzero(np.isin(plan, list(self._sessions)) & ~odd).tolist():
+            for index in np.flatnonzero(
+                    np.isin(extractor.plans(), list(self._sessions))).tolist():
                 self._beginning.append(self._record(index))
-        caller, fresh = extractor.callers()
-        for index in fresh.tolist():
+        for index in extractor.new_callers().tolist():
             record = self._record(index)
             try:
                 self._callers.add(self._caller_of(record))
             except BadRecord as problem:
                 self._callers.add(-1, str(problem))
-        error, fresh = extractor.errors()
-        for index in fresh.tolist():
+        for index in extractor.new_errors().tolist():
             self._made_facts = None
             code = self._record(index).errorCode
             self._error_flags.append(
                 NO_ERROR if not code else DENIAL if is_denial(code) else 0)
-        facts = self._facts()
-        caller_rows = self._callers.take(caller)
-        given = self._by_shape(plan, error, caller_rows, facts)
-        filled = self._by_mould(plan, error, facts, given, max_record_bytes)
-        known = np.where(given >= 0, self._given.take(given), self._filled.take(filled))
-        call, fresh = extractor.calls(plan, caller, error, *facts, known)
-        for index in fresh.tolist():
+        at = 0
+        while (at := extractor.shaped(
+                at, *self._facts(), np.array(self._shape_places, dtype=np.int8))) < count:
+            self._learn_shape(at)
+        self._find_moulds(count, max_record_bytes)
+        for index in extractor.calls(*self._facts()).tolist():
             try:
-                self._calls.add(self._call_of(
-                    self._record(index), int(plan[index]), int(caller_rows[index])))
+                self._calls.add(self._mapped(index))
             except BadRecord as problem:
                 self._calls.add(-1, str(problem))
-        call_rows = np.where(known >= 0, known, self._calls.take(call))
-        keep = (call_rows >= 0) & (caller_rows >= 0)
-        if not keep.all():
-            self._count_bad(~keep & ~odd, plan, caller, call, bad)
-        time = extractor.times()
-        for index in np.flatnonzero((time == -2) & keep).tolist():
-            time[index] = seconds(extractor.time_text(index).decode("utf-8", "replace"))
-        ids = Texts(*extractor.ids())
-        enriched = self._enriched()
-        if keep.all():
-            return Block(call_rows, caller_rows, time, ids,
-                         np.arange(number, number + len(keep), dtype=np.int32), [], enriched,
-                         len(keep))
-        if enriched:
-            places = (np.cumsum(keep) - 1).tolist()
-            enriched = {places[row]: told for row, told in enriched.items() if keep[row]}
-        return Block(
-            call_rows[keep], caller_rows[keep], time[keep], ids.take(keep),
-            (np.flatnonzero(keep) + number).astype(np.int32),
-            [(number + index, extractor.record(index)) for index in np.flatnonzero(odd).tolist()],
-            enriched, len(keep))
+        left_out, opened = extractor.keep(self._callers.all(), self._calls.all(), number)
+        if opened:
+            for row, stamp in extractor.open_times():
+                extractor.set_time(row, seconds(stamp.decode("utf-8", "replace")))
+        if left_out:
+            odd = extractor.odd_records()
+            self._odd += [(number + index, extractor.record(index))
+                          for index in np.flatnonzero(odd).tolist()]
+            if left_out > extractor.odd_count:
+                self._count_bad(odd, bad)
+        if self._told is not None:
+            self._tell_enriched(self._told)
 
-    def _enriched(self) -> dict[int, str]:
+    def _tell_enriched(self, told_by: Callable[[bytes], str]) -> None:
         """What the `eventContext` of records tells, where there is one and somebody asks."""
-        if self._told is None:
-            return {}
-        extractor = self._extractor
-        return {index: told for index in extractor.enriched().tolist()
-                if (told := self._told(extractor.event_context(index)))}
+        indices = self._extractor.enriched().tolist()
+        places = self._extractor.row_places() if indices else None
+        for index in indices:
+            told = told_by(self._extractor.event_context(index))
+            if told and places is not None and places[index] >= 0:
+                self._enriched[int(places[index])] = told
 
     def _facts(self) -> Facts:
         """Flags and needles of plans, flags of errors, as arrays; made anew when there are more."""
@@ -361,95 +390,75 @@ class BlockReader:
                                 np.array(self._error_flags or [0], dtype=np.uint8))
         return self._made_facts
 
-    def _by_shape(
-        self, plan: Int32Array, error: Int32Array, caller_rows: Int32Array, facts: Facts
-    ) -> Int32Array:
-        """Calls on buckets and objects: one mapping per shape, then only the resource differs."""
+    def _mapped(self, index: int) -> int:
+        """The row of a call that is mapped. Raises BadRecord."""
         extractor = self._extractor
-        shape, fresh = extractor.shapes(plan, error, *facts)
-        for index in fresh.tolist():
-            record = self._record(index)
-            try:
-                row = self._call_of(record, int(plan[index]), int(caller_rows[index]))
-                place = self._place_of(record, row)
-            except BadRecord:
-                row, place = -1, -1
-            self._shape_rows.append(row)
-            self._shape_places.append(place)
-        places = np.array(self._shape_places, dtype=np.int8)
-        given: Int32Array
-        given, fresh = extractor.given(shape, places)
-        if len(fresh):
-            rows = np.array(self._shape_rows, dtype=np.int32)[shape[fresh]]
-            self._given.extend(self._like(rows, extractor.arn_texts(fresh, shape, places), {}))
-        return given
+        return self._call_of(self._record(index), extractor.plan(index),
+                             self._callers.row(extractor.caller(index)))
 
-    def _by_mould(
-        self, plan: Int32Array, error: Int32Array, facts: Facts, done: Int32Array, max_bytes: int
-    ) -> Int32Array:
+    def _learn_shape(self, index: int) -> None:
+        """Calls on buckets and objects: one mapping per shape, then only the resource differs."""
+        try:
+            row = self._mapped(index)
+            place = self._place_of(self._record(index), row)
+        except BadRecord:
+            row, place = -1, -1
+        self._shape_rows.add(row)
+        self._shape_places.append(place)
+
+    def _find_moulds(self, count: int, max_bytes: int) -> None:
         """Calls that differ in texts the mapping cannot tell apart: one mapping per mould."""
-        extractor, moulds = self._extractor, self._moulds
-        flags = facts[0]
-        if not (flags & BY_MOULD).any():
-            return np.full(len(plan), -1, dtype=np.int32)
-        codes = np.full(len(plan), -2, dtype=np.int32)
-        moulds.start()
-        for _ in range(2):  # in the first round the ARNs are met, in the second all have classes
-            fresh = moulds.find(extractor, plan, error, *facts, done, max_bytes,
-                                self._arn_numbers.all(), codes)
-            for index in fresh.tolist():
-                self._learn(index, int(plan[index]))
+        extractor, moulds, facts = self._extractor, self._moulds, self._facts()
+        if not (facts[0] & BY_MOULD).any():
+            return
+        at = 0
+        while (at := moulds.moulded(
+                extractor, at, *facts, max_bytes, self._arn_numbers.all())) < count:
             new = moulds.new_arns(len(self._arn_numbers))
-            if not new:
-                break
-            self._arn_numbers.extend(
-                np.array([self._arn_classes.number(arn) for arn in new], dtype=np.int32))
-        filled, fresh = moulds.fill(extractor, codes)
-        if len(fresh):
-            rows = np.array(self._mould_rows, dtype=np.int32)[codes[fresh]]
-            self._filled.extend(self._like(
-                rows, moulds.texts(extractor, fresh, codes), self._keys_of(fresh, codes)))
-        self._weigh_moulds(plan, codes)
-        return filled
+            if new:
+                self._arn_numbers.extend(
+                    np.array([self._arn_classes.number(arn) for arn in new], dtype=np.int32))
+            else:
+                self._learn(at, extractor.plan(at))
+        self._weigh_moulds()
 
     def _learn(self, index: int, plan: int) -> None:
         self._moulds_of_plan[plan] += 1
         try:
-            row, mould = self._mould_of(
+            made, mould = self._mould_of(
                 self._record(index), plan, self._moulds.slots_of(self._extractor, index))
         except BadRecord:
-            self._mould_rows.append(-1)
+            made, mould = None, None
+        self._mould_calls.append(made)
+        self._mould_rows.add(-1 if made is None else self._add_call(made))
+        if mould is None:
             self._mould_keys.append(())
             self._moulds.add(None)
             return
-        self._mould_rows.append(row)
         self._mould_keys.append(mould.keys)
         self._moulds.add(mould.program, [
-            program for _, made in mould.keys
-            for program in ((made,) if isinstance(made, bytes) else made)])
+            program for _, made_of in mould.keys
+            for program in ((made_of,) if isinstance(made_of, bytes) else made_of)])
 
-    def _keys_of(self, records: Int32Array, moulds: Int32Array) -> KeyChanges:
-        """The values of keys that differ among calls of a mould, for these records."""
+    def _keys_of(self, moulds: Int32Array, begin: int) -> KeyChanges:
+        """The values of keys that differ among calls of a mould, for the calls from a number on."""
         changes: KeyChanges = {}
-        extractor, text = self._extractor, self._moulds.text
-        for place, record in enumerate(records.tolist()):
-            for key, made in self._mould_keys[moulds[record]]:
+        if not any(self._mould_keys):
+            return changes
+        text = self._moulds.text
+        for place, mould in enumerate(moulds.tolist()):
+            for key, made in self._mould_keys[mould]:
                 places, values = changes.setdefault(key, ([], []))
                 places.append(place)
-                values.append(text(extractor, record, made) if isinstance(made, bytes)
-                              else [text(extractor, record, one) for one in made])
+                values.append(text(begin + place, made) if isinstance(made, bytes)
+                              else [text(begin + place, one) for one in made])
         return changes
 
-    def _weigh_moulds(self, plan: Int32Array, codes: Int32Array) -> None:
+    def _weigh_moulds(self) -> None:
         """Plans whose calls hardly share a mould go without (names of the caller's choice)."""
-        many = [number for number, count in self._moulds_of_plan.items()
-                if count > _MIN_MOULDS and self._plan_flags[number] & BY_MOULD]
-        if not many:
-            return
-        used = np.bincount(plan[codes >= 0], minlength=len(self._plan_flags))
-        for number in many:
-            self._calls_of_plan[number] += int(used[number])
-            if self._calls_of_plan[number] < 4 * self._moulds_of_plan[number]:
+        for number, count in self._moulds_of_plan.items():
+            if count > _MIN_MOULDS and self._plan_flags[number] & BY_MOULD and (
+                    self._moulds.calls_of(number) < 4 * count):
                 self._plan_flags[number] &= ~BY_MOULD
                 self._made_facts = None
 
@@ -471,14 +480,13 @@ class BlockReader:
         self._plan_flags.append(found.flags)
         self._plan_needles.append(place)
 
-    def _count_bad(
-        self, rows: NDArray[np.bool_], plan: Int32Array, caller: Int32Array, call: Int32Array,
-        bad: Counter[str],
-    ) -> None:
+    def _count_bad(self, odd: NDArray[np.bool_], bad: Counter[str]) -> None:
         """The first reason of each record, in the order in which the reader finds them."""
-        for index in np.flatnonzero(rows).tolist():
-            reason = (self._plan_reasons.get(int(plan[index]))
-                      or self._callers.reasons.get(int(caller[index]))
-                      or self._calls.reasons.get(int(call[index])))
+        extractor = self._extractor
+        is_kept = extractor.row_places() >= 0
+        for index in np.flatnonzero(~is_kept & ~odd).tolist():
+            reason = (self._plan_reasons.get(extractor.plan(index))
+                      or self._callers.reasons.get(extractor.caller(index))
+                      or self._calls.reasons.get(extractor.call(index)))
             assert reason is not None
             bad[reason] += 1

@@ -22,7 +22,7 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from .texts import GrowingTexts
+from .texts import GrowingTexts, Texts
 
 ABSENT = -1
 UNKNOWN = -2
@@ -71,16 +71,23 @@ class Coded:
             assert int(self.codes.max()) < len(self.values)
 
 
+def _as_list(values: GrowingTexts) -> list[str | list[str]]:
+    return cast("list[str | list[str]]", values)
+
+
 class Dictionary:
     """Values in order of first appearance; `code` gives each its index."""
 
-    __slots__ = ("_index", "_indexed", "values")
+    __slots__ = ("_index", "_indexed", "resolved", "values")
 
-    def __init__(self) -> None:
-        self.values: list[str | list[str]] = []
+    def __init__(self, values: GrowingTexts | None = None) -> None:
+        """values : where to keep them, instead of in a list; empty"""
+        self.values = _as_list(values) if values is not None else []
         self._index: dict[Hashable, int] = {}
         self._indexed = 0
         """How many of the values `_index` knows; not those that were taken over at once."""
+        self.resolved: object = None
+        """What was found out about the values, by whoever looks them up (`batch`)."""
 
     def code(self, value: str | list[str]) -> int:
         key: Hashable = value if value.__class__ is str else tuple(value)
@@ -110,7 +117,7 @@ class Dictionary:
             self._index.setdefault(tuple(value) if isinstance(value, list) else value, code)
         self._indexed = len(self.values)
 
-    def extend(self, values: Sequence[str]) -> int:
+    def extend(self, values: Texts) -> int:
         """Append values without looking whether they are there; the code of the first."""
         first = len(self.values)
         if self._indexed == first:
@@ -121,8 +128,7 @@ class Dictionary:
     def fill(self, values: Sequence[str | list[str]] | GrowingTexts) -> None:
         """Take over the distinct values of an empty dictionary."""
         assert not self.values
-        self.values = (cast("list[str | list[str]]", values) if isinstance(values, GrowingTexts)
-                       else list(values))
+        self.values = _as_list(values) if isinstance(values, GrowingTexts) else list(values)
 
     def optional(self, value: str | None) -> int:
         """Code of `value`; ABSENT for None."""

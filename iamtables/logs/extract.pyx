@@ -12,10 +12,11 @@ import numpy as np
 
 from libc.stdint cimport int8_t, int32_t, int64_t, uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport free, realloc
-from libc.string cimport memchr, memcmp, memcpy
+from libc.stddef cimport ptrdiff_t
+from libc.string cimport memchr, memcmp, memcpy, memmove
 
 from iamtables.runtime.intern cimport (
-    FIRST_ID, NO_ID, InternTable, intern_add, intern_bytes, intern_free, intern_init,
+    FIRST_ID, NO_ID, InternTable, intern_add, intern_bytes, intern_free, intern_init, intern_many,
 )
 
 from .scan cimport (
@@ -30,6 +31,8 @@ cdef extern from *:
     int __builtin_ctz(uint32_t) noexcept nogil
 
 cdef enum:
+    GIVEN_AT_ONCE = 32
+    SIMPLE_CALLER = 1 << IDENTITY | 1 << REGION | 1 << RECIPIENT
     PLAN_FIELDS = 1 << SOURCE | 1 << NAME | 1 << TYPE | 1 << CATEGORY
 
 cdef const uint8_t* OPAQUE = b"Encoded authorization failure message"
@@ -53,6 +56,10 @@ cdef bint all_below(const int32_t* codes, size_t count, int64_t bound) noexcept 
     return found
 
 
+NOTHING = np.empty(0, dtype=np.int32)
+NOTHING.flags.writeable = False
+
+
 # -- owner and doorways -------------------------------------------------------------------------
 
 cdef class Extractor:
@@ -64,7 +71,7 @@ cdef class Extractor:
     def __cinit__(self, uint64_t seed, bint network=False, bint agent=False, bint tls=False,
                   bint additional=False):
         """The flags add fields to those that tell callers apart."""
-        self.caller_fields = 1 << IDENTITY | 1 << REGION | 1 << RECIPIENT
+        self.caller_fields = SIMPLE_CALLER
         if network:
             self.caller_fields |= 1 << ADDRESS | 1 << VPCE | 1 << VPCE_ACCOUNT
         if agent:
@@ -74,6 +81,7 @@ cdef class Extractor:
         if additional:
             self.caller_fields |= 1 << ADDITIONAL
         self.plan_table.slots = self.caller_table.slots = NULL
+        self.no_error = -1
         if (intern_init(&self.plan_table, seed) or intern_init(&self.caller_table, seed)
                 or intern_init(&self.error_table, seed) or intern_init(&self.call_table, seed)
                 or intern_init(&self.shape_table, seed) or intern_init(&self.given_table, seed)
@@ -93,6 +101,9 @@ cdef class Extractor:
         for kind in range(3):
             free(self.codes[kind])
             free(self.fresh[kind])
+            free(self.per_record[kind])
+        free(self.kept_rows)
+        free(self.known_callers)
         free(self.seconds)
         free(self.id_hash)
         free(self.id_text)
@@ -108,7 +119,13 @@ cdef class Extractor:
         """Memory of the code tables."""
         return (intern_bytes(&self.caller_table) + intern_bytes(&self.call_table)
                 + intern_bytes(&self.plan_table) + intern_bytes(&self.given_table)
-                + intern_bytes(&self.memo.values))
+                + intern_bytes(&self.memo.values) + self.known_caller_room * sizeof(KnownCaller))
+
+    @property
+    def lasting_bytes(self):
+        """Memory of those that outlast `forget_calls`."""
+        return (intern_bytes(&self.caller_table) + intern_bytes(&self.plan_table)
+                + intern_bytes(&self.memo.values) + self.known_caller_room * sizeof(KnownCaller))
 
     cdef int grow(self, size_t records) noexcept nogil:
         cdef size_t room = records * 2 if records * 2 > 1024 else 1024
@@ -147,6 +164,13 @@ cdef class Extractor:
             if moved == NULL:
                 return -1
             self.fresh[kind] = <int32_t*>moved
+        for kind in range(3):
+            moved = realloc(self.per_record[kind], room * sizeof(int32_t))
+            if moved == NULL:
+                return -1
+            self.per_record[kind] = <int32_t*>moved
+        self.known, self.call_of, self.place = (
+            self.per_record[0], self.per_record[1], self.per_record[2])
         moved = realloc(self.odd, room)
         if moved == NULL:
             return -1
@@ -172,13 +196,17 @@ cdef class Extractor:
     cdef void begin(self, bint is_lines) noexcept:
         self.is_lines = is_lines
         self.is_inside = self.is_closed = self.is_done = False
-        self.count = self.id_used = 0
+        self.count = self.id_used = self.id_kept = self.kept = 0
         self.fresh_count[0] = self.fresh_count[1] = self.fresh_count[2] = 0
 
-    def feed(self, bytes data not None, bint is_last):
-        """The next piece: what the scan left over of the one before (`left`), and more."""
+    def feed(self, bytes data not None, size_t begin, bint is_last):
+        """The next piece, from byte `begin` on: what the scan left over of the one before (`left`),
+        and more."""
+        if begin > <size_t>len(data):
+            raise IndexError(begin)
         self.text = data
-        self.base = self.at = <const uint8_t*><const char*>data
+        self.base = <const uint8_t*><const char*>data
+        self.at = self.base + begin
         self.end = self.base + len(data)
         self.is_last = is_last
 
@@ -195,7 +223,8 @@ cdef class Extractor:
         The slices are valid until the next scan. Releases the GIL.
         """
         cdef int64_t found
-        self.count = self.id_used = 0
+        self.count = self.odd_count = self.longest = 0
+        self.id_used = self.id_kept
         self.fresh_count[0] = self.fresh_count[1] = self.fresh_count[2] = 0
         if self.is_done or self.base == NULL:
             return 0
@@ -221,6 +250,9 @@ cdef class Extractor:
             self.bounds[2 * i] = <uint32_t>(p - self.base)
             self.bounds[2 * i + 1] = <uint32_t>(behind - self.base)
             self.odd[i] = odd
+            self.odd_count += odd
+            if <size_t>(behind - p) > self.longest:
+                self.longest = behind - p
         return behind
 
     cdef int64_t accept(self) noexcept nogil:
@@ -232,12 +264,20 @@ cdef class Extractor:
         cdef const uint32_t* slices = self.slices + i * 2 * FIELD_COUNT
         cdef uint32_t length = slices[2 * ID + 1]
         cdef void* moved
+        self.known[i] = -1
         if self.odd[i]:
             self.codes[0][i] = self.codes[1][i] = self.codes[2][i] = -1
-        elif (self.code(&self.plan_table, PLAN_FIELDS, 0, i)
-                or self.code(&self.caller_table, self.caller_fields, 1, i)
-                or self.code(&self.error_table, 1 << ERROR, 2, i)):
-            return -2
+        else:
+            if (self.code(&self.plan_table, PLAN_FIELDS, 0, i)
+                    or self.code_caller(i)):
+                return -2
+            if slices[2 * ERROR + 1] == 0 and self.no_error >= 0:
+                self.codes[2][i] = self.no_error
+            else:
+                if self.code(&self.error_table, 1 << ERROR, 2, i):
+                    return -2
+                if slices[2 * ERROR + 1] == 0:
+                    self.no_error = self.codes[2][i]
         if slices[2 * TIME + 1]:
             self.seconds[i] = seconds_of(self.base + slices[2 * TIME], slices[2 * TIME + 1])
         elif slices[2 * STAMP + 1]:
@@ -253,6 +293,40 @@ cdef class Extractor:
         memcpy(self.id_text + self.id_used, self.base + slices[2 * ID], length)
         self.id_used += length
         self.id_hash[i] = hash_of(self.base + slices[2 * ID], length)
+        return 0
+
+    cdef int code_caller(self, size_t i) noexcept nogil:
+        cdef uint32_t identity = self.identities[i]
+        cdef const uint32_t* region = self.slices + (i * FIELD_COUNT + REGION) * 2
+        cdef const uint32_t* account = self.slices + (i * FIELD_COUNT + RECIPIENT) * 2
+        cdef KnownCaller* known
+        cdef void* moved
+        cdef size_t k, room
+        if (self.caller_fields != SIMPLE_CALLER or region[1] > 255 or account[1] > 255
+                or region[1] + account[1] > 42):
+            return self.code(&self.caller_table, self.caller_fields, 1, i)
+        if identity >= self.known_caller_room:
+            room = 2 * <size_t>identity + 256
+            moved = realloc(self.known_callers, room * sizeof(KnownCaller))
+            if moved == NULL:
+                return -1
+            self.known_callers = <KnownCaller*>moved
+            for k in range(self.known_caller_room, room):
+                self.known_callers[k].code = -1
+            self.known_caller_room = room
+        known = self.known_callers + identity
+        if (known.code >= 0 and known.region_length == region[1]
+                and known.account_length == account[1]
+                and memcmp(known.texts, self.base + region[0], region[1]) == 0
+                and memcmp(known.texts + region[1], self.base + account[0], account[1]) == 0):
+            self.codes[1][i] = known.code
+            return 0
+        if self.code(&self.caller_table, self.caller_fields, 1, i):
+            return -1
+        known.code = self.codes[1][i]
+        known.region_length, known.account_length = <uint8_t>region[1], <uint8_t>account[1]
+        memcpy(known.texts, self.base + region[0], region[1])
+        memcpy(known.texts + region[1], self.base + account[0], account[1])
         return 0
 
     cdef int code(self, InternTable* table, uint32_t fields, int kind, size_t i) noexcept nogil:
@@ -380,10 +454,11 @@ cdef class Extractor:
         self.is_done = p >= self.end
         return <int64_t>self.count
 
-    @property
-    def has_given_codes(self):
-        """Did the last scan give new ones?"""
-        return self.fresh_count[0] + self.fresh_count[1] + self.fresh_count[2] != 0
+    def counts(self):
+        """How many plans, callers, errors, calls and shapes have a code."""
+        return (self.plan_table.count - FIRST_ID, self.caller_table.count - FIRST_ID,
+                self.error_table.count - FIRST_ID, self.call_table.count - FIRST_ID,
+                self.shape_table.count - FIRST_ID)
 
     def odd_records(self):
         """bool[count]: records that the reader has to decode itself."""
@@ -394,14 +469,6 @@ cdef class Extractor:
         if index >= self.count:
             raise IndexError(index)
         return (<char*>self.base)[self.bounds[2 * index]:self.bounds[2 * index + 1]]
-
-    def longest(self):
-        """Length of the longest record in bytes."""
-        cdef size_t i, longest = 0
-        for i in range(self.count):
-            if self.bounds[2 * i + 1] - self.bounds[2 * i] > longest:
-                longest = self.bounds[2 * i + 1] - self.bounds[2 * i]
-        return longest
 
     cdef int ensure(self, size_t size) noexcept nogil:
         cdef void* moved
@@ -421,23 +488,43 @@ cdef class Extractor:
         memcpy(self.scratch + used + 4, self.base + slice[0], length)
         return used + 4 + length
 
-    cdef tuple coded(self, int kind):
-        return (np.asarray(<int32_t[:self.count]>self.codes[kind]).copy()
-                if self.count else np.empty(0, dtype=np.int32),
-                np.asarray(<int32_t[:self.fresh_count[kind]]>self.fresh[kind]).copy()
-                if self.fresh_count[kind] else np.empty(0, dtype=np.int32))
+    cdef new_codes(self, int kind):
+        return (np.asarray(<int32_t[:self.fresh_count[kind]]>self.fresh[kind]).copy()
+                if self.fresh_count[kind] else NOTHING)
+
+    def new_plans(self):
+        """The records with a new plan, int32[n]: source, name, event type and category."""
+        return self.new_codes(0)
+
+    def new_callers(self):
+        """The same for what is known of the caller."""
+        return self.new_codes(1)
+
+    def new_errors(self):
+        """The same for the error code; no error is a code, too."""
+        return self.new_codes(2)
+
+    def plan(self, size_t index):
+        """The code of the plan of a record, -1 for an odd one."""
+        if index >= self.count:
+            raise IndexError(index)
+        return self.codes[0][index]
+
+    def caller(self, size_t index):
+        """The same for the caller."""
+        if index >= self.count:
+            raise IndexError(index)
+        return self.codes[1][index]
+
+    def call(self, size_t index):
+        """The code that `calls` gave a record, -1 for one that was left out."""
+        if index >= self.count:
+            raise IndexError(index)
+        return self.call_of[index]
 
     def plans(self):
-        """(codes int32[count], records with a new one): source, name, event type and category."""
-        return self.coded(0)
-
-    def callers(self):
-        """The same for what is known of the caller."""
-        return self.coded(1)
-
-    def errors(self):
-        """The same for the error code; no error is a code, too."""
-        return self.coded(2)
+        """int32[count]: the plan of each record, -1 for odd ones."""
+        return (np.asarray(<int32_t[:self.count]>self.codes[0]).copy() if self.count else NOTHING)
 
     def set_needles(self, list needles not None):
         """All needles that plans refer to by number: at most MAX_NEEDLES, each not empty."""
@@ -460,167 +547,169 @@ cdef class Extractor:
                 return True
         return False
 
-    def shapes(self, const int32_t[::1] plan, const int32_t[::1] error,
-               const uint8_t[::1] plan_flags, const int32_t[:, ::1] plan_needles,
-               const uint8_t[::1] is_denial):
-        """(codes int32[count], records with a new one); -1 for records without a shape.
+    cdef int check_facts(self, const uint8_t[::1] plan_flags, const int32_t[:, ::1] plan_needles,
+                         const uint8_t[::1] is_denial) except -1:
+        # every code of the last scan has its flags
+        if len(plan_needles) != len(plan_flags) or len(plan_flags) < self.plan_table.count - FIRST_ID:
+            raise ValueError("a plan without its flags")
+        if len(is_denial) < self.error_table.count - FIRST_ID:
+            raise ValueError("an error without its flags")
+        if len(plan_needles) and not all_below(&plan_needles[0, 0], 2 * len(plan_needles),
+                                               <int64_t>self.needle_count + 1):
+            raise ValueError("a plan without its needles")
+        return 0
 
-        Records of plans with the flag BY_SHAPE 32 have one when their resources are buckets and
+    def shaped(self, size_t begin, const uint8_t[::1] plan_flags,
+               const int32_t[:, ::1] plan_needles, const uint8_t[::1] is_denial,
+               const int8_t[::1] places):
+        """Number the calls on buckets and objects from record `begin` on, by shape and resource.
+
+        Records of plans with the flag BY_SHAPE 32 have a shape when their resources are buckets and
         objects, none of the plan's needles is in their parameters, and no message is worth reading:
         then all of one shape have the same requests but for the resource.
+        places : by shape, which of the ARNs is the resource; -1 for shapes to go without
+        Returns the first record whose shape has no place yet, from which to go on when it has one;
+        `count` when all are numbered. Releases the GIL.
         """
-        cdef int32_t[::1] codes = np.empty(self.count, dtype=np.int32)
-        cdef int32_t[::1] first = np.empty(self.count, dtype=np.int32)
-        cdef int64_t fresh
-        if not self.count:
-            return np.asarray(codes), np.asarray(first)
-        if (len(plan) != self.count or len(error) != self.count
-                or len(plan_needles) != len(plan_flags)):
-            raise ValueError("codes of another scan")
-        if (not all_below(&plan[0], self.count, len(plan_flags))
-                or not all_below(&error[0], self.count, len(is_denial))
-                or len(plan_needles) and not all_below(&plan_needles[0, 0], 2 * len(plan_needles),
-                                                       <int64_t>self.needle_count + 1)):
-            raise ValueError("a code without its flags")
-        with nogil:
-            fresh = self.code_shapes(&plan[0], &error[0], &plan_flags[0], &plan_needles[0, 0],
-                                     &is_denial[0], &codes[0], &first[0])
-        if fresh < 0:
-            raise MemoryError
-        return np.asarray(codes), np.asarray(first)[:fresh]
-
-    cdef int64_t code_shapes(
-        self, const int32_t* plan, const int32_t* error, const uint8_t* plan_flags,
-        const int32_t* plan_needles, const uint8_t* is_denial, int32_t* codes, int32_t* first
-    ) noexcept nogil:
-        cdef size_t i, fresh = 0
-        cdef int k, count
-        cdef uint32_t id, before
-        cdef uint8_t kind
-        cdef const uint32_t* slices
-        cdef uint32_t* arns
-        if self.ensure(16 + MAX_ARNS):
-            return -1
-        for i in range(self.count):
-            codes[i] = -1
-            if self.odd[i] or plan[i] < 0 or plan_flags[plan[i]] & 48 != 32:
-                continue
-            slices = self.slices + i * 2 * FIELD_COUNT
-            if slices[2 * MESSAGE + 1] and is_denial[error[i]] == 1:
-                continue
-            if slices[2 * PARAMETERS + 1] == 0 or self.base[slices[2 * PARAMETERS]] != 123:
-                continue
-            arns = self.arns + i * 2 * MAX_ARNS
-            count = find_arns(self.base, self.base + slices[2 * RESOURCES],
-                              self.base + slices[2 * RESOURCES] + slices[2 * RESOURCES + 1], arns)
-            if count < 1:
-                continue
-            kind = 1
-            for k in range(count):
-                kind = bucket_or_object(self.base + arns[2 * k], arns[2 * k + 1])
-                if kind == 0:
-                    break
-                self.scratch[9 + k] = kind
-            if kind == 0 or (count > 1 and has_twice(self.base, arns, count)):
-                continue
-            if self.has_needle(i, plan_needles + 2 * plan[i]):
-                continue
-            memcpy(self.scratch, &plan[i], 4)
-            memcpy(self.scratch + 4, &error[i], 4)
-            self.scratch[8] = slices[2 * MESSAGE + 1] != 0 and is_denial[error[i]] == 2
-            before = <uint32_t>self.shape_table.count
-            id = intern_add(&self.shape_table, self.scratch, 9 + count)
-            if id == NO_ID:
-                return -1
-            if self.shape_table.count != before:
-                first[fresh] = <int32_t>i
-                fresh += 1
-            codes[i] = <int32_t>(id - FIRST_ID)
-        return <int64_t>fresh
-
-    def given(self, const int32_t[::1] shape, const int8_t[::1] place):
-        """(codes int32[count], records with a new one): shape and its one resource; -1 without.
-
-        place : by shape, which of the ARNs is the resource; -1 for shapes to go without
-        """
-        cdef int32_t[::1] codes = np.full(self.count, -1, dtype=np.int32)
-        cdef int32_t[::1] first = np.empty(self.count, dtype=np.int32)
-        cdef size_t i, fresh = 0
-        cdef uint32_t id, before, length
-        cdef const uint32_t* arn
-        cdef bint is_short = False
-        if not self.count:
-            return np.asarray(codes), np.asarray(first)
-        if len(shape) != self.count or not all_below(&shape[0], self.count, len(place)) or (
-                len(place) and np.max(place) >= MAX_ARNS):
+        cdef int64_t stopped
+        self.check_facts(plan_flags, plan_needles, is_denial)
+        if len(places) and np.max(places) >= MAX_ARNS:
             raise ValueError("a shape without its place")
+        if begin >= self.count:
+            return self.count
         with nogil:
-            for i in range(self.count):
-                if shape[i] < 0 or place[shape[i]] < 0:
-                    continue
-                arn = self.arns + i * 2 * MAX_ARNS + 2 * place[shape[i]]
-                length = arn[1]
-                if self.ensure(4 + length):
-                    is_short = True
-                    break
-                memcpy(self.scratch, &shape[i], 4)
-                memcpy(self.scratch + 4, self.base + arn[0], length)
-                before = <uint32_t>self.given_table.count
-                id = intern_add(&self.given_table, self.scratch, 4 + length)
-                if id == NO_ID:
-                    is_short = True
-                    break
-                if self.given_table.count != before:
-                    first[fresh] = <int32_t>i
-                    fresh += 1
-                codes[i] = <int32_t>(id - FIRST_ID)
-        if is_short:
+            stopped = self.number_given(
+                begin, &plan_flags[0], &plan_needles[0, 0], &is_denial[0],
+                &places[0] if places.shape[0] else NULL, places.shape[0])
+        if stopped < 0:
             raise MemoryError
-        return np.asarray(codes), np.asarray(first)[:fresh]
+        return stopped
 
-    def arn_texts(self, const int32_t[::1] records, const int32_t[::1] shape,
-                  const int8_t[::1] place):
-        """The resources of records, as texts."""
-        cdef list texts = []
+    cdef int64_t shape_of(self, size_t i, const uint8_t* plan_flags, const int32_t* plan_needles,
+                          const uint8_t* is_denial) noexcept nogil:
+        # the shape of a record, whose ARNs are found then; -1: none, -2: memory is short
+        cdef int32_t plan = self.codes[0][i], error = self.codes[2][i]
+        cdef const uint32_t* slices = self.slices + i * 2 * FIELD_COUNT
+        cdef uint32_t* arns = self.arns + i * 2 * MAX_ARNS
+        cdef int k, count
+        cdef uint32_t id
+        cdef uint8_t kind = 1, key[16 + MAX_ARNS]
+        if self.odd[i] or plan < 0 or plan_flags[plan] & 48 != 32:
+            return -1
+        if slices[2 * MESSAGE + 1] and is_denial[error] == 1:
+            return -1
+        if slices[2 * PARAMETERS + 1] == 0 or self.base[slices[2 * PARAMETERS]] != 123:
+            return -1
+        count = find_arns(self.base, self.base + slices[2 * RESOURCES],
+                          self.base + slices[2 * RESOURCES] + slices[2 * RESOURCES + 1], arns)
+        if count < 1:
+            return -1
+        for k in range(count):
+            kind = bucket_or_object(self.base + arns[2 * k], arns[2 * k + 1])
+            if kind == 0:
+                return -1
+            key[9 + k] = kind
+        if count > 1 and has_twice(self.base, arns, count):
+            return -1
+        if self.has_needle(i, plan_needles + 2 * plan):
+            return -1
+        memcpy(key, &plan, 4)
+        memcpy(key + 4, &error, 4)
+        key[8] = slices[2 * MESSAGE + 1] != 0 and is_denial[error] == 2
+        id = intern_add(&self.shape_table, key, 9 + count)
+        return -2 if id == NO_ID else <int64_t>(id - FIRST_ID)
+
+    cdef int64_t number_given(
+        self, size_t begin, const uint8_t* plan_flags, const int32_t* plan_needles,
+        const uint8_t* is_denial, const int8_t* places, size_t place_count) noexcept nogil:
+        # Keys are put together for GIVEN_AT_ONCE records and looked up together: in a large table
+        # each would wait for memory.
+        cdef size_t i, used = 0, waiting = 0, k
+        cdef size_t starts[GIVEN_AT_ONCE], lengths[GIVEN_AT_ONCE], records[GIVEN_AT_ONCE]
+        cdef uint64_t hashes[GIVEN_AT_ONCE]
+        cdef const uint8_t* texts[GIVEN_AT_ONCE]
+        cdef uint32_t ids[GIVEN_AT_ONCE]
+        cdef int64_t shape
+        cdef int32_t code
         cdef const uint32_t* arn
-        cdef int32_t i
-        for i in records:
-            if not 0 <= i < <int64_t>self.count or shape[i] < 0 or place[shape[i]] < 0:
-                raise IndexError(i)
-            arn = self.arns + <size_t>i * 2 * MAX_ARNS + 2 * place[shape[i]]
-            texts.append((<const char*>self.base)[arn[0]:arn[0] + arn[1]].decode("ascii"))
-        return texts
+        i = begin
+        while True:
+            shape = -1
+            if i < self.count:
+                shape = self.shape_of(i, plan_flags, plan_needles, is_denial)
+                if shape == -2:
+                    return -1
+            if waiting == GIVEN_AT_ONCE or i >= self.count or shape >= <int64_t>place_count:
+                for k in range(waiting):
+                    texts[k] = self.scratch + starts[k]
+                if waiting and intern_many(&self.given_table, texts, lengths, hashes, waiting, ids):
+                    return -1
+                for k in range(waiting):
+                    self.known[records[k]] = <int32_t>(ids[k] - FIRST_ID) << 1
+                waiting = used = 0
+                if i >= self.count or shape >= <int64_t>place_count:
+                    return <int64_t>i
+            if shape >= 0 and places[shape] >= 0:
+                arn = self.arns + i * 2 * MAX_ARNS + 2 * places[shape]
+                if self.ensure(used + 4 + arn[1]):
+                    return -1
+                code = <int32_t>shape
+                memcpy(self.scratch + used, &code, 4)
+                memcpy(self.scratch + used + 4, self.base + arn[0], arn[1])
+                starts[waiting], lengths[waiting], records[waiting] = used, 4 + arn[1], i
+                used += 4 + arn[1]
+                waiting += 1
+            i += 1
 
-    def calls(self, const int32_t[::1] plan, const int32_t[::1] caller, const int32_t[::1] error,
-              const uint8_t[::1] plan_flags, const int32_t[:, ::1] plan_needles,
-              const uint8_t[::1] is_denial, const int32_t[::1] done):
-        """The same for calls: what the mapping of a record depends on beside its caller.
+    @property
+    def given_count(self):
+        """How many calls `shaped` has told apart."""
+        return self.given_table.count - FIRST_ID
+
+    def given(self, size_t begin):
+        """(shapes int32[n], uint8[...], int64[n + 1]) of the calls from number `begin` on: their
+        resources end to end, and where each begins."""
+        cdef size_t n = self.given_table.count - FIRST_ID
+        cdef size_t k, start, used = 0, length
+        if begin > n:
+            raise IndexError(begin)
+        n -= begin
+        cdef int32_t[::1] shapes = np.empty(n, dtype=np.int32)
+        cdef int64_t[::1] offsets = np.zeros(n + 1, dtype=np.int64)
+        cdef const uint64_t* ends = self.given_table.ends + begin + FIRST_ID
+        cdef uint8_t[::1] data = np.empty(
+            self.given_table.arena_used - ends[-1] - 4 * n, dtype=np.uint8)
+        for k in range(n):
+            start = <size_t>ends[<ptrdiff_t>k - 1]
+            length = <size_t>ends[k] - start - 4
+            memcpy(&shapes[k], self.given_table.arena + start, 4)
+            if length:
+                memcpy(&data[used], self.given_table.arena + start + 4, length)
+            used += length
+            offsets[k + 1] = used
+        return np.asarray(shapes), np.asarray(data), np.asarray(offsets)
+
+    def calls(self, const uint8_t[::1] plan_flags, const int32_t[:, ::1] plan_needles,
+              const uint8_t[::1] is_denial):
+        """Number the calls that neither `shaped` nor a mould has: by what their mapping depends on
+        beside the caller. Gives the records with a new one, int32[n].
 
         plan_flags   : by plan, PARAMETERS_SOME 1, PARAMETERS_ALL 2, RESOURCES 4, SELF 8, BAD 16
         plan_needles : by plan, [first, behind) into the needles
         is_denial    : by error code, 1 when the message is worth reading, 2 for no error
-        done         : the codes of `given`: records that have one are left out
         """
-        cdef int32_t[::1] codes = np.empty(self.count, dtype=np.int32)
-        cdef int32_t[::1] first = np.empty(self.count, dtype=np.int32)
         cdef int64_t fresh
+        self.check_facts(plan_flags, plan_needles, is_denial)
+        cdef int32_t[::1] first = np.empty(self.count, dtype=np.int32)
         if not self.count:
-            return np.asarray(codes), np.asarray(first)
-        if (len(done) != self.count or len(plan) != self.count or len(caller) != self.count
-                or len(error) != self.count or len(plan_needles) != len(plan_flags)):
-            raise ValueError("codes of another scan")
-        if (not all_below(&plan[0], self.count, len(plan_flags))
-                or not all_below(&error[0], self.count, len(is_denial))
-                or len(plan_needles) and not all_below(&plan_needles[0, 0], 2 * len(plan_needles),
-                                                       <int64_t>self.needle_count + 1)):
-            raise ValueError("a code without its flags")
+            return np.asarray(first)
         with nogil:
-            fresh = self.code_calls(&plan[0], &caller[0], &error[0], &plan_flags[0],
-                                    &plan_needles[0, 0], &is_denial[0], &done[0], &codes[0],
+            fresh = self.code_calls(self.codes[0], self.codes[1], self.codes[2], &plan_flags[0],
+                                    &plan_needles[0, 0], &is_denial[0], self.known, self.call_of,
                                     &first[0])
         if fresh < 0:
             raise MemoryError
-        return np.asarray(codes), np.asarray(first)[:fresh]
+        return np.asarray(first)[:fresh]
 
     cdef int64_t code_calls(
         self, const int32_t* plan, const int32_t* caller, const int32_t* error,
@@ -688,11 +777,130 @@ cdef class Extractor:
             codes[i] = <int32_t>(id - FIRST_ID)
         return <int64_t>fresh
 
-    def times(self):
-        """int64[count]: Unix seconds; -2 where the reader has to look at the text, -1 for none."""
+    def keep(self, const int32_t[::1] caller_rows, const int32_t[::1] call_rows, int32_t number):
+        """Add the records of the scan to the rows of the text: call, caller, time and event ID.
+
+        caller_rows, call_rows : by code, -1 for what cannot be used: such a record is left out
+        number : of the first record, in the whole text
+        Returns how many were left out, odd ones included, and how many rows have a time stamp that
+        the reader has to look at (`open_times`).
+        """
+        cdef size_t left_out = 0, i
+        cdef int64_t opened
+        if len(caller_rows) < self.caller_table.count - FIRST_ID or (
+                len(call_rows) < self.call_table.count - FIRST_ID):
+            raise ValueError("a code without its row")
+        if self.kept + self.count > self.kept_room and self.grow_kept(self.kept + self.count):
+            raise MemoryError
         if not self.count:
-            return np.empty(0, dtype=np.int64)
-        return np.asarray(<int64_t[:self.count]>self.seconds).copy()
+            return 0, 0
+        with nogil:
+            opened = self.keep_all(&caller_rows[0] if caller_rows.shape[0] else NULL,
+                                   &call_rows[0] if call_rows.shape[0] else NULL, number,
+                                   &left_out)
+        return left_out, opened
+
+    cdef int grow_kept(self, size_t rows) noexcept nogil:
+        cdef size_t room = rows + rows // 2 + 1024
+        cdef void* moved = realloc(self.kept_rows, room * sizeof(KeptRow))
+        if moved == NULL:
+            return -1
+        self.kept_rows = <KeptRow*>moved
+        self.kept_room = room
+        return 0
+
+    cdef int64_t keep_all(self, const int32_t* caller_rows, const int32_t* call_rows,
+                          int32_t number, size_t* left_out) noexcept nogil:
+        cdef size_t i, read = self.id_kept, length
+        cdef int32_t caller, call
+        cdef int64_t opened = 0
+        cdef KeptRow* row
+        for i in range(self.count):
+            length = self.slices[i * 2 * FIELD_COUNT + 2 * ID + 1]
+            caller = call = -1
+            if not self.odd[i]:
+                if self.codes[1][i] >= 0:
+                    caller = caller_rows[self.codes[1][i]]
+                if self.known[i] >= 0:
+                    call = -2 - self.known[i]
+                elif self.call_of[i] >= 0:
+                    call = call_rows[self.call_of[i]]
+            self.place[i] = -1
+            if caller < 0 or call == -1:
+                left_out[0] += 1
+            else:
+                if read != self.id_kept:
+                    memmove(self.id_text + self.id_kept, self.id_text + read, length)
+                self.id_kept += length
+                row = self.kept_rows + self.kept
+                row.call, row.caller, row.place = call, caller, number + <int32_t>i
+                row.id_length = <uint32_t>length
+                row.seconds, row.id_hash = self.seconds[i], self.id_hash[i]
+                opened += row.seconds == -2
+                self.place[i] = <int32_t>self.kept
+                self.kept += 1
+            read += length
+        self.id_used = self.id_kept
+        return opened
+
+    def row_places(self):
+        """int32[count]: the row that `keep` made of each record of the scan, -1 for none."""
+        return (np.asarray(<int32_t[:self.count]>self.place).copy() if self.count
+                else np.empty(0, dtype=np.int32))
+
+    def open_times(self):
+        """The rows of the last `keep` whose time stamp is of another form, with the stamp."""
+        return [(self.place[i], self.time_text(i)) for i in range(self.count)
+                if self.place[i] >= 0 and self.kept_rows[self.place[i]].seconds == -2]
+
+    def set_time(self, size_t row, int64_t seconds):
+        if row >= self.kept:
+            raise IndexError(row)
+        self.kept_rows[row].seconds = seconds
+
+    def rows(self, const int32_t[::1] given_rows, const int32_t[::1] filled_rows):
+        """What was kept of the text: (call, caller, place int32[n], seconds int64[n], event IDs end
+        to end uint8[...], where each begins int64[n + 1], their hashes uint64[n] (`texts`)).
+
+        given_rows, filled_rows : the rows of the calls that `shaped` and `Moulds.moulded` numbered
+        """
+        cdef size_t n = self.kept, i
+        cdef int32_t[::1] call = np.empty(n, dtype=np.int32)
+        cdef int32_t[::1] caller = np.empty(n, dtype=np.int32)
+        cdef int32_t[::1] place = np.empty(n, dtype=np.int32)
+        cdef int64_t[::1] seconds = np.empty(n, dtype=np.int64)
+        cdef int64_t[::1] offsets = np.zeros(n + 1, dtype=np.int64)
+        cdef uint64_t[::1] hashes = np.empty(n, dtype=np.uint64)
+        cdef int64_t at
+        cdef int64_t most[2]
+        cdef const int32_t* tables[2]
+        cdef const KeptRow* row
+        cdef bint is_short = False
+        tables[0] = &given_rows[0] if len(given_rows) else NULL
+        tables[1] = &filled_rows[0] if len(filled_rows) else NULL
+        most[0], most[1] = len(given_rows), len(filled_rows)
+        with nogil:
+            for i in range(n):
+                row = self.kept_rows + i
+                if row.call >= 0:
+                    call[i] = row.call
+                else:
+                    at = -2 - <int64_t>row.call
+                    if at >> 1 >= most[at & 1]:
+                        is_short = True
+                        break
+                    call[i] = tables[at & 1][at >> 1]
+                caller[i], place[i], seconds[i] = row.caller, row.place, row.seconds
+                hashes[i] = row.id_hash
+                offsets[i + 1] = offsets[i] + row.id_length
+        if is_short:
+            raise ValueError("a code without its row")
+        ids = np.empty(self.id_kept, dtype=np.uint8)
+        cdef uint8_t[::1] text = ids
+        if self.id_kept:
+            memcpy(&text[0], self.id_text, self.id_kept)
+        return (np.asarray(call), np.asarray(caller), np.asarray(place), np.asarray(seconds), ids,
+                np.asarray(offsets), np.asarray(hashes))
 
     def time_text(self, size_t index):
         """The time stamp of a record as it is written."""
@@ -730,21 +938,11 @@ cdef class Extractor:
         slice = self.slices + (index * FIELD_COUNT + EVENT_CONTEXT) * 2
         return (<char*>self.base)[slice[0]:slice[0] + slice[1]]
 
-    def ids(self):
-        """(bytes, int64[count + 1], uint64[count]): all event IDs end to end, where each begins,
-        and their hashes (`texts`)."""
-        cdef int64_t[::1] offsets = np.zeros(self.count + 1, dtype=np.int64)
-        cdef size_t i
-        for i in range(self.count):
-            offsets[i + 1] = offsets[i] + self.slices[i * 2 * FIELD_COUNT + 2 * ID + 1]
-        if not self.count or not self.id_used:
-            return (np.empty(0, dtype=np.uint8), np.asarray(offsets),
-                    np.full(self.count, hash_of(<const uint8_t*><const char*>b"", 0), dtype=np.uint64))
-        return (np.asarray(<uint8_t[:self.id_used]>self.id_text).copy(), np.asarray(offsets),
-                np.asarray(<uint64_t[:self.count]>self.id_hash).copy())
-
     def forget(self, uint64_t seed):
         """Drop all codes but those of plans and errors."""
+        free(self.known_callers)
+        self.known_callers = NULL
+        self.known_caller_room = 0
         intern_free(&self.caller_table)
         intern_free(&self.call_table)
         intern_free(&self.shape_table)
@@ -754,8 +952,18 @@ cdef class Extractor:
                 or intern_init(&self.shape_table, seed) or intern_init(&self.given_table, seed)):
             raise MemoryError
 
+    def forget_calls(self, uint64_t seed):
+        """Drop the codes of calls and of what `shaped` numbered."""
+        intern_free(&self.call_table)
+        intern_free(&self.shape_table)
+        intern_free(&self.given_table)
+        if (intern_init(&self.call_table, seed) or intern_init(&self.shape_table, seed)
+                or intern_init(&self.given_table, seed)):
+            raise MemoryError
+
     def forget_plans(self, uint64_t seed):
         """Drop all codes."""
+        self.no_error = -1
         intern_free(&self.plan_table)
         intern_free(&self.error_table)
         if intern_init(&self.plan_table, seed) or intern_init(&self.error_table, seed):

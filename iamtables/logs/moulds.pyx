@@ -1,11 +1,11 @@
 """Calls whose parameters differ only in texts that the mapping cannot tell apart.
 
-`Moulds.find` writes the parameters and the listed resources of a record as a *mould*: the JSON with
-a slot in place of each plain text and each ARN, by its class (see value_classes.py, which says the
-same in Python). Calls of one mould have the same requests but for the texts in the slots, so one of
-them is mapped; `fill` numbers the distinct calls of a mould by the slots that matter, and `texts`
-makes their resources. A text with an escape, a wildcard or another character that is not plain
-stays as it is. The JSON was checked by the scan.
+`Moulds.moulded` writes the parameters and the listed resources of a record as a *mould*: the JSON
+with a slot in place of each plain text and each ARN, by its class (see value_classes.py, which says
+the same in Python). Calls of one mould have the same requests but for the texts in the slots, so
+one of them is mapped; the others are told apart by the slots that matter, and `texts` makes their
+resources. A text with an escape, a wildcard or another character that is not plain stays as it is.
+The JSON was checked by the scan.
 """
 
 import numpy as np
@@ -85,9 +85,9 @@ cdef class Moulds:
     cdef InternTable mould_table, arn_table, filled_table
     cdef Slot* slots
     cdef size_t slot_count, slot_room
-    cdef int64_t* first_slot
-    cdef uint8_t* counts
-    cdef size_t room
+    cdef size_t waiting         # the record at which the last `moulded` stopped
+    cdef uint64_t* uses         # by plan, records that had a mould
+    cdef size_t use_room
     cdef list listed
     cdef const uint8_t* prefix_at[MAX_LISTED]
     cdef size_t prefix_length[MAX_LISTED]
@@ -102,6 +102,7 @@ cdef class Moulds:
     cdef size_t blind_length[MAX_LISTED]
     cdef int blind_count
     cdef uint8_t may_begin[256]     # the byte begins a prefix 1, a word 2
+    cdef uint8_t may_end[256]       # the byte ends a suffix
     cdef list programs
     cdef uint32_t* spans        # by mould, begin and end of its slots in `wanted`
     cdef uint8_t* wanted        # slots that matter
@@ -124,6 +125,7 @@ cdef class Moulds:
             raise MemoryError
         self.listed = [list(prefixes), list(words), list(suffixes), list(blind)]
         memset(self.may_begin, 0, 256)
+        memset(self.may_end, 0, 256)
         self.programs = []
         for text in self.listed[0]:
             self.prefix_at[self.prefix_count] = <const uint8_t*><const char*>text
@@ -139,6 +141,7 @@ cdef class Moulds:
             self.suffix_at[self.suffix_count] = <const uint8_t*><const char*>text
             self.suffix_length[self.suffix_count] = len(text)
             self.suffix_count += 1
+            self.may_end[text[len(text) - 1]] = 1
         for text in self.listed[3]:
             self.blind_at[self.blind_count] = <const uint8_t*><const char*>text
             self.blind_length[self.blind_count] = len(text)
@@ -149,8 +152,7 @@ cdef class Moulds:
         intern_free(&self.arn_table)
         intern_free(&self.filled_table)
         free(self.slots)
-        free(self.first_slot)
-        free(self.counts)
+        free(self.uses)
         free(self.spans)
         free(self.wanted)
         free(self.is_made)
@@ -162,15 +164,28 @@ cdef class Moulds:
         return (intern_bytes(&self.mould_table) + intern_bytes(&self.arn_table)
                 + intern_bytes(&self.filled_table))
 
+    @property
+    def lasting_bytes(self):
+        """Memory of those that outlast `forget_calls`."""
+        return intern_bytes(&self.mould_table) + intern_bytes(&self.arn_table)
+
     def forget(self, uint64_t seed):
         """Drop all codes."""
         self.programs = []
-        self.program_count = 0
+        self.program_count = self.waiting = 0
+        if self.use_room:
+            memset(self.uses, 0, self.use_room * sizeof(uint64_t))
         intern_free(&self.mould_table)
         intern_free(&self.arn_table)
         intern_free(&self.filled_table)
         if (intern_init(&self.mould_table, seed) or intern_init(&self.arn_table, seed)
                 or intern_init(&self.filled_table, seed)):
+            raise MemoryError
+
+    def forget_calls(self, uint64_t seed):
+        """Drop the numbers of calls; those of moulds stay."""
+        intern_free(&self.filled_table)
+        if intern_init(&self.filled_table, seed):
             raise MemoryError
 
     # -- kernels ------------------------------------------------------------------------------
@@ -186,11 +201,12 @@ cdef class Moulds:
             for i in range(self.word_count):
                 if self.word_length[i] == length and memcmp(p, self.word_at[i], length) == 0:
                     return -1
-        for i in range(self.suffix_count):
-            if self.suffix_length[i] <= length and memcmp(
-                    p + length - self.suffix_length[i], self.suffix_at[i],
-                    self.suffix_length[i]) == 0:
-                return -1
+        if self.may_end[p[length - 1]]:
+            for i in range(self.suffix_count):
+                if self.suffix_length[i] <= length and memcmp(
+                        p + length - self.suffix_length[i], self.suffix_at[i],
+                        self.suffix_length[i]) == 0:
+                    return -1
         if kinds & 1:
             for i in range(self.prefix_count):
                 if self.prefix_length[i] <= length and memcmp(
@@ -243,10 +259,10 @@ cdef class Moulds:
         memcpy(self.out + self.out_used, data, length)
         self.out_used += length
 
-    cdef int slot(self, size_t first, const uint8_t* base, const uint8_t* p, size_t length,
-                  uint32_t arn, uint8_t facts, uint8_t field) noexcept nogil:
+    cdef int slot(self, const uint8_t* base, const uint8_t* p, size_t length, uint32_t arn,
+                  uint8_t facts, uint8_t field) noexcept nogil:
         # a new slot; which of those before it has the same text, or its own number; -1: no room
-        cdef size_t number = self.slot_count - first, i
+        cdef size_t number = self.slot_count, i
         cdef Slot* made
         cdef const Slot* other
         cdef void* moved
@@ -263,15 +279,14 @@ cdef class Moulds:
         made.arn, made.facts, made.field = arn, facts, field
         self.slot_count += 1
         for i in range(number):
-            other = self.slots + first + i
+            other = self.slots + i
             if other.length == length and (other.facts & IS_ARN) == (facts & IS_ARN) and memcmp(
                     base + other.begin, p, length) == 0:
                 return <int>i
         return <int>number
 
-    cdef int write(self, size_t first, const uint8_t* base, const uint8_t* p, const uint8_t* end,
-                   uint8_t field, bint is_blind, const int32_t* arn_classes,
-                   size_t class_count) noexcept nogil:
+    cdef int write(self, const uint8_t* base, const uint8_t* p, const uint8_t* end, uint8_t field,
+                   bint is_blind, const int32_t* arn_classes, size_t class_count) noexcept nogil:
         # Add the JSON from p to end to `out`. 0, NO_MOULD, or WAITING for the class of an ARN.
         cdef const uint8_t* stop
         cdef size_t length
@@ -306,7 +321,7 @@ cdef class Moulds:
                 continue
             p += 1
             if field == RESOURCES and self.is_of_s3(p, length, token):
-                same = self.slot(first, base, p, length, 0, IS_ARN, field)
+                same = self.slot(base, p, length, 0, IS_ARN, field)
                 if same < 0:
                     return NO_MOULD
                 token[1] = <uint8_t>same
@@ -319,7 +334,7 @@ cdef class Moulds:
                 if id >= class_count:
                     waits = 1
                 else:
-                    same = self.slot(first, base, p, length, id, IS_ARN, field)
+                    same = self.slot(base, p, length, id, IS_ARN, field)
                     if same < 0:
                         return NO_MOULD
                     token[0], token[1] = 2, <uint8_t>same
@@ -334,7 +349,7 @@ cdef class Moulds:
                         id = <uint32_t>self.prefix_length[prefix - 1]
                         p += id
                         length -= id
-                    same = self.slot(first, base, p, length, 0, facts, field)
+                    same = self.slot(base, p, length, 0, facts, field)
                     if same < 0:
                         return NO_MOULD
                     token[0], token[1], token[2] = 1, <uint8_t>same, facts
@@ -361,34 +376,30 @@ cdef class Moulds:
         return False
 
     cdef int32_t code(self, Extractor e, size_t i, const int32_t* plan, const int32_t* error,
-                      const uint8_t* plan_flags, const int32_t* arn_classes, size_t class_count
+                      uint8_t flags, const int32_t* arn_classes, size_t class_count
                       ) noexcept nogil:
+        # the mould of a record, whose slots are there then; NO_MOULD, or WAITING for ARNs' classes
         cdef const uint32_t* slices = e.slices + i * 2 * FIELD_COUNT
         cdef const uint8_t* base = e.base
-        cdef size_t first = self.slot_count
         cdef uint8_t flag = 3  # between the parts: no JSON has it
         cdef uint32_t id
         cdef int status, waits
-        self.first_slot[i] = <int64_t>first
-        self.counts[i] = 0
         self.out_used = 0
-        self.emit(&plan[i], 4)
-        self.emit(&error[i], 4)
+        self.emit(plan, 4)
+        self.emit(error, 4)
         waits = self.write(
-            first, base, base + slices[2 * PARAMETERS],
+            base, base + slices[2 * PARAMETERS],
             base + slices[2 * PARAMETERS] + slices[2 * PARAMETERS + 1], PARAMETERS,
-            (plan_flags[plan[i]] & IS_BLIND) != 0, arn_classes, class_count)
+            (flags & IS_BLIND) != 0, arn_classes, class_count)
         if waits == NO_MOULD:
-            self.slot_count = first
             return NO_MOULD
-        if plan_flags[plan[i]] & 4:
+        if flags & 4:
             self.emit(&flag, 1)
             status = self.write(
-                first, base, base + slices[2 * RESOURCES],
+                base, base + slices[2 * RESOURCES],
                 base + slices[2 * RESOURCES] + slices[2 * RESOURCES + 1], RESOURCES,
                 False, arn_classes, class_count)
             if status == NO_MOULD:
-                self.slot_count = first
                 return NO_MOULD
             waits = waits or status
             self.emit(&flag, 1)
@@ -396,82 +407,115 @@ cdef class Moulds:
             self.emit(&flag, 1)
             self.emit(base + slices[2 * RECIPIENT], slices[2 * RECIPIENT + 1])
         if waits:
-            self.slot_count = first
             return WAITING
-        self.counts[i] = <uint8_t>(self.slot_count - first)
         id = intern_add(&self.mould_table, self.out, self.out_used)
-        if id == NO_ID:
-            self.slot_count = first
-            return NO_MOULD
-        return <int32_t>(id - FIRST_ID)
+        return NO_MOULD if id == NO_ID else <int32_t>(id - FIRST_ID)
 
     # -- doorways -----------------------------------------------------------------------------
 
-    def find(self, Extractor e not None, const int32_t[::1] plan, const int32_t[::1] error,
-             const uint8_t[::1] plan_flags, const int32_t[:, ::1] plan_needles,
-             const uint8_t[::1] is_denial, const int32_t[::1] done, size_t max_bytes,
-             const int32_t[::1] arn_classes, int32_t[::1] codes):
-        """Mould of each record into codes: -1 none, -2 waits for ARNs; the records with new ones.
+    def moulded(self, Extractor e not None, size_t begin, const uint8_t[::1] plan_flags,
+                const int32_t[:, ::1] plan_needles, const uint8_t[::1] is_denial,
+                size_t max_bytes, const int32_t[::1] arn_classes):
+        """Number the calls of moulds from record `begin` on, by the texts that matter.
 
-        Records of plans with the flag BY_MOULD 64 have one when none of the plan's needles is in
-        their parameters and no message is worth reading.
-        arn_classes : by id of an ARN; `new_arns` gives the others after this call
-        codes       : int32[count], -2 for all; with those of the call before, only what still
-                      waits is looked at
+        Records of plans with the flag BY_MOULD 64 have a mould when none of the plan's needles is
+        in their parameters, no message is worth reading and `shaped` has not taken them.
+        arn_classes : by id of an ARN
+        Returns the first record that cannot be numbered yet, from which to go on when it can, or
+        `count`. Either `new_arns` gives ARNs without a class, or its mould is not known: then
+        `slots_of` and `add` are to be called. Releases the GIL.
         """
-        cdef size_t i, before, fresh = 0, size
-        cdef const uint32_t* slices
-        cdef const int32_t* classes = &arn_classes[0] if len(arn_classes) else NULL
-        cdef int32_t[::1] first = np.empty(e.count, dtype=np.int32)
-        cdef void* moved
-        if not e.count:
-            return np.asarray(first)
-        if not len(plan) == len(error) == len(done) == len(codes) == e.count or len(
-                plan_needles) != len(plan_flags):
-            raise ValueError("codes of another scan")
-        if (np.max(plan) >= len(plan_flags) or np.max(error) >= len(is_denial)
-                or np.max(plan_needles, initial=0) > <int64_t>e.needle_count):
-            raise ValueError("a code without its flags")
-        if e.count > self.room:
-            moved = realloc(self.first_slot, e.count * 2 * sizeof(int64_t))
-            if moved == NULL:
-                raise MemoryError
-            self.first_slot = <int64_t*>moved
-            moved = realloc(self.counts, e.count * 2)
-            if moved == NULL:
-                raise MemoryError
-            self.counts = <uint8_t*>moved
-            self.room = e.count * 2
-        if max_bytes > MAX_BYTES:
-            max_bytes = MAX_BYTES
+        cdef int64_t stopped
+        e.check_facts(plan_flags, plan_needles, is_denial)
+        if begin >= e.count:
+            return e.count
+        if self.grow_uses(len(plan_flags)):
+            raise MemoryError
         with nogil:
-            for i in range(e.count):
-                if codes[i] != WAITING:
-                    continue
-                codes[i] = NO_MOULD
-                if e.odd[i] or plan[i] < 0 or done[i] >= 0 or plan_flags[
-                        plan[i]] & 80 != BY_MOULD:
-                    continue
-                slices = e.slices + i * 2 * FIELD_COUNT
-                size = <size_t>slices[2 * PARAMETERS + 1] + slices[2 * RESOURCES + 1]
-                if (size > max_bytes or slices[2 * PARAMETERS + 1] == 0
-                        or e.base[slices[2 * PARAMETERS]] != 123
-                        or slices[2 * REGION + 1] + slices[2 * RECIPIENT + 1] > 1024
-                        or (slices[2 * MESSAGE + 1] and is_denial[error[i]] != 0)):
-                    continue
-                if e.has_needle(i, &plan_needles[plan[i], 0]):
-                    continue
-                before = self.mould_table.count
-                codes[i] = self.code(e, i, &plan[0], &error[0], &plan_flags[0], classes,
-                                     len(arn_classes))
-                if self.mould_table.count != before:
-                    first[fresh] = <int32_t>i
-                    fresh += 1
-        return np.asarray(first)[:fresh]
+            stopped = self.number(
+                e, begin, &plan_flags[0], &plan_needles[0, 0], &is_denial[0],
+                max_bytes if max_bytes < MAX_BYTES else MAX_BYTES,
+                &arn_classes[0] if arn_classes.shape[0] else NULL, arn_classes.shape[0])
+        if stopped < 0:
+            raise MemoryError
+        return stopped
 
-    def start(self):
-        """Forget the slots of the records before. Call it once per scan, before `find`."""
-        self.slot_count = 0
+    cdef int grow_uses(self, size_t plans) noexcept nogil:
+        cdef void* moved
+        if plans > self.use_room:
+            moved = realloc(self.uses, 2 * plans * sizeof(uint64_t))
+            if moved == NULL:
+                return -1
+            self.uses = <uint64_t*>moved
+            memset(self.uses + self.use_room, 0, (2 * plans - self.use_room) * sizeof(uint64_t))
+            self.use_room = 2 * plans
+        return 0
+
+    cdef int64_t number(
+        self, Extractor e, size_t begin, const uint8_t* plan_flags, const int32_t* plan_needles,
+        const uint8_t* is_denial, size_t max_bytes, const int32_t* arn_classes, size_t class_count
+    ) noexcept nogil:
+        cdef size_t i
+        cdef int32_t plan, mould
+        cdef uint32_t id
+        cdef const uint32_t* slices
+        for i in range(begin, e.count):
+            plan = e.codes[0][i]
+            if e.odd[i] or plan < 0 or e.known[i] >= 0 or plan_flags[plan] & 80 != BY_MOULD:
+                continue
+            slices = e.slices + i * 2 * FIELD_COUNT
+            if (<size_t>slices[2 * PARAMETERS + 1] + slices[2 * RESOURCES + 1] > max_bytes
+                    or slices[2 * PARAMETERS + 1] == 0
+                    or e.base[slices[2 * PARAMETERS]] != 123
+                    or slices[2 * REGION + 1] + slices[2 * RECIPIENT + 1] > 1024
+                    or (slices[2 * MESSAGE + 1] and is_denial[e.codes[2][i]] != 0)):
+                continue
+            if e.has_needle(i, plan_needles + 2 * plan):
+                continue
+            self.slot_count = 0
+            mould = self.code(e, i, &e.codes[0][i], &e.codes[2][i], plan_flags[plan], arn_classes,
+                              class_count)
+            if mould == WAITING or mould >= <int64_t>self.program_count:
+                self.waiting = i
+                return <int64_t>i
+            if mould == NO_MOULD:
+                continue
+            self.uses[plan] += 1
+            if self.is_made[mould]:
+                id = self.filled(e, mould)
+                if id == NO_ID:
+                    return -1
+                e.known[i] = <int32_t>(id - FIRST_ID) << 1 | 1
+        self.waiting = e.count
+        return <int64_t>e.count
+
+    cdef uint32_t filled(self, Extractor e, int32_t mould) noexcept nogil:
+        # the id of a call, by its mould and the texts of the slots that matter
+        cdef size_t used = 4
+        cdef uint32_t k
+        cdef const Slot* slot
+        memcpy(self.out, &mould, 4)
+        for k in range(self.spans[mould], self.spans[mould + 1]):
+            if self.wanted[k] >= self.slot_count:
+                return NO_ID  # cannot be: all calls of a mould have the same slots
+            slot = self.slots + self.wanted[k]
+            memcpy(self.out + used, &slot.length, 4)
+            memcpy(self.out + used + 4, e.base + slot.begin, slot.length)
+            used += 4 + slot.length
+        return intern_add(&self.filled_table, self.out, used)
+
+    def calls_of(self, size_t plan):
+        """How many records of a plan had a mould so far."""
+        return self.uses[plan] if plan < self.use_room else 0
+
+    @property
+    def mould_count(self):
+        return self.mould_table.count - FIRST_ID
+
+    @property
+    def filled_count(self):
+        """How many calls `moulded` has told apart."""
+        return self.filled_table.count - FIRST_ID
 
     def new_arns(self, size_t known):
         """The ARNs met so far, without the first `known` ones, as texts."""
@@ -485,16 +529,18 @@ cdef class Moulds:
         return found
 
     def slots_of(self, Extractor e not None, size_t i):
-        """(begin, length, is it an ARN, of the parameters?) of each slot of a record with a mould.
+        """(begin, length, is it an ARN, of the parameters?) of each slot of the record at which
+        `moulded` has stopped.
 
         begin : from the beginning of the parameters, or of the resources
         """
-        if i >= self.room or i >= e.count:
+        if i != self.waiting or i >= e.count:
             raise IndexError(i)
         cdef const uint32_t* slices = e.slices + i * 2 * FIELD_COUNT
+        cdef size_t k
         return [(self.slots[k].begin - slices[2 * self.slots[k].field], self.slots[k].length,
                  bool(self.slots[k].facts & IS_ARN), self.slots[k].field == PARAMETERS)
-                for k in range(self.first_slot[i], self.first_slot[i] + self.counts[i])]
+                for k in range(self.slot_count)]
 
     def add(self, bytes program, list others=[]):
         """What is known of the next mould: None, or how to make the text of its one resource.
@@ -535,83 +581,75 @@ cdef class Moulds:
         self.spans[self.program_count] = <uint32_t>used
         self.programs.append(program)
 
-    def fill(self, Extractor e not None, const int32_t[::1] moulds):
-        """(codes int32[count], records with a new one): mould and the texts that matter; -1: none.
-        """
-        cdef int32_t[::1] codes = np.empty(e.count, dtype=np.int32)
-        cdef int32_t[::1] first = np.empty(e.count, dtype=np.int32)
-        cdef size_t i, used, fresh = 0
-        cdef uint32_t id, before, k
-        cdef const Slot* slot
-        cdef bint is_short = False
-        if not e.count:
-            return np.asarray(codes), np.asarray(first)
-        if len(moulds) != e.count or np.max(moulds) >= <int64_t>self.program_count:
-            raise ValueError("a mould without its program")
-        with nogil:
-            for i in range(e.count):
-                codes[i] = -1
-                if moulds[i] < 0 or not self.is_made[moulds[i]]:
-                    continue
-                memcpy(self.out, &moulds[i], 4)
-                used = 4
-                for k in range(self.spans[moulds[i]], self.spans[moulds[i] + 1]):
-                    if self.wanted[k] >= self.counts[i]:
-                        continue  # cannot be: all calls of a mould have the same slots
-                    slot = self.slots + self.first_slot[i] + self.wanted[k]
-                    memcpy(self.out + used, &slot.length, 4)
-                    memcpy(self.out + used + 4, e.base + slot.begin, slot.length)
-                    used += 4 + slot.length
-                before = <uint32_t>self.filled_table.count
-                id = intern_add(&self.filled_table, self.out, used)
-                if id == NO_ID:
-                    is_short = True
-                    break
-                if self.filled_table.count != before:
-                    first[fresh] = <int32_t>i
-                    fresh += 1
-                codes[i] = <int32_t>(id - FIRST_ID)
-        if is_short:
-            raise MemoryError
-        return np.asarray(codes), np.asarray(first)[:fresh]
+    def moulds_of(self, size_t begin):
+        """int32[n]: the moulds of the calls that `moulded` numbered, from number `begin` on."""
+        cdef size_t n = self.filled_table.count - FIRST_ID, k
+        if begin > n:
+            raise IndexError(begin)
+        cdef int32_t[::1] moulds = np.empty(n - begin, dtype=np.int32)
+        for k in range(begin, n):
+            memcpy(&moulds[k - begin],
+                   self.filled_table.arena + self.filled_table.ends[k + FIRST_ID - 1], 4)
+        return np.asarray(moulds)
 
-    def texts(self, Extractor e not None, const int32_t[::1] records, const int32_t[::1] moulds):
-        """The text that the program of its mould makes of each of these records."""
-        cdef list made = []
-        cdef int32_t i
-        for i in records:
-            made.append(self.made(e, i, self.programs[moulds[i]]))
-        return made
+    def texts(self, size_t begin):
+        """(uint8[...], int64[n + 1]): what the program of its mould makes of each call from number
+        `begin` on, end to end, and where each begins."""
+        cdef size_t n = self.filled_table.count - FIRST_ID, k, used = 0, length
+        cdef bytearray made = bytearray()
+        if begin > n:
+            raise IndexError(begin)
+        cdef int64_t[::1] offsets = np.zeros(n - begin + 1, dtype=np.int64)
+        cdef int32_t mould
+        for k in range(begin, n):
+            memcpy(&mould, self.filled_table.arena + self.filled_table.ends[k + FIRST_ID - 1], 4)
+            length = self.make(k, self.programs[mould])
+            if used + length > <size_t>len(made):
+                made.extend(bytes(len(made) + length + 4096))
+            memcpy(<char*>made + used, self.out, length)
+            used += length
+            offsets[k - begin + 1] = used
+        return np.frombuffer(made, dtype=np.uint8, count=used), np.asarray(offsets)
 
-    def text(self, Extractor e not None, size_t record, bytes program not None):
-        """The text that a program makes of a record with a mould."""
-        if record >= e.count or record >= self.room:
-            raise IndexError(record)
-        return self.made(e, record, program)
+    def text(self, size_t call, bytes program not None):
+        """The text that a program makes of a call that `moulded` numbered."""
+        if call >= self.filled_table.count - FIRST_ID:
+            raise IndexError(call)
+        cdef size_t length = self.make(call, program)
+        return (<const char*>self.out)[:length].decode("ascii")
 
-    cdef str made(self, Extractor e, size_t i, bytes program):
+    cdef size_t make(self, size_t call, bytes program) except? 0:
+        # the text in `out`; its length
         cdef const uint8_t* p = <const uint8_t*><const char*>program
         cdef const uint8_t* end = p + len(program)
-        cdef const Slot* slot
-        cdef size_t used = 0, length
+        cdef const uint8_t* at
+        cdef size_t used = 0
+        cdef uint32_t length, k, number
+        cdef int32_t mould
+        cdef const uint8_t* entry = (
+            self.filled_table.arena + self.filled_table.ends[call + FIRST_ID - 1])
+        memcpy(&mould, entry, 4)
         while p < end:
             if p[0] == 255:
-                length = p[1] + 256 * <size_t>p[2]
-                if used + length > 2 * MAX_BYTES:
-                    raise ValueError("a text that is too long")
-                memcpy(self.out + used, p + 3, length)
+                length = p[1] + 256 * <uint32_t>p[2]
+                at = p + 3
                 p += 3 + length
             else:
-                if p[0] >= self.counts[i]:
-                    raise IndexError(i)
-                slot = self.slots + self.first_slot[i] + p[0]
-                length = slot.length
-                if used + length > 2 * MAX_BYTES:
-                    raise ValueError("a text that is too long")
-                memcpy(self.out + used, e.base + slot.begin, length)
+                at = entry + 4
+                for k in range(self.spans[mould], self.spans[mould + 1]):
+                    memcpy(&length, at, 4)
+                    at += 4
+                    if self.wanted[k] == p[0]:
+                        break
+                    at += length
+                else:
+                    raise IndexError(p[0])
                 p += 1
+            if used + length > 2 * MAX_BYTES:
+                raise ValueError("a text that is too long")
+            memcpy(self.out + used, at, length)
             used += length
-        return (<const char*>self.out)[:used].decode("ascii")
+        return used
 
 
 def slots_in(bytes program not None):

@@ -68,13 +68,29 @@ class Outgoing:
         self._waiting: list[Portion] = []
         self.records = 0
         """Of the epoch so far."""
+        self._callers: CallerTable | None = None
+        self._known_callers = np.zeros(0, dtype=bool)
+        """By row of that table: were there records of this caller?"""
 
     def put(self, portion: Portion) -> None:
         """Rows of this epoch, as they were read."""
-        for _, arn in told_by(portion):
+        if portion.callers is not self._callers:
+            self._callers, self._known_callers = portion.callers, np.zeros(0, dtype=bool)
+        for _, arn in told_by(portion, self._new_callers(portion)):
             self._names.learn(arn)
         self._waiting.append(portion)
         self.records += len(portion)
+
+    def _new_callers(self, portion: Portion) -> Int32Array:
+        """The callers of the rows that were in no row of the same table before: names that were
+        learnt need not be learnt again."""
+        more = len(portion.callers) - len(self._known_callers)
+        self._known_callers = np.concatenate([self._known_callers, np.zeros(more, dtype=bool)])
+        occurs = np.zeros(len(portion.callers), dtype=bool)
+        occurs[portion.rows.caller] = True
+        new = np.flatnonzero(occurs & ~self._known_callers).astype(np.int32)
+        self._known_callers[new] = True
+        return new
 
     def end(self) -> Iterator[list[Portion]]:
         """The epoch is over: all that waits, if anything does. Of portions that are given together
@@ -160,13 +176,16 @@ class _Told:
                 self._sessions.restore(found)
 
 
-def told_by(portion: Portion) -> list[tuple[int, str]]:
-    """(first row, ARN) of what the records tell of names: who calls, and what was created."""
+def told_by(portion: Portion, of_callers: Int32Array | None = None) -> list[tuple[int, str]]:
+    """(first row, ARN) of what the records tell of names: who calls, and what was created.
+
+    of_callers : only these of the callers tell; None for all
+    """
     rows, callers, calls = portion.rows, portion.callers, portion.calls
     count = len(rows.call)
     found: dict[str, int] = {}
     first = _first_rows(rows.caller, len(callers))
-    used = np.flatnonzero(first < count)
+    used = np.flatnonzero(first < count) if of_callers is None else of_callers
     _note(found, callers.codes.take("principal", used), first[used], callers.principals.values)
     is_creation = np.array(
         [*(str(action).startswith("iam:Create") for action in calls.actions.values), False])

@@ -31,12 +31,14 @@ from .blocks import (
     BY_MOULD,
     BY_SHAPE,
     IS_BLIND,
+    MAX_KEY_BYTES,
     PARAMETERS_ALL,
     PARAMETERS_SOME,
     RESOURCES,
     SELF,
     Block,
     BlockReader,
+    MouldCall,
     PlanFlags,
     is_available,
 )
@@ -73,6 +75,7 @@ from .sources import LogFile, find_files, is_delivered_before
 from .statistics import Statistics
 from .tables import CallerTable, CallTable, KeyChanges
 from .templates import Where, partition_of
+from .texts import Texts
 
 _NO_PARAMETERS, _SOME_PARAMETERS, _ALL_PARAMETERS = range(3)
 
@@ -141,8 +144,8 @@ class LogReader:
         self._times: dict[str | None, int] = {}
         self._blocks = BlockReader(
             self._plan_of_block, self._map_caller, self._call_of_block, self._place_of,
-            self._like, self._mould_of_block, self._sessions.learn, self._session_plans,
-            self._mapper.forms, self._keys.accounts,
+            self._like, self._mould_of_block, self._add_mould, self._sessions.learn,
+            self._session_plans, self._mapper.forms, self._keys.accounts,
             (self._keys.network, self._keys.agent, self._keys.tls, self._keys.additional),
             self._event_contexts.told if self._event_contexts is not None else None,
         ) if options.is_compiled and is_available() else None
@@ -351,6 +354,13 @@ class LogReader:
                 self._part += 1
                 self._unwritten.clear()
             self._writer.flush(self._callers, self._calls)
+        elif 2 * len(self._callers) <= self.options.max_distinct and (
+                self._blocks is None or 2 * self._blocks.kept_bytes <= MAX_KEY_BYTES):
+            self._calls = CallTable(self._keys.request)
+            self._call_rows = {}
+            if self._blocks is not None:
+                self._blocks.forget_calls()
+            return
         self._start_tables()
 
     def _hand_out(self, groups: Iterator[list[Portion]]) -> Iterator[Batch]:
@@ -574,8 +584,11 @@ class LogReader:
         resource = calls.resources.values[calls.members.take("resource", member)[0]]
         return list(decode_resources(bytes(record.resources))).index(str(resource))
 
-    def _like(self, rows: Int32Array, texts: list[str], keys: KeyChanges) -> Int32Array:
+    def _like(self, rows: Int32Array, texts: Texts, keys: KeyChanges) -> Int32Array:
         return self._calls.like(rows, texts, keys)
+
+    def _add_mould(self, made: MouldCall) -> int:
+        return self._calls.add(*made)
 
     def _call_of_block(self, record: Record, number: int, caller: int) -> int:
         plan = self._numbered_plans[number]
@@ -682,8 +695,8 @@ class LogReader:
 
     def _mould_of_block(
         self, record: Record, number: int, slots: Slots
-    ) -> tuple[int, Mould]:
-        """The row of a call and how others of its mould differ from it; -1 when that is open."""
+    ) -> tuple[MouldCall | None, Mould]:
+        """A call and how others of its mould differ from it; None when that is open."""
         row = self._numbered_plans[number]
         message, parameters = _told(record, row)
         resources = bytes(record.resources) if row.wants_resources else b""
@@ -692,10 +705,9 @@ class LogReader:
                 self._call(record, row, message, parameters, resources, None)),
             parameters, resources, slots, self._mapper.forms, self._keys.accounts)
         if mould.program is None:
-            return -1, mould
+            return None, mould
         assert record.eventName is not None and record.eventSource is not None
-        return self._calls.add(record.eventSource, record.eventName, record.errorCode,
-                               mould.call), mould
+        return (record.eventSource, record.eventName, record.errorCode, mould.call), mould
 
     def _call(
         self, record: Record, plan: _PlanRow, message: str | None, parameters: bytes,

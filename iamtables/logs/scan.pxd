@@ -1,5 +1,4 @@
 from libc.stdint cimport int32_t, uint8_t, uint32_t, uint64_t
-from libc.string cimport memchr, memcmp
 
 from iamtables.runtime.intern cimport InternTable
 
@@ -12,11 +11,16 @@ cdef enum:
 
 cdef struct KeyToken:
     uint8_t text[64]        # `"eventName":` with its quotes and its colon
-    uint32_t length         # 0: nothing is expected here
+    uint8_t value[64]       # what it had last: a text, true, false or null
+    uint32_t length
     int32_t field           # -1: a field that does not matter
+    uint32_t value_length   # 0: no value is expected
+    int32_t score           # how well the value is foretold; at 0 it is given up
+    uint32_t after[2]       # the tokens that followed last; 0: none
 
 cdef struct ScanMemo:
-    KeyToken keys[MEMO_KEYS]    # what stood at each place of the last record that differed
+    KeyToken keys[MEMO_KEYS]    # the first stands for the beginning of a record
+    uint32_t key_count
     InternTable values          # identities and TLS details, each once
     uint32_t* places            # by hash of a value's beginning: the value that was there last, or 0
     size_t mask
@@ -35,17 +39,37 @@ cdef inline const uint8_t* skip_space(const uint8_t* p, const uint8_t* end) noex
     return p
 
 
-cdef inline const uint8_t* find(const uint8_t* text, size_t length, const uint8_t* needle,
-                                size_t needle_length) noexcept nogil:
-    cdef const uint8_t* end = text + length
-    cdef const uint8_t* at
-    cdef size_t skip = needle_length > 1 and needle[0] == 34  # quotes are everywhere
-    while <size_t>(end - text) >= needle_length:
-        at = <const uint8_t*>memchr(text + skip, needle[skip], (end - text) - needle_length + 1)
-        if at == NULL:
-            return NULL
-        at -= skip
-        if memcmp(at, needle, needle_length) == 0:
-            return at
-        text = at + 1
-    return NULL
+cdef extern from *:
+    """
+    #include <stdint.h>
+    #include <string.h>
+    #if defined(__SSE2__)
+    #include <emmintrin.h>
+    #endif
+    /* Where the m > 0 bytes of a needle begin in n bytes, or NULL: places at which its first and its
+       last byte stand are found for 16 at a time. */
+    static inline const uint8_t *iamt_find(const uint8_t *p, size_t n, const uint8_t *needle,
+                                           size_t m) {
+        if (n < m) return NULL;
+        const uint8_t *last = p + (n - m);   /* where it can begin at the latest */
+    #if defined(__SSE2__)
+        const __m128i a = _mm_set1_epi8((char)needle[0]), z = _mm_set1_epi8((char)needle[m - 1]);
+        while (last - p >= 15) {
+            uint32_t both = _mm_movemask_epi8(_mm_and_si128(
+                _mm_cmpeq_epi8(_mm_loadu_si128((const __m128i *)p), a),
+                _mm_cmpeq_epi8(_mm_loadu_si128((const __m128i *)(p + m - 1)), z)));
+            while (both) {
+                const uint8_t *at = p + __builtin_ctz(both);
+                if (memcmp(at, needle, m) == 0) return at;
+                both &= both - 1;
+            }
+            p += 16;
+        }
+    #endif
+        for (; p <= last; p++)
+            if (*p == needle[0] && memcmp(p, needle, m) == 0) return p;
+        return NULL;
+    }
+    """
+    const uint8_t* find "iamt_find"(const uint8_t* text, size_t length, const uint8_t* needle,
+                                    size_t needle_length) noexcept nogil

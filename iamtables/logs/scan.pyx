@@ -1,9 +1,11 @@
 """Where each field of a record lies, and whether the text is JSON: the innermost loop of reading.
 
 Records of one log have the same fields in the same order, and few distinct identities. So the scan
-expects what the records before had: the name of the next field, compared at once with its quotes
-and its colon, and for identities and TLS details the whole value, which is JSON as it was before
-and ends where it did. What is not as expected is read; the memo changes the time, never the result.
+expects what the records before had: the name of the next field, one of the two that followed last,
+compared at once with its quotes and its colon; of a field that mostly has the same text, true,
+false or null, that value; and for identities and TLS details the whole object, which is JSON as it
+was before and ends where it did. What is not as expected is read; the memo changes the time, never
+the result.
 """
 
 from libc.stdint cimport int32_t, uint8_t, uint32_t, uint64_t
@@ -84,6 +86,7 @@ cdef enum:
     MAX_DEPTH = 48
     MAX_MEMO_BYTES = 4096   # of a value that is remembered
     MEMO_PLACES = 16384
+    FIRST_SCORE = 8         # of a field's value: it is given up after two that were not as the last
 
 FIELDS = (b"eventSource", b"eventName", b"eventID", b"eventTime", b"userIdentity", b"awsRegion",
           b"recipientAccountId", b"sourceIPAddress", b"userAgent", b"errorCode", b"errorMessage",
@@ -262,6 +265,7 @@ cdef int memo_init(ScanMemo* memo, uint64_t seed) noexcept nogil:
     """An empty memo; -1 when memory is short (then it is safe to free)."""
     memset(memo, 0, sizeof(ScanMemo))
     memo.mask = MEMO_PLACES - 1
+    memo.key_count = 1
     memo.places = <uint32_t*>calloc(MEMO_PLACES, sizeof(uint32_t))
     if memo.places == NULL:
         return -1
@@ -326,14 +330,47 @@ cdef const uint8_t* skip_known(const uint8_t* p, const uint8_t* end, ScanMemo* m
     return p
 
 
-cdef void expect(KeyToken* token, const uint8_t* begin, const uint8_t* end, int field
-                 ) noexcept nogil:
-    if end - begin <= 64:
-        memcpy(token.text, begin, end - begin)
-        token.length = <uint32_t>(end - begin)
-        token.field = field
+cdef uint32_t expect(ScanMemo* memo, uint32_t before, const uint8_t* begin, const uint8_t* end,
+                     int field) noexcept nogil:
+    # the token of a name, which comes behind another from now on; 0 for a name that is too long
+    cdef uint32_t k
+    cdef KeyToken* token
+    cdef size_t length = end - begin
+    if length > 64:
+        return 0
+    for k in range(1, memo.key_count):
+        if memo.keys[k].length == length and memcmp(memo.keys[k].text, begin, length) == 0:
+            break
     else:
-        token.length = 0
+        if memo.key_count == MEMO_KEYS:  # no log has so many names: begin anew
+            memset(memo.keys, 0, sizeof(memo.keys))
+            memo.key_count = 1
+            before = 0
+        k = memo.key_count
+        memo.key_count += 1
+        token = memo.keys + k
+        memcpy(token.text, begin, length)
+        token.length = <uint32_t>length
+        token.field = field
+        token.score = FIRST_SCORE
+    token = memo.keys + before
+    token.after[1] = token.after[0]
+    token.after[0] = k
+    return k
+
+
+cdef inline void note_value(KeyToken* token, const uint8_t* start, size_t length, bint is_plain
+                            ) noexcept nogil:
+    # a value that was read because none was expected, or another
+    if token.score <= 0:
+        return
+    if token.value_length:
+        token.score -= 4
+    token.value_length = 0
+    if is_plain and length <= 64 and token.score > 0 and (
+            start[0] == 34 or start[0] == 116 or start[0] == 102 or start[0] == 110):
+        memcpy(token.value, start, length)
+        token.value_length = <uint32_t>length
 
 
 cdef const uint8_t* scan_record(const uint8_t* base, const uint8_t* p, const uint8_t* end,
@@ -345,8 +382,7 @@ cdef const uint8_t* scan_record(const uint8_t* base, const uint8_t* p, const uin
     values, 0 for a record without one.
     """
     cdef int field, odd = 0, escaped
-    cdef size_t number = 0
-    cdef uint32_t known
+    cdef uint32_t known, token_id = 0, before
     cdef KeyToken* token
     cdef const uint8_t* start
     cdef const uint8_t* begin
@@ -358,9 +394,20 @@ cdef const uint8_t* scan_record(const uint8_t* base, const uint8_t* p, const uin
         return p + 1
     while True:
         p = skip_space(p, end)
-        token = &memo.keys[number if number < MEMO_KEYS else MEMO_KEYS - 1]
-        number += 1
-        if token.length and end - p > 64 and iamt_same(p, token.text, token.length):
+        before = token_id
+        token = memo.keys + before
+        token_id = token.after[0]
+        if token_id and end - p > 64 and iamt_same(
+                p, memo.keys[token_id].text, memo.keys[token_id].length):
+            token = memo.keys + token_id
+            field = token.field
+            p += token.length
+        elif token.after[1] and end - p > 64 and iamt_same(
+                p, memo.keys[token.after[1]].text, memo.keys[token.after[1]].length):
+            token_id = token.after[1]
+            token.after[1] = token.after[0]
+            token.after[0] = token_id
+            token = memo.keys + token_id
             field = token.field
             p += token.length
         else:
@@ -378,18 +425,25 @@ cdef const uint8_t* scan_record(const uint8_t* base, const uint8_t* p, const uin
             if p >= end or p[0] != 58:
                 return NULL
             p += 1
-            if not odd:
-                expect(token, begin - 1, p, field)
+            token_id = 0 if odd else expect(memo, before, begin - 1, p, field)
+            token = memo.keys + token_id
         start = skip_space(p, end)
         escaped = 0
         if field == IDENTITY or field == TLS:
             p = skip_known(start, end, memo, &odd, &known)
             if field == IDENTITY:
                 identity[0] = known
-        elif start < end and start[0] == 34:
-            p = skip_string(start + 1, end, &odd, &escaped)
+        elif token.value_length and end - start > 64 and iamt_same(
+                start, token.value, token.value_length):
+            p = start + token.value_length  # such a value closes itself
+            token.score += token.score < 64
         else:
-            p = skip_value(start, end, &odd, &escaped)
+            if start < end and start[0] == 34:
+                p = skip_string(start + 1, end, &odd, &escaped)
+            else:
+                p = skip_value(start, end, &odd, &escaped)
+            if p != NULL and token_id:
+                note_value(token, start, p - start, not odd and not escaped)
         if p == NULL:
             return NULL
         if field >= 0:

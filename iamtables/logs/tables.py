@@ -24,6 +24,7 @@ from .parameters import NOT_SHOWN, _Unknown
 from .records import seconds
 from .request_keys import RequestKey
 from .sessions import is_temporary
+from .texts import GrowingTexts, Texts
 
 
 def _key_code(dictionary: Dictionary, value: KeyValue) -> int:
@@ -237,7 +238,7 @@ class CallTable:
         self.reasons = Dictionary()
         self.kinds = Dictionary()
         self.actions = Dictionary()
-        self.resources = Dictionary()
+        self.resources = Dictionary(GrowingTexts())
         self.patterns = Dictionary()
         self.states = Dictionary()
         self.services = Dictionary()
@@ -255,7 +256,7 @@ class CallTable:
     def size(self) -> int:
         return len(self.codes) + len(self.members)
 
-    def like(self, rows: Int32Array, texts: list[str], keys: KeyChanges) -> Int32Array:
+    def like(self, rows: Int32Array, texts: Texts, keys: KeyChanges) -> Int32Array:
         """New calls that differ from the calls `rows`, of one member each, in their resource.
 
         Where the resource is known in part, the text is its pattern; where it is not known at
@@ -272,8 +273,7 @@ class CallTable:
                 codes[:] = dictionary.extend(texts) + np.arange(count, dtype=np.int32)
             elif changes.any():
                 places = np.flatnonzero(changes)
-                codes[places] = dictionary.extend(
-                    [texts[place] for place in places.tolist()]) + np.arange(len(places))
+                codes[places] = dictionary.extend(texts.take(places)) + np.arange(len(places))
         self.members.repeat(member, {"resource": resource, "pattern": pattern})
         changed: dict[str, Int32Array] = {}
         for number, (at, values) in keys.items():

@@ -9,6 +9,8 @@ from typing import Any, overload
 import numpy as np
 from numpy.typing import NDArray
 
+from .gather import gathered
+
 _K = np.uint64(0xD6E8FEB86659FD93)
 _SHIFT = np.uint64(29)
 
@@ -80,12 +82,8 @@ class Texts(Sequence[str]):
 
     def take(self, rows: NDArray[Any]) -> Texts:
         """The texts at these places, or where a mask is true."""
-        lengths = self.lengths()[rows]
-        starts = self.offsets[:-1][rows]
-        offsets = np.zeros(len(lengths) + 1, dtype=np.int64)
-        np.cumsum(lengths, out=offsets[1:])
-        places = np.arange(offsets[-1]) + np.repeat(starts - offsets[:-1], lengths)
-        return Texts(self.data[places], offsets,
+        places = np.flatnonzero(rows) if rows.dtype == np.bool_ else rows.astype(np.int64)
+        return Texts(*gathered(self.data, self.offsets, places),
                      self._hashes[rows] if self._hashes is not None else None)
 
     def are_at_least(self, length: int) -> NDArray[np.bool_]:
@@ -168,46 +166,82 @@ class StoredTexts(Texts):
 
 
 class GrowingTexts(Sequence[str]):
-    """Many texts in one piece of memory, and some more behind them."""
+    """Texts in one piece of memory that grows at its end; those in it stay as they are."""
 
-    __slots__ = ("_more", "_texts")
+    __slots__ = ("_count", "_data", "_more", "_offsets")
 
-    def __init__(self, texts: Texts) -> None:
-        self._texts = texts
+    def __init__(self, texts: Texts | None = None) -> None:
+        self._offsets = texts.offsets if texts is not None else np.zeros(1, dtype=np.int64)
+        # cut off: where there is no room, what is added goes into other memory
+        self._data = (texts.data[: self._offsets[-1]] if texts is not None
+                      else np.zeros(0, dtype=np.uint8))
+        self._count = len(self._offsets) - 1
+        """Texts in the memory; the others wait in `_more`."""
         self._more: list[str] = []
 
     def append(self, text: str) -> None:
         self._more.append(text)
 
     def extend(self, texts: Iterable[str]) -> None:
-        self._more.extend(texts)
+        if isinstance(texts, Texts):
+            self._settle()
+            self._add(texts)
+        else:
+            self._more.extend(texts)
 
-    def _whole(self) -> Texts:
+    def _settle(self) -> None:
         if self._more:
-            self._texts = Texts.joined([self._texts, Texts.of(self._more)])
+            self._add(Texts.of(self._more))
             self._more = []
-        return self._texts
+
+    def _add(self, texts: Texts) -> None:
+        if not len(texts):
+            return
+        used = int(self._offsets[self._count])
+        end, count = used + int(texts.offsets[-1]), self._count + len(texts)
+        if end > len(self._data):
+            self._data = _grown(self._data, used, end + end // 2)
+        if count >= len(self._offsets):
+            self._offsets = _grown(self._offsets, self._count + 1, count + count // 2 + 16)
+        if end > used:
+            self._data[used:end] = texts.data[: texts.offsets[-1]]
+        self._offsets[self._count + 1 : count + 1] = texts.offsets[1:] + used
+        self._count = count
 
     @property
     def data(self) -> NDArray[np.uint8]:
-        return self._whole().data
+        self._settle()
+        return self._data[: self._offsets[self._count]]
 
     @property
     def offsets(self) -> NDArray[np.int64]:
-        return self._whole().offsets
+        self._settle()
+        return self._offsets[: self._count + 1]
 
     def take(self, rows: NDArray[Any]) -> Texts:
-        return self._whole().take(rows)
+        return Texts(self.data, self.offsets).take(rows)
 
     def __len__(self) -> int:
-        return len(self._texts) + len(self._more)
+        return self._count + len(self._more)
 
     @overload
     def __getitem__(self, index: int) -> str: ...
     @overload
     def __getitem__(self, index: slice) -> list[str]: ...
     def __getitem__(self, index: int | slice) -> str | list[str]:
-        return self._whole()[index]
+        if isinstance(index, slice):
+            return Texts(self.data, self.offsets)[index]
+        if index < 0:
+            index += len(self)
+        if index >= self._count:
+            return self._more[index - self._count]
+        return Texts(self._data, self._offsets[: self._count + 1])[index]
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._whole())
+        return iter(Texts(self.data, self.offsets))
+
+
+def _grown(array: NDArray[Any], used: int, room: int) -> NDArray[Any]:
+    grown = np.empty(room, dtype=array.dtype)
+    grown[:used] = array[:used]
+    return grown
