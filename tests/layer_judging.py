@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+import pyarrow as pa
 from generator import Obj, Raw
 from judging import smaller_trees
 from layer_generator import LEVELS, LISTS, LayerRequest, LayerWorld, completions, texts_of
@@ -178,9 +179,12 @@ def verdict(case: LayerCase, world: LayerWorld | None = None) -> str | None:
         table = compile_policies(texts, case.options, case.is_trust)
         for name, asked in (("", table), ("reopened, ", reopened(table))):
             answers = [("check", check(asked, request))]
-            for dictionary in (False, True):
-                rows = decide(asked, [request] * 3, keys, dictionary=dictionary)
-                answers += [(f"decide{' dictionary' * dictionary}", row) for row in rows]
+            ways: tuple[tuple[str, dict[str, Any]], ...] = (
+                ("lists", {}), ("dictionary", {"dictionary": True}),
+                ("Arrow", {"arrow": pa.string()}))
+            for way, more in ways:
+                rows = decide(asked, [request] * 3, keys, **more)
+                answers += [(f"decide {way}", row) for row in rows]
             for way, answer in answers:
                 wrong = complaint(judgement, texts, request, answer)
                 if wrong is None and answer.decision != judgement.outcome.decision:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+import pyarrow as pa
 from judging import encoded
 from layer_generator import POLICY_TYPES, LayerRequest
 
@@ -91,11 +92,20 @@ _TEXTS = ("principal", "action", "resource", "issuer_arn", "principal_account", 
           "resource_account")
 
 
+def _in_arrow(column: list[str | None], kind: Any) -> Any:
+    """A column of Arrow, unless it holds a text that is no UTF-8."""
+    try:
+        return pa.array(column, kind)
+    except UnicodeEncodeError:
+        return column
+
+
 def columns(requests: Sequence[LayerRequest], keys: Sequence[str], *,
-            dictionary: bool = False, leaves_out: bool = False) -> dict[str, Any]:
-    """Arguments of `decide` for these requests; `dictionary` encodes every column of text. With
-    `leaves_out` a key that a request does not hold is not null but not given, whatever stands
-    there."""
+            dictionary: bool = False, leaves_out: bool = False, arrow: Any = None
+            ) -> dict[str, Any]:
+    """Arguments of `decide` for these requests; `dictionary` encodes every column of text, `arrow`
+    is the type of Arrow that those of who asks, what for and whose it is get. With `leaves_out` a
+    key that a request does not hold is not null but not given, whatever stands there."""
     texts: dict[str, Any] = {name: [getattr(r, name) for r in requests] for name in _TEXTS}
     context: dict[str, Any] = {key: [r.context.get(key) for r in requests] for key in keys}
     unknown = {key: np.array([key in r.unknown for r in requests], bool) for key in keys}
@@ -111,16 +121,18 @@ def columns(requests: Sequence[LayerRequest], keys: Sequence[str], *,
         texts = {name: encoded(column) for name, column in texts.items()}
         context = {key: encoded(column, unknown[key]) for key, column in context.items()}
         unknown = {}
+    if arrow is not None:
+        texts = {name: _in_arrow(column, arrow) for name, column in texts.items()}
     return {**texts, "is_management_account": managing, "context": context, "not_given": not_given,
             "unknown": {key: mask for key, mask in unknown.items() if mask.any()}}
 
 
 def decide(table: Any, requests: Sequence[LayerRequest], keys: Sequence[str], *,
-           dictionary: bool = False, leaves_out: bool = False, threads: int = 1,
+           dictionary: bool = False, leaves_out: bool = False, arrow: Any = None, threads: int = 1,
            **more: Any) -> list[Answer]:
     """A batch; reasons are asked for where the row is undetermined."""
-    out = table.decide(**columns(requests, keys, dictionary=dictionary, leaves_out=leaves_out),
-                       threads=threads, **more)
+    given = columns(requests, keys, dictionary=dictionary, leaves_out=leaves_out, arrow=arrow)
+    out = table.decide(**given, threads=threads, **more)
     places = [_statement(info) for info in table.statements]
     answers = []
     for row, (code, layer, statement, error) in enumerate(zip(

@@ -24,6 +24,7 @@ from random import Random
 from typing import Any
 
 import layer_tables as tables
+import pyarrow as pa
 import pytest
 from layer_generator import CHOICES, LayerRequest, LayerWorld, make_layer_world, texts_of
 from layer_judging import LayerCase, check_completions, complaint, report, verdict
@@ -105,7 +106,8 @@ class Trial:
         start = time.perf_counter()
         world = self.world
         table = tables.compile_policies(self.texts, world.options, world.is_trust)
-        answers = tables.decide(table, world.requests, world.keys)
+        arrow = pa.string() if world.seed % 2 else None  # lists are coded, these texts are not
+        answers = tables.decide(table, world.requests, world.keys, arrow=arrow)
         self.tally.seconds["tables"] += time.perf_counter() - start
         for request, judgement, answer in zip(
             world.requests, self.judgements, answers, strict=True
@@ -135,6 +137,9 @@ class Trial:
         again = tables.reopened(table)
         for name, asked, more in (
             ("reopened", again, {}),
+            ("lists", table, {}),
+            ("texts of Arrow", table, {"arrow": pa.large_string()}),
+            ("views of Arrow, two threads", again, {"arrow": pa.string_view(), "threads": 2}),
             ("two threads", table, {"threads": 2}),
             ("dictionary columns", table, {"dictionary": True}),
             ("keys not given", table, {"leaves_out": True}),

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import layer_tables as tables
+import pyarrow as pa
 import pytest
 from command_line import iamtables as run_command
 from layer_judging import LayerCase, complaint, read_case
@@ -76,8 +77,8 @@ def test_tables_decide_as_the_case_expects(name: str) -> None:
     for asked in (table, tables.reopened(table)):
         answers.append(tables.check(asked, request))
         if not _has_two_spellings(case):
-            for dictionary in (False, True):
-                answers += tables.decide(asked, [request] * 3, keys, dictionary=dictionary)
+            for more in ({}, {"dictionary": True}, {"arrow": pa.string()}):
+                answers += tables.decide(asked, [request] * 3, keys, **more)
     for answer in answers:
         assert answer.decision == judgement.outcome.decision, EXPECTED[name]["why"]
         assert complaint(judgement, texts, request, answer) is None, EXPECTED[name]["why"]

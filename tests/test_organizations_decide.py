@@ -14,6 +14,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
+import pyarrow as pa
 import pytest
 from judging import reopened
 
@@ -119,11 +120,12 @@ def agreed(
         else:
             assert decision.layer in decision.deciders
         unknown = dict.fromkeys(more.get("unknown", ()), True)
-        out = table.decide(**asked | {"resource": [resource] * 3, "unknown": unknown})
-        assert out.decision.tolist() == [decision.decision] * 3
-        assert out.layer.tolist() == [decision.layer] * 3
         number = -1 if decision.statement is None else decision.statement.id
-        assert out.statement.tolist() == [number] * 3
+        for resources in ([resource] * 3, pa.array([resource] * 3, pa.string())):
+            out = table.decide(**asked | {"resource": resources, "unknown": unknown})
+            assert out.decision.tolist() == [decision.decision] * 3
+            assert out.layer.tolist() == [decision.layer] * 3
+            assert out.statement.tolist() == [number] * 3
         answers.append((decision.decision, decision.layer, number, decision.reason,
                         str(decision.explain())))  # fmt: skip
     assert all(answer == answers[0] for answer in answers)
