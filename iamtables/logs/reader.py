@@ -40,7 +40,7 @@ from .blocks import (
     PlanFlags,
     is_available,
 )
-from .cache import Cache, Damaged, Segment, Writer, load, mapping_version
+from .cache import Cache, Segment, Writer, mapping_version
 from .calls import Call, CallMapper, decode_resources
 from .classes import GIVEN, RecordClass, Requester
 from .columns import Int32Array
@@ -67,6 +67,7 @@ from .records import (
     seconds,
     too_long,
 )
+from .segment_reading import Damaged, load
 from .sessions import BEGIN, Sessions
 from .sifting import Sieve
 from .sources import LogFile, find_files, is_delivered_before
