@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -118,6 +119,14 @@ class Rows:
         return Rows(self.call[mask], self.caller[mask], self.time[mask],
                     self.event_id.take(mask), self.file[mask], corrects, enriched)
 
+    def part(self, begin: int, end: int) -> Rows:
+        """The rows from `begin` to `end`, which stay where they are."""
+        part = slice(begin, end)
+        corrects, enriched = ({row - begin: text for row, text in texts.items()
+                               if begin <= row < end} for texts in (self.corrects, self.enriched))
+        return Rows(self.call[part], self.caller[part], self.time[part],
+                    self.event_id.take(np.arange(begin, end)), self.file[part], corrects, enriched)
+
 
 @dataclass(frozen=True, slots=True)
 class KeyPlan:
@@ -134,11 +143,45 @@ class KeyPlan:
     """Of a family, or of the tags of sessions: the lower-case name behind its prefix."""
 
 
+@dataclass(frozen=True, slots=True)
+class Resolved:
+    """What ARNs came to when their names were looked up.
+
+    principal : int32 per row of a table of callers
+    resource, state, pattern : int32 per member of a table of calls
+    """
+
+    principal: Int32Array
+    resource: Int32Array
+    state: Int32Array
+    pattern: Int32Array
+
+
+def resolve(callers: CallerTable, caller: NDArray[Any], calls: CallTable, member: NDArray[Any],
+            names: Names) -> Resolved:
+    """The names of these callers and members, as they are known by now."""
+    resource = calls.members.take("resource", member)
+    state = calls.members.take("state", member)
+    pattern = calls.members.take("pattern", member)
+    _resolve(pattern, resource, calls.patterns, calls.resources, names)
+    is_named = (pattern >= 0) & (resource >= 0)
+    if is_named.any():
+        state[is_named] = calls.states.code(NAMED)
+        pattern[is_named] = ABSENT
+    principal = callers.codes.take("principal", caller)
+    _resolve(callers.codes.take("pattern", caller), principal, callers.patterns,
+             callers.principals, names)
+    return Resolved(principal, resource, state, pattern)
+
+
 def build(
     rows: Rows, files: list[str], callers: CallerTable, calls: CallTable, keys: list[KeyPlan],
-    names: Names, sessions: Sessions,
+    names: Names, sessions: Sessions, resolved: Resolved | None = None,
 ) -> Batch:
-    """Gather all columns of a batch, with the names and sessions that are known by now."""
+    """Gather all columns of a batch, with the names and sessions that are known by now.
+
+    resolved : names of all rows of the tables, where they have been looked up before
+    """
     call, caller = rows.call, rows.caller
     record_count = len(call)
     counts = calls.codes.take("member_count", call)
@@ -149,16 +192,14 @@ def build(
     member = np.repeat(calls.codes.take("first_member", call).astype(np.int64), counts) + offset
     caller_of = caller[group]
 
-    resource = calls.members.take("resource", member)
-    state = calls.members.take("state", member)
-    pattern = calls.members.take("pattern", member)
-    _resolve(pattern, resource, calls.patterns, calls.resources, names)
-    is_named = (pattern >= 0) & (resource >= 0)
-    state[is_named] = calls.states.code(NAMED)
-    pattern[is_named] = ABSENT
-    principal = callers.codes.take("principal", caller)
-    _resolve(callers.codes.take("pattern", caller), principal, callers.patterns,
-             callers.principals, names)
+    if resolved is None:
+        of_rows = resolve(callers, caller, calls, member, names)
+        principal, resource, state, pattern = (
+            of_rows.principal, of_rows.resource, of_rows.state, of_rows.pattern)
+    else:
+        principal, resource, state, pattern = (
+            resolved.principal[caller], resolved.resource[member], resolved.state[member],
+            resolved.pattern[member])
     is_known = np.ones(record_count, dtype=bool)
     is_known[group[(resource < 0) & (state != calls.states.code(NOT_NEEDED))]] = False
     record_class, reason = _classes(rows, callers, calls, is_known, principal)
@@ -239,7 +280,7 @@ def _resolve(
     occurs[patterns[is_open]] = True
     used = np.flatnonzero(occurs).tolist()
     found = np.full(len(texts), ABSENT, dtype=np.int32)
-    for code, arn in zip(used, names.arns(str(texts.values[code]) for code in used), strict=True):
+    for code, arn in zip(used, names.arns([texts.values[code] for code in used]), strict=True):
         if arn is not None:
             found[code] = values.any_code(arn)
     codes[is_open] = found[patterns[is_open]]

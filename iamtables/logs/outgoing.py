@@ -11,7 +11,7 @@ over epochs as long as nothing that is told in between could make a difference t
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 
 import numpy as np
@@ -22,6 +22,7 @@ from .classes import Outcome
 from .columns import Int32Array
 from .names import Names
 from .sessions import Session, Sessions
+from .stored import StoredTables
 from .tables import CallerTable, CallTable
 
 
@@ -34,6 +35,8 @@ class Portion:
     callers: CallerTable
     calls: CallTable
     plans: list[KeyPlan]
+    stored: StoredTables | None = None
+    """The tables once more, where they are of a cache: whole, and the same to all its portions."""
 
     def __len__(self) -> int:
         return len(self.rows.call)
@@ -41,9 +44,7 @@ class Portion:
     def part(self, begin: int, end: int) -> Portion:
         if begin == 0 and end == len(self):
             return self
-        is_inside = np.zeros(len(self), dtype=bool)
-        is_inside[begin:end] = True
-        return Portion(self.rows.keep(is_inside), self.files, self.callers, self.calls, self.plans)
+        return replace(self, rows=self.rows.part(begin, end))
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,6 +29,7 @@ from .records import DECODE_ERRORS
 from .segment_writing import ENRICHED, IDENTITY, IDS, KEY_TEXTS, KIND, OWN, SESSIONS, TEXTS
 from .sessions import Session, parsed
 from .sources import LogFile
+from .stored import StoredTables
 from .tables import (
     CALL_TEXTS,
     CALLER_TEXTS,
@@ -71,7 +72,8 @@ def _load(segment: Segment, wanted: set[tuple[str, int, int]], keys: AskedKeys) 
     is_chosen = [key_of(part) in wanted for part in segment.parts]
     if not all(is_chosen):
         rows = rows.keep(np.array(is_chosen, dtype=bool)[rows.file])
-    portion = Portion(rows, [part.name for part in segment.parts], callers, calls, keys.plans)
+    portion = Portion(rows, [part.name for part in segment.parts], callers, calls, keys.plans,
+                      StoredTables(callers, calls))
     return Loaded(portion, *_marks(segment, is_chosen))
 
 

@@ -1,0 +1,251 @@
+"""Batches of a cache: records that lead into whole tables of distinct calls and callers.
+
+A record of a cache is a few numbers. Its columns are gathered only when somebody looks at them
+(`StoredBatch`), which counting does not: what an audit decides are the distinct *questions* of a
+batch, and what it counts are records that are alike, of which one stands for all (`alike`).
+
+A question is what a decision can depend upon: the call, and of the caller as much as policies ask
+for. Keys that differ from record to record, such as the time of the call, make no questions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass, fields
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .batch import Batch, KeyPlan, Resolved, Rows, build, resolve
+from .classes import NOT_NEEDED, Outcome, RecordClass, Requester
+from .columns import Coded, Int32Array, packed
+from .names import Names
+from .numbering import number_keys
+from .sessions import Sessions
+from .tables import CallerTable, CallTable
+from .texts import Texts
+
+_NO_IDS = Texts.of([])
+
+
+class StoredTables:
+    """The tables of a segment, all of whose rows are in use, and what follows from them."""
+
+    def __init__(self, callers: CallerTable, calls: CallTable) -> None:
+        self.callers, self.calls = callers, calls
+        self._looked_up: tuple[int, LookedUp] | None = None
+
+    def looked_up(self, names: Names) -> LookedUp:
+        """With the names that are known by now."""
+        known = self._looked_up
+        if known is None or known[0] != names.changes:
+            known = self._looked_up = names.changes, LookedUp.of(self.callers, self.calls, names)
+        return known[1]
+
+
+@dataclass(frozen=True, slots=True)
+class LookedUp:
+    """Tables whose names were looked up.
+
+    call_class   : int32 per call; calls of a class are alike but for what they are about: source,
+                   name, error, outcome, class, and whether all their resources are known
+    first_call   : int32 per class, a call of it
+    caller_class : int32 per caller; callers of a class are one principal to those who count
+    first_caller : int32 per class, a caller of it
+    """
+
+    resolved: Resolved
+    call_class: Int32Array
+    first_call: Int32Array
+    caller_class: Int32Array
+    first_caller: Int32Array
+
+    @classmethod
+    def of(cls, callers: CallerTable, calls: CallTable, names: Names) -> LookedUp:
+        every, members = np.arange(len(callers)), np.arange(len(calls.members))
+        resolved = resolve(callers, every, calls, members, names)
+        is_open = (resolved.resource < 0) & (resolved.state != calls.states.code(NOT_NEEDED))
+        is_known = np.ones(len(calls), dtype=np.int64)
+        if is_open.any():
+            counts = calls.codes.take("member_count", np.arange(len(calls)))
+            is_known[np.repeat(np.arange(len(calls)), counts)[is_open]] = 0
+        call_class, first_call = number_keys(calls.codes.kinds() * np.int64(2) + is_known)
+        caller_class, first_caller = number_keys(packed([
+            resolved.principal, callers.codes.take("requester", every),
+            callers.codes.take("problem", every),
+            callers.codes.take("pattern", every) >= 0]))
+        return cls(resolved, call_class, first_call, caller_class, first_caller)
+
+
+@dataclass(frozen=True, slots=True)
+class Questions:
+    """What is to be decided about some records.
+
+    batch     : a record per question
+    of_record : int32 per record, its question
+    """
+
+    batch: Batch
+    of_record: Int32Array
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """The records of a batch as numbers, with all that their columns are made of."""
+
+    rows: Rows
+    files: list[str]
+    tables: StoredTables
+    looked_up: LookedUp
+    plans: list[KeyPlan]
+    names: Names
+    sessions: Sessions
+
+    def whole(self) -> Batch:
+        """All columns of all records."""
+        return self._build(self.rows, self.plans)
+
+    def some(self, records: NDArray[Any]) -> Batch:
+        """All columns of the records at these places, ascending, or where a mask is true."""
+        if records.dtype != np.bool_:
+            mask = np.zeros(len(self.rows.call), dtype=bool)
+            mask[records] = True
+            records = mask
+        return self._build(self.rows.keep(records), self.plans)
+
+    def bare(self, records: NDArray[np.integer[Any]]) -> Batch:
+        """The columns of the records at these places but for context and event IDs."""
+        rows = self.rows
+        return self._build(Rows(rows.call[records], rows.caller[records], rows.time[records],
+                                _NO_IDS, rows.file[records]), [])
+
+    def _build(self, rows: Rows, plans: list[KeyPlan]) -> Batch:
+        tables = self.tables
+        return build(rows, self.files, tables.callers, tables.calls, plans, self.names,
+                     self.sessions, self.looked_up.resolved)
+
+    # -- what is alike --------------------------------------------------------------------------
+
+    def combinations(self) -> tuple[Batch, NDArray[np.int64]]:
+        """(a bare batch with a record per combination of a call class and a caller class but for
+        its principal, how many records have it)"""
+        found = self.looked_up
+        callers = self.tables.callers.codes
+        kind, first = number_keys(packed([
+            callers.take(name, found.first_caller) for name in ("requester", "problem")
+        ] + [callers.take("pattern", found.first_caller) >= 0,
+             found.resolved.principal[found.first_caller] >= 0]))
+        pairs = (found.call_class.take(self.rows.call) * np.int64(len(first))
+                 + kind[found.caller_class].take(self.rows.caller))
+        counts = np.bincount(pairs)
+        used = np.flatnonzero(counts)
+        call, caller = found.first_call[used // max(len(first), 1)], found.first_caller[
+            first[used % max(len(first), 1)]]
+        nothing = np.zeros(len(used), dtype=np.int32)
+        rows = Rows(call, caller, nothing.astype(np.int64), _NO_IDS, nothing)
+        return self._build(rows, []), counts[used]
+
+    def is_call(self) -> NDArray[np.bool_]:
+        """Per call of the tables: does it make requests?"""
+        found: NDArray[np.bool_] = (self._of_calls("record_class") <= RecordClass.PARTIAL)[
+            self.looked_up.call_class]
+        return found
+
+    def passed(self, names: Collection[str]) -> NDArray[np.int64] | None:
+        """The records of calls with these names that passed, ascending."""
+        values = self.tables.calls.names.values
+        is_one = np.array([str(name) in names for name in values], dtype=bool)
+        if not is_one.any():
+            return None
+        of_class = is_one[self._of_calls("name")] & (
+            self._of_calls("outcome") == Outcome.PASSED)
+        return np.flatnonzero(of_class[self.looked_up.call_class].take(self.rows.call))
+
+    def _of_calls(self, column: str) -> Int32Array:
+        """A column that all calls of a class have in common, per class."""
+        return self.tables.calls.codes.take(column, self.looked_up.first_call)
+
+    def requester(self) -> Int32Array:
+        """`Requester` per caller class."""
+        return self.tables.callers.codes.take("requester", self.looked_up.first_caller)
+
+    def principal(self) -> Coded:
+        """Per caller class."""
+        found = self.looked_up
+        return Coded(found.resolved.principal[found.first_caller],
+                     self.tables.callers.principals.values)
+
+    # -- what is asked --------------------------------------------------------------------------
+
+    def questions(self, keys: Collection[str], *, by_requester: bool,
+                  records: NDArray[np.int64] | None) -> Questions | None:
+        """The distinct questions of some records; None where each record is one of its own.
+
+        keys         : lower-case names of the context keys that policies ask for
+        by_requester : does it matter who asks, apart from what keys tell?
+        records      : their places; None for all
+        """
+        plans = [plan for plan in self.plans if plan.name.lower() in keys]
+        if any(plan.kind == "time" for plan in plans) or (plans and self.rows.enriched):
+            return None
+        call, caller = self.rows.call, self.rows.caller
+        if records is not None:
+            call, caller = call[records], caller[records]
+        asker = self._asker(plans, by_requester)
+        if asker is None:
+            occurs = np.zeros(len(self.tables.calls), dtype=bool)
+            occurs[call] = True
+            calls = np.flatnonzero(occurs).astype(np.int32)
+            of_record = call
+            if len(calls) < len(occurs):
+                of_record = (np.cumsum(occurs, dtype=np.int32) - 1).take(call)
+            callers = np.zeros(len(calls), dtype=np.int32)
+        else:
+            of_record, first = number_keys(call.astype(np.int64) << 32 | asker.take(caller))
+            calls, callers = call[first], caller[first]
+        nothing = np.zeros(len(calls), dtype=np.int32)
+        rows = Rows(calls, callers, nothing.astype(np.int64), _NO_IDS, nothing)
+        return Questions(self._build(rows, plans), of_record)
+
+    def _asker(self, plans: list[KeyPlan], by_requester: bool) -> NDArray[np.int64] | None:
+        """Numbers that tell callers apart as far as it matters; None where it does not."""
+        callers = self.tables.callers
+        every = np.arange(len(callers))
+        columns: list[NDArray[Any]] = [
+            callers.key_codes.take(plan.index, every) for plan in plans if plan.kind == "caller"]
+        if any(plan.kind == "session" for plan in plans):
+            columns.append(callers.codes.take("access_key", every))
+        if by_requester:
+            columns += (self.looked_up.resolved.principal, *(
+                callers.codes.take(name, every) for name in ("session", "type", "requester")))
+        return number_keys(packed(columns))[0].astype(np.int64) if columns else None
+
+
+class StoredBatch(Batch):
+    """A batch whose columns are made when one of them is looked at first.
+
+    stored : what they are made of
+    """
+
+    __slots__ = ("stored",)
+    stored: Stored
+
+    def __init__(self, stored: Stored, requests: int) -> None:
+        for name, value in (("stored", stored), ("requests", requests),
+                            ("records", len(stored.rows.call))):
+            object.__setattr__(self, name, value)
+        if any(plan.kind == "session" for plan in stored.plans):
+            self._fill()  # what sessions are tagged with, others may tell later
+
+    def _fill(self) -> None:
+        whole = self.stored.whole()
+        for column in fields(Batch):
+            object.__setattr__(self, column.name, getattr(whole, column.name))
+
+    def __getattr__(self, name: str) -> Any:
+        """A column that is not there yet."""
+        if name not in Batch.__dataclass_fields__:
+            raise AttributeError(name)
+        self._fill()
+        return object.__getattribute__(self, name)
