@@ -19,23 +19,26 @@ principal, action and statement, in bounded memory (`MAX_GROUPS`).
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from functools import cache
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from .alike import Alike, alike, asked_records
 from .asking import DECIDABLE, RESOURCE_ACCOUNT, asking_columns
 from .audit_counts import MAX_GROUPS, UNDECIDED, Counts, Summary
 from .batches import Batch
 from .errors import ColumnError
 from .logs.classes import RecordClass, Requester
 from .logs.columns import ABSENT, NOT_GIVEN, UNKNOWN, Coded, packed
+from .reality import CHANGES
 from .runtime.codes import DecisionCode, Layer
 from .runtime.values import encode_text
 
 if TYPE_CHECKING:
+    from .logs.stored import Questions, Stored
     from .runtime import Decisions, Session, Table
 
 FURTHER_ACTIONS = "further actions"
@@ -83,6 +86,26 @@ class BatchResults:
     request_statement: NDArray[np.int32]
     layer: NDArray[np.uint8]
     asked: Asked | None = None
+
+
+class LateResults(BatchResults):
+    """Results of a batch that were counted by its distinct questions; they are made for each record
+    when somebody looks at them."""
+
+    __slots__ = ("_decide",)
+    _decide: Callable[[Batch], BatchResults]
+
+    def __init__(self, batch: Batch, decide: Callable[[Batch], BatchResults]) -> None:
+        object.__setattr__(self, "batch", batch)
+        object.__setattr__(self, "_decide", decide)
+
+    def __getattr__(self, name: str) -> Any:
+        if name not in BatchResults.__dataclass_fields__:
+            raise AttributeError(name)
+        results = self._decide(self.batch)
+        for column in fields(BatchResults):
+            object.__setattr__(self, column.name, getattr(results, column.name))
+        return object.__getattribute__(self, name)
 
 
 def needs_request(table: Table) -> Callable[[str], bool]:
@@ -144,6 +167,7 @@ class Audit:
         self._selected: dict[str, bool] = {}
         self._missing = missing
         self._assume = {key.lower(): value for key, value in (assume or {}).items()}
+        self._keys = frozenset(key.lower() for key in keys_of(table))
         self._counts = Counts(table)
         kinds = DECIDABLE if table.is_layered else {Requester.ROLE_OR_USER}
         self._decidable = np.array([kind in kinds for kind in Requester])
@@ -153,25 +177,66 @@ class Audit:
 
     def add(self, batch: Batch) -> BatchResults:
         """Decide a batch and count it; the results are in the order of its records."""
+        stored = getattr(batch, "stored", None)
+        if stored is not None and self._missing != "error" and self._add_alike(stored):
+            return LateResults(batch, self._decide_fully)
+        results = self._decide_fully(batch)
+        self._count(results, results.asked)
+        return results
+
+    def _decide_fully(self, batch: Batch) -> BatchResults:
         results = self.decide(batch)
         is_open = results.decision == DecisionCode.UNDETERMINED
-        results = replace(results, depends_on=self.depends_on(results, is_open))
+        return replace(results, depends_on=self.depends_on(results, is_open))
+
+    def _count(self, results: BatchResults | Alike, asked: Asked | None,
+               changes: Batch | None = None) -> None:
+        batch = results.batch
         is_call = batch.record_class <= RecordClass.PARTIAL
         carries = self.is_decidable(batch)
         is_left_out = carries & (results.decision == UNDECIDED)
-        if results.asked is not None:
-            self._counts.add_not_supplied(results.asked.decisions.not_supplied)
-        self._counts.add(results, is_call & ~carries, is_left_out)
-        return results
+        if asked is not None:
+            self._counts.add_not_supplied(asked.decisions.not_supplied)
+        self._counts.add(results, is_call & ~carries, is_left_out, changes)
+
+    def _add_alike(self, stored: Stored) -> bool:
+        """Decide each distinct question of a batch of a cache once, and count; False when each of
+        its records is a question of its own."""
+        asked = self.ask(stored)
+        if asked is None:
+            return False
+        records, questions, answers = asked
+        changed = stored.passed(CHANGES)
+        self._count(alike(stored, records, questions, answers), answers.asked,
+                    None if changed is None else stored.some(changed))
+        return True
+
+    def ask(self, stored: Stored, *, with_reasons: bool = True
+            ) -> tuple[NDArray[np.int64] | None, Questions, BatchResults] | None:
+        """(the records of a batch to decide, None for all; their distinct questions; the answers);
+        None when each record is a question of its own."""
+        records = asked_records(stored, self._wanted(stored))
+        questions = stored.questions(
+            self._keys, by_requester=self._table.is_layered, records=records)
+        if questions is None:
+            return None
+        answers = self._decide_some(
+            questions.batch, np.ones(questions.batch.records, dtype=np.bool_))
+        if with_reasons:
+            answers = replace(answers, depends_on=self.depends_on(
+                answers, answers.decision == DecisionCode.UNDETERMINED))
+        return records, questions, answers
 
     def decide(self, batch: Batch) -> BatchResults:
         """Decide a batch and count nothing; `depends_on` is left empty."""
+        return self._decide_some(batch, self._is_selected(batch, self.is_decidable(batch)))
+
+    def _decide_some(self, batch: Batch, selected: NDArray[np.bool_]) -> BatchResults:
         decision = np.full(batch.records, UNDECIDED, dtype=np.uint8)
         statement = np.full(batch.records, -1, dtype=np.int32)
         row = np.full(batch.records, -1, dtype=np.int32)
         by_request = np.full(batch.requests, -1, dtype=np.int32)
         layer = np.zeros(batch.records, dtype=np.uint8)
-        selected = self._is_selected(batch, self.is_decidable(batch))
         rows = np.flatnonzero(selected[batch.group]).astype(np.int32)
         asked = None
         if len(rows):
@@ -213,16 +278,26 @@ class Audit:
         has_rows[batch.group] = True
         if not self._patterns:
             return carries & has_rows
-        codes, values = batch.principal.codes, batch.principal.values
+        by_record = np.zeros(batch.records, dtype=bool)
+        by_record[batch.group] = self._is_named(batch.principal)
+        return carries & has_rows & by_record
+
+    def _is_named(self, principal: Coded) -> NDArray[np.bool_]:
+        """Which of these one of the patterns matches."""
+        codes, values = principal.codes, principal.values
         wanted = np.zeros(len(values) + 1, dtype=bool)  # the last place is for code -1
         for code in np.unique(codes[codes >= 0]).tolist():
-            name = values[code]
+            name = str(values[code])
             if name not in self._selected:
                 self._selected[name] = any(glob_matches(p, name) for p in self._patterns)
             wanted[code] = self._selected[name]
-        by_record = np.zeros(batch.records, dtype=bool)
-        by_record[batch.group] = wanted[np.where(codes < 0, len(values), codes)]
-        return carries & has_rows & by_record
+        found: NDArray[np.bool_] = wanted[np.where(codes < 0, len(values), codes)]
+        return found
+
+    def _wanted(self, stored: Stored) -> NDArray[np.bool_]:
+        """Per caller class: does it carry policies, and is it selected?"""
+        wanted: NDArray[np.bool_] = self._decidable[stored.requester()]
+        return wanted & self._is_named(stored.principal()) if self._patterns else wanted
 
     def _decide(self, batch: Batch, rows: NDArray[np.int32]) -> Asked:
         supplied = {key.lower(): column for key, column in batch.context.items()}

@@ -17,10 +17,12 @@ from numpy.typing import NDArray
 from .batches import Batch
 from .logs.classes import Outcome, RecordClass, Requester
 from .logs.columns import packed
+from .logs.numbering import number_keys
 from .reality import Reality, RealityCheck
 from .runtime.codes import DecisionCode, Layer
 
 if TYPE_CHECKING:
+    from .alike import Alike
     from .audit import BatchResults
     from .runtime import Table
 
@@ -84,6 +86,34 @@ class Summary:
     """Context keys that the policies ask for and no record supplies."""
 
 
+@dataclass(frozen=True, slots=True)
+class Repeats:
+    """Records of which one stands for all that are like it.
+
+    count     : int64 per record that stands for others, how many these are
+    of_record : int32 per record that there is, the one that stands for it
+    time      : int64 per record that there is, Unix seconds, -1 for none
+    """
+
+    count: NDArray[np.int64]
+    of_record: NDArray[np.int32]
+    time: NDArray[np.int64]
+
+    def spans(self, of: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """(earliest, latest) time of the records that these stand for; the earliest is the largest
+        number there is, and the latest -1, where none has a time."""
+        place = np.full(len(self.count), -1, dtype=np.int32)
+        place[of] = np.arange(len(of), dtype=np.int32)
+        places = place.take(self.of_record)
+        is_meant = (places >= 0) & (self.time >= 0)
+        places, times = places[is_meant], self.time[is_meant]
+        earliest = np.full(len(of), np.iinfo(np.int64).max)
+        latest = np.full(len(of), -1, dtype=np.int64)
+        np.minimum.at(earliest, places, times)
+        np.maximum.at(latest, places, times)
+        return earliest, latest
+
+
 class Counts:
     """Running totals over batches."""
 
@@ -114,63 +144,91 @@ class Counts:
         else:
             self.not_supplied = tuple(key for key in self.not_supplied if key in keys)
 
-    def add(self, results: BatchResults, is_other: NDArray[np.bool_],
-            is_unwanted: NDArray[np.bool_]) -> None:
+    def add(self, results: BatchResults | Alike, is_other: NDArray[np.bool_],
+            is_unwanted: NDArray[np.bool_], changes: Batch | None = None) -> None:
         """is_other : calls whose requester is not decided about
         is_unwanted : calls of principals that are not selected
+        changes     : where records stand for others, those that `RealityCheck.note_changes` needs
         """
         batch, decision, statement = results.batch, results.decision, results.statement
         row, layer = results.row, results.layer
-        self.records += batch.records
-        self.requests += batch.requests
-        self.not_selected += int(is_unwanted.sum())
-        self.classes += np.bincount(batch.record_class, minlength=len(RecordClass))
-        self.not_carrying += np.bincount(batch.identity[is_other], minlength=len(Requester))
-        self._add_reasons(batch)
-        self.depends_on.update(results.depends_on.values())
-        self.reality.add(batch, decision, statement, row)
+        repeats: Repeats | None = getattr(results, "repeats", None)
+        count = None if repeats is None else repeats.count
+        self.records += batch.records if count is None else int(count.sum())
+        self.requests += batch.requests if count is None else int(count[batch.group].sum())
+        self.not_selected += _total(is_unwanted, count)
+        self.classes += _counted(batch.record_class, count, None, len(RecordClass))
+        self.not_carrying += _counted(batch.identity, count, is_other, len(Requester))
+        self._add_reasons(batch, count)
+        if results.depends_on:
+            for record, reasons in results.depends_on.items():
+                self.depends_on[reasons] += 1 if count is None else int(count[record])
+        self.reality.add(batch, decision, statement, row, repeats)
+        if repeats is None:
+            self.reality.note_changes(batch)
+        elif changes is not None:
+            self.reality.note_changes(changes)
         decided = np.flatnonzero(decision != UNDECIDED)
         if not len(decided):
             return
         code = decision[decided].astype(np.int64)
-        _count(self.agreement, batch.outcome[decided], code)
-        _count(self.layers, layer[decided], code)
-        self._add_days(batch, decided, code)
+        if count is not None:
+            count = count[decided]
+        _count(self.agreement, batch.outcome[decided], code, count)
+        _count(self.layers, layer[decided], code, count)
+        times = getattr(batch, "time", None)
+        if times is not None:
+            self.is_log = True
+            if repeats is None:
+                self._add_days(times[decided], code)
+            else:
+                of_record = decision.take(repeats.of_record)
+                is_decided = of_record != UNDECIDED
+                if is_decided.all():
+                    self._add_days(repeats.time, of_record)
+                else:
+                    self._add_days(repeats.time[is_decided], of_record[is_decided])
         at = row[decided]
         principal, action = batch.principal.codes[at], batch.action.codes[at]
         by = statement[decided]
-        who = self.principals.add(batch.principal.values, principal, code)
-        what = self.actions.add(batch.action.values, action, code)
-        totals = np.bincount((by + 1).astype(np.int64) * len(DecisionCode) + code)
+        who = self.principals.add(batch.principal.values, principal, code, count)
+        what = self.actions.add(batch.action.values, action, code, count)
+        totals = _counted((by + 1).astype(np.int64) * len(DecisionCode) + code, count)
         pairs = np.flatnonzero(totals)
-        for pair, count in zip((pairs - len(DecisionCode)).tolist(), totals[pairs].tolist(),
-                               strict=True):
-            _bump(self.statements, pair // len(DecisionCode), pair % len(DecisionCode), count)
-        self.groups.add(who, what, by, code)
+        for pair, many in zip((pairs - len(DecisionCode)).tolist(), totals[pairs].tolist(),
+                              strict=True):
+            _bump(self.statements, pair // len(DecisionCode), pair % len(DecisionCode), many)
+        self.groups.add(who, what, by, code, count)
 
-    def _add_days(self, batch: Batch, decided: NDArray[np.int64], code: NDArray[np.int64]) -> None:
-        times = getattr(batch, "time", None)
-        if times is None:
-            return
-        self.is_log = True
-        days = np.where(times[decided] < 0, _NO_DAY, times[decided] // _DAY_S)
-        pairs, counts = np.unique(days * len(DecisionCode) + code, return_counts=True)
+    def _add_days(self, times: NDArray[np.int64], code: NDArray[Any]) -> None:
+        first, last = int(times.min()), int(times.max())
+        if first >= 0 and first // _DAY_S == last // _DAY_S:  # as files are delivered
+            days, base = code, first // _DAY_S
+            pairs = np.arange(len(DecisionCode))
+            counts = np.bincount(days, minlength=len(DecisionCode))
+            pairs = pairs + base * len(DecisionCode)
+        else:
+            days = np.where(times < 0, _NO_DAY, times // _DAY_S)
+            pairs, counts = np.unique(days * len(DecisionCode) + code, return_counts=True)
         for pair, count in zip(pairs.tolist(), counts.tolist(), strict=True):
             day, decision = divmod(pair, len(DecisionCode))
+            if not count:
+                continue
             if day not in self.days and len(self.days) >= MAX_DAYS:
                 day = _NO_DAY
             _bump(self.days, day, decision, count)
 
-    def _add_reasons(self, batch: Batch) -> None:
+    def _add_reasons(self, batch: Batch, count: NDArray[np.int64] | None) -> None:
         codes, values = batch.record_reason.codes, batch.record_reason.values
         told = codes >= 0
         if told.any():
             kinds, reasons = batch.record_class[told], codes[told]
-            _, first, counts = np.unique(packed([kinds, reasons]), return_index=True,
-                                         return_counts=True)
-            for kind, code, count in zip(kinds[first].tolist(), reasons[first].tolist(),
-                                         counts.tolist(), strict=True):
-                self._add_reason((kind, str(values[code])), count)
+            _, first, which = np.unique(packed([kinds, reasons]), return_index=True,
+                                        return_inverse=True)
+            counts = _counted(which.ravel(), None if count is None else count[told])
+            for kind, code, many in zip(kinds[first].tolist(), reasons[first].tolist(),
+                                        counts.tolist(), strict=True):
+                self._add_reason((kind, str(values[code])), many)
 
     def _add_reason(self, reason: tuple[int, str], count: int) -> None:
         if reason not in self.reasons and len(self.reasons) >= MAX_GROUPS:
@@ -243,16 +301,19 @@ class _Totals:
         self._numbers: dict[str, int] = {}
         self._counts = np.zeros((1024, len(DecisionCode)), dtype=np.int64)
 
-    def add(self, values: Sequence[Any], codes: NDArray[np.int32], decision: NDArray[np.int64]
-            ) -> NDArray[np.int64]:
-        """Count rows; the number of each row's name. Code -1 is the name `-`."""
+    def add(self, values: Sequence[Any], codes: NDArray[np.int32], decision: NDArray[np.int64],
+            count: NDArray[np.int64] | None) -> NDArray[np.int64]:
+        """Count rows; the number of each row's name. Code -1 is the name `-`.
+
+        count : how many each row stands for; None: for itself
+        """
         used, inverse = _used(codes, len(values))
         numbers = np.array([self._number(str(values[code]) if code >= 0 else "-")
                             for code in used.tolist()], dtype=np.int64)
         self._grow()
         found: NDArray[np.int64] = numbers[inverse]
         flat = self._counts.reshape(-1)
-        flat += np.bincount(found * len(DecisionCode) + decision, minlength=len(flat))
+        flat += _counted(found * len(DecisionCode) + decision, count, None, len(flat))
         return found
 
     def merge(self, other: _Totals) -> NDArray[np.int64]:
@@ -306,10 +367,11 @@ class _Groups:
         self._size = 0
 
     def add(self, who: NDArray[np.int64], what: NDArray[np.int64], statement: NDArray[np.int32],
-            decision: NDArray[np.int64]) -> None:
+            decision: NDArray[np.int64], count: NDArray[np.int64] | None) -> None:
         key = ((who << _ACTION_BITS | what) << _STATEMENT_BITS | (statement + 1).astype(np.int64)
                ) << _DECISION_BITS | decision
-        self._append(*np.unique(key, return_counts=True))
+        numbers, first = number_keys(key)
+        self._append(key[first], _counted(numbers, count))
 
     def merge(self, other: _Groups, who: NDArray[np.int64], what: NDArray[np.int64]) -> None:
         """Add the groups of others.
@@ -373,10 +435,25 @@ def _places_by_name(names: list[str]) -> NDArray[np.int64]:
     return places
 
 
-def _count(table: NDArray[np.int64], first: NDArray[Any], second: NDArray[Any]) -> None:
-    """Add one to the table's entry of each pair."""
+def _count(table: NDArray[np.int64], first: NDArray[Any], second: NDArray[Any],
+           count: NDArray[np.int64] | None) -> None:
+    """Add what each pair stands for to the table's entry of it."""
     pairs = first.astype(np.int64) * table.shape[1] + second
-    table += np.bincount(pairs, minlength=table.size).reshape(table.shape)
+    table += _counted(pairs, count, None, table.size).reshape(table.shape)
+
+
+def _counted(codes: NDArray[Any], count: NDArray[np.int64] | None,
+             mask: NDArray[np.bool_] | None = None, size: int = 0) -> NDArray[np.int64]:
+    """How often each code occurs, where the mask is true."""
+    if mask is not None:
+        codes, count = codes[mask], None if count is None else count[mask]
+    if count is None:
+        return np.bincount(codes, minlength=size)
+    return np.bincount(codes, count, size).astype(np.int64)  # exact below 2**53
+
+
+def _total(mask: NDArray[np.bool_], count: NDArray[np.int64] | None) -> int:
+    return int(np.count_nonzero(mask) if count is None else count[mask].sum())
 
 
 def _bump(totals: dict[Any, NDArray[np.int64]], name: Any, decision: int, count: int) -> None:

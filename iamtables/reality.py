@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,8 +21,12 @@ from numpy.typing import NDArray
 from .logs.classes import Outcome, Requester
 from .logs.columns import packed
 from .logs.names import pattern_of
+from .logs.numbering import number_keys
 from .logs.outcome import WEAKLY
 from .runtime.codes import DecisionCode
+
+if TYPE_CHECKING:
+    from .audit_counts import Repeats
 
 MAX_KINDS = 50_000
 """Distinct contradictions kept; further ones are counted in `dropped`."""
@@ -31,7 +35,7 @@ PROPAGATION_S = 60
 IDENTITY = "identity-based policy"
 NOT_NAMED = "not named"
 
-_CHANGES = (
+CHANGES = (
     "AttachRolePolicy", "AttachUserPolicy", "AttachGroupPolicy", "DetachRolePolicy",
     "DetachUserPolicy", "DetachGroupPolicy", "PutRolePolicy", "PutUserPolicy", "PutGroupPolicy",
     "DeleteRolePolicy", "DeleteUserPolicy", "DeleteGroupPolicy", "CreateRole", "CreateUser",
@@ -95,11 +99,13 @@ class RealityCheck:
         self._dropped = self._explained = self._agreeing = 0
 
     def add(self, batch: Any, decision: NDArray[np.uint8], statement: NDArray[np.int32],
-            row: NDArray[np.int32]) -> None:
-        """decision, statement, row : per record, as an audit has them (255: not decided)."""
+            row: NDArray[np.int32], repeats: Repeats | None = None) -> None:
+        """decision, statement, row : per record, as an audit has them (255: not decided)
+        repeats : what each record stands for; None: for itself
+        """
         if not hasattr(batch, "outcome_kind"):
             return
-        self._note_changes(batch)
+        count = None if repeats is None else repeats.count
         is_decided = (row >= 0) & (batch.identity == Requester.ROLE_OR_USER)
         is_allowed = decision == DecisionCode.ALLOW
         is_denied = (decision == DecisionCode.IMPLICIT_DENY) | (
@@ -109,9 +115,9 @@ class RealityCheck:
         names = [str(value) for value in kinds.values]
         is_loaded = np.array([*(name in self._loaded for name in names), True], dtype=bool)
         of_loaded = is_loaded[np.where(kinds.codes < 0, len(names), kinds.codes)]
-        self._count_failures(np.flatnonzero(is_decided & failed), kinds, names, decision)
+        self._count_failures(np.flatnonzero(is_decided & failed), kinds, names, decision, count)
         other_layer = is_decided & failed & is_allowed & ~of_loaded
-        self._explained += int(other_layer.sum())
+        self._explained += _total(other_layer, count)
         is_identity = np.array([*(name == IDENTITY for name in names), False], dtype=bool)[
             np.where(kinds.codes < 0, len(names), kinds.codes)]
         other_kind = failed & is_identity & (
@@ -119,33 +125,41 @@ class RealityCheck:
             | ((batch.outcome_explicit == 1) & (decision == DecisionCode.EXPLICIT_DENY)))
         wrong = is_decided & ~other_layer & (
             (passed & is_denied) | (failed & is_allowed) | other_kind)
-        self._agreeing += int((is_decided & ~wrong & (
-            (passed & is_allowed) | (failed & is_denied))).sum())
-        self._keep(batch, np.flatnonzero(wrong), decision, statement, row)
+        self._agreeing += _total(is_decided & ~wrong & (
+            (passed & is_allowed) | (failed & is_denied)), count)
+        self._keep(batch, np.flatnonzero(wrong), decision, statement, row, repeats)
 
     def _count_failures(self, records: NDArray[np.int64], kinds: Any, names: list[str],
-                        decision: NDArray[np.uint8]) -> None:
+                        decision: NDArray[np.uint8], count: NDArray[np.int64] | None) -> None:
         pairs = (kinds.codes[records].astype(np.int64) + 1) * len(DecisionCode) + decision[records]
-        for pair, count in zip(*(part.tolist() for part in np.unique(
-                pairs, return_counts=True)), strict=True):
+        distinct, which = np.unique(pairs, return_inverse=True)
+        counts = np.bincount(which.ravel(), None if count is None else count[records])
+        for pair, many in zip(distinct.tolist(), counts.tolist(), strict=True):
             kind, code = divmod(pair, len(DecisionCode))
-            self._failed_by[names[kind - 1] if kind else NOT_NAMED, code] += count
+            self._failed_by[names[kind - 1] if kind else NOT_NAMED, code] += int(many)
 
     def _keep(self, batch: Any, records: NDArray[np.int64], decision: NDArray[np.uint8],
-              statement: NDArray[np.int32], row: NDArray[np.int32]) -> None:
+              statement: NDArray[np.int32], row: NDArray[np.int32], repeats: Repeats | None
+              ) -> None:
         if not len(records):
             return
-        at, times = row[records], batch.time[records]
+        at, never = row[records], np.iinfo(np.int64).max
+        if repeats is None:
+            high = batch.time[records]
+            low = np.where(high < 0, never, high)
+        else:
+            low, high = repeats.spans(records)
         together = packed([
             batch.outcome[records], batch.outcome_kind.codes[records],
             batch.error_code.codes[records], decision[records], batch.principal.codes[at],
             batch.action.codes[at], statement[records]])
-        _, first, which, counts = np.unique(
-            together, return_index=True, return_inverse=True, return_counts=True)
-        earliest = np.full(len(first), np.iinfo(np.int64).max)
-        np.minimum.at(earliest, which, np.where(times < 0, earliest[which], times))
+        which, first = number_keys(together)
+        counts = np.bincount(which, None if repeats is None else repeats.count[records]).astype(
+            np.int64)
+        earliest = np.full(len(first), never)
+        np.minimum.at(earliest, which, low)
         latest = np.full(len(first), -1, dtype=np.int64)
-        np.maximum.at(latest, which, times)
+        np.maximum.at(latest, which, high)
         record, request = records[first], at[first]
 
         def texts(column: Any, rows: NDArray[Any]) -> list[str | None]:
@@ -188,10 +202,13 @@ class RealityCheck:
         self._explained += other._explained
         self._agreeing += other._agreeing
 
-    def _note_changes(self, batch: Any) -> None:
-        """Times at which the log shows a change of somebody's policies."""
+    def note_changes(self, batch: Any) -> None:
+        """Take note of the times at which a batch shows a change of somebody's policies: its
+        records of `CHANGES` that passed."""
+        if not hasattr(batch, "outcome_kind"):
+            return
         values = batch.event_name.values
-        is_change = np.array([*(str(name) in _CHANGES for name in values), False], dtype=bool)
+        is_change = np.array([*(str(name) in CHANGES for name in values), False], dtype=bool)
         if not is_change.any():
             return
         codes = batch.event_name.codes
@@ -246,3 +263,7 @@ class RealityCheck:
 def _optional(column: Any, row: int) -> str | None:
     found = column.value(row)
     return None if found is None else str(found)
+
+
+def _total(mask: NDArray[np.bool_], count: NDArray[np.int64] | None) -> int:
+    return int(np.count_nonzero(mask) if count is None else count[mask].sum())

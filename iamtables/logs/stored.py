@@ -83,10 +83,12 @@ class Questions:
     """What is to be decided about some records.
 
     batch     : a record per question
+    call      : int32 per question, its call
     of_record : int32 per record, its question
     """
 
     batch: Batch
+    call: Int32Array
     of_record: Int32Array
 
 
@@ -206,7 +208,7 @@ class Stored:
             calls, callers = call[first], caller[first]
         nothing = np.zeros(len(calls), dtype=np.int32)
         rows = Rows(calls, callers, nothing.astype(np.int64), _NO_IDS, nothing)
-        return Questions(self._build(rows, plans), of_record)
+        return Questions(self._build(rows, plans), calls, of_record)
 
     def _asker(self, plans: list[KeyPlan], by_requester: bool) -> NDArray[np.int64] | None:
         """Numbers that tell callers apart as far as it matters; None where it does not."""

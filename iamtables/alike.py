@@ -1,0 +1,121 @@
+"""Records of a cache that an audit decides and counts alike, of which one stands for all.
+
+Each distinct question of a batch is decided once (`logs.stored`). Records with one kind of call,
+one answer and one principal then differ in nothing that is counted but their times, so a batch of
+one record for each, and how often it occurs, adds up to the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .audit_counts import UNDECIDED, Repeats
+from .batches import Batch
+from .logs.columns import packed
+from .logs.numbering import number_keys
+from .runtime.codes import Layer
+
+if TYPE_CHECKING:
+    from .audit import BatchResults
+    from .logs.stored import Questions, Stored
+
+Reasons = Mapping[int, tuple[str, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class Alike:
+    """Records that stand for others.
+
+    batch, decision, statement, row, depends_on, layer : as in `BatchResults`
+    repeats : the records that each stands for
+    """
+
+    batch: Batch
+    decision: NDArray[np.uint8]
+    statement: NDArray[np.int32]
+    row: NDArray[np.int32]
+    depends_on: Reasons
+    layer: NDArray[np.uint8]
+    repeats: Repeats
+
+
+def asked_records(stored: Stored, is_wanted: NDArray[np.bool_]) -> NDArray[np.int64] | None:
+    """The places of the calls of wanted requesters; None when that is all of them.
+
+    is_wanted : per caller class
+    """
+    is_call = stored.is_call()
+    if is_wanted.all() and is_call.all():
+        return None
+    looked_up = stored.looked_up
+    return np.flatnonzero(
+        is_wanted[looked_up.caller_class].take(stored.rows.caller) & is_call.take(stored.rows.call))
+
+
+def alike(stored: Stored, records: NDArray[np.int64] | None, questions: Questions,
+          answers: BatchResults) -> Alike:
+    """Group the records of a batch by what is counted of them.
+
+    records : the places of those that the questions are about; None for all
+    answers : of the questions, with what the undetermined ones depend on
+    """
+    looked_up, rows = stored.looked_up, stored.rows
+    which, of_question = _answer_kinds(stored, questions, answers)
+    question = questions.of_record
+    kind = of_question.take(question)
+    if records is not None:
+        told = kind
+        kind = looked_up.call_class.take(rows.call) + np.int32(which)
+        kind[records] = told
+        places = np.full(len(kind), -1, dtype=np.int32)
+        places[records] = question
+        question = places
+    callers = max(len(looked_up.first_caller), 1)
+    of_record, first = number_keys(
+        kind * np.int64(callers) + looked_up.caller_class.take(rows.caller))
+    batch = stored.bare(first)
+    question = question[first]
+    is_asked = question >= 0
+    groups, asked = np.flatnonzero(is_asked), question[is_asked]
+    decision = np.full(len(first), UNDECIDED, dtype=np.uint8)
+    statement = np.full(len(first), -1, dtype=np.int32)
+    row = np.full(len(first), -1, dtype=np.int32)
+    layer = np.full(len(first), Layer.NONE, dtype=np.uint8)
+    decision[groups] = answers.decision[asked]
+    statement[groups] = answers.statement[asked]
+    layer[groups] = answers.layer[asked]
+    member = answers.row[asked] - _starts(answers.batch)[asked]
+    row[groups] = _starts(batch)[groups] + member
+    depends_on = {group: answers.depends_on[at] for group, at in zip(
+        groups.tolist(), asked.tolist(), strict=True) if at in answers.depends_on
+    } if answers.depends_on else {}
+    return Alike(batch, decision, statement, row, depends_on, layer,
+                 Repeats(np.bincount(of_record, minlength=len(first)), of_record, rows.time))
+
+
+def _answer_kinds(stored: Stored, questions: Questions, answers: BatchResults
+                  ) -> tuple[int, NDArray[np.int32]]:
+    """How many kinds of questions there are, told apart by class of call and by answer, and the
+    kind of each."""
+    if not len(questions.call):
+        return 0, np.zeros(0, dtype=np.int32)
+    reasons: dict[tuple[str, ...], int] = {}
+    reason = np.full(len(questions.call), -1, dtype=np.int32)
+    for at, text in answers.depends_on.items():
+        reason[at] = reasons.setdefault(text, len(reasons))
+    kinds, first = number_keys(packed([
+        stored.looked_up.call_class[questions.call], answers.decision, answers.statement,
+        answers.layer, answers.batch.action.codes[answers.row], reason]))
+    return len(first), kinds
+
+
+def _starts(batch: Batch) -> NDArray[np.int64]:
+    """The first request of each record, where it has one."""
+    if batch.requests == batch.records and bool((batch.group[1:] > batch.group[:-1]).all()):
+        return np.arange(batch.records)
+    return np.searchsorted(batch.group, np.arange(batch.records))
