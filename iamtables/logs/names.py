@@ -48,8 +48,8 @@ class Names:
         self._learns = learns
         self._known: dict[str, str | None] = {}
         self._taken: set[str] = set()
-        self.changes = 0
-        """How often what is known has changed."""
+        self.version = 0
+        """Changes whenever a pattern comes to stand for something else."""
 
     def learn(self, arn: str) -> None:
         """Take note of an ARN that the log gives in full."""
@@ -62,10 +62,10 @@ class Names:
         if pattern not in self._known:
             if len(self._known) < _MAX_NAMES:
                 self._known[pattern] = arn
-                self.changes += 1
+                self.version += 1
         elif self._known[pattern] != arn:
             self._known[pattern] = None
-            self.changes += 1
+            self.version += 1
 
     def news(self, arn: str) -> str | None:
         """The pattern whose meaning changes when this ARN is learnt; None when none does."""

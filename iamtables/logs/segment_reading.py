@@ -34,10 +34,10 @@ from .tables import (
     CALL_TEXTS,
     CALLER_TEXTS,
     MEMBER_TEXTS,
-    CallerTable,
-    CallTable,
-    IntTable,
+        IntTable,
     KindTable,
+    StoredCallers,
+    StoredCalls,
 )
 from .texts import GrowingTexts, StoredTexts, Texts
 
@@ -81,8 +81,8 @@ def _load(segment: Segment, wanted: set[tuple[str, int, int]], keys: AskedKeys) 
 
 
 def _load_callers(path: Path, keys: AskedKeys, texts: _TextReader, key_texts: _TextReader
-                  ) -> CallerTable:
-    callers = CallerTable(keys.caller)
+                  ) -> StoredCallers:
+    callers = StoredCallers(keys.caller)
     columns = _read(path / "callers.parquet")
     created = columns["created"]
     for name, attribute in CALLER_TEXTS.items():
@@ -103,8 +103,8 @@ def _load_callers(path: Path, keys: AskedKeys, texts: _TextReader, key_texts: _T
 
 
 def _load_calls(path: Path, keys: AskedKeys, texts: _TextReader, key_texts: _TextReader
-                ) -> CallTable:
-    calls = CallTable(keys.request)
+                ) -> StoredCalls:
+    calls = StoredCalls(keys.request)
     kinds, kind = _read_kinds(path / "call_kinds.parquet"), _read(path / "calls.parquet")[KIND]
     for name, attribute in CALL_TEXTS.items():
         _check_range(kinds[name], texts.count(f"call/{name}"))

@@ -11,19 +11,19 @@ for. Keys that differ from record to record, such as the time of the call, make 
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .batch import Batch, KeyPlan, Resolved, Rows, build, resolve
-from .classes import NOT_NEEDED, Outcome, RecordClass, Requester
-from .columns import Coded, Int32Array, packed
+from .batch import Batch, Columns, KeyPlan, Resolved, Rows
+from .classes import NAMED, NOT_NEEDED, Outcome, RecordClass, Requester
+from .columns import ABSENT, Coded, Dictionary, Int32Array, packed
 from .names import Names
 from .numbering import number_keys
 from .sessions import Sessions
-from .tables import CallerTable, CallTable
+from .tables import StoredCallers, StoredCalls
 from .texts import Texts
 
 _NO_IDS = Texts.of([])
@@ -32,15 +32,15 @@ _NO_IDS = Texts.of([])
 class StoredTables:
     """The tables of a segment, all of whose rows are in use, and what follows from them."""
 
-    def __init__(self, callers: CallerTable, calls: CallTable) -> None:
+    def __init__(self, callers: StoredCallers, calls: StoredCalls) -> None:
         self.callers, self.calls = callers, calls
         self._looked_up: tuple[int, LookedUp] | None = None
 
     def looked_up(self, names: Names) -> LookedUp:
         """With the names that are known by now."""
         known = self._looked_up
-        if known is None or known[0] != names.changes:
-            known = self._looked_up = names.changes, LookedUp.of(self.callers, self.calls, names)
+        if known is None or known[0] != names.version:
+            known = self._looked_up = names.version, LookedUp.of(self, names)
         return known[1]
 
 
@@ -62,20 +62,41 @@ class LookedUp:
     first_caller: Int32Array
 
     @classmethod
-    def of(cls, callers: CallerTable, calls: CallTable, names: Names) -> LookedUp:
-        every, members = np.arange(len(callers)), np.arange(len(calls.members))
-        resolved = resolve(callers, every, calls, members, names)
-        is_open = (resolved.resource < 0) & (resolved.state != calls.states.code(NOT_NEEDED))
+    def of(cls, tables: StoredTables, names: Names) -> LookedUp:
+        callers, calls = tables.callers, tables.calls
+        of_callers, of_members = callers.codes.whole, calls.members.whole
+        resource, pattern, state = map(of_members, ("resource", "pattern", "state"))
+        open_members = np.flatnonzero((pattern >= 0) & (resource < 0))
+        if len(open_members):
+            found = _arns(calls.patterns, calls.resources, names)[pattern[open_members]]
+            is_named = found >= 0
+            named = open_members[is_named]
+            resource, pattern, state = resource.copy(), pattern.copy(), state.copy()
+            resource[named] = found[is_named]
+            pattern[named] = ABSENT
+            state[named] = calls.states.code(NAMED)
+        principal, of_role = of_callers("principal"), of_callers("pattern")
+        open_callers = np.flatnonzero((of_role >= 0) & (principal < 0))
+        if len(open_callers):
+            principal = principal.copy()
+            principal[open_callers] = _arns(
+                callers.patterns, callers.principals, names)[of_role[open_callers]]
+        is_unknown = np.flatnonzero((resource < 0) & (state != calls.states.code(NOT_NEEDED)))
         is_known = np.ones(len(calls), dtype=np.int64)
-        if is_open.any():
-            counts = calls.codes.take("member_count", np.arange(len(calls)))
-            is_known[np.repeat(np.arange(len(calls)), counts)[is_open]] = 0
-        call_class, first_call = number_keys(calls.codes.kinds() * np.int64(2) + is_known)
+        is_known[np.searchsorted(calls.codes.whole("first_member"), is_unknown, "right") - 1] = 0
+        call_class, first_call = number_keys(calls.codes.kind * np.int64(2) + is_known)
         caller_class, first_caller = number_keys(packed([
-            resolved.principal, callers.codes.take("requester", every),
-            callers.codes.take("problem", every),
-            callers.codes.take("pattern", every) >= 0]))
-        return cls(resolved, call_class, first_call, caller_class, first_caller)
+            principal, of_callers("requester"), of_callers("problem"), of_role >= 0]))
+        return cls(Resolved(principal, resource, state, pattern), call_class, first_call,
+                   caller_class, first_caller)
+
+
+def _arns(patterns: Dictionary, values: Dictionary, names: Names) -> Int32Array:
+    """The codes of the ARNs that all patterns of a dictionary stand for; ABSENT where none is
+    known."""
+    arns = names.arns(map(str, patterns.values))
+    return np.array([ABSENT if arn is None else values.any_code(arn) for arn in arns],
+                    dtype=np.int32)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,28 +125,26 @@ class Stored:
     names: Names
     sessions: Sessions
 
-    def whole(self) -> Batch:
-        """All columns of all records."""
-        return self._build(self.rows, self.plans)
-
-    def some(self, records: NDArray[Any]) -> Batch:
-        """All columns of the records at these places, ascending, or where a mask is true."""
-        if records.dtype != np.bool_:
-            mask = np.zeros(len(self.rows.call), dtype=bool)
-            mask[records] = True
-            records = mask
-        return self._build(self.rows.keep(records), self.plans)
+    def some(self, records: NDArray[np.int64]) -> Batch:
+        """The records at these places, ascending."""
+        mask = np.zeros(len(self.rows.call), dtype=bool)
+        mask[records] = True
+        return self._batch(self.rows.keep(mask), self.plans)
 
     def bare(self, records: NDArray[np.integer[Any]]) -> Batch:
-        """The columns of the records at these places but for context and event IDs."""
+        """The records at these places without context and event IDs."""
         rows = self.rows
-        return self._build(Rows(rows.call[records], rows.caller[records], rows.time[records],
+        return self._batch(Rows(rows.call[records], rows.caller[records], rows.time[records],
                                 _NO_IDS, rows.file[records]), [])
 
-    def _build(self, rows: Rows, plans: list[KeyPlan]) -> Batch:
+    def columns(self, rows: Rows, plans: list[KeyPlan]) -> Columns:
+        """Of rows into these tables."""
         tables = self.tables
-        return build(rows, self.files, tables.callers, tables.calls, plans, self.names,
-                     self.sessions, self.looked_up.resolved)
+        return Columns(rows, self.files, tables.callers, tables.calls, plans, self.names,
+                       self.sessions, self.looked_up.resolved)
+
+    def _batch(self, rows: Rows, plans: list[KeyPlan]) -> Batch:
+        return LateBatch(self.columns(rows, plans))
 
     # -- what is alike --------------------------------------------------------------------------
 
@@ -146,7 +165,7 @@ class Stored:
             first[used % max(len(first), 1)]]
         nothing = np.zeros(len(used), dtype=np.int32)
         rows = Rows(call, caller, nothing.astype(np.int64), _NO_IDS, nothing)
-        return self._build(rows, []), counts[used]
+        return self._batch(rows, []), counts[used]
 
     def is_call(self) -> NDArray[np.bool_]:
         """Per call of the tables: does it make requests?"""
@@ -208,7 +227,7 @@ class Stored:
             calls, callers = call[first], caller[first]
         nothing = np.zeros(len(calls), dtype=np.int32)
         rows = Rows(calls, callers, nothing.astype(np.int64), _NO_IDS, nothing)
-        return Questions(self._build(rows, plans), calls, of_record)
+        return Questions(self._batch(rows, plans), calls, of_record)
 
     def _asker(self, plans: list[KeyPlan], by_requester: bool) -> NDArray[np.int64] | None:
         """Numbers that tell callers apart as far as it matters; None where it does not."""
@@ -224,10 +243,28 @@ class Stored:
         return number_keys(packed(columns))[0].astype(np.int64) if columns else None
 
 
-class StoredBatch(Batch):
-    """A batch whose columns are made when one of them is looked at first.
+class LateBatch(Batch):
+    """A batch whose columns are made when they are looked at first."""
 
-    stored : what they are made of
+    __slots__ = ("_columns",)
+    _columns: Columns
+
+    def __init__(self, columns: Columns) -> None:
+        object.__setattr__(self, "_columns", columns)
+
+    def __getattr__(self, name: str) -> Any:
+        """A column that is not there yet."""
+        if name not in Batch.__dataclass_fields__:
+            raise AttributeError(name)
+        column = getattr(self._columns, name)
+        object.__setattr__(self, name, column)
+        return column
+
+
+class StoredBatch(LateBatch):
+    """A batch of a cache.
+
+    stored : its records as numbers
     """
 
     __slots__ = ("stored",)
@@ -235,19 +272,15 @@ class StoredBatch(Batch):
 
     def __init__(self, stored: Stored, requests: int) -> None:
         for name, value in (("stored", stored), ("requests", requests),
-                            ("records", len(stored.rows.call))):
+                            ("records", len(stored.rows.call)), ("files", stored.files)):
             object.__setattr__(self, name, value)
         if any(plan.kind == "session" for plan in stored.plans):
-            self._fill()  # what sessions are tagged with, others may tell later
-
-    def _fill(self) -> None:
-        whole = self.stored.whole()
-        for column in fields(Batch):
-            object.__setattr__(self, column.name, getattr(whole, column.name))
+            # what sessions are tagged with, others may tell later
+            object.__setattr__(self, "context", self._columns.context)
 
     def __getattr__(self, name: str) -> Any:
-        """A column that is not there yet."""
-        if name not in Batch.__dataclass_fields__:
-            raise AttributeError(name)
-        self._fill()
-        return object.__getattribute__(self, name)
+        if name == "_columns":
+            columns = self.stored.columns(self.stored.rows, self.stored.plans)
+            object.__setattr__(self, name, columns)
+            return columns
+        return super().__getattr__(name)

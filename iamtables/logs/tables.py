@@ -153,9 +153,18 @@ class KindTable(IntTable):
             taken = self._kinds[column].take(at)
         return taken
 
-    def kinds(self) -> Int32Array:
+    @property
+    def kind(self) -> Int32Array:
         """int32 per row: equal only where all columns but a row's own are."""
         return np.arange(len(self), dtype=np.int32) if self._kind is None else self._kind
+
+    def whole(self, name: str) -> Int32Array:
+        """A column of all rows, not to be written to."""
+        own = self._own.get(name)
+        if own is not None:
+            return own
+        column = self._kinds[name]
+        return column if self._kind is None else column.take(self._kind)
 
 
 _MAX_BASES = 20_000
@@ -351,3 +360,17 @@ class CallTable:
             if member.keys:
                 self.key_codes.add(tuple(map(_key_code, self.key_values, member.keys)))
         return row
+
+
+class StoredCallers(CallerTable):
+    """Callers as a cache has them."""
+
+    codes: KindTable
+
+
+class StoredCalls(CallTable):
+    """Calls as a cache has them: each with the rows of its members behind those of the call
+    before."""
+
+    codes: KindTable
+    members: KindTable
