@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -104,13 +104,18 @@ def _answer_kinds(stored: Stored, questions: Questions, answers: BatchResults
     kind of each."""
     if not len(questions.call):
         return 0, np.zeros(0, dtype=np.int32)
-    reasons: dict[tuple[str, ...], int] = {}
-    reason = np.full(len(questions.call), -1, dtype=np.int32)
-    for at, text in answers.depends_on.items():
-        reason[at] = reasons.setdefault(text, len(reasons))
-    kinds, first = number_keys(packed([
+    columns: list[NDArray[np.integer[Any]]] = [
         stored.looked_up.call_class[questions.call], answers.decision, answers.statement,
-        answers.layer, answers.batch.action.codes[answers.row], reason]))
+        answers.batch.action.codes[answers.row]]
+    if (answers.layer != answers.layer[0]).any():
+        columns.append(answers.layer)
+    if answers.depends_on:
+        reasons: dict[tuple[str, ...], int] = {}
+        reason = np.full(len(questions.call), -1, dtype=np.int32)
+        for at, text in answers.depends_on.items():
+            reason[at] = reasons.setdefault(text, len(reasons))
+        columns.append(reason)
+    kinds, first = number_keys(packed(columns))
     return len(first), kinds
 
 

@@ -237,17 +237,22 @@ class Audit:
         row = np.full(batch.records, -1, dtype=np.int32)
         by_request = np.full(batch.requests, -1, dtype=np.int32)
         layer = np.zeros(batch.records, dtype=np.uint8)
-        rows = np.flatnonzero(selected[batch.group]).astype(np.int32)
+        rows = (np.arange(batch.requests, dtype=np.int32) if selected.all() else
+                np.flatnonzero(selected[batch.group]).astype(np.int32))
         asked = None
         if len(rows):
             asked = self._decide(batch, rows)
             decisions = asked.decisions
             by_request[rows] = decisions.statement
-            records, places = _strongest_members(batch.group[rows], decisions.decision)
-            row[records] = rows[places]
-            decision[records] = decisions.decision[places]
-            statement[records] = decisions.statement[places]
-            layer[records] = decisions.layer[places]
+            if len(rows) == batch.requests == batch.records and _is_one_each(batch.group):
+                row, decision, statement, layer = (
+                    rows, decisions.decision.copy(), decisions.statement, decisions.layer.copy())
+            else:
+                records, places = _strongest_members(batch.group[rows], decisions.decision)
+                row[records] = rows[places]
+                decision[records] = decisions.decision[places]
+                statement[records] = decisions.statement[places]
+                layer[records] = decisions.layer[places]
             is_open = (decision == DecisionCode.ALLOW) & ~batch.is_complete
             decision[is_open] = DecisionCode.UNDETERMINED
             layer[is_open] = Layer.NONE
@@ -390,6 +395,11 @@ def numbered(column: Any, rows: NDArray[np.int32]) -> NDArray[Any]:
                      for value in column.take(rows).to_pylist()], dtype=np.int64)
 
 
+def _is_one_each(group: NDArray[np.int32]) -> bool:
+    """Has each record one request? `group` is as long as there are records."""
+    return bool((group == np.arange(len(group), dtype=np.int32)).all())
+
+
 def _strongest_members(group: NDArray[np.int32], decision: NDArray[np.uint8]
                        ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """(records, place of the deciding request of each): the first of the strongest decision."""
@@ -407,7 +417,7 @@ def _take(column: Any, rows: NDArray[np.int32]) -> Any:
     """The rows of a column; a dictionary much larger than the batch is cut down to what is used."""
     if not hasattr(column, "codes"):
         return column.take(rows)
-    codes = column.codes[rows]
+    codes = column.codes if len(rows) == len(column.codes) else column.codes[rows]
     if len(column.values) <= 2 * len(codes):
         return Coded(codes, column.values)
     used, inverse = np.unique(codes, return_inverse=True)

@@ -129,7 +129,7 @@ class _Told:
     def __init__(self, loaded: Loaded, names: Names, sessions: Sessions) -> None:
         self._portion, self._sessions_of = loaded.portion, loaded.sessions
         self._names, self._sessions = names, sessions
-        self._arns = [(row, arn) for row, arn in told_by(loaded.portion)
+        self._arns = [(row, arn) for row, arn in names.untold(told_by(loaded.portion))
                       if names.news(arn) is not None]
         self._asks_sessions = any(plan.kind == "session" for plan in loaded.portion.plans)
         self._corrects = loaded.portion.rows.corrects
@@ -196,9 +196,10 @@ def _first_rows(codes: Int32Array, size: int) -> NDArray[np.int64]:
 def _note(found: dict[str, int], codes: Int32Array, rows: NDArray[np.int64],
           values: Sequence[str | list[str]]) -> None:
     """The first row of each distinct value."""
-    order = np.argsort(rows, kind="stable")
-    distinct, first = np.unique(codes[order], return_index=True)
-    for code, row in zip(distinct.tolist(), rows[order][first].tolist(), strict=True):
-        if code >= 0:
-            arn = str(values[code])
-            found[arn] = min(row, found.get(arn, row))
+    first = np.full(len(values), np.iinfo(np.int64).max)
+    is_told = codes >= 0
+    np.minimum.at(first, codes[is_told], rows[is_told])
+    used = np.flatnonzero(first < np.iinfo(np.int64).max)
+    for code, row in zip(used.tolist(), first[used].tolist(), strict=True):
+        arn = str(values[code])
+        found[arn] = min(row, found.get(arn, row))

@@ -26,7 +26,18 @@ from .duplicates import PROPER_LENGTH
 from .event_context import check_told
 from .outgoing import Loaded, Portion
 from .records import DECODE_ERRORS
-from .segment_writing import ENRICHED, IDENTITY, IDS, KEY_TEXTS, KIND, OWN, SESSIONS, TEXTS
+from .segment_writing import (
+    ENRICHED,
+    IDENTITY,
+    IDS,
+    KEY_TEXTS,
+    KIND,
+    KINDS,
+    OWN,
+    RESOURCES,
+    SESSIONS,
+    TEXTS,
+)
 from .sessions import Session, parsed
 from .sources import LogFile
 from .stored import StoredTables
@@ -42,6 +53,7 @@ from .tables import (
 from .texts import GrowingTexts, StoredTexts, Texts
 
 _sessions = msgspec.json.Decoder(list[tuple[int, int, str]])
+_HARDLY_READ = ("session", "access_key")
 _NO_TEXT = 0xF8
 """From here on, bytes are in no UTF-8."""
 
@@ -59,7 +71,8 @@ def load(segment: Segment, wanted: Iterable[LogFile], keys: AskedKeys) -> Loaded
 
     try:
         return _load(segment, {key_of(file) for file in wanted}, keys)
-    except (OSError, ValueError, KeyError, IndexError, StopIteration, pa.ArrowException) as error:
+    except (OSError, ValueError, KeyError, IndexError, TypeError, OverflowError,
+            pa.ArrowException) as error:
         raise Damaged(str(error)) from error
 
 
@@ -87,7 +100,9 @@ def _load_callers(path: Path, keys: AskedKeys, texts: _TextReader, key_texts: _T
     created = columns["created"]
     for name, attribute in CALLER_TEXTS.items():
         _check_range(columns[name], texts.count(f"caller/{name}"))
-        getattr(callers, attribute).fill(texts.of(f"caller/{name}"))
+        getattr(callers, attribute).fill(
+            texts.in_place(f"caller/{name}") if name in _HARDLY_READ
+            else texts.of(f"caller/{name}"))
     identity = None
     if keys.caller:
         identity = _read(path / "caller_keys.parquet", [IDENTITY])[IDENTITY]
@@ -105,15 +120,17 @@ def _load_callers(path: Path, keys: AskedKeys, texts: _TextReader, key_texts: _T
 def _load_calls(path: Path, keys: AskedKeys, texts: _TextReader, key_texts: _TextReader
                 ) -> StoredCalls:
     calls = StoredCalls(keys.request)
-    kinds, kind = _read_kinds(path / "call_kinds.parquet"), _read(path / "calls.parquet")[KIND]
-    for name, attribute in CALL_TEXTS.items():
-        _check_range(kinds[name], texts.count(f"call/{name}"))
-        getattr(calls, attribute).fill(texts.of(f"call/{name}"))
-    _check_rows(kind, len(kinds["member_count"]))
-    many = kinds["member_count"]
+    kinds = json.loads((path / KINDS).read_text("utf-8"))
+    of_calls = _kinds(kinds["calls"], {*calls.codes.names} - {"first_member"})
+    of_members = _kinds(kinds["members"], {*calls.members.names} - {*OWN})
+    kind = _read(path / "calls.parquet", [KIND])[KIND]
+    own = _read(path / "members.parquet", [KIND, *OWN])
+    many = of_calls["member_count"]
+    _check_rows(kind, len(many))
     if (many < 0).any():
         raise ValueError("a call without its members")
-    if (many == 1).all():
+    calls.is_one_each = bool((many == 1).all())
+    if calls.is_one_each:
         first = np.arange(len(kind), dtype=np.int32)
         count = len(kind)
     else:
@@ -121,24 +138,48 @@ def _load_calls(path: Path, keys: AskedKeys, texts: _TextReader, key_texts: _Tex
         ends = np.cumsum(counts, dtype=np.int64)
         first = (ends - counts).astype(np.int32)
         count = int(ends[-1]) if len(ends) else 0
-    calls.codes = KindTable(kinds, kind, {"first_member": first})
-    own = _read(path / "members.parquet", [KIND, *OWN])
-    kinds, kind = _read_kinds(path / "member_kinds.parquet"), own.pop(KIND)
-    for name, attribute in MEMBER_TEXTS.items():
-        if name in OWN:
-            _check_range(own[name], texts.count(f"member/{name}"))
-        else:
-            _check_range(kinds[name], texts.count(f"member/{name}"))
-        getattr(calls, attribute).fill(
-            texts.in_place(f"member/{name}") if name == "resource" else texts.of(f"member/{name}"))
-    _check_rows(kind, len(kinds["action"]))
+    calls.codes = KindTable(of_calls, kind, {"first_member": first})
+    for name, attribute in CALL_TEXTS.items():
+        _check_range(of_calls[name], texts.count(f"call/{name}"))
+        getattr(calls, attribute).fill(texts.of(f"call/{name}"))
+    kind = own.pop(KIND)
+    _check_rows(kind, len(of_members["action"]))
     if any(len(column) != count for column in (kind, *own.values())):
         raise ValueError("a call without its members")
-    calls.members = KindTable(kinds, kind, own)
+    calls.members = KindTable(of_members, kind, own)
+    calls.resources.fill(_read_resources(path / RESOURCES))
+    calls.patterns.fill(texts.in_place("member/pattern"))
+    calls.nameable = [str(text) for text in texts.first("member/pattern")]
+    for name in ("action", "state", "service"):
+        getattr(calls, MEMBER_TEXTS[name]).fill(texts.of(f"member/{name}"))
+    for name, attribute in MEMBER_TEXTS.items():
+        _check_range(own[name] if name in OWN else of_members[name],
+                     len(getattr(calls, attribute)))
     calls.key_codes = _load_keys(
         path / "member_keys.parquet", [key.spelling for key in keys.request], calls.key_values,
         key_texts, "member_key/", count)
     return calls
+
+
+def _kinds(columns: dict[str, list[int]], names: set[str]) -> dict[str, Int32Array]:
+    """Raises ValueError, TypeError or OverflowError unless these are columns of one length."""
+    if columns.keys() != names or len({len(column) for column in columns.values()}) != 1:
+        raise ValueError("other columns")
+    return {name: np.array(column, dtype=np.int32) for name, column in columns.items()}
+
+
+def _read_resources(path: Path) -> GrowingTexts:
+    table = _table(path)
+    texts, lengths = (table.column(name).combine_chunks() for name in ("texts", "lengths"))
+    if len(texts) != 1 or texts.null_count or lengths.null_count:
+        raise ValueError("texts are missing")
+    sizes = np.frombuffer(lengths[0].as_buffer(), dtype="<i4")
+    data = np.frombuffer(texts[0].as_buffer(), dtype=np.uint8)
+    offsets = np.zeros(len(sizes) + 1, dtype=np.int64)
+    np.cumsum(sizes, out=offsets[1:])
+    if (sizes < 0).any() or int(offsets[-1]) != len(data):
+        raise ValueError("texts of other lengths")
+    return GrowingTexts(_checked(Texts(data, offsets)))
 
 
 def _load_keys(path: Path, names: list[str], values: list[Dictionary], texts: _TextReader,
@@ -150,13 +191,6 @@ def _load_keys(path: Path, names: list[str], values: list[Dictionary], texts: _T
         dictionary.fill(texts.of(f"{prefix}{name}"))
         _check_range(columns[name], len(dictionary))
     return KindTable({}, None, columns)
-
-
-def _read_kinds(path: Path) -> dict[str, Any]:
-    kinds = _read(path)
-    if len({len(column) for column in kinds.values()}) != 1:
-        raise ValueError("columns of different lengths")
-    return kinds
 
 
 # -- records ----------------------------------------------------------------------------------------
@@ -311,11 +345,15 @@ class _TextReader:
         self._text = table.column("text").combine_chunks()
         self._is_list = (_numbers(table.column("is_list").combine_chunks())
                          if "is_list" in table.column_names else None)
-        self._places: dict[str, tuple[int, int]] = {}
+        self._places: dict[str, tuple[int, int, int]] = {}
         start = 0
-        for dictionary, count in json.loads((path / f"{name}.json").read_text("utf-8")):
-            self._places[dictionary] = (start, count)
+        for dictionary, count, first in json.loads((path / f"{name}.json").read_text("utf-8")):
+            if not 0 <= first <= count:
+                raise ValueError("a text is missing")
+            self._places[dictionary] = (start, count, first)
             start += count
+        if start != len(self._text):
+            raise ValueError("a text is missing")
 
     def count(self, name: str) -> int:
         """How many texts a dictionary has."""
@@ -323,17 +361,28 @@ class _TextReader:
 
     def in_place(self, name: str) -> GrowingTexts:
         """The texts as they lie; none is a list."""
-        found = _texts_of(self._text.slice(*self._places[name]))
-        if len(found.data) and int(found.data.max()) >= _NO_TEXT:
-            raise ValueError("no text")
-        return GrowingTexts(found)
+        start, count, _ = self._places[name]
+        return GrowingTexts(_checked(_texts_of(self._text.slice(start, count))))
+
+    def first(self, name: str) -> list[str | list[str]]:
+        """Those that the writer put before the others."""
+        start, _, first = self._places[name]
+        return self._some(start, first)
 
     def of(self, name: str) -> list[str | list[str]]:
-        start, count = self._places[name]
+        start, count, _ = self._places[name]
+        return self._some(start, count)
+
+    def _some(self, start: int, count: int) -> list[str | list[str]]:
         texts: list[Any] = self._text.slice(start, count).to_pylist()
-        if len(texts) != count:
-            raise ValueError("a text is missing")
         if self._is_list is not None:
             for index in np.flatnonzero(self._is_list[start : start + count]).tolist():
                 texts[index] = json.loads(texts[index])
         return texts
+
+
+def _checked(texts: Texts) -> Texts:
+    """Raises ValueError for bytes that no text has."""
+    if len(texts.data) and int(texts.data.max()) >= _NO_TEXT:
+        raise ValueError("no text")
+    return texts

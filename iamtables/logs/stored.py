@@ -10,7 +10,7 @@ for. Keys that differ from record to record, such as the time of the call, make 
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -66,24 +66,25 @@ class LookedUp:
         callers, calls = tables.callers, tables.calls
         of_callers, of_members = callers.codes.whole, calls.members.whole
         resource, pattern, state = map(of_members, ("resource", "pattern", "state"))
-        open_members = np.flatnonzero((pattern >= 0) & (resource < 0))
-        if len(open_members):
-            found = _arns(calls.patterns, calls.resources, names)[pattern[open_members]]
-            is_named = found >= 0
-            named = open_members[is_named]
+        found = _arns(calls.nameable, calls.resources, names)
+        if (found >= 0).any():
+            at = np.flatnonzero((pattern >= 0) & (pattern < len(found)) & (resource < 0))
+            codes = found[pattern[at]]
+            at, codes = at[codes >= 0], codes[codes >= 0]
             resource, pattern, state = resource.copy(), pattern.copy(), state.copy()
-            resource[named] = found[is_named]
-            pattern[named] = ABSENT
-            state[named] = calls.states.code(NAMED)
+            resource[at], pattern[at], state[at] = codes, ABSENT, calls.states.code(NAMED)
         principal, of_role = of_callers("principal"), of_callers("pattern")
-        open_callers = np.flatnonzero((of_role >= 0) & (principal < 0))
-        if len(open_callers):
+        at = np.flatnonzero((of_role >= 0) & (principal < 0))
+        if len(at):
             principal = principal.copy()
-            principal[open_callers] = _arns(
-                callers.patterns, callers.principals, names)[of_role[open_callers]]
+            principal[at] = _arns(
+                map(str, callers.patterns.values), callers.principals, names)[of_role[at]]
         is_unknown = np.flatnonzero((resource < 0) & (state != calls.states.code(NOT_NEEDED)))
         is_known = np.ones(len(calls), dtype=np.int64)
-        is_known[np.searchsorted(calls.codes.whole("first_member"), is_unknown, "right") - 1] = 0
+        if not calls.is_one_each:
+            is_unknown = np.searchsorted(
+                calls.codes.whole("first_member"), is_unknown, "right") - 1
+        is_known[is_unknown] = 0
         call_class, first_call = number_keys(calls.codes.kind * np.int64(2) + is_known)
         caller_class, first_caller = number_keys(packed([
             principal, of_callers("requester"), of_callers("problem"), of_role >= 0]))
@@ -91,12 +92,10 @@ class LookedUp:
                    caller_class, first_caller)
 
 
-def _arns(patterns: Dictionary, values: Dictionary, names: Names) -> Int32Array:
-    """The codes of the ARNs that all patterns of a dictionary stand for; ABSENT where none is
-    known."""
-    arns = names.arns(map(str, patterns.values))
-    return np.array([ABSENT if arn is None else values.any_code(arn) for arn in arns],
-                    dtype=np.int32)
+def _arns(patterns: Iterable[str], values: Dictionary, names: Names) -> Int32Array:
+    """The codes of the ARNs that patterns stand for; ABSENT where none is known."""
+    return np.array([ABSENT if arn is None else values.any_code(arn)
+                     for arn in names.arns(patterns)], dtype=np.int32)
 
 
 @dataclass(frozen=True, slots=True)

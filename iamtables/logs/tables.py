@@ -374,3 +374,7 @@ class StoredCalls(CallTable):
 
     codes: KindTable
     members: KindTable
+    is_one_each = False
+    """Has each call one member?"""
+    nameable: Sequence[str] = ()
+    """The first of the patterns: those that may stand for a name (`names.may_name`)."""
