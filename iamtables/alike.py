@@ -1,8 +1,8 @@
 """Records of a cache that an audit decides and counts alike, of which one stands for all.
 
 Each distinct question of a batch is decided once (`logs.stored`). Records with one kind of call,
-one answer and one principal then differ in nothing that is counted but their times, so a batch of
-one record for each, and how often it occurs, adds up to the same.
+one answer and one kind of requester then differ in nothing that is counted but their principals and
+times, so a batch of one record for each, and how often it occurs for whom, adds up to the same.
 """
 
 from __future__ import annotations
@@ -76,8 +76,15 @@ def alike(stored: Stored, records: NDArray[np.int64] | None, questions: Question
         places[records] = question
         question = places
     callers = max(len(looked_up.first_caller), 1)
-    of_record, first = number_keys(
+    pair, of_pair = number_keys(
         kind * np.int64(callers) + looked_up.caller_class.take(rows.caller))
+    count = np.bincount(pair, minlength=len(of_pair))
+    whose = looked_up.caller_class[rows.caller[of_pair]]
+    kind, first = number_keys(
+        kind[of_pair] * np.int64(callers) + looked_up.caller_kind[whose])
+    repeats = Repeats(np.bincount(kind, count, len(first)).astype(np.int64), kind,
+                      stored.principal().codes[whose], count, pair, rows.time)
+    first = of_pair[first]
     batch = stored.bare(first)
     question = question[first]
     is_asked = question >= 0
@@ -94,8 +101,7 @@ def alike(stored: Stored, records: NDArray[np.int64] | None, questions: Question
     depends_on = {group: answers.depends_on[at] for group, at in zip(
         groups.tolist(), asked.tolist(), strict=True) if at in answers.depends_on
     } if answers.depends_on else {}
-    return Alike(batch, decision, statement, row, depends_on, layer,
-                 Repeats(np.bincount(of_record, minlength=len(first)), of_record, rows.time))
+    return Alike(batch, decision, statement, row, depends_on, layer, repeats)
 
 
 def _answer_kinds(stored: Stored, questions: Questions, answers: BatchResults

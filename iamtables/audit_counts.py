@@ -88,30 +88,44 @@ class Summary:
 
 @dataclass(frozen=True, slots=True)
 class Repeats:
-    """Records of which one stands for all that are like it.
+    """The records that those of a batch stand for: all that are like it but for their principal.
 
-    count     : int64 per record that stands for others, how many these are
-    of_record : int32 per record that there is, the one that stands for it
+    count     : int64 per record of the batch, how many these are
+    kind      : int32 per principal that each of them has, the record of the batch
+    principal : int32 per such pair, the code of the principal
+    of_pair   : int64 per pair, how many records
+    pair      : int32 per record that there is, its pair
     time      : int64 per record that there is, Unix seconds, -1 for none
     """
 
     count: NDArray[np.int64]
-    of_record: NDArray[np.int32]
+    kind: NDArray[np.int32]
+    principal: NDArray[np.int32]
+    of_pair: NDArray[np.int64]
+    pair: NDArray[np.int32]
     time: NDArray[np.int64]
 
-    def spans(self, of: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """(earliest, latest) time of the records that these stand for; the earliest is the largest
-        number there is, and the latest -1, where none has a time."""
-        place = np.full(len(self.count), -1, dtype=np.int32)
-        place[of] = np.arange(len(of), dtype=np.int32)
-        places = place.take(self.of_record)
+    def spans(self, pairs: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """(earliest, latest) time of the records of these pairs; the earliest is the largest number
+        there is, and the latest -1, where none has a time."""
+        place = np.full(len(self.kind), -1, dtype=np.int32)
+        place[pairs] = np.arange(len(pairs), dtype=np.int32)
+        places = place.take(self.pair)
         is_meant = (places >= 0) & (self.time >= 0)
         places, times = places[is_meant], self.time[is_meant]
-        earliest = np.full(len(of), np.iinfo(np.int64).max)
-        latest = np.full(len(of), -1, dtype=np.int64)
+        earliest = np.full(len(pairs), np.iinfo(np.int64).max)
+        latest = np.full(len(pairs), -1, dtype=np.int64)
         np.minimum.at(earliest, places, times)
         np.maximum.at(latest, places, times)
         return earliest, latest
+
+    def pairs_of(self, records: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
+        """(the pairs of some records of the batch, the place of the record of each among these)"""
+        place = np.full(len(self.count), -1, dtype=np.int32)
+        place[records] = np.arange(len(records), dtype=np.int32)
+        places = place.take(self.kind)
+        pairs = np.flatnonzero(places >= 0)
+        return pairs, places[pairs]
 
 
 class Counts:
@@ -179,44 +193,49 @@ class Counts:
         times = getattr(batch, "time", None)
         if times is not None:
             self.is_log = True
-            if repeats is None:
+            if repeats is not None:
+                times = repeats.time
+            first, last = int(times.min()), int(times.max())
+            if first >= 0 and first // _DAY_S == last // _DAY_S:  # as files are delivered
+                self._add_day(first // _DAY_S, _counted(code, count).tolist())
+            elif repeats is None:
                 self._add_days(times[decided], code)
             else:
-                of_record = decision.take(repeats.of_record)
+                of_record = decision[repeats.kind].take(repeats.pair)
                 is_decided = of_record != UNDECIDED
-                if is_decided.all():
-                    self._add_days(repeats.time, of_record)
-                else:
-                    self._add_days(repeats.time[is_decided], of_record[is_decided])
-        at = row[decided]
-        principal, action = batch.principal.codes[at], batch.action.codes[at]
-        by = statement[decided]
-        who = self.principals.add(batch.principal.values, principal, code, count)
-        what = self.actions.add(batch.action.values, action, code, count)
+                self._add_days(times[is_decided], of_record[is_decided])
+        at, by = row[decided], statement[decided]
+        what = self.actions.add(batch.action.values, batch.action.codes[at], code, count)
         totals = _counted((by + 1).astype(np.int64) * len(DecisionCode) + code, count)
         pairs = np.flatnonzero(totals)
         for pair, many in zip((pairs - len(DecisionCode)).tolist(), totals[pairs].tolist(),
                               strict=True):
             _bump(self.statements, pair // len(DecisionCode), pair % len(DecisionCode), many)
+        if repeats is None:
+            principal = batch.principal.codes[at]
+        else:
+            of, place = repeats.pairs_of(decided)
+            principal, count = repeats.principal[of], repeats.of_pair[of]
+            what, by, code = what[place], by[place], code[place]
+        who = self.principals.add(batch.principal.values, principal, code, count)
         self.groups.add(who, what, by, code, count)
 
     def _add_days(self, times: NDArray[np.int64], code: NDArray[Any]) -> None:
-        first, last = int(times.min()), int(times.max())
-        if first >= 0 and first // _DAY_S == last // _DAY_S:  # as files are delivered
-            days, base = code, first // _DAY_S
-            pairs = np.arange(len(DecisionCode))
-            counts = np.bincount(days, minlength=len(DecisionCode))
-            pairs = pairs + base * len(DecisionCode)
-        else:
-            days = np.where(times < 0, _NO_DAY, times // _DAY_S)
-            pairs, counts = np.unique(days * len(DecisionCode) + code, return_counts=True)
-        for pair, count in zip(pairs.tolist(), counts.tolist(), strict=True):
-            day, decision = divmod(pair, len(DecisionCode))
-            if not count:
-                continue
-            if day not in self.days and len(self.days) >= MAX_DAYS:
-                day = _NO_DAY
-            _bump(self.days, day, decision, count)
+        days = np.where(times < 0, _NO_DAY, times // _DAY_S)
+        distinct, which = np.unique(days, return_inverse=True)
+        counts = np.bincount(which.ravel() * len(DecisionCode) + code,
+                             minlength=len(distinct) * len(DecisionCode))
+        for day, of_day in zip(distinct.tolist(), counts.reshape(len(distinct), -1).tolist(),
+                               strict=True):
+            self._add_day(day, of_day)
+
+    def _add_day(self, day: int, counts: list[int]) -> None:
+        """counts : records by decision"""
+        if day not in self.days and len(self.days) >= MAX_DAYS:
+            day = _NO_DAY
+        for decision, count in enumerate(counts):
+            if count:
+                _bump(self.days, day, decision, count)
 
     def _add_reasons(self, batch: Batch, count: NDArray[np.int64] | None) -> None:
         codes, values = batch.record_reason.codes, batch.record_reason.values

@@ -143,38 +143,41 @@ class RealityCheck:
               ) -> None:
         if not len(records):
             return
-        at, never = row[records], np.iinfo(np.int64).max
+        never, many = np.iinfo(np.int64).max, None
         if repeats is None:
+            principal = batch.principal.codes[row[records]]
             high = batch.time[records]
             low = np.where(high < 0, never, high)
         else:
-            low, high = repeats.spans(records)
-        together = packed([
+            pairs, place = repeats.pairs_of(records)
+            records, principal, many = (
+                records[place], repeats.principal[pairs], repeats.of_pair[pairs])
+            low, high = repeats.spans(pairs)
+        which, first = number_keys(packed([
             batch.outcome[records], batch.outcome_kind.codes[records],
-            batch.error_code.codes[records], decision[records], batch.principal.codes[at],
-            batch.action.codes[at], statement[records]])
-        which, first = number_keys(together)
-        counts = np.bincount(which, None if repeats is None else repeats.count[records]).astype(
-            np.int64)
+            batch.error_code.codes[records], decision[records], principal,
+            batch.action.codes[row[records]], statement[records]]))
+        counts = np.bincount(which, many)
         earliest = np.full(len(first), never)
         np.minimum.at(earliest, which, low)
         latest = np.full(len(first), -1, dtype=np.int64)
         np.maximum.at(latest, which, high)
-        record, request = records[first], at[first]
+        record = records[first]
 
-        def texts(column: Any, rows: NDArray[Any]) -> list[str | None]:
+        def texts(column: Any, codes: NDArray[Any]) -> list[str | None]:
             values = column.values
-            return [str(values[code]) if code >= 0 else None
-                    for code in column.codes[rows].tolist()]
+            return [str(values[code]) if code >= 0 else None for code in codes.tolist()]
 
-        for outcome, layer, error, code, who, what, by, count, low, high in zip(
-                batch.outcome[record].tolist(), texts(batch.outcome_kind, record),
-                texts(batch.error_code, record), decision[record].tolist(),
-                texts(batch.principal, request), texts(batch.action, request),
+        for outcome, layer, error, code, who, what, by, count, low_s, high_s in zip(
+                batch.outcome[record].tolist(),
+                texts(batch.outcome_kind, batch.outcome_kind.codes[record]),
+                texts(batch.error_code, batch.error_code.codes[record]), decision[record].tolist(),
+                texts(batch.principal, principal[first]),
+                texts(batch.action, batch.action.codes[row[record]]),
                 statement[record].tolist(), counts.tolist(), earliest.tolist(), latest.tolist(),
                 strict=True):
             key: _Key = (outcome, layer, error, code, who or "-", what or "-", by)
-            self._count(key, count, *((low, high) if high >= 0 else (-1, -1)))
+            self._count(key, int(count), *((low_s, high_s) if high_s >= 0 else (-1, -1)))
 
     def _count(self, key: _Key, count: int, low: int, high: int) -> None:
         """low, high : the first and the last time, -1 for none"""

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import chain
 
 import numpy as np
 from numpy.typing import NDArray
@@ -147,8 +146,9 @@ class _Told:
         if not patterns:
             return False
         if self._open is None:
-            self._open = set(map(str, chain(self._portion.callers.patterns.values,
-                                            self._portion.calls.patterns.values)))
+            assert self._portion.stored is not None
+            self._open = {*map(str, self._portion.callers.patterns.values),
+                          *self._portion.stored.calls.nameable}
         return not self._open.isdisjoint(patterns - {None})
 
     def learn(self, begin: int, end: int) -> None:

@@ -53,6 +53,8 @@ class LookedUp:
     first_call   : int32 per class, a call of it
     caller_class : int32 per caller; callers of a class are one principal to those who count
     first_caller : int32 per class, a caller of it
+    caller_kind  : int32 per class of callers; those of a kind differ in their principal only
+    first_class  : int32 per kind, a class of it
     """
 
     resolved: Resolved
@@ -60,6 +62,8 @@ class LookedUp:
     first_call: Int32Array
     caller_class: Int32Array
     first_caller: Int32Array
+    caller_kind: Int32Array
+    first_class: Int32Array
 
     @classmethod
     def of(cls, tables: StoredTables, names: Names) -> LookedUp:
@@ -86,10 +90,11 @@ class LookedUp:
                 calls.codes.whole("first_member"), is_unknown, "right") - 1
         is_known[is_unknown] = 0
         call_class, first_call = number_keys(calls.codes.kind * np.int64(2) + is_known)
-        caller_class, first_caller = number_keys(packed([
-            principal, of_callers("requester"), of_callers("problem"), of_role >= 0]))
+        told = [of_callers("requester"), of_callers("problem"), of_role >= 0, principal >= 0]
+        caller_class, first_caller = number_keys(packed([principal, *told]))
+        caller_kind, first_class = number_keys(packed([column[first_caller] for column in told]))
         return cls(Resolved(principal, resource, state, pattern), call_class, first_call,
-                   caller_class, first_caller)
+                   caller_class, first_caller, caller_kind, first_class)
 
 
 def _arns(patterns: Iterable[str], values: Dictionary, names: Names) -> Int32Array:
@@ -148,20 +153,16 @@ class Stored:
     # -- what is alike --------------------------------------------------------------------------
 
     def combinations(self) -> tuple[Batch, NDArray[np.int64]]:
-        """(a bare batch with a record per combination of a call class and a caller class but for
-        its principal, how many records have it)"""
+        """(a bare batch with a record per combination of a class of calls and a kind of callers,
+        how many records have it)"""
         found = self.looked_up
-        callers = self.tables.callers.codes
-        kind, first = number_keys(packed([
-            callers.take(name, found.first_caller) for name in ("requester", "problem")
-        ] + [callers.take("pattern", found.first_caller) >= 0,
-             found.resolved.principal[found.first_caller] >= 0]))
-        pairs = (found.call_class.take(self.rows.call) * np.int64(len(first))
-                 + kind[found.caller_class].take(self.rows.caller))
-        counts = np.bincount(pairs)
+        kinds = max(len(found.first_class), 1)
+        counts = np.bincount(
+            found.call_class.take(self.rows.call) * np.int64(kinds)
+            + found.caller_kind[found.caller_class].take(self.rows.caller))
         used = np.flatnonzero(counts)
-        call, caller = found.first_call[used // max(len(first), 1)], found.first_caller[
-            first[used % max(len(first), 1)]]
+        call = found.first_call[used // kinds]
+        caller = found.first_caller[found.first_class[used % kinds]]
         nothing = np.zeros(len(used), dtype=np.int32)
         rows = Rows(call, caller, nothing.astype(np.int64), _NO_IDS, nothing)
         return self._batch(rows, []), counts[used]
