@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .contradictions import NEVER, Contradictions, Kind
 from .logs.classes import Outcome, Requester
 from .logs.columns import packed
 from .logs.names import pattern_of
@@ -82,8 +83,6 @@ class Reality:
     failed_by: dict[str, dict[str, int]]
 
 
-_Key = tuple[int, str | None, str | None, int, str, str, int]
-
 
 class RealityCheck:
     """Takes batch after batch.
@@ -93,10 +92,10 @@ class RealityCheck:
 
     def __init__(self, loaded: Iterable[str] = (IDENTITY,)) -> None:
         self._loaded = frozenset(loaded)
-        self._found: dict[_Key, list[int]] = {}
+        self._found = Contradictions()
         self._changes: dict[str, list[int]] = {}
         self._failed_by: Counter[tuple[str, int]] = Counter()
-        self._dropped = self._explained = self._agreeing = 0
+        self._explained = self._agreeing = 0
 
     def add(self, batch: Any, decision: NDArray[np.uint8], statement: NDArray[np.int32],
             row: NDArray[np.int32], repeats: Repeats | None = None) -> None:
@@ -143,11 +142,11 @@ class RealityCheck:
               ) -> None:
         if not len(records):
             return
-        never, many = np.iinfo(np.int64).max, None
+        many = None
         if repeats is None:
             principal = batch.principal.codes[row[records]]
             high = batch.time[records]
-            low = np.where(high < 0, never, high)
+            low = np.where(high < 0, NEVER, high)
         else:
             pairs, place = repeats.pairs_of(records)
             records, principal, many = (
@@ -155,53 +154,28 @@ class RealityCheck:
             low, high = repeats.spans(pairs)
         which, first = number_keys(packed([
             batch.outcome[records], batch.outcome_kind.codes[records],
-            batch.error_code.codes[records], decision[records], principal,
+            batch.error_code.codes[records], decision[records],
             batch.action.codes[row[records]], statement[records]]))
-        counts = np.bincount(which, many)
-        earliest = np.full(len(first), never)
-        np.minimum.at(earliest, which, low)
-        latest = np.full(len(first), -1, dtype=np.int64)
-        np.maximum.at(latest, which, high)
         record = records[first]
-
-        def texts(column: Any, codes: NDArray[Any]) -> list[str | None]:
-            values = column.values
-            return [str(values[code]) if code >= 0 else None for code in codes.tolist()]
-
-        for outcome, layer, error, code, who, what, by, count, low_s, high_s in zip(
-                batch.outcome[record].tolist(),
-                texts(batch.outcome_kind, batch.outcome_kind.codes[record]),
-                texts(batch.error_code, batch.error_code.codes[record]), decision[record].tolist(),
-                texts(batch.principal, principal[first]),
-                texts(batch.action, batch.action.codes[row[record]]),
-                statement[record].tolist(), counts.tolist(), earliest.tolist(), latest.tolist(),
-                strict=True):
-            key: _Key = (outcome, layer, error, code, who or "-", what or "-", by)
-            self._count(key, int(count), *((low_s, high_s) if high_s >= 0 else (-1, -1)))
-
-    def _count(self, key: _Key, count: int, low: int, high: int) -> None:
-        """low, high : the first and the last time, -1 for none"""
-        found = self._found.get(key)
-        if found is None:
-            if len(self._found) >= MAX_KINDS:
-                self._dropped += count
-                return
-            self._found[key] = [count, low, high]
-        else:
-            found[0] += count
-            if high >= 0:
-                found[1] = low if found[1] < 0 else min(found[1], low)
-                found[2] = max(found[2], high)
+        used, whose = np.unique(principal, return_inverse=True)
+        codes = batch.principal.values
+        self._found.add(
+            [Kind(outcome, _text(batch.outcome_kind, record), _text(batch.error_code, record), code,
+                  _text(batch.action, row[record]) or "-", by)
+             for record, outcome, code, by in zip(
+                 record.tolist(), batch.outcome[record].tolist(), decision[record].tolist(),
+                 statement[record].tolist(), strict=True)],
+            which, [str(codes[code]) if code >= 0 else "-" for code in used.tolist()],
+            whose.ravel(), np.ones(len(which), dtype=np.int64) if many is None else many,
+            low, high, MAX_KINDS)
 
     def merge(self, other: RealityCheck) -> None:
         """Add what another check found in later batches."""
-        for key, (count, low, high) in other._found.items():
-            self._count(key, count, low, high)
+        self._found.merge(other._found, MAX_KINDS)
         for name, times in other._changes.items():
             if name in self._changes or len(self._changes) < _MAX_CHANGED:
                 self._changes.setdefault(name, []).extend(times)
         self._failed_by.update(other._failed_by)
-        self._dropped += other._dropped
         self._explained += other._explained
         self._agreeing += other._agreeing
 
@@ -230,21 +204,19 @@ class RealityCheck:
         """All contradictions, those of most records first."""
         made = [
             Contradiction(
-                "passed" if outcome == Outcome.PASSED else "failed",
-                None if layer == WEAKLY else layer, error, DecisionCode(code).name, principal,
-                action, statement, count, first, last,
-                self._cause(outcome, layer, error, code, principal, first, last))
-            for (outcome, layer, error, code, principal, action, statement), (count, first, last)
-            in self._found.items()]
+                "passed" if kind.outcome == Outcome.PASSED else "failed",
+                None if kind.layer == WEAKLY else kind.layer, kind.error,
+                DecisionCode(kind.decision).name, principal, kind.action, kind.statement, count,
+                first, last, self._cause(kind, principal, first, last))
+            for kind, principal, count, first, last in self._found]
         made.sort(key=lambda one: (-one.records, one.principal, one.action, one.decision,
                                    one.recorded, one.layer or "", one.error or "", one.statement))
         failed_by: dict[str, dict[str, int]] = {}
         for (layer, code), count in sorted(self._failed_by.items()):
             failed_by.setdefault(layer, {})[DecisionCode(code).name] = count
-        return Reality(made, self._dropped, self._explained, self._agreeing, failed_by)
+        return Reality(made, self._found.dropped, self._explained, self._agreeing, failed_by)
 
-    def _cause(self, outcome: int, layer: str | None, error: str | None, code: int,
-               principal: str, first: int, last: int) -> str:
+    def _cause(self, kind: Kind, principal: str, first: int, last: int) -> str:
         changes: Sequence[int] = ()
         if self._changes:
             changes = self._changes.get(pattern_of(principal) or principal, ())
@@ -252,13 +224,13 @@ class RealityCheck:
             return "within a minute of a change of the principal's policies"
         if any(change > first for change in changes):
             return "the log shows a later change of the principal's policies"
-        if layer == WEAKLY:
-            return f"`{error}` proves only weakly that the call was authorized"
-        if outcome == Outcome.PASSED:
+        if kind.layer == WEAKLY:
+            return f"`{kind.error}` proves only weakly that the call was authorized"
+        if kind.outcome == Outcome.PASSED:
             return ("a policy of the resource, or one that is missing here, allowed it"
-                    if code == DecisionCode.IMPLICIT_DENY
+                    if kind.decision == DecisionCode.IMPLICIT_DENY
                     else "the policies were others at that time")
-        if layer is None:
+        if kind.layer is None:
             return "denied by a policy that AWS does not name, or by none"
         return "the policies were others at that time"
 
@@ -266,6 +238,11 @@ class RealityCheck:
 def _optional(column: Any, row: int) -> str | None:
     found = column.value(row)
     return None if found is None else str(found)
+
+
+def _text(column: Any, row: int) -> str | None:
+    code = int(column.codes[row])
+    return str(column.values[code]) if code >= 0 else None
 
 
 def _total(mask: NDArray[np.bool_], count: NDArray[np.int64] | None) -> int:
