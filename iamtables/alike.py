@@ -21,11 +21,8 @@ from .logs.numbering import number_keys
 from .runtime.codes import Layer
 
 if TYPE_CHECKING:
-    from .audit import BatchResults
+    from .audit import BatchResults, Reasons
     from .logs.stored import Questions, Stored
-
-Reasons = Mapping[int, tuple[str, ...]]
-
 
 @dataclass(frozen=True, slots=True)
 class Alike:
@@ -39,7 +36,7 @@ class Alike:
     decision: NDArray[np.uint8]
     statement: NDArray[np.int32]
     row: NDArray[np.int32]
-    depends_on: Reasons
+    depends_on: Mapping[int, tuple[str, ...]]
     layer: NDArray[np.uint8]
     repeats: Repeats
 
@@ -58,14 +55,17 @@ def asked_records(stored: Stored, is_wanted: NDArray[np.bool_]) -> NDArray[np.in
 
 
 def alike(stored: Stored, records: NDArray[np.int64] | None, questions: Questions,
-          answers: BatchResults) -> Alike:
+          answers: BatchResults, reasons: Reasons) -> Alike:
     """Group the records of a batch by what is counted of them.
 
     records : the places of those that the questions are about; None for all
-    answers : of the questions, with what the undetermined ones depend on
+    answers : of the questions
+    reasons : what the undetermined ones depend on
     """
     looked_up, rows = stored.looked_up, stored.rows
-    which, of_question = _answer_kinds(stored, questions, answers)
+    reason = np.full(len(questions.call), -1, dtype=np.int64)
+    reason[reasons.records] = reasons.which
+    which, of_question = _answer_kinds(stored, questions, answers, reason)
     question = questions.of_record
     kind = of_question.take(question)
     if records is not None:
@@ -98,14 +98,13 @@ def alike(stored: Stored, records: NDArray[np.int64] | None, questions: Question
     layer[groups] = answers.layer[asked]
     member = answers.row[asked] - _starts(answers.batch)[asked]
     row[groups] = _starts(batch)[groups] + member
-    depends_on = {group: answers.depends_on[at] for group, at in zip(
-        groups.tolist(), asked.tolist(), strict=True) if at in answers.depends_on
-    } if answers.depends_on else {}
+    depends_on = {group: reasons.texts[text] for group, text in zip(
+        groups.tolist(), reason[asked].tolist(), strict=True) if text >= 0}
     return Alike(batch, decision, statement, row, depends_on, layer, repeats)
 
 
-def _answer_kinds(stored: Stored, questions: Questions, answers: BatchResults
-                  ) -> tuple[int, NDArray[np.int32]]:
+def _answer_kinds(stored: Stored, questions: Questions, answers: BatchResults,
+                  reason: NDArray[np.int64]) -> tuple[int, NDArray[np.int32]]:
     """How many kinds of questions there are, told apart by class of call and by answer, and the
     kind of each."""
     if not len(questions.call):
@@ -115,11 +114,7 @@ def _answer_kinds(stored: Stored, questions: Questions, answers: BatchResults
         answers.batch.action.codes[answers.row]]
     if (answers.layer != answers.layer[0]).any():
         columns.append(answers.layer)
-    if answers.depends_on:
-        reasons: dict[tuple[str, ...], int] = {}
-        reason = np.full(len(questions.call), -1, dtype=np.int32)
-        for at, text in answers.depends_on.items():
-            reason[at] = reasons.setdefault(text, len(reasons))
+    if len(reason) and int(reason.max()) >= 0:
         columns.append(reason)
     kinds, first = number_keys(packed(columns))
     return len(first), kinds

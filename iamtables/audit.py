@@ -21,7 +21,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import cache
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,6 +33,7 @@ from .batches import Batch
 from .errors import ColumnError
 from .logs.classes import RecordClass, Requester
 from .logs.columns import ABSENT, NOT_GIVEN, UNKNOWN, Coded, packed
+from .logs.numbering import number_keys
 from .reality import CHANGES
 from .runtime.codes import DecisionCode, Layer
 from .runtime.values import encode_text
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
 
 FURTHER_ACTIONS = "further actions"
 """What an allowed record depends on when the call may need actions that the record hides."""
+FURTHER_ACTIONS_ALONE = (FURTHER_ACTIONS,)
 
 _RANK = np.zeros(len(DecisionCode), dtype=np.int64)
 _RANK[[DecisionCode.ALLOW, DecisionCode.UNDETERMINED, DecisionCode.IMPLICIT_DENY,
@@ -63,6 +65,18 @@ class Asked:
     rows: NDArray[np.int32]
     decisions: Decisions
     asking: Mapping[str, Coded]
+
+
+class Reasons(NamedTuple):
+    """What would settle undetermined records.
+
+    records : int64, ascending
+    which   : int64 per such record, its place in `texts`
+    """
+
+    records: NDArray[np.int64]
+    which: NDArray[np.int64]
+    texts: list[tuple[str, ...]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,11 +221,12 @@ class Audit:
             return False
         records, questions, answers = asked
         changed = stored.passed(CHANGES)
-        self._count(alike(stored, records, questions, answers), answers.asked,
+        reasons = self.reasons(answers, np.ones(len(answers.decision), dtype=np.bool_))
+        self._count(alike(stored, records, questions, answers, reasons), answers.asked,
                     None if changed is None else stored.some(changed))
         return True
 
-    def ask(self, stored: Stored, *, with_reasons: bool = True
+    def ask(self, stored: Stored
             ) -> tuple[NDArray[np.int64] | None, Questions, BatchResults] | None:
         """(the records of a batch to decide, None for all; their distinct questions; the answers);
         None when each record is a question of its own."""
@@ -222,9 +237,6 @@ class Audit:
             return None
         answers = self._decide_some(
             questions.batch, np.ones(questions.batch.records, dtype=np.bool_))
-        if with_reasons:
-            answers = replace(answers, depends_on=self.depends_on(
-                answers, answers.decision == DecisionCode.UNDETERMINED))
         return records, questions, answers
 
     def decide(self, batch: Batch) -> BatchResults:
@@ -344,17 +356,23 @@ class Audit:
                    ) -> dict[int, tuple[str, ...]]:
         """What would settle the wanted ones of the undetermined records; asked once per distinct
         request."""
-        if results.asked is None:
-            return {}
-        batch, (rows, decisions) = results.batch, (results.asked.rows, results.asked.decisions)
+        found = self.reasons(results, wanted)
+        return {record: found.texts[which] for record, which in zip(
+            found.records.tolist(), found.which.tolist(), strict=True)}
+
+    def reasons(self, results: BatchResults, wanted: NDArray[np.bool_]) -> Reasons:
+        """The same, with each text once."""
         records = np.flatnonzero(wanted & (results.decision == DecisionCode.UNDETERMINED))
+        which = np.zeros(len(records), dtype=np.int64)
+        if results.asked is None or not len(records):
+            return Reasons(records, which, [FURTHER_ACTIONS_ALONE])
+        batch, (rows, decisions) = results.batch, (results.asked.rows, results.asked.decisions)
         places = np.searchsorted(rows, results.row[records])
         is_open = decisions.decision[places] == DecisionCode.UNDETERMINED
-        found: dict[int, tuple[str, ...]] = dict.fromkeys(
-            records[~is_open].tolist(), (FURTHER_ACTIONS,))
-        asked, of_record = places[is_open], records[is_open]
+        asked = places[is_open]
+        texts = [FURTHER_ACTIONS_ALONE]
         if not len(asked):
-            return found
+            return Reasons(records, which, texts)
         columns = [batch.action, batch.resource, *batch.context.values()]
         dictionaries = [getattr(column, "values", column) for column in columns]
         is_known = len(dictionaries) == len(self._dictionaries) and all(
@@ -366,18 +384,17 @@ class Audit:
             self._reasons = {}
             codes += [column.codes[asked].astype(np.int64)
                       for column in results.asked.asking.values()]
-        _, first, inverse = np.unique(packed(codes), return_index=True, return_inverse=True)
-        reasons = []
+        inverse, first = number_keys(packed(codes))
+        numbers: dict[tuple[str, ...], int] = {texts[0]: 0}
+        of_first = []
         for at, key in zip(first.tolist(), zip(*(c[first].tolist() for c in codes), strict=True),
                            strict=True):
             reason = self._reasons.get(key)
             if reason is None:
                 reason = self._reasons[key] = tuple(sorted(decisions.reason(int(asked[at]))))
-            reasons.append(reason)
-        return found | {
-            record: reasons[which]
-            for record, which in zip(of_record.tolist(), inverse.tolist(), strict=True)
-        }
+            of_first.append(numbers.setdefault(reason, len(numbers)))
+        which[is_open] = np.array(of_first, dtype=np.int64)[inverse]
+        return Reasons(records, which, list(numbers))
 
 
 def is_told(column: Any) -> bool:
