@@ -65,29 +65,34 @@ def alike(stored: Stored, records: NDArray[np.int64] | None, questions: Question
     looked_up, rows = stored.looked_up, stored.rows
     reason = np.full(len(questions.call), -1, dtype=np.int64)
     reason[reasons.records] = reasons.which
-    which, of_question = _answer_kinds(stored, questions, answers, reason)
-    question = questions.of_record
-    kind = of_question.take(question)
-    if records is not None:
+    of_question, first_question = _answer_kinds(stored, questions, answers, reason)
+    answered = len(first_question)
+    kind = of_question.take(questions.of_record)
+    if records is not None:  # the others are of the kind of their call
         told = kind
-        kind = looked_up.call_class.take(rows.call) + np.int32(which)
+        kind = looked_up.call_class.take(rows.call) + np.int32(answered)
         kind[records] = told
-        places = np.full(len(kind), -1, dtype=np.int32)
-        places[records] = question
-        question = places
-    callers = max(len(looked_up.first_caller), 1)
-    pair, of_pair = number_keys(
-        kind * np.int64(callers) + looked_up.caller_class.take(rows.caller))
-    count = np.bincount(pair, minlength=len(of_pair))
-    whose = looked_up.caller_class[rows.caller[of_pair]]
-    kind, first = number_keys(
-        kind[of_pair] * np.int64(callers) + looked_up.caller_kind[whose])
-    repeats = Repeats(np.bincount(kind, count, len(first)).astype(np.int64), kind,
-                      stored.principal().codes[whose], count, pair, rows.time)
-    first = of_pair[first]
-    batch = stored.bare(first)
-    question = question[first]
-    is_asked = question >= 0
+    callers = len(looked_up.first_caller)
+    key = kind * np.int64(callers) + looked_up.caller_class.take(rows.caller)
+    if (answered + len(looked_up.first_call)) * callers > 4 * len(key) + 100_000:
+        number, first = number_keys(key)
+        place, pair_key = np.arange(len(first)), key[first]
+        of_pair, key = np.bincount(number, minlength=len(first)), number
+    else:
+        of_pair = np.bincount(key)
+        place = pair_key = np.flatnonzero(of_pair)
+        of_pair = of_pair[place]
+    whose = pair_key % callers
+    kind, first = number_keys(pair_key // callers * callers + looked_up.caller_kind[whose])
+    repeats = Repeats(np.bincount(kind, of_pair, len(first)).astype(np.int64), kind,
+                      stored.principal().codes[whose], of_pair, place, key, rows.time)
+    which = pair_key[first] // callers
+    is_asked = which < answered
+    question = np.where(is_asked, first_question[np.where(is_asked, which, 0)]
+                        if answered else -1, -1)
+    call = np.where(is_asked, questions.call[question] if answered else 0,
+                    looked_up.first_call[np.where(is_asked, 0, which - answered)])
+    batch = stored.bare(call.astype(np.int32), looked_up.first_caller[whose[first]])
     groups, asked = np.flatnonzero(is_asked), question[is_asked]
     decision = np.full(len(first), UNDECIDED, dtype=np.uint8)
     statement = np.full(len(first), -1, dtype=np.int32)
@@ -104,11 +109,11 @@ def alike(stored: Stored, records: NDArray[np.int64] | None, questions: Question
 
 
 def _answer_kinds(stored: Stored, questions: Questions, answers: BatchResults,
-                  reason: NDArray[np.int64]) -> tuple[int, NDArray[np.int32]]:
-    """How many kinds of questions there are, told apart by class of call and by answer, and the
-    kind of each."""
+                  reason: NDArray[np.int64]) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+    """(the kind of each question, told apart by class of call and by answer; a question of each
+    kind)"""
     if not len(questions.call):
-        return 0, np.zeros(0, dtype=np.int32)
+        return np.zeros(0, dtype=np.int32), np.zeros(0, dtype=np.int32)
     columns: list[NDArray[np.integer[Any]]] = [
         stored.looked_up.call_class[questions.call], answers.decision, answers.statement,
         answers.batch.action.codes[answers.row]]
@@ -116,8 +121,7 @@ def _answer_kinds(stored: Stored, questions: Questions, answers: BatchResults,
         columns.append(answers.layer)
     if len(reason) and int(reason.max()) >= 0:
         columns.append(reason)
-    kinds, first = number_keys(packed(columns))
-    return len(first), kinds
+    return number_keys(packed(columns))
 
 
 def _starts(batch: Batch) -> NDArray[np.int64]:

@@ -94,7 +94,8 @@ class Repeats:
     kind      : int32 per principal that each of them has, the record of the batch
     principal : int32 per such pair, the code of the principal
     of_pair   : int64 per pair, how many records
-    pair      : int32 per record that there is, its pair
+    place     : int64 per pair, ascending, a number for it
+    pair      : integer per record that there is, the number of its pair
     time      : int64 per record that there is, Unix seconds, -1 for none
     """
 
@@ -102,16 +103,23 @@ class Repeats:
     kind: NDArray[np.int32]
     principal: NDArray[np.int32]
     of_pair: NDArray[np.int64]
-    pair: NDArray[np.int32]
+    place: NDArray[np.int64]
+    pair: NDArray[np.integer[Any]]
     time: NDArray[np.int64]
+
+    def spread(self, values: NDArray[Any]) -> NDArray[Any]:
+        """Per record that there is, the value of its pair."""
+        by_place = np.zeros(int(self.place[-1]) + 1, dtype=values.dtype)
+        by_place[self.place] = values
+        return by_place.take(self.pair)
 
     def spans(self, pairs: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """(earliest, latest) time of the records of these pairs; the earliest is the largest number
         there is, and the latest -1, where none has a time."""
         place = np.full(len(self.kind), -1, dtype=np.int32)
         place[pairs] = np.arange(len(pairs), dtype=np.int32)
-        places = place.take(self.pair)
-        is_meant = (places >= 0) & (self.time >= 0)
+        places = self.spread(place)
+        is_meant = np.flatnonzero((places >= 0) & (self.time >= 0))
         places, times = places[is_meant], self.time[is_meant]
         earliest = np.full(len(pairs), np.iinfo(np.int64).max)
         latest = np.full(len(pairs), -1, dtype=np.int64)
@@ -201,7 +209,7 @@ class Counts:
             elif repeats is None:
                 self._add_days(times[decided], code)
             else:
-                of_record = decision[repeats.kind].take(repeats.pair)
+                of_record = repeats.spread(decision[repeats.kind])
                 is_decided = of_record != UNDECIDED
                 self._add_days(times[is_decided], of_record[is_decided])
         at, by = row[decided], statement[decided]
@@ -327,8 +335,11 @@ class _Totals:
         count : how many each row stands for; None: for itself
         """
         used, inverse = _used(codes, len(values))
-        numbers = np.array([self._number(str(values[code]) if code >= 0 else "-")
-                            for code in used.tolist()], dtype=np.int64)
+        names = [str(values[code]) if code >= 0 else "-" for code in used.tolist()]
+        known = list(map(self._numbers.get, names))
+        if None in known:
+            known = list(map(self._number, names))
+        numbers = np.array(known, dtype=np.int64)
         self._grow()
         found: NDArray[np.int64] = numbers[inverse]
         flat = self._counts.reshape(-1)

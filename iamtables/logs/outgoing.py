@@ -25,6 +25,9 @@ from .stored import StoredTables
 from .tables import CallerTable, CallTable
 
 
+_NO_ROW = np.iinfo(np.int64).max
+
+
 @dataclass(frozen=True, slots=True)
 class Portion:
     """Rows that lead into these tables."""
@@ -196,10 +199,11 @@ def _first_rows(codes: Int32Array, size: int) -> NDArray[np.int64]:
 def _note(found: dict[str, int], codes: Int32Array, rows: NDArray[np.int64],
           values: Sequence[str | list[str]]) -> None:
     """The first row of each distinct value."""
-    first = np.full(len(values), np.iinfo(np.int64).max)
+    first = np.full(len(values), _NO_ROW)
     is_told = codes >= 0
     np.minimum.at(first, codes[is_told], rows[is_told])
-    used = np.flatnonzero(first < np.iinfo(np.int64).max)
-    for code, row in zip(used.tolist(), first[used].tolist(), strict=True):
-        arn = str(values[code])
-        found[arn] = min(row, found.get(arn, row))
+    used = np.flatnonzero(first < _NO_ROW)
+    used = used[np.argsort(-first[used], kind="stable")]  # the first row of equal texts comes last
+    later = found.copy()
+    found |= zip([str(values[code]) for code in used.tolist()], first[used].tolist(), strict=True)
+    found |= {arn: row for arn, row in later.items() if row < found[arn]}

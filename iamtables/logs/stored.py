@@ -135,11 +135,10 @@ class Stored:
         mask[records] = True
         return self._batch(self.rows.keep(mask), self.plans)
 
-    def bare(self, records: NDArray[np.integer[Any]]) -> Batch:
-        """The records at these places without context and event IDs."""
-        rows = self.rows
-        return self._batch(Rows(rows.call[records], rows.caller[records], rows.time[records],
-                                _NO_IDS, rows.file[records]), [])
+    def bare(self, call: Int32Array, caller: Int32Array) -> Batch:
+        """Records of these calls and callers without context, event IDs, times and files."""
+        nothing = np.zeros(len(call), dtype=np.int32)
+        return self._batch(Rows(call, caller, nothing.astype(np.int64), _NO_IDS, nothing), [])
 
     def columns(self, rows: Rows, plans: list[KeyPlan]) -> Columns:
         """Of rows into these tables."""
@@ -163,9 +162,7 @@ class Stored:
         used = np.flatnonzero(counts)
         call = found.first_call[used // kinds]
         caller = found.first_caller[found.first_class[used % kinds]]
-        nothing = np.zeros(len(used), dtype=np.int32)
-        rows = Rows(call, caller, nothing.astype(np.int64), _NO_IDS, nothing)
-        return self._batch(rows, []), counts[used]
+        return self.bare(call, caller), counts[used]
 
     def is_call(self) -> NDArray[np.bool_]:
         """Per call of the tables: does it make requests?"""
