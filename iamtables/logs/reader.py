@@ -199,6 +199,8 @@ class LogReader:
 
         if self.options.corrections_first and self.options.deduplicate:
             self._sieve.find_corrections(self._files, self._cache)
+        if self._cached is not None:
+            self._sieve.reserve(self._cached.records())
         ahead = ReadAhead(self.options, next_of)
         try:
             yield from self._batches_of(ahead)

@@ -170,7 +170,7 @@ def _kinds(columns: dict[str, list[int]], names: set[str]) -> dict[str, Int32Arr
 
 def _read_resources(path: Path) -> GrowingTexts:
     table = _table(path)
-    texts, lengths = (table.column(name).combine_chunks() for name in ("texts", "lengths"))
+    texts, lengths = (_array(table.column(name)) for name in ("texts", "lengths"))
     if len(texts) != 1 or texts.null_count or lengths.null_count:
         raise ValueError("texts are missing")
     sizes = np.frombuffer(lengths[0].as_buffer(), dtype="<i4")
@@ -249,7 +249,7 @@ def _load_enriched(path: Path, records: int) -> dict[int, str]:
     import pyarrow as pa
 
     columns = _table(path)
-    row, told = (columns.column(name).combine_chunks() for name in ("row", "told"))
+    row, told = (_array(columns.column(name)) for name in ("row", "told"))
     if row.null_count or told.null_count or row.type != pa.int32() or told.type != pa.string():
         raise ValueError("columns of another kind")
     told = told.dictionary_encode()
@@ -294,8 +294,12 @@ def _table(path: Path, columns: Sequence[str] | None = None) -> Any:
 
 def _read(path: Path, columns: Sequence[str] | None = None) -> dict[str, Any]:
     table = _table(path, columns)
-    return {name: _numbers(table.column(name).combine_chunks())
-            for name in columns or table.column_names}
+    return {name: _numbers(_array(table.column(name))) for name in columns or table.column_names}
+
+
+def _array(column: Any) -> Any:
+    """A column in one piece, in place where it is one."""
+    return column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
 
 
 def _numbers(array: Any) -> NDArray[Any]:
@@ -324,7 +328,7 @@ def _texts_of(column: Any) -> Texts:
     import pyarrow as pa
 
     if isinstance(column, pa.ChunkedArray):
-        column = column.combine_chunks()
+        column = _array(column)
     if column.type != pa.string() or column.null_count:
         raise ValueError("a column of another kind")
     _, offsets, data = column.buffers()
@@ -342,8 +346,8 @@ class _TextReader:
 
     def __init__(self, path: Path, name: str) -> None:
         table = _table(path / f"{name}.parquet")
-        self._text = table.column("text").combine_chunks()
-        self._is_list = (_numbers(table.column("is_list").combine_chunks())
+        self._text = _array(table.column("text"))
+        self._is_list = (_numbers(_array(table.column("is_list")))
                          if "is_list" in table.column_names else None)
         self._places: dict[str, tuple[int, int, int]] = {}
         start = 0

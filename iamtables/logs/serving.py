@@ -35,6 +35,12 @@ class CachedFiles:
         """Is this file cached as it is now?"""
         return self._cache.segments_of(file) is not None
 
+    def records(self) -> int:
+        """How many records of the files it holds, at most."""
+        segments = {segment.path: segment for file in self._files
+                    for segment in self._cache.segments_of(file) or ()}
+        return sum(part.records for segment in segments.values() for part in segment.parts)
+
     def batches(self, at: int, hand_out: Callable[[Iterator[list[Portion]]], Iterator[Batch]]
                 ) -> Generator[Batch, None, int]:
         """The batches of the files from number `at` on, as far as they are cached; the number of

@@ -35,6 +35,7 @@ class StoredTables:
     def __init__(self, callers: StoredCallers, calls: StoredCalls) -> None:
         self.callers, self.calls = callers, calls
         self._looked_up: tuple[int, LookedUp] | None = None
+        self._added: dict[tuple[int, str], int] = {}
 
     def looked_up(self, names: Names) -> LookedUp:
         """With the names that are known by now."""
@@ -42,6 +43,22 @@ class StoredTables:
         if known is None or known[0] != names.version:
             known = self._looked_up = names.version, LookedUp.of(self, names)
         return known[1]
+
+    def codes_of(self, patterns: Iterable[str], values: Dictionary, names: Names) -> Int32Array:
+        """The codes among values of the ARNs that patterns stand for; ABSENT where none is known.
+
+        ARNs are added to the values once each, and without a search whether they were there.
+        """
+        which = id(values)
+        arns = names.arns(patterns)
+        known = self._added
+        new = list(dict.fromkeys(
+            arn for arn in arns if arn is not None and (which, arn) not in known))
+        if new:
+            first = values.extend(Texts.of(new))
+            known |= {(which, arn): first + at for at, arn in enumerate(new)}
+        return np.array([ABSENT if arn is None else known[which, arn] for arn in arns],
+                        dtype=np.int32)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +87,7 @@ class LookedUp:
         callers, calls = tables.callers, tables.calls
         of_callers, of_members = callers.codes.whole, calls.members.whole
         resource, pattern, state = map(of_members, ("resource", "pattern", "state"))
-        found = _arns(calls.nameable, calls.resources, names)
+        found = tables.codes_of(calls.nameable, calls.resources, names)
         if (found >= 0).any():
             at = np.flatnonzero((pattern >= 0) & (pattern < len(found)) & (resource < 0))
             codes = found[pattern[at]]
@@ -81,7 +98,7 @@ class LookedUp:
         at = np.flatnonzero((of_role >= 0) & (principal < 0))
         if len(at):
             principal = principal.copy()
-            principal[at] = _arns(
+            principal[at] = tables.codes_of(
                 map(str, callers.patterns.values), callers.principals, names)[of_role[at]]
         is_unknown = np.flatnonzero((resource < 0) & (state != calls.states.code(NOT_NEEDED)))
         is_known = np.ones(len(calls), dtype=np.int64)
@@ -95,12 +112,6 @@ class LookedUp:
         caller_kind, first_class = number_keys(packed([column[first_caller] for column in told]))
         return cls(Resolved(principal, resource, state, pattern), call_class, first_call,
                    caller_class, first_caller, caller_kind, first_class)
-
-
-def _arns(patterns: Iterable[str], values: Dictionary, names: Names) -> Int32Array:
-    """The codes of the ARNs that patterns stand for; ABSENT where none is known."""
-    return np.array([ABSENT if arn is None else values.any_code(arn)
-                     for arn in names.arns(patterns)], dtype=np.int32)
 
 
 @dataclass(frozen=True, slots=True)
