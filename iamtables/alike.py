@@ -24,6 +24,11 @@ if TYPE_CHECKING:
     from .audit import BatchResults, Reasons
     from .logs.stored import Questions, Stored
 
+LARGE_TABLE = 100_000
+"""Pairs of a kind and a requester that are counted in a table of all of them, also where records
+are few."""
+
+
 @dataclass(frozen=True, slots=True)
 class Alike:
     """Records that stand for others.
@@ -74,7 +79,7 @@ def alike(stored: Stored, records: NDArray[np.int64] | None, questions: Question
         kind[records] = told
     callers = len(looked_up.first_caller)
     key = kind * np.int64(callers) + looked_up.caller_class.take(rows.caller)
-    if (answered + len(looked_up.first_call)) * callers > 4 * len(key) + 100_000:
+    if (answered + len(looked_up.first_call)) * callers > 4 * len(key) + LARGE_TABLE:
         number, first = number_keys(key)
         place, pair_key = np.arange(len(first)), key[first]
         of_pair, key = np.bincount(number, minlength=len(first)), number

@@ -192,7 +192,7 @@ class Audit:
     def add(self, batch: Batch) -> BatchResults:
         """Decide a batch and count it; the results are in the order of its records."""
         stored = getattr(batch, "stored", None)
-        if stored is not None and self._missing != "error" and self._add_alike(stored):
+        if stored is not None and self._add_alike(stored):
             return LateResults(batch, self._decide_fully)
         results = self._decide_fully(batch)
         self._count(results, results.asked)
@@ -229,7 +229,9 @@ class Audit:
     def ask(self, stored: Stored
             ) -> tuple[NDArray[np.int64] | None, Questions, BatchResults] | None:
         """(the records of a batch to decide, None for all; their distinct questions; the answers);
-        None when each record is a question of its own."""
+        None when each record is a question of its own, or is to be an error of its own."""
+        if self._missing == "error":
+            return None
         records = asked_records(stored, self._wanted(stored))
         questions = stored.questions(
             self._keys, by_requester=self._table.is_layered, records=records)
@@ -269,6 +271,19 @@ class Audit:
             decision[is_open] = DecisionCode.UNDETERMINED
             layer[is_open] = Layer.NONE
         return BatchResults(batch, decision, statement, row, {}, by_request, layer, asked)
+
+    def decisions(self, stored: Stored) -> NDArray[np.uint8] | None:
+        """uint8 per record of a batch of a cache, as `decide` has them; None as `ask`."""
+        asked = self.ask(stored)
+        if asked is None:
+            return None
+        records, questions, answers = asked
+        found = answers.decision.take(questions.of_record)
+        if records is not None:
+            told = found
+            found = np.full(len(stored.rows.call), UNDECIDED, dtype=np.uint8)
+            found[records] = told
+        return found
 
     def is_decidable(self, batch: Batch) -> NDArray[np.bool_]:
         """Which records are calls of a requester that the table can decide about."""

@@ -35,7 +35,7 @@ class StoredTables:
     def __init__(self, callers: StoredCallers, calls: StoredCalls) -> None:
         self.callers, self.calls = callers, calls
         self._looked_up: tuple[int, LookedUp] | None = None
-        self._added: dict[tuple[int, str], int] = {}
+        self._added: dict[int, dict[str | None, int]] = {}
 
     def looked_up(self, names: Names) -> LookedUp:
         """With the names that are known by now."""
@@ -49,16 +49,13 @@ class StoredTables:
 
         ARNs are added to the values once each, and without a search whether they were there.
         """
-        which = id(values)
+        known = self._added.setdefault(id(values), {None: ABSENT})
         arns = names.arns(patterns)
-        known = self._added
-        new = list(dict.fromkeys(
-            arn for arn in arns if arn is not None and (which, arn) not in known))
+        new = [arn for arn in dict.fromkeys(arns) if arn not in known]
         if new:
-            first = values.extend(Texts.of(new))
-            known |= {(which, arn): first + at for at, arn in enumerate(new)}
-        return np.array([ABSENT if arn is None else known[which, arn] for arn in arns],
-                        dtype=np.int32)
+            first = values.extend([str(arn) for arn in new])
+            known |= zip(new, range(first, first + len(new)), strict=True)
+        return np.array(list(map(known.__getitem__, arns)), dtype=np.int32)
 
 
 @dataclass(frozen=True, slots=True)
