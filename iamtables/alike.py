@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .audit_counts import UNDECIDED, Repeats
+from .audit_counts import UNDECIDED
 from .batches import Batch
 from .logs.columns import packed
 from .logs.numbering import number_keys
+from .repeats import Repeats
 from .runtime.codes import Layer
 
 if TYPE_CHECKING:

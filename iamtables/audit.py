@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 
 FURTHER_ACTIONS = "further actions"
 """What an allowed record depends on when the call may need actions that the record hides."""
-FURTHER_ACTIONS_ALONE = (FURTHER_ACTIONS,)
+FURTHER_ACTIONS_ALONE: tuple[str, ...] = (FURTHER_ACTIONS,)
 
 _RANK = np.zeros(len(DecisionCode), dtype=np.int64)
 _RANK[[DecisionCode.ALLOW, DecisionCode.UNDETERMINED, DecisionCode.IMPLICIT_DENY,
@@ -385,7 +385,7 @@ class Audit:
         places = np.searchsorted(rows, results.row[records])
         is_open = decisions.decision[places] == DecisionCode.UNDETERMINED
         asked = places[is_open]
-        texts = [FURTHER_ACTIONS_ALONE]
+        texts: list[tuple[str, ...]] = [FURTHER_ACTIONS_ALONE]
         if not len(asked):
             return Reasons(records, which, texts)
         columns = [batch.action, batch.resource, *batch.context.values()]

@@ -19,6 +19,7 @@ from .logs.classes import Outcome, RecordClass, Requester
 from .logs.columns import packed
 from .logs.numbering import number_keys
 from .reality import Reality, RealityCheck
+from .repeats import Repeats, counted, total
 from .runtime.codes import DecisionCode, Layer
 
 if TYPE_CHECKING:
@@ -86,56 +87,6 @@ class Summary:
     """Context keys that the policies ask for and no record supplies."""
 
 
-@dataclass(frozen=True, slots=True)
-class Repeats:
-    """The records that those of a batch stand for: all that are like it but for their principal.
-
-    count     : int64 per record of the batch, how many these are
-    kind      : int32 per principal that each of them has, the record of the batch
-    principal : int32 per such pair, the code of the principal
-    of_pair   : int64 per pair, how many records
-    place     : int64 per pair, ascending, a number for it
-    pair      : integer per record that there is, the number of its pair
-    time      : int64 per record that there is, Unix seconds, -1 for none
-    """
-
-    count: NDArray[np.int64]
-    kind: NDArray[np.int32]
-    principal: NDArray[np.int32]
-    of_pair: NDArray[np.int64]
-    place: NDArray[np.int64]
-    pair: NDArray[np.integer[Any]]
-    time: NDArray[np.int64]
-
-    def spread(self, values: NDArray[Any]) -> NDArray[Any]:
-        """Per record that there is, the value of its pair."""
-        by_place = np.zeros(int(self.place[-1]) + 1, dtype=values.dtype)
-        by_place[self.place] = values
-        return by_place.take(self.pair)
-
-    def spans(self, pairs: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """(earliest, latest) time of the records of these pairs; the earliest is the largest number
-        there is, and the latest -1, where none has a time."""
-        place = np.full(len(self.kind), -1, dtype=np.int32)
-        place[pairs] = np.arange(len(pairs), dtype=np.int32)
-        places = self.spread(place)
-        is_meant = np.flatnonzero((places >= 0) & (self.time >= 0))
-        places, times = places[is_meant], self.time[is_meant]
-        earliest = np.full(len(pairs), np.iinfo(np.int64).max)
-        latest = np.full(len(pairs), -1, dtype=np.int64)
-        np.minimum.at(earliest, places, times)
-        np.maximum.at(latest, places, times)
-        return earliest, latest
-
-    def pairs_of(self, records: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
-        """(the pairs of some records of the batch, the place of the record of each among these)"""
-        place = np.full(len(self.count), -1, dtype=np.int32)
-        place[records] = np.arange(len(records), dtype=np.int32)
-        places = place.take(self.kind)
-        pairs = np.flatnonzero(places >= 0)
-        return pairs, places[pairs]
-
-
 class Counts:
     """Running totals over batches."""
 
@@ -178,9 +129,9 @@ class Counts:
         count = None if repeats is None else repeats.count
         self.records += batch.records if count is None else int(count.sum())
         self.requests += batch.requests if count is None else int(count[batch.group].sum())
-        self.not_selected += _total(is_unwanted, count)
-        self.classes += _counted(batch.record_class, count, None, len(RecordClass))
-        self.not_carrying += _counted(batch.identity, count, is_other, len(Requester))
+        self.not_selected += total(is_unwanted, count)
+        self.classes += counted(batch.record_class, count, None, len(RecordClass))
+        self.not_carrying += counted(batch.identity, count, is_other, len(Requester))
         self._add_reasons(batch, count)
         if results.depends_on:
             for record, reasons in results.depends_on.items():
@@ -205,7 +156,7 @@ class Counts:
                 times = repeats.time
             first, last = int(times.min()), int(times.max())
             if first >= 0 and first // _DAY_S == last // _DAY_S:  # as files are delivered
-                self._add_day(first // _DAY_S, _counted(code, count).tolist())
+                self._add_day(first // _DAY_S, counted(code, count).tolist())
             elif repeats is None:
                 self._add_days(times[decided], code)
             else:
@@ -214,7 +165,7 @@ class Counts:
                 self._add_days(times[is_decided], of_record[is_decided])
         at, by = row[decided], statement[decided]
         what = self.actions.add(batch.action.values, batch.action.codes[at], code, count)
-        totals = _counted((by + 1).astype(np.int64) * len(DecisionCode) + code, count)
+        totals = counted((by + 1).astype(np.int64) * len(DecisionCode) + code, count)
         pairs = np.flatnonzero(totals)
         for pair, many in zip((pairs - len(DecisionCode)).tolist(), totals[pairs].tolist(),
                               strict=True):
@@ -252,7 +203,7 @@ class Counts:
             kinds, reasons = batch.record_class[told], codes[told]
             _, first, which = np.unique(packed([kinds, reasons]), return_index=True,
                                         return_inverse=True)
-            counts = _counted(which.ravel(), None if count is None else count[told])
+            counts = counted(which.ravel(), None if count is None else count[told])
             for kind, code, many in zip(kinds[first].tolist(), reasons[first].tolist(),
                                         counts.tolist(), strict=True):
                 self._add_reason((kind, str(values[code])), many)
@@ -343,7 +294,7 @@ class _Totals:
         self._grow()
         found: NDArray[np.int64] = numbers[inverse]
         flat = self._counts.reshape(-1)
-        flat += _counted(found * len(DecisionCode) + decision, count, None, len(flat))
+        flat += counted(found * len(DecisionCode) + decision, count, None, len(flat))
         return found
 
     def merge(self, other: _Totals) -> NDArray[np.int64]:
@@ -401,7 +352,7 @@ class _Groups:
         key = ((who << _ACTION_BITS | what) << _STATEMENT_BITS | (statement + 1).astype(np.int64)
                ) << _DECISION_BITS | decision
         numbers, first = number_keys(key)
-        self._append(key[first], _counted(numbers, count))
+        self._append(key[first], counted(numbers, count))
 
     def merge(self, other: _Groups, who: NDArray[np.int64], what: NDArray[np.int64]) -> None:
         """Add the groups of others.
@@ -469,21 +420,7 @@ def _count(table: NDArray[np.int64], first: NDArray[Any], second: NDArray[Any],
            count: NDArray[np.int64] | None) -> None:
     """Add what each pair stands for to the table's entry of it."""
     pairs = first.astype(np.int64) * table.shape[1] + second
-    table += _counted(pairs, count, None, table.size).reshape(table.shape)
-
-
-def _counted(codes: NDArray[Any], count: NDArray[np.int64] | None,
-             mask: NDArray[np.bool_] | None = None, size: int = 0) -> NDArray[np.int64]:
-    """How often each code occurs, where the mask is true."""
-    if mask is not None:
-        codes, count = codes[mask], None if count is None else count[mask]
-    if count is None:
-        return np.bincount(codes, minlength=size)
-    return np.bincount(codes, count, size).astype(np.int64)  # exact below 2**53
-
-
-def _total(mask: NDArray[np.bool_], count: NDArray[np.int64] | None) -> int:
-    return int(np.count_nonzero(mask) if count is None else count[mask].sum())
+    table += counted(pairs, count, None, table.size).reshape(table.shape)
 
 
 def _bump(totals: dict[Any, NDArray[np.int64]], name: Any, decision: int, count: int) -> None:

@@ -39,9 +39,10 @@ class Contradictions:
         nothing = np.zeros(0, dtype=np.int64)
         self._keys = self._counts = self._first = self._last = nothing
 
-    def add(self, kinds: Sequence[Kind], kind: NDArray[np.integer[Any]], principals: Sequence[str],
-            principal: NDArray[np.integer[Any]], counts: NDArray[np.int64], first: NDArray[np.int64],
-            last: NDArray[np.int64], most: int) -> None:
+    def add(self, kinds: Sequence[Kind], kind: NDArray[np.integer[Any]],
+            principals: Sequence[str], principal: NDArray[np.integer[Any]],
+            counts: NDArray[np.int64], first: NDArray[np.int64], last: NDArray[np.int64],
+            most: int) -> None:
         """Count records.
 
         kind, principal : of each pair, its places in `kinds` and `principals`

@@ -288,7 +288,7 @@ class Flips:
         that do, for `add`."""
         pairs = np.bincount(before.astype(np.int64) << 8 | after, minlength=1 << 16).reshape(
             256, 256)
-        size, is_flip = len(DecisionCode), _CHANGES <= FLIPS[-1]
+        size, is_flip = len(DecisionCode), FLIPS[-1] >= _CHANGES
         totals = self.totals
         totals.transitions += np.where(is_flip, 0, pairs)[:size, :size]
         totals.only_before += int(pairs[:size, UNDECIDED].sum())

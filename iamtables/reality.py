@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,10 +24,8 @@ from .logs.columns import packed
 from .logs.names import pattern_of
 from .logs.numbering import number_keys
 from .logs.outcome import WEAKLY
+from .repeats import Repeats, total
 from .runtime.codes import DecisionCode
-
-if TYPE_CHECKING:
-    from .audit_counts import Repeats
 
 MAX_KINDS = 50_000
 """Distinct contradictions kept; further ones are counted in `dropped`."""
@@ -116,7 +114,7 @@ class RealityCheck:
         of_loaded = is_loaded[np.where(kinds.codes < 0, len(names), kinds.codes)]
         self._count_failures(np.flatnonzero(is_decided & failed), kinds, names, decision, count)
         other_layer = is_decided & failed & is_allowed & ~of_loaded
-        self._explained += _total(other_layer, count)
+        self._explained += total(other_layer, count)
         is_identity = np.array([*(name == IDENTITY for name in names), False], dtype=bool)[
             np.where(kinds.codes < 0, len(names), kinds.codes)]
         other_kind = failed & is_identity & (
@@ -124,7 +122,7 @@ class RealityCheck:
             | ((batch.outcome_explicit == 1) & (decision == DecisionCode.EXPLICIT_DENY)))
         wrong = is_decided & ~other_layer & (
             (passed & is_denied) | (failed & is_allowed) | other_kind)
-        self._agreeing += _total(is_decided & ~wrong & (
+        self._agreeing += total(is_decided & ~wrong & (
             (passed & is_allowed) | (failed & is_denied)), count)
         self._keep(batch, np.flatnonzero(wrong), decision, statement, row, repeats)
 
@@ -243,7 +241,3 @@ def _optional(column: Any, row: int) -> str | None:
 def _text(column: Any, row: int) -> str | None:
     code = int(column.codes[row])
     return str(column.values[code]) if code >= 0 else None
-
-
-def _total(mask: NDArray[np.bool_], count: NDArray[np.int64] | None) -> int:
-    return int(np.count_nonzero(mask) if count is None else count[mask].sum())

@@ -17,9 +17,8 @@ from test_logs_blocks import content
 
 from iamtables.demo.sample import write_sample
 from iamtables.errors import SourceError
-from iamtables.logs import LogOptions, LogReader, read_logs
+from iamtables.logs import LogOptions, LogReader, read_logs, segment_reading
 from iamtables.logs import cache as cache_module
-from iamtables.logs import segment_reading
 from iamtables.logs.cache import Cache
 from iamtables.logs.texts import Texts
 

@@ -24,7 +24,6 @@ from .sessions import Session, Sessions
 from .stored import StoredTables
 from .tables import CallerTable, CallTable
 
-
 _NO_ROW = np.iinfo(np.int64).max
 
 

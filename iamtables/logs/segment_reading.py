@@ -90,7 +90,7 @@ def _load(segment: Segment, wanted: set[tuple[str, int, int]], keys: AskedKeys) 
     return Loaded(portion, *_marks(segment, is_chosen))
 
 
-# -- tables -----------------------------------------------------------------------------------------
+# -- tables ---------------------------------------------------------------------------------------
 
 
 def _load_callers(path: Path, keys: AskedKeys, texts: _TextReader, key_texts: _TextReader
@@ -193,7 +193,7 @@ def _load_keys(path: Path, names: list[str], values: list[Dictionary], texts: _T
     return KindTable({}, None, columns)
 
 
-# -- records ----------------------------------------------------------------------------------------
+# -- records --------------------------------------------------------------------------------------
 
 
 def _load_rows(segment: Segment, calls: int, callers: int, whose: str) -> Rows:
@@ -272,7 +272,7 @@ def _load_ids(path: Path) -> Texts:
                           help="remove the cache; the logs will be read again") from error
 
 
-# -- columns ----------------------------------------------------------------------------------------
+# -- columns --------------------------------------------------------------------------------------
 
 
 def _check_rows(rows: Int32Array, size: int) -> None:

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .batch import Batch, Columns, KeyPlan, Resolved, Rows
-from .classes import NAMED, NOT_NEEDED, Outcome, RecordClass, Requester
+from .classes import NAMED, NOT_NEEDED, Outcome, RecordClass
 from .columns import ABSENT, Coded, Dictionary, Int32Array, packed
 from .names import Names
 from .numbering import number_keys
