@@ -32,6 +32,8 @@ MAX_GROUPS = 200_000
 OTHERS = "(others)"
 MAX_DAYS = 20_000
 _DAY_S = 86_400
+_MANY_DAYS = 40_000
+"""Days between two of a batch that are counted in one table; with more they are sorted."""
 _NO_DAY = -1
 
 DECISIONS = tuple(code.name for code in DecisionCode)
@@ -181,12 +183,18 @@ class Counts:
 
     def _add_days(self, times: NDArray[np.int64], code: NDArray[Any]) -> None:
         days = np.where(times < 0, _NO_DAY, times // _DAY_S)
-        distinct, which = np.unique(days, return_inverse=True)
-        counts = np.bincount(which.ravel() * len(DecisionCode) + code,
-                             minlength=len(distinct) * len(DecisionCode))
-        for day, of_day in zip(distinct.tolist(), counts.reshape(len(distinct), -1).tolist(),
-                               strict=True):
-            self._add_day(day, of_day)
+        first = int(days.min())
+        if int(days.max()) - first < _MANY_DAYS:
+            days -= first
+            distinct = np.arange(first, first + int(days.max()) + 1)
+        else:
+            distinct, days = np.unique(days, return_inverse=True)
+            days = days.ravel()
+        counts = np.bincount(days * len(DecisionCode) + code,
+                             minlength=len(distinct) * len(DecisionCode)).reshape(
+                                 len(distinct), -1)
+        for at in np.flatnonzero(counts.any(axis=1)).tolist():
+            self._add_day(int(distinct[at]), counts[at].tolist())
 
     def _add_day(self, day: int, counts: list[int]) -> None:
         """counts : records by decision"""
@@ -351,8 +359,10 @@ class _Groups:
             decision: NDArray[np.int64], count: NDArray[np.int64] | None) -> None:
         key = ((who << _ACTION_BITS | what) << _STATEMENT_BITS | (statement + 1).astype(np.int64)
                ) << _DECISION_BITS | decision
-        numbers, first = number_keys(key)
-        self._append(key[first], counted(numbers, count))
+        if count is None:
+            numbers, first = number_keys(key)
+            key, count = key[first], np.bincount(numbers)
+        self._append(key, count)
 
     def merge(self, other: _Groups, who: NDArray[np.int64], what: NDArray[np.int64]) -> None:
         """Add the groups of others.

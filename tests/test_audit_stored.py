@@ -285,6 +285,17 @@ def test_many_kinds_of_calls_and_callers_are_counted_without_a_large_table(
                 == numbered.repeats.spread(numbered.decision[numbered.repeats.kind])).all()
 
 
+@pytest.mark.parametrize("cached", [False, True])
+def test_days_far_apart_are_counted_the_same(
+    log: Log, monkeypatch: pytest.MonkeyPatch, cached: bool
+) -> None:
+    table = POLICIES["actions"]()
+    expected = audited(log, table, {}, cached=cached)[0].days
+    monkeypatch.setattr("iamtables.audit_counts._MANY_DAYS", 0)
+    assert audited(log, table, {}, cached=cached)[0].days == expected
+    assert list(expected) == ["-", "2026-01-01", "2026-01-02"]
+
+
 @pytest.mark.parametrize("pair", [
     ("actions", "resources"), ("callers", "actions"), ("times", "actions"),
     ("resources", "sessions"), ("actions", "actions"), ("organization", "actions"),
