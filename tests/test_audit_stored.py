@@ -4,6 +4,7 @@ deciding and counting every record comes to."""
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -392,3 +393,63 @@ def test_room_for_hashes_changes_nothing_of_what_is_new() -> None:
     assert plain.add(hashes[:10]).sum() == len(set(hashes[:10].tolist()))
     assert (plain.add(hashes) == roomy.add(hashes)).all()
     assert (len(plain), plain.forgotten) == (len(roomy), roomy.forgotten)
+
+
+def damage_kinds(segment: Path, change: Callable[[Any], Any]) -> None:
+    path = segment / "kinds.json"
+    path.write_text(json.dumps(change(json.loads(path.read_text()))))
+
+
+def damage_resources(segment: Path, texts: list[bytes], lengths: list[bytes]) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    pq.write_table(pa.table({"texts": texts, "lengths": lengths}), segment / "resources.parquet")
+
+
+DAMAGES: dict[str, Callable[[Path], None]] = {
+    "an older format": lambda segment: (segment / "about.json").write_text(
+        (segment / "about.json").read_text().replace('"format": 5', '"format": 4')) and None,
+    "no kinds": lambda segment: (segment / "kinds.json").write_text("[]") and None,
+    "a kind that is no number": lambda segment: damage_kinds(
+        segment, lambda kinds: kinds | {"calls": {
+            name: ["x" for _ in column] for name, column in kinds["calls"].items()}}),
+    "a number too large": lambda segment: damage_kinds(
+        segment, lambda kinds: kinds | {"members": {
+            name: [1 << 40 for _ in column] for name, column in kinds["members"].items()}}),
+    "codes of no text": lambda segment: damage_kinds(
+        segment, lambda kinds: kinds | {"members": {
+            name: [99 for _ in column] for name, column in kinds["members"].items()}}),
+    "a column is missing": lambda segment: damage_kinds(
+        segment, lambda kinds: {"calls": {}, "members": {}}),
+    "fewer kinds": lambda segment: damage_kinds(
+        segment, lambda kinds: {table: {name: column[:1] for name, column in columns.items()}
+                                for table, columns in kinds.items()}),
+    "texts of other lengths": lambda segment: damage_resources(
+        segment, [b"arn:aws:s3:::x"], [(99).to_bytes(4, "little")]),
+    "negative lengths": lambda segment: damage_resources(
+        segment, [b"abc"], [(-1 & 0xFFFFFFFF).to_bytes(4, "little")
+                            + (4).to_bytes(4, "little")]),
+    "fewer resources": lambda segment: damage_resources(segment, [b""], [b""]),
+    "half a length": lambda segment: damage_resources(segment, [b""], [b"\0\0\0"]),
+    "no resources": lambda segment: damage_resources(segment, [], []),
+    "no UTF-8": lambda segment: damage_resources(
+        segment, [b"\xff" * 4000], [(1).to_bytes(4, "little") * 4000]),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_segment_that_is_damaged_or_older_is_read_again(
+    log: Log, tmp_path: Path, damage: str
+) -> None:
+    broken = Log(log.directory, tmp_path / "cache")
+    shutil.copytree(log.cache, broken.cache)
+    segment, = broken.cache.glob("*.segment")
+    DAMAGES[damage](segment)
+    table = POLICIES["resources"]()
+    audit = Audit(table)
+    reader = broken.reader(keys_of(table), cached=True)
+    for batch in reader:
+        audit.add(batch)
+    assert reader.statistics.files_cached == 0
+    assert audit.summary() == audited(log, table, {}, cached=True)[0]
