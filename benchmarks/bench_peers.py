@@ -7,6 +7,12 @@ else is.
 
 from __future__ import annotations
 
+import json
+import shutil
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,10 +22,12 @@ from corpora import Corpus, ManagedPolicies
 from expert_numpy import ExpertNumpy
 from goals import Goal, InTurns, Judge
 from peers import MemoisedEvaluator
-from principals import GIVEN, PrincipalCorpus, known_to_peers
+from principals import ACCOUNT, GIVEN, PrincipalCorpus, known_to_peers
 from translations import to_cedar, to_sql
 
 import iamtables
+
+Measure = Callable[..., Any]
 
 
 @pytest.fixture(scope="module")
@@ -148,3 +156,40 @@ def test_cedar(in_turns: InTurns, judge: Judge, corpus: Corpus, table: iamtables
     assert turns.result == ours()
     assert 0 < sum(turns.result) < len(requests)
     judge("two Bedrock policies, one check after the other: times as fast as Cedar", turns.ratio)
+
+
+@pytest.mark.benchmark(group="peers: others")
+def test_iam_simulate(
+    measure: Measure, judge: Judge, corpus: Corpus, table: iamtables.Table, is_timed: bool
+) -> None:
+    """In Node.js, `npm install --prefix benchmarks @cloud-copilot/iam-simulate`. It refuses actions
+    that its list does not have: those rows are left out. Its fastest round against ours."""
+    if shutil.which("node") is None:
+        pytest.skip("Node.js is not installed")
+    requests = corpus.requests(500 if is_timed else 50)
+    asked = [{"action": r["action"], "resource": r["resource"], "context": r["context"]}
+             for r in requests]
+    given = {"policies": corpus.policies, "principal": f"arn:aws:iam::{ACCOUNT}:role/r",
+             "account": ACCOUNT, "requests": asked, "rounds": 3}
+    ran = subprocess.run(
+        ["node", str(Path(__file__).with_name("iam_simulate.cjs"))], input=json.dumps(given),
+        capture_output=True, text=True, check=False, timeout=300)
+    if "MODULE_NOT_FOUND" in ran.stderr:
+        pytest.skip("@cloud-copilot/iam-simulate is not installed")
+    assert ran.returncode == 0, ran.stderr
+    found = json.loads(ran.stdout)
+
+    def ours() -> list[bool]:
+        return [table.check(**request).is_allowed for request in requests]
+
+    best = np.inf
+    for _ in range(5):
+        started = time.thread_time()
+        ours()
+        best = min(best, time.thread_time() - started)
+    decided = measure(ours, rows=len(requests), facts=corpus.facts(), unit="requests")
+    known = [at for at, answer in enumerate(found["answers"]) if answer != "error"]
+    assert len(known) > 0.9 * len(requests)
+    assert ([found["answers"][at] == "Allowed" for at in known] == [decided[at] for at in known])
+    judge("two Bedrock policies, one check after the other: times as fast as iam-simulate",
+          found["seconds"] / best)

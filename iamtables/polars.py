@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from .engine_columns import NAMES, Decider, Missing, one_array
 from .extras import engine
+from .polars_categories import GrowingDictionary
 
 if TYPE_CHECKING:
     import polars as pl
@@ -50,10 +51,17 @@ def decide(table: Table, *, action: str | pl.Expr, resource: str | pl.Expr | Non
         named.append(("context", context))
     decider = Decider(table, missing=missing, unknown=unknown_keys)
     decisions = polars.Enum(list(NAMES))
+    dictionaries = {field: GrowingDictionary() for field, _ in named}
+
+    def readable(field: str, column: pl.Series) -> Any:
+        """The column, with the dictionary of this query if it is of categories."""
+        if isinstance(column.dtype, polars.Categorical | polars.Enum):
+            return dictionaries[field].encode(column)
+        return column
 
     def decide_rows(rows: pl.Series) -> pl.Series:
         fields = rows.struct.unnest()  # at once: a query of its own for each takes 0.1 ms
-        columns = {field: fields[field] for field, _ in named}
+        columns = {field: readable(field, fields[field]) for field, _ in named}
         given: Any = columns.get("context")
         if keys is not None:
             given = {key: columns[f"context {key}"] for key in keys}

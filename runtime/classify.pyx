@@ -41,44 +41,12 @@ from .intern cimport (
     intern_init,
     intern_many,
 )
+from .shapes cimport place_of_resource
 from .words cimport Words, words_fill, words_reserve
 
-cdef enum:
-    COLON = 58
-
-cdef extern from *:
-    """
-    #define IAMT_LOW_BITS 0x7F7F7F7F7F7F7F7Full
-    #define IAMT_EACH_BYTE 0x0101010101010101ull
-    """
-    const uint64_t LOW_BITS "IAMT_LOW_BITS"
-    const uint64_t EACH_BYTE "IAMT_EACH_BYTE"
-
-
 cdef bint is_resource(const uint8_t* text, size_t length) noexcept nogil:
-    """RES-12: `*`, or `arn:` and at least five colons in all.
-
-    Eight bytes at a time: the colons of an ARN are too near to each other for memchr.
-    """
-    cdef size_t at = 0
-    cdef uint64_t word, colons = 0
-    if length == 1 and text[0] == c"*":
-        return True
-    if length < 8 or text[0] != c"a" or text[1] != c"r" or text[2] != c"n" or text[3] != COLON:
-        return False
-    while at + 8 <= length:
-        memcpy(&word, text + at, 8)
-        word ^= EACH_BYTE * COLON
-        # The high bit of each byte that is zero now, then their number in the top byte.
-        word = ~(((word & LOW_BITS) + LOW_BITS) | word | LOW_BITS)
-        colons += (word >> 7) * EACH_BYTE >> 56
-        if colons >= 5:
-            return True
-        at += 8
-    while at < length:
-        colons += text[at] == COLON
-        at += 1
-    return colons >= 5
+    """RES-12: `*`, or `arn:` and at least five colons in all."""
+    return place_of_resource(text, length) != 0 or (length == 1 and text[0] == c"*")
 
 
 @cython.final

@@ -107,3 +107,4 @@ cdef class BoundColumn:
     cdef readonly size_t length
     cdef tuple _keep
     cdef int _set_strings(self, data, offsets, validity, size_t validity_offset) except -1
+    cdef int _adopt_grown(self, BoundColumn before, size_t known) except -1

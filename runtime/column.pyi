@@ -31,7 +31,8 @@ class BoundColumn:
         """Memory of a dictionary and of what may be learnt of its values; 0 in other columns."""
 
     def adopt(self, before: BoundColumn) -> bool:
-        """Take over what was learnt of the same dictionary; False if `before` has another one.
+        """Take over what was learnt of the same dictionary, or of one that has grown at its end
+        since; False if `before` has another one.
 
         What was learnt has to be of this engine, this use of the column, and no earlier `clear`.
         `before` cannot be used again. Both must be as they were bound, whatever owns their memory.

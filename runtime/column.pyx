@@ -193,7 +193,7 @@ cdef uint8_t* column_states(ColumnData* c, size_t slot, size_t slots,
 
 
 cdef bint same_texts(const Strings* a, const Strings* b, size_t count) noexcept nogil:
-    """Are these `count` texts, in one piece each, the same and in the same order?
+    """Are the first `count` texts of both, in one piece each, the same and in the same order?
 
     Offsets that do not fit are no texts, and nothing but the same place says they are the same.
     """
@@ -221,9 +221,23 @@ cdef bint same_texts(const Strings* a, const Strings* b, size_t count) noexcept 
             return False
         begin, end = a.offsets64[0], a.offsets64[count]
     if (begin < 0 or end < begin or <uint64_t>end > a.data_size or <uint64_t>end > b.data_size
-            or a.data_size != b.data_size):
+            or (a.data_size != b.data_size and not are_rising(a, count))):
         return False
     return end == begin or memcmp(a.data + begin, b.data + begin, <size_t>(end - begin)) == 0
+
+
+cdef bint are_rising(const Strings* s, size_t count) noexcept nogil:
+    """Does each of `count` texts end where the next begins, or before it?"""
+    cdef size_t i
+    if s.offsets32 != NULL:
+        for i in range(count):
+            if s.offsets32[i] > s.offsets32[i + 1]:
+                return False
+        return True
+    for i in range(count):
+        if s.offsets64[i] > s.offsets64[i + 1]:
+            return False
+    return True
 
 
 cdef const void* address_of(object array) except? NULL:
@@ -304,23 +318,42 @@ cdef class BoundColumn:
         return self.c.strings.data_size + (32 + self.c.state_slots) * self.c.dictionary_count
 
     def adopt(self, BoundColumn before):
-        """Take over what was learnt of the same dictionary; False if `before` has another one.
+        """Take over what was learnt of the same dictionary, or of one that has grown at its end
+        since; False if `before` has another one.
 
         What was learnt has to be of this engine, this use of the column, and no earlier `clear`.
         `before` cannot be used again. Both must be as they were bound, whatever owns their memory.
         """
+        cdef size_t known = before.c.dictionary_count
         if (self is before or self.c.kind != COLUMN_CODES or before.c.kind != COLUMN_CODES
-                or self.c.dictionary_count != before.c.dictionary_count
-                or not same_texts(&self.c.strings, &before.c.strings, self.c.dictionary_count)):
+                or known > self.c.dictionary_count
+                or not same_texts(&self.c.strings, &before.c.strings, known)):
             return False
-        self.c.remap, before.c.remap = before.c.remap, self.c.remap
-        self.c.states, before.c.states = before.c.states, self.c.states
-        self.c.state_slots, before.c.state_slots = before.c.state_slots, self.c.state_slots
-        self.c.by_code, before.c.by_code = before.c.by_code, self.c.by_code
-        self.c.resource_check = before.c.resource_check
+        if known == self.c.dictionary_count:
+            self.c.remap, before.c.remap = before.c.remap, self.c.remap
+            self.c.states, before.c.states = before.c.states, self.c.states
+            self.c.state_slots, before.c.state_slots = before.c.state_slots, self.c.state_slots
+            self.c.by_code, before.c.by_code = before.c.by_code, self.c.by_code
+            self.c.resource_check = before.c.resource_check
+        else:
+            self._adopt_grown(before, known)
         before.c.kind = COLUMN_CONSTANT
         before.length = 0
         return True
+
+    cdef int _adopt_grown(self, BoundColumn before, size_t known) except -1:
+        """What holds for each text alone; states are found again from the ids."""
+        memcpy(self.c.remap, before.c.remap, known * sizeof(uint32_t))
+        if before.c.by_code != NULL:
+            self.c.by_code = <uint64_t*>malloc(self.c.dictionary_count * sizeof(uint64_t) + 1)
+            if self.c.by_code == NULL:
+                raise MemoryError
+            memcpy(self.c.by_code, before.c.by_code, known * sizeof(uint64_t))
+            memset(self.c.by_code + known, 0xFF,
+                   (self.c.dictionary_count - known) * sizeof(uint64_t))
+        if before.c.resource_check == RESOURCES_MIXED:
+            self.c.resource_check = RESOURCES_MIXED
+        return 0
 
     def forget_rows(self):
         """Let go of the rows and keep the dictionary, for `adopt`."""

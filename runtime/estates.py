@@ -7,7 +7,7 @@ organization (runtime/organizations.py), which knows who carries what.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
@@ -105,10 +105,12 @@ class Estate(Protocol):
 
     def resource_side(self, resource: str | None, account: str | None) -> ResourceSide: ...
 
-    def is_uniform(self, shape: str) -> bool:
-        """Whether `resource_side` says the same of all resources that begin with `shape`.
+    def exceptions_of(self, shape: str) -> Sequence[str] | None:
+        """`resource_side` says the same of all resources that begin with `shape`, but for these.
 
-        shape : an ARN up to its fifth colon, and of an object of S3 the bucket and `/`
+        shape : an ARN up to its fifth colon (a place), or up to the first `/` behind it
+
+        None where each has to be asked for.
         """
         ...
 
@@ -166,8 +168,15 @@ HAVE_KINDS = frozenset({"iam", "kms"})
 """Services of whose resources some are decided by rules of their own (EVAL-40, EVAL-42)."""
 
 
-def service_of(shape: str) -> str:
-    return shape.split(":", 3)[2]
+def may_be_uniform(shape: str) -> bool:
+    """Whether the shape tells the kind of its resources, and the place of what governs them.
+
+    Behind a place only those of IAM and KMS, which govern themselves, and of S3 objects do.
+    """
+    _, _, service, *place, kind = shape.split(":", 5)
+    if not kind:
+        return service not in HAVE_KINDS
+    return service in HAVE_KINDS or (service == "s3" and place == ["", ""])
 
 
 class LayersEstate:
@@ -239,8 +248,8 @@ class LayersEstate:
             rcps,
         )
 
-    def is_uniform(self, shape: str) -> bool:
-        return service_of(shape) not in HAVE_KINDS
+    def exceptions_of(self, shape: str) -> Sequence[str] | None:
+        return () if may_be_uniform(shape) else None
 
     def endpoint_side(self, endpoint: Value) -> EndpointSide:
         return EndpointSide(self._rows(Role.VPCE, Signal.VPCE, Signal.DENY_VPCE))

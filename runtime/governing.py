@@ -154,6 +154,9 @@ def _compile_table(table: str) -> dict[str, tuple[_Rule, ...]]:
 
 _RULES = _compile_table(GOVERNED)
 
+HAVE_RULES = frozenset(_RULES)
+"""Services of whose resources some are governed by other ARNs than their own."""
+
 GOVERNED_FROM_ELSEWHERE = frozenset(
     service
     for service, rules in _RULES.items()

@@ -46,4 +46,5 @@ cdef class LayeredEngine(RecordsEngine):
     cdef int _find_questions(self, Batch* batch, size_t start, size_t n) noexcept nogil
     cdef size_t _find_records(self, Batch* batch, size_t start, size_t n, bint is_settled,
                               size_t* taken) noexcept nogil
+    cdef int _find_resources(self, Batch* batch, size_t n) noexcept nogil
     cdef int _decide_block(self, Batch* batch, size_t start, size_t stop) noexcept nogil

@@ -13,7 +13,7 @@ from libc.stdint cimport int32_t, uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport free, malloc
 from libc.string cimport memset
 
-from .column cimport BoundColumn, ColumnData
+from .column cimport BoundColumn, ColumnData, Strings, column_text
 from .engine cimport (
     ERROR_ACTION,
     ERROR_PRINCIPAL,
@@ -23,7 +23,7 @@ from .engine cimport (
     YES,
 )
 from .globs cimport GlobSet
-from .intern cimport NO_ID
+from .intern cimport NO_ID, intern_many
 from .outcomes cimport DIRECT, LEVEL_COUNT, LEVEL_MASK, Signals, add_signal
 from .pairs cimport PairSlot, pair_of, pair_slot, pairs_find, pairs_get
 from .prefetch cimport prefetch
@@ -258,6 +258,30 @@ cdef class LayeredEngine(RecordsEngine):
                 break
         return left
 
+    cdef int _find_resources(self, Batch* batch, size_t n) noexcept nogil:
+        """Intern the resources that the first n of `rows` read and that nothing has asked for."""
+        cdef const ColumnData* column = batch.resources
+        cdef const Row* row
+        cdef size_t k, count = 0
+        for k in range(n):
+            row = self.rows + k
+            self.ahead.texts[k] = NULL
+            if row.resource == NO_ID and (
+                    (<const Record*>(self.records.data + row.record)).flags & RECORD_SETS):
+                if column_text(<Strings*>&column.strings, row.i + column.row_offset,
+                               &self.ahead.texts[k], &self.ahead.lengths[k]):
+                    return -1
+                count += 1
+        if count == 0:
+            return 0
+        if intern_many(&self.resources.texts, self.ahead.texts, self.ahead.lengths,
+                       self.ahead.hashes, n, self.asked.resource):
+            return -1
+        for k in range(n):
+            if self.ahead.texts[k] != NULL:
+                self.rows[k].resource = self.asked.resource[k]
+        return 0
+
     cdef int _decide_block(self, Batch* batch, size_t start, size_t stop) noexcept nogil:
         """Rows start..stop, at most BLOCK. A block of one row leaves behind what `last_row` says."""
         cdef bint is_one = stop - start == 1
@@ -271,6 +295,9 @@ cdef class LayeredEngine(RecordsEngine):
             left = self._find_records(batch, start, stop - start, not is_one, &taken)
             for k in range(left):
                 self._fetch(self.rows + k)
+            if not self.failed and self._find_resources(batch, left):
+                self.failed = True
+                return -1
             for k in range(left):
                 if self.failed or self._settle(batch, self.rows + k, is_one):
                     return -1

@@ -217,9 +217,12 @@ class LayeredPlanner(Planner):
             self._derived_row(side.derived, self.resource_keys),
         )  # fmt: skip
 
-    def is_uniform(self, shape: bytes) -> bool:
-        """Whether all resources that begin with a shape (shapes.pxd) have one side."""
-        return self.estate.is_uniform(decode_text(shape))
+    def exceptions_of(self, shape: bytes) -> list[bytes] | None:
+        """All resources that begin with a shape (shapes.pxd) have one side, but for these; None:
+        each has to be asked for.
+        """
+        found = self.estate.exceptions_of(decode_text(shape))
+        return None if found is None else [encode_text(text) for text in found]
 
     def endpoint(self, value: Value) -> tuple[Bundle, tuple[object, ...]]:
         side = self.estate.endpoint_side(value)

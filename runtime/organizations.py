@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 from bisect import bisect_left
 from collections import ChainMap
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import TypeVar
 
@@ -34,14 +34,17 @@ from .estates import (
     ResourceSide,
     Row,
     given_without,
+    may_be_uniform,
     resource_facts,
     scp_row,
-    service_of,
 )
-from .governing import GOVERNED_FROM_ELSEWHERE, governing_arns
+from .governing import GOVERNED_FROM_ELSEWHERE, HAVE_RULES, governing_arns
 from .model import TableModel
 from .requesters import KIND_NAMES, WITH_IDENTITY, Requester, RequesterKind, split_arn
 from .signals import LEVEL_SIGNALS, NO_SIGNAL, Signal
+
+_MOST_EXCEPTIONS = 10_000
+"""ARNs that the kernel keeps as exceptions to a shape."""
 
 _OPEN_IDENTITY = Row(-1, Signal.IDENTITY, Signal.DENY_IDENTITY, True)
 _OPEN_BOUNDARY = Row(-1, Signal.BOUNDARY, Signal.DENY_BOUNDARY, True)
@@ -387,13 +390,18 @@ class OrganizationEstate:
             _lowered(keys_of_resource(self.facts, resource, owner or "")),
         )
 
-    def is_uniform(self, shape: str) -> bool:
-        """Nothing is filed in the place of these ARNs, and nothing elsewhere speaks for them."""
-        service = service_of(shape)
-        if service in HAVE_KINDS or service in GOVERNED_FROM_ELSEWHERE:
-            return False
-        at = bisect_left(self._filed, shape)
-        return at == len(self._filed) or not self._filed[at].startswith(shape)
+    def exceptions_of(self, shape: str) -> Sequence[str] | None:
+        """What is filed in the place of these ARNs, where nothing elsewhere speaks for them."""
+        service = shape.split(":", 3)[2]
+        if service in GOVERNED_FROM_ELSEWHERE or not may_be_uniform(shape):
+            return None
+        at = end = bisect_left(self._filed, shape)
+        while end < len(self._filed) and self._filed[end].startswith(shape):
+            end += 1
+            # By a rule, what is filed may speak for any other ARN of its place.
+            if end - at > _MOST_EXCEPTIONS or service in HAVE_RULES - HAVE_KINDS:
+                return None
+        return self._filed[at:end]
 
     @cached_property
     def _filed(self) -> list[str]:

@@ -7,13 +7,18 @@ variable standing for `*`. A hit on such a pattern is verified here with the req
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 
 import numpy as np
+from numpy.typing import NDArray
 
 from .codes import NO_ID, State, Token
-from .conditions import UNKNOWN, Value
+from .conditions import Value
 from .globs import GlobSet, match_tokens
 from .model import TableModel
+
+_MOST_RESOLVED = 4096
+"""Patterns with the values of their variables that are kept: few requesters ask for many things."""
 
 
 class ResourceSets:
@@ -25,6 +30,7 @@ class ResourceSets:
         self._is_all = model["resource_is_all"] != 0
         self._sequence = model["resource_sequence"]
         self._spoils = model.options.null_notresource == "nomatch"
+        self._resolved = lru_cache(maxsize=_MOST_RESOLVED)(self._resolve)
 
     def patterns(self, s: int) -> list[int]:
         start, stop = self._model["resource_set_start"][s : s + 2]
@@ -71,6 +77,8 @@ class ResourceSets:
                 if p in matched:
                     state = State.YES
                 continue
+            if p not in matched and not spoils:  # NO whatever its variables are
+                continue
             one = self.variable_pattern_state(p, resource, values, p in matched or spoils)
             if one is None:
                 is_spoilt = True
@@ -100,18 +108,29 @@ class ResourceSets:
 
         is_candidate : the superset glob matches, or a null variable must not go unnoticed
         """
-        glyphs = self._model.glyphs(int(self._sequence[p]))
-        resolved = self._model.variables.substitute(glyphs, values)
+        resolved = self._resolved(p, tuple(values.items()))
         if resolved is None:
             return None
         if not is_candidate:
             return State.NO
-        if resolved is UNKNOWN:
+        if isinstance(resolved, State):
+            return resolved
+        return State.YES if match_tokens(*resolved, resource) else State.NO
+
+    def _resolve(
+        self, p: int, values: tuple[tuple[int, Value], ...]
+    ) -> tuple[NDArray[np.uint8], NDArray[np.uint32]] | State | None:
+        """Tokens and code points of a pattern with its variables filled in; UNKNOWN, or None when
+        one is null (VAR-6).
+        """
+        glyphs = self._model.glyphs(int(self._sequence[p]))
+        resolved = self._model.variables.substitute(glyphs, dict(values))
+        if resolved is None:
+            return None
+        if not isinstance(resolved, list):
             return State.UNKNOWN
-        assert isinstance(resolved, list)
-        kinds = np.array([token for token, _ in resolved], dtype=np.uint8)
-        points = np.array([argument for _, argument in resolved], dtype=np.uint32)
-        return State.YES if match_tokens(kinds, points, resource) else State.NO
+        return (np.array([token for token, _ in resolved], dtype=np.uint8),
+                np.array([argument for _, argument in resolved], dtype=np.uint32))
 
 
 _NOT = {State.NO: State.YES, State.YES: State.NO, State.UNKNOWN: State.UNKNOWN}

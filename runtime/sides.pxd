@@ -68,7 +68,7 @@ cdef enum:
     BLOCK = 256             # rows that take each step together
 
 cdef struct Asked:
-    # A block of rows, looked up.
+    # A block of rows, looked up; a resource may be NO_ID as yet (`_find_sides_of_texts`).
     uint32_t[256] action, requester, side, resource, endpoint
 
 cdef class SidesEngine(Engine):
@@ -102,7 +102,8 @@ cdef class SidesEngine(Engine):
     cdef dict requester_rows                   # a row as the planner gives it -> its number
     cdef PairTable side_pairs                  # (resource, owner) -> side, where owners differ
     cdef InternTable shapes                    # what ARNs begin with (shapes.pxd)
-    cdef Words shape_state                     # by shape: 1 where all its resources have one side
+    cdef Words shape_state                     # by shape: SHAPE_*
+    cdef InternTable exceptions                # ARNs with sides of their own (SHAPE_EXCEPTIONS)
     cdef PairTable shape_pairs                 # (shape, owner) -> side
     cdef Words sides                           # of Side
     cdef Words side_values                     # rows of derived value ids, one per derived key
@@ -143,6 +144,8 @@ cdef class SidesEngine(Engine):
     cdef int _fill_requester(self, const uint32_t* ids) noexcept with gil
     cdef int _fill_side(self, uint32_t resource, uint32_t account) noexcept with gil
     cdef int _fill_shape(self, uint32_t shape) noexcept with gil
+    cdef int _find_shape(self, const uint8_t* text, size_t length, size_t place,
+                         uint32_t* found) noexcept nogil
     cdef int _fill_endpoint(self, uint32_t value) noexcept with gil
     cdef int _fill_action(self, uint32_t action) noexcept with gil
     cdef uint32_t _fill_levels(self, const uint32_t* asked) noexcept with gil
@@ -161,6 +164,8 @@ cdef class SidesEngine(Engine):
                            size_t n) noexcept nogil
     cdef int _find_sides(self, Asked* asked, ColumnData* resources, ColumnData* owners,
                          size_t start, size_t n) noexcept nogil
+    cdef int _find_sides_of_texts(self, Asked* asked, ColumnData* resources, ColumnData* owners,
+                                  size_t start, size_t n) noexcept nogil
     cdef int _find_requesters(self, uint32_t* found, ColumnData** who, const uint8_t* management,
                               size_t start, size_t n) noexcept nogil
     cdef int _start_batch(self, ColumnData** who, const uint8_t* management,

@@ -9,7 +9,7 @@ class SidesEngine(Engine):
     """Caches of what is distinct in the requests of a layered table.
 
     `planner` (runtime/layered_plan.py) answers, once per distinct thing, `requester`, `side`,
-    `is_uniform`, `endpoint`, `action_facts`, `levels` and `assumed_root`.
+    `exceptions_of`, `endpoint`, `action_facts`, `levels` and `assumed_root`.
     """
 
     def __init__(

@@ -16,7 +16,15 @@ from libc.stdlib cimport free, realloc
 from libc.string cimport memcmp, memcpy, memset
 
 from .classify cimport is_resource
-from .column cimport COLUMN_CODES, COLUMN_CONSTANT, ColumnData, column_ids, column_value
+from .column cimport (
+    COLUMN_CODES,
+    COLUMN_CONSTANT,
+    COLUMN_STRINGS,
+    ColumnData,
+    column_ids,
+    column_text,
+    column_value,
+)
 from .engine cimport ENTRY_UNKNOWN, SET_ANY, Engine
 from .globs cimport GlobSet
 from .intern cimport (
@@ -28,24 +36,31 @@ from .intern cimport (
     intern_add,
     intern_bytes,
     intern_clear,
+    intern_find,
     intern_free,
     intern_init,
 )
 from .pairs cimport pairs_bytes, pairs_clear, pairs_free, pairs_get, pairs_init, pairs_put
 from .prefetch cimport prefetch
-from .shapes cimport shape_length
+from .shapes cimport kind_length, place_of_resource
 from .words cimport Words, words_fill, words_reserve
 
 cdef enum:
     REQUESTER_WORDS = sizeof(Requester) // sizeof(uint32_t)
     SIDE_WORDS = sizeof(Side) // sizeof(uint32_t)
 
+# What is known of the resources that begin with a shape.
+cdef enum:
+    SHAPE_ASKED = 0         # each has to be asked for
+    SHAPE_UNIFORM = 1       # they have one side
+    SHAPE_EXCEPTIONS = 2    # they have one side, but for those in `exceptions`
+
 
 cdef class SidesEngine(Engine):
     """Caches of what is distinct in the requests of a layered table.
 
     `planner` (runtime/layered_plan.py) answers, once per distinct thing, `requester`, `side`,
-    `is_uniform`, `endpoint`, `action_facts`, `levels` and `assumed_root`.
+    `exceptions_of`, `endpoint`, `action_facts`, `levels` and `assumed_root`.
     """
 
     def __init__(self, planner, GlobSet globs, facts, layers):
@@ -82,6 +97,7 @@ cdef class SidesEngine(Engine):
                 or intern_init(&self.level_table, seed + 106)
                 or pairs_init(&self.plain_levels, seed + 107)
                 or intern_init(&self.shapes, seed + 108)
+                or intern_init(&self.exceptions, seed + 111)
                 or pairs_init(&self.shape_pairs, seed + 109)
                 or intern_init(&self.kinds, seed + 110)):
             raise MemoryError
@@ -94,6 +110,7 @@ cdef class SidesEngine(Engine):
         intern_free(&self.requester_table)
         pairs_free(&self.side_pairs)
         intern_free(&self.shapes)
+        intern_free(&self.exceptions)
         pairs_free(&self.shape_pairs)
         intern_free(&self.kinds)
         intern_free(&self.list_table)
@@ -274,12 +291,20 @@ cdef class SidesEngine(Engine):
             return -1
 
     cdef int _fill_shape(self, uint32_t shape) noexcept with gil:
-        """Whether all resources that begin with a shape have one side."""
+        """Whether all resources that begin with a shape have one side, and but for which."""
+        cdef bytes text
+        cdef const char* start
         try:
-            is_uniform = self.planner.is_uniform(self._text(&self.shapes, shape))
+            exceptions = self.planner.exceptions_of(self._text(&self.shapes, shape))
             if words_fill(&self.shape_state, shape, NO_ID):
                 raise MemoryError
-            self.shape_state.data[shape] = bool(is_uniform)
+            self.shape_state.data[shape] = SHAPE_ASKED if exceptions is None else SHAPE_UNIFORM
+            if exceptions:
+                self.shape_state.data[shape] = SHAPE_EXCEPTIONS
+                for text in exceptions:
+                    start = text
+                    if intern_add(&self.exceptions, <const uint8_t*>start, len(text)) == NO_ID:
+                        raise MemoryError
             return 0
         except BaseException as error:
             self.error = error
@@ -510,6 +535,8 @@ cdef class SidesEngine(Engine):
     cdef int _find_sides(self, Asked* asked, ColumnData* resources, ColumnData* owners,
                          size_t start, size_t n) noexcept nogil:
         """Where one account owns all, sides are kept in the high halves of `by_code`."""
+        if resources.kind == COLUMN_STRINGS and resources.instead == NULL:
+            return self._find_sides_of_texts(asked, resources, owners, start, n)
         cdef const int32_t* codes = resources.codes + start
         cdef bint is_kept = self.is_owner_constant and is_plain(resources)
         cdef uint32_t count = <uint32_t>resources.dictionary_count if is_kept else 0
@@ -537,6 +564,45 @@ cdef class SidesEngine(Engine):
             if is_kept and resources.by_code != NULL and codes[k] >= 0:
                 resources.by_code[codes[k]] = (
                     <uint64_t>asked.side[k] << 32 | asked.resource[k])
+        return 0
+
+    cdef int _find_sides_of_texts(self, Asked* asked, ColumnData* resources, ColumnData* owners,
+                                  size_t start, size_t n) noexcept nogil:
+        """Most rows are decided by what their resource begins with. Only where that does not tell
+        its side is the text interned here; the others have NO_ID for a resource as yet."""
+        cdef const uint8_t* text = NULL
+        cdef size_t k, place, length = 0
+        cdef uint32_t owner, shape
+        cdef int status
+        for k in range(n):
+            status = column_text(&resources.strings, start + k + resources.row_offset, &text,
+                                 &length)
+            owner = column_value(owners, &self.names, start + k)
+            if status < 0 or owner == NO_ID:
+                self.failed = True
+                return -1
+            shape = NO_ID
+            asked.side[k] = asked.resource[k] = NO_ID
+            if status:
+                asked.resource[k] = UNKNOWN_ID
+            else:
+                place = place_of_resource(text, length)
+                if place:
+                    if self._find_shape(text, length, place, &shape):
+                        return -1
+                elif not is_resource(text, length):
+                    asked.side[k] = self._side_of_none()
+            if shape != NO_ID:
+                asked.side[k] = pairs_get(&self.shape_pairs, shape, owner)
+            if asked.side[k] == NO_ID:
+                if not status:
+                    asked.resource[k] = intern_add(&self.resources.texts, text, length)
+                    if asked.resource[k] == NO_ID:
+                        self.failed = True
+                        return -1
+                asked.side[k] = self._side(asked.resource[k], owners, start + k)
+                if asked.side[k] == NO_ID:
+                    return -1
         return 0
 
     cdef int _find_requesters(self, uint32_t* found, ColumnData** who, const uint8_t* management,
@@ -627,24 +693,15 @@ cdef class SidesEngine(Engine):
         """`_side` by resource and owner. What is no resource (RES-12) has a side without a kind."""
         cdef uint32_t shape = NO_ID, number = NO_ID
         cdef const uint8_t* text
-        cdef size_t start, length, size
+        cdef size_t start, length
         if resource >= FIRST_ID:
             start = <size_t>self.resources.texts.ends[resource - 1]
             text = self.resources.texts.arena + start
             length = <size_t>self.resources.texts.ends[resource] - start
             if not is_resource(text, length):
                 return self._side_of_none()
-            size = shape_length(text, length)
-            if size:
-                shape = intern_add(&self.shapes, text, size)
-                if shape == NO_ID:
-                    self.failed = True
-                    return NO_ID
-                if (shape >= self.shape_state.count or self.shape_state.data[shape] == NO_ID
-                        ) and self._fill_shape(shape):
-                    return NO_ID
-                if not self.shape_state.data[shape]:
-                    shape = NO_ID
+            if self._find_shape(text, length, place_of_resource(text, length), &shape):
+                return NO_ID
         if shape != NO_ID:
             number = pairs_get(&self.shape_pairs, shape, owner)
         if number == NO_ID:
@@ -658,6 +715,37 @@ cdef class SidesEngine(Engine):
             self.failed = True
             return NO_ID
         return number
+
+    cdef int _find_shape(self, const uint8_t* text, size_t length, size_t place,
+                         uint32_t* found) noexcept nogil:
+        """What a resource begins with, as short as tells its side; NO_ID if nothing does.
+
+        place : length of its place; 0 for a text without one, which has no shape
+        """
+        cdef size_t size = place
+        cdef uint32_t shape
+        cdef int turn
+        found[0] = NO_ID
+        for turn in range(2):
+            if turn and size:
+                size = kind_length(text, length, place)
+            if size == 0:
+                return 0
+            shape = intern_add(&self.shapes, text, size)
+            if shape == NO_ID:
+                self.failed = True
+                return -1
+            if (shape >= self.shape_state.count or self.shape_state.data[shape] == NO_ID
+                    ) and self._fill_shape(shape):
+                return -1
+            if self.shape_state.data[shape] == SHAPE_EXCEPTIONS:
+                if intern_find(&self.exceptions, text, length) == NO_ID:
+                    found[0] = shape
+                return 0
+            if self.shape_state.data[shape] == SHAPE_UNIFORM:
+                found[0] = shape
+                return 0
+        return 0
 
     cdef uint32_t _side_of_none(self) noexcept nogil:
         if self.invalid_side == NO_ID:
@@ -778,7 +866,7 @@ cdef class SidesEngine(Engine):
         return (Engine._used(self) + 4 * words + self.states_size + intern_bytes(&self.names)
                 + intern_bytes(&self.requester_table) + pairs_bytes(&self.side_pairs)
                 + intern_bytes(&self.shapes) + pairs_bytes(&self.shape_pairs)
-                + intern_bytes(&self.kinds)
+                + intern_bytes(&self.exceptions) + intern_bytes(&self.kinds)
                 + intern_bytes(&self.list_table) + intern_bytes(&self.level_table)
                 + pairs_bytes(&self.cells) + pairs_bytes(&self.plain_levels))
 
@@ -789,6 +877,7 @@ cdef class SidesEngine(Engine):
         intern_clear(&self.requester_table)
         pairs_clear(&self.side_pairs)
         intern_clear(&self.shapes)
+        intern_clear(&self.exceptions)
         pairs_clear(&self.shape_pairs)
         intern_clear(&self.kinds)
         intern_clear(&self.list_table)

@@ -479,6 +479,27 @@ def test_a_fitting_hash_hides_no_wrong_id(
     assert refusal(tmp_path / "t.iamt").part == part
 
 
+def test_spans_end_with_the_code_points_of_their_own_document(tmp_path: Path) -> None:
+    """Not with its bytes, and not with those of the documents beside it."""
+    texts = ["", "a\u00e9\U0001f600", "\u00e9", "abc", "\u00e9\u00e9"]
+    documents = [json.dumps(
+        {"Version": "2012-10-17", "Statement": {"Sid": f"S{n}", "Effect": "Allow",
+         "Action": f"s3:{text or 'x'}*", "Resource": "*"}}, ensure_ascii=False)
+        for n, text in enumerate(texts)]
+    made = iamtables.compile([iamtables.parse_policy(text) for text in documents])
+    arrays = dict(made.model.arrays)
+    for number, document in enumerate(documents):
+        spans = arrays["statement_span"].reshape(len(texts), 5, 2).copy()
+        for end, is_refused in ((len(document), False), (len(document) + 1, True)):
+            spans[number, 0, 1] = end
+            changed = {**arrays, "statement_span": spans.reshape(-1)}
+            write(tmp_path / "t.iamt", changed, metadata_of(made.model))
+            if is_refused:
+                assert refusal(tmp_path / "t.iamt").part == "statement_span"
+            else:
+                assert iamtables.open_table(tmp_path / "t.iamt").sources == made.sources
+
+
 def test_damaged_files_with_a_fitting_hash_are_refused_or_answered(tmp_path: Path) -> None:
     """`IAMTABLES_FUZZ` sets how many; each mutation follows from its seed alone."""
     half = _MUTATIONS // 2

@@ -6,6 +6,7 @@ import importlib.util
 import subprocess
 import sys
 import threading
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -316,6 +317,51 @@ def test_polars_without_resource_context_and_rows() -> None:
     with pytest.raises(iamtables.ColumnError, match="more than one value"):
         frame.select(iamtables.polars.decide(
             TABLE, action="a", context={"aws:SourceIp": pl.struct(x="a")}))
+
+
+@needs("polars")
+def test_polars_gives_out_categories_by_the_texts_a_column_met() -> None:
+    """Numbers of categories are Polars's own, shared, cut at any row and sometimes above nulls."""
+    import polars as pl
+
+    from iamtables.polars_categories import GrowingDictionary
+
+    rng = np.random.default_rng(5)
+    few = pl.Categories("few", physical=pl.UInt8)
+    kinds: list[Any] = [pl.Categorical(), pl.Enum([f"e{i}" for i in range(400)]),
+                        pl.Categorical(few)]
+    pl.Series([f"other {i}" for i in range(1000)], dtype=pl.Categorical())
+    for kind, limit in zip(kinds, (5000, 400, 200), strict=True):
+        texts = [None if rng.random() < 0.4 else f"e{i}"
+                 for i in rng.integers(0, limit, 3000)]
+        whole = pl.Series("a", texts, dtype=kind)
+        growing = GrowingDictionary()
+        ends = [0, 1, 9, 9, 700, 701, 2113, 3000]
+        sizes = []
+        for start, end in pairwise(ends):
+            found = growing.encode(whole[start:end])
+            found.validate(full=True)
+            assert found.to_pylist() == texts[start:end]
+            sizes.append(len(found.dictionary))
+            assert len(set(found.dictionary.to_pylist())) == sizes[-1]
+        assert sizes == sorted(sizes) and sizes[-1] == len({*texts} - {None})
+        chunks = pl.concat([whole[:100], whole[2000:2100]], rechunk=False)
+        assert growing.encode(chunks).to_pylist() == texts[:100] + texts[2000:2100]
+        assert growing.encode(pl.Series([None, None], dtype=kind)).to_pylist() == [None, None]
+
+
+@needs("polars")
+def test_polars_numbers_keep_their_texts_while_they_are_remembered() -> None:
+    """Polars forgets categories that nobody holds, and gives their numbers to other texts."""
+    import polars as pl
+
+    from iamtables.polars_categories import GrowingDictionary
+
+    growing = GrowingDictionary()
+    for name in ("one", "two", "one"):
+        kind = pl.Categorical(pl.Categories(f"iamtables {name}"))
+        for texts in (["a", "b"], ["c", "a"], ["d"]):
+            assert growing.encode(pl.Series(texts, dtype=kind)).to_pylist() == texts
 
 
 # --- pandas

@@ -281,7 +281,7 @@ def test_a_dictionary_is_the_same_by_its_texts_alone() -> None:
     assert bound(texts).adopt(bound(list(texts)))
     assert bound(texts, dtype=np.int32).adopt(bound(texts, dtype=np.int32))
     assert bound(texts, [True, False, True, True]).adopt(bound(texts, [True, False, True, True]))
-    others = ([b"a", b"bd", b"", b"d\x00"], [b"ab", b"c", b"", b"d\x00"], [b"a", b"bc", b""],
+    others = ([b"a", b"bd", b"", b"d\x00"], [b"ab", b"c", b"", b"d\x00"], [b"a", b"b"],
               [b"a", b"bc", b"", b"d\x01"], [b"a", b"bc", b"", b"d"], [*texts, b""])
     for other in others:
         assert not bound(texts).adopt(bound(other))
@@ -291,6 +291,53 @@ def test_a_dictionary_is_the_same_by_its_texts_alone() -> None:
     assert not bound(texts).adopt(BoundColumn.constant(3, 2))
     one = bound(texts)
     assert not one.adopt(one)
+
+
+def test_a_dictionary_that_has_grown_takes_over_what_it_began_with() -> None:
+    texts = [b"a", b"bc", b"", b"d\x00"]
+    for dtype in (np.int32, np.int64):
+        assert bound([*texts, b"e"], dtype=dtype).adopt(bound(texts, dtype=dtype))
+    assert bound(texts).adopt(bound([]))
+    assert bound([*texts, b""], [True, False, True, True, False]).adopt(
+        bound(texts, [True, False, True, True]))
+    assert not bound([*texts, b"e"], [True] * 5).adopt(bound(texts, [True, False, True, True]))
+    assert not bound([b"A", *texts[1:], b"e"]).adopt(bound(texts))
+    assert not bound([b"ab", b"c", b"", b"d\x00", b"e"]).adopt(bound(texts))
+    # a text between others that ends behind them fits the data of one and not of the other
+    jumping = np.array([0, 6, 2], dtype=np.int64)
+    made = [BoundColumn.codes(np.zeros(3, dtype=np.int32), np.frombuffer(data, dtype=np.uint8),
+                              offsets)
+            for data, offsets in ((b"abcd", jumping), (b"abcdefgh", np.append(jumping, 3)))]
+    assert not made[1].adopt(made[0])
+
+
+@pytest.mark.parametrize("kind", TABLES)
+@pytest.mark.parametrize("form", ["arrow", "large", "codes"])
+def test_what_is_new_in_a_grown_dictionary_is_learnt_and_nothing_else(kind: str, form: str
+                                                                      ) -> None:
+    table, caller = TABLES[kind], {"principal": CALLERS[0]} if kind == "layered" else {}
+    learnt = []
+    with table.session() as session:
+        for known in (100, 150, 300, 200):  # the last one is shorter: learnt anew
+            columns = {**asked(form, PATHS[:known]), **caller}
+            found = session.decide(columns)
+            assert found.decision.tolist() == table.decide(columns).decision.tolist()
+            assert found.statement.tolist() == table.decide(columns).statement.tolist()
+            learnt.append(session.counts()["verified_candidates"])
+    if kind == "identity":  # `c/?` is a candidate for every other text besides
+        assert [later - before for before, later in
+                zip([0, *learnt[:3]], learnt, strict=False)] == [150, 75, 225, 300]
+
+
+def test_states_of_a_grown_dictionary_are_those_of_its_texts() -> None:
+    rows = np.arange(600) % 7
+    with ALONE.session() as session:
+        for known in (1, 3, 7):
+            columns = {"action": "s3:GetSecret", "resource": "arn:aws:s3:::b/1",
+                       "k:s": dictionary("arrow", (rows % known).astype(np.int32), VALUES[:known])}
+            found = session.decide(columns).decision.tolist()
+            assert found == [2 if VALUES[code].startswith("x") or VALUES[code] == "\u00e9" else 1
+                             for code in rows % known]
 
 
 def test_a_column_whose_knowledge_was_taken_is_of_no_use() -> None:

@@ -536,7 +536,7 @@ _TAILS = ("x", "x/y", "x:y", "table/t", "function:f", "function:f:1", "role/r", 
 
 
 def test_resources_that_share_a_side_would_each_have_it() -> None:
-    """What `is_uniform` says of a shape, against the side of each resource that begins with it."""
+    """What `exceptions_of` says of a shape, against the side of each resource beginning with it."""
     world = generate(SMALL)
     made = build_organization(world)
     bucket = next(r.arn for r in made.resource_policies if r.arn.startswith("arn:aws:s3:::"))
@@ -546,19 +546,31 @@ def test_resources_that_share_a_side_would_each_have_it() -> None:
     places |= {f"arn:aws:{service}:eu-west-1:{account}:" for account in (A, FOREIGN, "", "aws")
                for service in ("sqs", "kms", "iam", "execute-api", "glue", "events", "logs")}
     places |= {f"{bucket}/", "arn:aws:s3:::no-such-bucket/", "arn:aws-cn:s3:::b/"}
-    places -= {"arn:aws:s3:::"}  # buckets are asked whole
-    estates = [it.compile(o).planner.estate for o in  # type: ignore[attr-defined]
-               (made, replace(made, resource_policies=(), missing_layers=("session", "resource")))]
-    uniform = set()
+    places |= {place + kind for place in places if place.endswith(":")
+               for kind in ("role/", "user/", "key/", "alias/", "policy/", "table/", "/")}
+    places |= {f"arn:aws:s3:eu-west-1:{A}:accesspoint/", f"arn:aws:s3::{A}:b/"}
+    alone = it.compile_layers(identity=[policy("*")])
+    estates = [table.planner.estate for table in (  # type: ignore[attr-defined]
+        it.compile(made), alone,
+        it.compile(replace(made, resource_policies=(), missing_layers=("session", "resource"))))]
+    uniform, excepted = set(), set()
     for place in sorted(places):
         for estate in estates:
-            if not estate.is_uniform(place):
+            exceptions = estate.exceptions_of(place)
+            if exceptions is None:
                 continue
-            uniform.add(place)
+            (excepted if exceptions else uniform).add(place)
+            assert all(arn.startswith(place) for arn in exceptions)
             for owner in (None, "", A, FOREIGN):
                 sides = [replace(estate.resource_side(place + tail, owner), gaps=())
-                         for tail in _TAILS]
+                         for tail in _TAILS if place + tail not in exceptions]
                 assert all(side == sides[0] for side in sides), (place, owner)
-    assert f"{bucket}/" in uniform and f"arn:aws:events:eu-west-1:{FOREIGN}:" in uniform
-    assert not estates[0].is_uniform(queue.rpartition(":")[0] + ":")
-    assert not any(":iam:" in place or ":kms:" in place for place in uniform)
+    assert {f"{bucket}/", f"arn:aws:events:eu-west-1:{FOREIGN}:", "arn:aws:s3:::",
+            f"arn:aws:kms:eu-west-1:{FOREIGN}:key/", f"arn:aws:iam:eu-west-1:{A}:role/"} <= uniform
+    first, second = (estate.exceptions_of for estate in estates[:2])
+    assert queue in first(queue.rpartition(":")[0] + ":")
+    assert first("arn:aws:s3:::") is None and second("arn:aws:s3:::") == ()
+    assert not any((":iam:" in place or ":kms:" in place) and place.endswith(":")
+                   for place in uniform | excepted)
+    assert any(":iam:" in place for place in excepted)
+    assert all(first(place) is None for place in places if ":execute-api:" in place)
