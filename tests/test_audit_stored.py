@@ -122,6 +122,10 @@ def made() -> Iterator[dict[str, Any]]:
                      ("nowhere", "DoThings"))[number % 4][:2],
                    requestParameters={"roleName": "worker"},
                    **common | {"eventID": f"c{number:035d}"}),
+            record("s3", "PutObject", requestParameters={"bucketName": "mine", "key": "one"},
+                   **common | {"eventID": f"d{number:035d}", "recipientAccountId": ACCOUNT,
+                               "userIdentity": ROLE_IDENTITY | {"arn": ROLE_IDENTITY["arn"][:-1]
+                                                                + str(1 + number % 3)}}),
         )
     yield record("iam", "ListUsers", eventID="1" * 36)  # once more
 
