@@ -1,7 +1,7 @@
 """Build of the Cython kernels; everything declarative is in pyproject.toml.
 
-The folders `runtime/` and `compiler/` install as `iamtables.runtime` and `iamtables.compiler`; the
-extractor lies in `iamtables/logs/`.
+The folders `grammar/`, `compiler/` and `runtime/` install as `iamtables.grammar`,
+`iamtables.compiler` and `iamtables.runtime`; the extractor lies in `iamtables/logs/`.
 Cython resolves a relative cimport by package path, so the `.pxd` files are mirrored below `build/`
 under that path first.
 IAMTABLES_CHECKED=1 builds the kernels with bounds checks on (the same tests must pass).
@@ -23,7 +23,8 @@ JOBS = os.cpu_count() or 1
 
 def mirror_declarations() -> str:
     root = HERE / "build" / "declarations"
-    for name, folder in (("runtime", HERE / "runtime"), ("logs", HERE / "iamtables" / "logs")):
+    for name, folder in (("grammar", HERE / "grammar"), ("runtime", HERE / "runtime"),
+                         ("logs", HERE / "iamtables" / "logs")):
         package = root / "iamtables" / name
         package.mkdir(parents=True, exist_ok=True)
         for directory in (package.parent, package):
@@ -45,7 +46,8 @@ def extensions() -> list[Extension]:
         Extension(f"iamtables.{package}.{source.stem}", [f"{folder}/{source.name}"],
                   extra_compile_args=flags)
         for package, folder in (
-            ("compiler", "compiler"), ("runtime", "runtime"), ("logs", "iamtables/logs"))
+            ("grammar", "grammar"), ("compiler", "compiler"), ("runtime", "runtime"),
+            ("logs", "iamtables/logs"))
         for source in sorted((HERE / folder).glob("*.pyx"))
     ]
 

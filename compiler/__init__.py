@@ -13,6 +13,7 @@ from collections.abc import Iterable, Sequence
 from ..grammar.tree import PolicyDocument
 from ..options import Options
 from ..runtime.table import Table
+from .collector import collector_paused
 from .frames import Frame, identity_frame, layers_frame, organization_frame
 from .ir import Program
 from .lower import lower_documents
@@ -65,7 +66,9 @@ def compile_layers(
 
 
 def _compile(frame: Frame, options: Options | None) -> Table:
-    return Table(build_model(lower_frame(frame, options), frame))
+    with collector_paused():
+        model = build_model(lower_frame(frame, options), frame)
+    return Table(model)
 
 
 def lower_frame(frame: Frame, options: Options | None = None) -> Program:

@@ -7,7 +7,7 @@ the fewest of them hold at a separator (`:` or `/`), of at most KEY_BYTES bytes,
 backwards, whichever is rarer. What has neither stays with the head.
 
 A trie is made from ranges of one permutation of the patterns: a node is a range whose literals agree
-so far, and its children are the parts into which the next byte divides it, a counting sort. Nodes are
+so far, and its children are the parts into which the next byte divides it. Nodes are
 numbered breadth first, first the children of a node, then the roots of the tries below it, so every
 link points forward. Work is linear in the bytes of the patterns.
 """
@@ -37,6 +37,7 @@ cdef enum:
     STAR = WILD_BYTE + 3
     SLASH = 47
     KEY_BYTES = 32      # a text with a separator at each byte costs that much per byte
+    SHORT = 24          # literals that are sorted by insertion
     FEW = 3             # as many patterns are told apart by their words
     HEAD = 0            # which trie a node belongs to; the others are SUB_FORWARD, SUB_BACKWARD
 
@@ -136,38 +137,71 @@ cdef size_t common_size(const Filing* f, const uint32_t* order, size_t n, size_t
     return common
 
 
+cdef inline uint32_t bucket(const Filing* f, uint32_t item, size_t depth, const uint32_t* keys,
+                            const uint32_t* sizes, uint8_t trie) noexcept nogil:
+    """0 for a literal that ends at `depth`, else one more than its byte there."""
+    return 0 if sizes[item] == depth else <uint32_t>key_byte(f, keys[item], depth, trie) + 1
+
+
+cdef void insert_all(const Filing* f, uint32_t* order, size_t n, size_t depth, const uint32_t* keys,
+                     const uint32_t* sizes, uint8_t trie) noexcept nogil:
+    """Sort a short range by insertion: most have a handful of literals, 257 buckets cost more."""
+    cdef uint32_t[SHORT] buckets
+    cdef uint32_t item, here
+    cdef size_t i, at
+    for i in range(n):
+        item = order[i]
+        here = bucket(f, item, depth, keys, sizes, trie)
+        at = i
+        while at > 0 and buckets[at - 1] > here:
+            buckets[at] = buckets[at - 1]
+            order[at] = order[at - 1]
+            at -= 1
+        buckets[at] = here
+        order[at] = item
+
+
+cdef void count_all(const Filing* f, uint32_t* order, size_t n, size_t depth, const uint32_t* keys,
+                    const uint32_t* sizes, uint8_t trie) noexcept nogil:
+    """Sort a range by counting."""
+    cdef uint32_t[258] next
+    cdef uint32_t here
+    cdef size_t i
+    memset(next, 0, sizeof(next))
+    for i in range(n):
+        next[bucket(f, order[i], depth, keys, sizes, trie) + 1] += 1
+    for i in range(257):
+        next[i + 1] += next[i]
+    for i in range(n):
+        here = bucket(f, order[i], depth, keys, sizes, trie)
+        f.sorted[next[here]] = order[i]
+        next[here] += 1
+    memcpy(order, f.sorted, n * sizeof(uint32_t))
+
+
 cdef size_t divide(const Filing* f, uint32_t* order, size_t n, size_t depth, const uint32_t* keys,
-                   const uint32_t* sizes, uint8_t trie, uint32_t* counts) noexcept nogil:
+                   const uint32_t* sizes, uint8_t trie) noexcept nogil:
     """Sort a range by the byte at `depth`, literals that end there first; how many these are.
 
-    counts : [256], becomes how many go on with each byte. Equal ones keep their order.
+    Equal ones keep their order.
     """
-    cdef size_t i, ended = 0, at
-    cdef uint32_t item, count, byte
-    cdef uint32_t next[256]
-    memset(counts, 0, 256 * sizeof(uint32_t))
-    for i in range(n):
-        item = order[i]
-        if sizes[item] == depth:
-            ended += 1
-        else:
-            counts[key_byte(f, keys[item], depth, trie)] += 1
-    at = ended
-    for byte in range(256):
-        next[byte] = <uint32_t>at
-        at += counts[byte]
-    at = 0
-    for i in range(n):
-        item = order[i]
-        if sizes[item] == depth:
-            f.sorted[at] = item
-            at += 1
-        else:
-            byte = key_byte(f, keys[item], depth, trie)
-            f.sorted[next[byte]] = item
-            next[byte] += 1
-    memcpy(order, f.sorted, n * sizeof(uint32_t))
+    cdef size_t ended = 0
+    if n > SHORT:
+        count_all(f, order, n, depth, keys, sizes, trie)
+    elif n > 1:
+        insert_all(f, order, n, depth, keys, sizes, trie)
+    while ended < n and sizes[order[ended]] == depth:
+        ended += 1
     return ended
+
+
+cdef size_t part_end(const Filing* f, const uint32_t* order, size_t at, size_t n, size_t depth,
+                     const uint32_t* keys, uint8_t trie) noexcept nogil:
+    """Behind the literals of a divided range that go on with the byte of the one at `at`."""
+    cdef uint8_t byte = key_byte(f, keys[order[at]], depth, trie)
+    while at < n and key_byte(f, keys[order[at]], depth, trie) == byte:
+        at += 1
+    return at
 
 
 # --- a second literal
@@ -186,17 +220,17 @@ cdef void prefer(Filing* f, uint32_t choice, size_t rivals, uint8_t trie) noexce
 cdef void rank(Filing* f, uint32_t* order, size_t n, size_t depth, uint8_t trie) noexcept nogil:
     """Prefer the choices of a range, which share `depth` bytes. At most KEY_BYTES calls deep."""
     cdef size_t common = common_size(f, order, n, depth, f.choice_key, f.choice_size, trie)
-    cdef uint32_t counts[256]
-    cdef size_t at, i, byte
-    at = divide(f, order, n, common, f.choice_key, f.choice_size, trie, counts)
+    cdef size_t at, i, end
+    at = divide(f, order, n, common, f.choice_key, f.choice_size, trie)
     for i in range(at):
         prefer(f, order[i], n, trie)
-    for byte in range(256):
-        if counts[byte] == 1:
+    while at < n:
+        end = part_end(f, order, at, n, common, f.choice_key, trie)
+        if end - at == 1:
             prefer(f, order[at], 1, trie)
-        elif counts[byte]:
-            rank(f, order + at, counts[byte], common + 1, trie)
-        at += counts[byte]
+        else:
+            rank(f, order + at, end - at, common + 1, trie)
+        at = end
 
 
 cdef void choose_keys(Filing* f, const uint32_t* patterns, size_t n) noexcept nogil:
@@ -344,10 +378,9 @@ cdef void make_node(Filing* f, size_t node) noexcept nogil:
     """Label, ends and links of a node; its children are queued as the nodes that come next."""
     cdef size_t low = f.low[node], n = f.high[node] - low, depth = f.depth[node], common, i, ended
     cdef uint32_t* order = f.order + low
-    cdef uint8_t trie = f.trie[node], byte
-    cdef uint32_t counts[256]
+    cdef uint8_t trie = f.trie[node]
     cdef uint32_t sub_counts[2]
-    cdef size_t at
+    cdef size_t at, end
     f.label_start[node] = <uint32_t>f.label_size
     f.end_start[node] = <uint32_t>f.end_count
     f.subs[node] = 0
@@ -359,13 +392,13 @@ cdef void make_node(Filing* f, size_t node) noexcept nogil:
     for i in range(depth, common):
         f.label[f.label_size] = key_byte(f, f.key[order[0]], i, trie)
         f.label_size += 1
-    ended = divide(f, order, n, common, f.key, f.key_size, trie, counts)
-    at = low + ended
-    for i in range(256):
-        if counts[i]:
-            add_node(f, at, at + counts[i], common + 1, trie, <uint8_t>i)
-            f.child_count[node] += 1
-            at += counts[i]
+    ended = divide(f, order, n, common, f.key, f.key_size, trie)
+    at = ended
+    while at < n:
+        end = part_end(f, order, at, n, common, f.key, trie)
+        add_node(f, low + at, low + end, common + 1, trie, key_byte(f, f.key[order[at]], common, trie))
+        f.child_count[node] += 1
+        at = end
     if trie != HEAD:
         for i in range(ended):
             add_end(f, order[i])

@@ -2,67 +2,65 @@
 
 Everything is frozen and hash-consed: equal patterns, equal sets and equal predicates exist once per
 program and are named by their index. Spans live on the statements, so nothing shared forgets where
-it was written. `compiler.render.emit_ir` prints the stable text form that tests compare.
+it was written. What there are many of is a named tuple: a frozen dataclass of twenty fields takes
+several times as long to make. `compiler.render.emit_ir` prints the stable text form that tests
+compare.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from typing import NamedTuple
 
+from ..grammar.tree import ConditionEntry, Text
 from ..options import Options
-from ..runtime.codes import Effect, KeyKind, Layer, PrincipalKind, SetOperator, Token
+from ..runtime.codes import Effect, KeyKind, Layer, PrincipalKind, SetOperator
 from ..source import Source, Span
+from .glyphs import Glyph, Glyphs, Variable
+
+__all__ = [
+    "ActionPattern",
+    "Document",
+    "Entry",
+    "Glyph",
+    "Glyphs",
+    "Key",
+    "PatternSet",
+    "Predicate",
+    "PrincipalElement",
+    "Program",
+    "ResourcePattern",
+    "Statement",
+    "Variable",
+]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Glyph:
-    """One element of a compiled pattern: a code point, a wildcard, or a variable.
-
-    Compared by identity: lowering makes each glyph once a program, and patterns are hashed often.
-    """
-
-    token: Token
-    point: int = 0
-    """Code point of a `POINT`."""
-    variable: Variable | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Variable:
-    """`${key, 'default'}`. `key_id` -1: a name that is no key, which is always null (VAR-11)."""
-
-    key_id: int
-    default: str | None
-
-
-Glyphs = tuple[Glyph, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class ActionPattern:
+class ActionPattern(NamedTuple):
     """A glob over the lower-cased `service:name` (ACT-1, ACT-2); canonical, so `a**b` is `a*b`."""
 
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class ResourcePattern:
+class ResourcePattern(NamedTuple):
     """A resource pattern with the reach of each wildcard decided (RES-4).
+
+    encoded, variables : its glyphs (compiler/glyphs.py)
+    text               : as a policy spells it, the first one if several mean the same
 
     Invariant: `is_all` holds exactly for patterns of stars only, which alone match `*` (RES-1).
     """
 
-    glyphs: Glyphs
+    encoded: bytes
+    variables: tuple[Variable, ...] = ()
     is_all: bool = False
-    text: str = field(default="", compare=False)
+    text: str = ""
 
     @property
-    def variables(self) -> tuple[Variable, ...]:
-        return tuple(g.variable for g in self.glyphs if g.variable is not None)
+    def glyphs(self) -> Glyphs:
+        return Glyphs(self.encoded, self.variables)
 
 
-@dataclass(frozen=True, slots=True)
-class PatternSet:
+class PatternSet(NamedTuple):
     """An `Action` or `Resource` element: matches when a pattern does, or when none does."""
 
     negated: bool
@@ -93,7 +91,7 @@ class Predicate:
 
     @property
     def variables(self) -> tuple[Variable, ...]:
-        return tuple(g.variable for v in self.values for g in v if g.variable is not None)
+        return tuple(variable for value in self.values for variable in value.variables)
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,20 +105,21 @@ class PrincipalElement:
     entries: tuple[tuple[PrincipalKind, str], ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(NamedTuple):
     """Where one action, resource or predicate of a statement was written; id -1: a void entry."""
 
     id: int
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
-class Statement:
-    """One statement. A set id of -1 means that the element could not be read."""
+class Statement(NamedTuple):
+    """One statement. A set id of -1 means that the element could not be read.
+
+    Its entries are two rows each: ids, and the nodes of the syntax tree that they came from.
+    """
 
     document: int
-    index: int
+    index: int  # type: ignore[assignment]  # not the method of tuples
     layer: Layer
     effect: Effect
     sid: str
@@ -135,9 +134,24 @@ class Statement:
     action_span: Span
     resource_span: Span
     principal_span: Span
-    action_entries: tuple[Entry, ...]
-    resource_entries: tuple[Entry, ...]
-    predicate_entries: tuple[Entry, ...]
+    action_entry_ids: tuple[int, ...] = ()
+    action_places: tuple[Text, ...] = ()
+    resource_entry_ids: tuple[int, ...] = ()
+    resource_places: tuple[Text, ...] = ()
+    predicate_entry_ids: tuple[int, ...] = ()
+    predicate_places: tuple[ConditionEntry, ...] = ()
+
+    @property
+    def action_entries(self) -> tuple[Entry, ...]:
+        return _entries(self.action_entry_ids, self.action_places)
+
+    @property
+    def resource_entries(self) -> tuple[Entry, ...]:
+        return _entries(self.resource_entry_ids, self.resource_places)
+
+
+def _entries(ids: tuple[int, ...], places: tuple[Text, ...]) -> tuple[Entry, ...]:
+    return tuple([Entry(i, place.span) for i, place in zip(ids, places, strict=True)])
 
 
 @dataclass(frozen=True, slots=True)

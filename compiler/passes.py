@@ -9,9 +9,11 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Collection
 from dataclasses import replace
 
-from ..runtime.codes import FLAG_NEVER, NEGATED_BASES, SetOperator, Token
+from ..runtime.codes import FLAG_NEVER, NEGATED_BASES, WILD_BYTE, SetOperator, Token
 from . import ir
 
 
@@ -24,12 +26,14 @@ def optimize(program: ir.Program) -> ir.Program:
 
 def drop_subsumed_patterns(program: ir.Program) -> ir.Program:
     """`a*` makes `ab` and `ab*` of the same set superfluous; `*` makes everything so."""
-    action_sets = tuple(
-        replace(s, pattern_ids=_kept_actions(program, s)) for s in program.action_sets
-    )
-    resource_sets = tuple(
-        replace(s, pattern_ids=_kept_resources(program, s)) for s in program.resource_sets
-    )
+    action_sets = tuple([
+        s._replace(pattern_ids=_kept_actions(program, s)) if len(s.pattern_ids) > 1 else s
+        for s in program.action_sets
+    ])
+    resource_sets = tuple([
+        s._replace(pattern_ids=_kept_resources(program, s)) if len(s.pattern_ids) > 1 else s
+        for s in program.resource_sets
+    ])
     return replace(program, action_sets=action_sets, resource_sets=resource_sets)
 
 
@@ -59,24 +63,31 @@ def _kept_resources(program: ir.Program, resource_set: ir.PatternSet) -> tuple[i
     everything = [i for i, p in patterns.items() if p.is_all]
     if everything:
         return (everything[0],)
-    heads = {i: p.glyphs[:-1] for i, p in patterns.items() if _is_prefix(p)}
+    heads = {i: p.encoded[:-1] for i, p in patterns.items() if _is_prefix(p)}
     if not heads:
         return resource_set.pattern_ids
+    whole, leading = set(heads.values()), tuple(heads.values())
     return tuple(
         i
         for i, p in patterns.items()
         # A null variable can spoil a statement (VAR-6), so such a pattern always counts.
         if p.variables
-        or not any(
-            p.glyphs[: len(head)] == head and heads.get(i) != head for head in heads.values()
-        )
+        or not p.encoded.startswith(leading)
+        or (i in heads and not _begins_otherwise(heads[i], whole))
     )
+
+
+def _begins_otherwise(head: bytes, heads: set[bytes]) -> bool:
+    """Whether one of the heads is a shorter one that this head begins with."""
+    return any(head[:size] in heads for size in range(len(head)))
 
 
 def _is_prefix(pattern: ir.ResourcePattern) -> bool:
     """Literal characters, then one `*` that may match anything."""
-    *head, last = pattern.glyphs
-    return last.token is Token.STAR and all(g.token is Token.POINT for g in head)
+    return _PREFIX.fullmatch(pattern.encoded) is not None
+
+
+_PREFIX = re.compile(b"[^%c-\xff]*+%c" % (WILD_BYTE, WILD_BYTE + Token.STAR))
 
 
 def fold_constant_predicates(program: ir.Program) -> ir.Program:
@@ -89,8 +100,7 @@ def fold_constant_predicates(program: ir.Program) -> ir.Program:
     if not constants:
         return program
     statements = tuple(
-        replace(
-            s,
+        s._replace(
             predicate_ids=tuple(i for i in s.predicate_ids if constants.get(i) is not True),
             flags=s.flags
             | (FLAG_NEVER if any(constants.get(i) is False for i in s.predicate_ids) else 0),
@@ -118,18 +128,14 @@ def constant_value(predicate: ir.Predicate) -> bool | None:
 
 def mark_dead_statements(program: ir.Program) -> ir.Program:
     """Flag statements whose action or resource set is empty, or excludes everything."""
-    dead_actions = {
-        i
-        for i, s in enumerate(program.action_sets)
-        if _is_empty(s, any(program.action_patterns[p].text == "*" for p in s.pattern_ids))
-    }
-    dead_resources = {
-        i
-        for i, s in enumerate(program.resource_sets)
-        if _is_empty(s, any(program.resource_patterns[p].is_all for p in s.pattern_ids))
-    }
+    any_action = {i for i, p in enumerate(program.action_patterns) if p.text == "*"}
+    any_resource = {i for i, p in enumerate(program.resource_patterns) if p.is_all}
+    dead_actions = {i for i, s in enumerate(program.action_sets) if _is_empty(s, any_action)}
+    dead_resources = {i for i, s in enumerate(program.resource_sets) if _is_empty(s, any_resource)}
+    if not dead_actions and not dead_resources:
+        return program
     statements = tuple(
-        replace(s, flags=s.flags | FLAG_NEVER)
+        s._replace(flags=s.flags | FLAG_NEVER)
         if s.action_set in dead_actions or s.resource_set in dead_resources
         else s
         for s in program.statements
@@ -137,5 +143,8 @@ def mark_dead_statements(program: ir.Program) -> ir.Program:
     return replace(program, statements=statements)
 
 
-def _is_empty(pattern_set: ir.PatternSet, has_everything: bool) -> bool:
-    return has_everything if pattern_set.negated else not pattern_set.pattern_ids
+def _is_empty(pattern_set: ir.PatternSet, everything: Collection[int]) -> bool:
+    """everything : ids of the patterns that match all there is"""
+    if pattern_set.negated:
+        return any(p in everything for p in pattern_set.pattern_ids)
+    return not pattern_set.pattern_ids

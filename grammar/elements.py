@@ -28,9 +28,9 @@ from .findings import (
     quoted,
 )
 from .json_syntax import JsonArray, JsonScalar, JsonValue, described
-from .memo import remembered
+from .memo import Memo
 from .patterns import SEGMENT_COUNT, parse_pattern
-from .tree import ActionElement, PolicyType, Question, ResourceElement, Run, Star, Text
+from .tree import NONE_VOID, ActionElement, PolicyType, Question, ResourceElement, Run, Star, Text
 from .variables import check_variables
 from .vocabulary import TYPE_NAMES, UNTYPED_SERVICES
 
@@ -86,8 +86,7 @@ def _check_empty(name: str, span: Span, findings: Findings) -> bool:
 # Action
 
 
-@remembered
-def action_problem(text: str) -> str:
+def _action_problem(text: str) -> str:
     """What is wrong with an action pattern: nothing (""), `space`, `form` or `colon`."""
     if any(map(str.isspace, text)):
         return "space"
@@ -107,8 +106,10 @@ def read_action(
     if entries is None or (not entries and _check_empty(name, value.span, findings)):
         return None
     void = []
-    for i, entry in enumerate(entries):
-        problem = action_problem(entry.value)
+    problems = [action_problem[entry.value] for entry in entries]
+    if not any(problems) and policy_type != "rcp":
+        return ActionElement(name == "NotAction", value.span, entries, NONE_VOID)
+    for i, (entry, problem) in enumerate(zip(entries, problems, strict=True)):
         if problem:
             _report_action(problem, entry, findings)
             if problem != "colon":
@@ -121,6 +122,9 @@ def read_action(
                 help="name the services: `s3:*`, `sts:*`",
             )
     return ActionElement(name == "NotAction", value.span, entries, frozenset(void))
+
+
+action_problem = Memo(_action_problem)
 
 
 def _report_action(problem: str, entry: Text, findings: Findings) -> None:
@@ -173,29 +177,26 @@ class ResourceFacts(NamedTuple):
     has_early_variable: bool
 
     @property
-    def is_unremarkable(self) -> bool:
-        return self.is_star or (
-            self.is_arn
-            and self.segment_count == SEGMENT_COUNT
-            and not (
-                self.can_span
-                or self.has_service_wildcard
-                or self.has_type_wildcard
-                or self.has_early_variable
-            )
+    def is_remarkable(self) -> bool:
+        return not self.is_star and (
+            not self.is_arn
+            or self.segment_count < SEGMENT_COUNT
+            or self.can_span
+            or self.has_service_wildcard
+            or self.has_type_wildcard
+            or self.has_early_variable
         )
 
 
-@remembered
-def resource_facts(text: str, variables: bool) -> ResourceFacts:
-    """Facts about a resource pattern; `variables` as in `parse_pattern`."""
-    shape = _shape(text) if variables and "${" in text else text
+def _facts(text: str, shape: str) -> ResourceFacts | None:
+    """Facts about a resource pattern, with its variables as marks in `shape`; None if there is
+    nothing to say about it."""
     segments = shape.split(":", SEGMENT_COUNT - 1)
     head, rest = segments[: SEGMENT_COUNT - 1], segments[SEGMENT_COUNT - 1 :]
     service = head[2] if len(head) > 2 else ""
     can_span = any(s.endswith("*") for s in (head if rest else head[:-1]))
     type_word = re.split("[/:]", rest[0], maxsplit=1)[0] if rest else ""
-    return ResourceFacts(
+    facts = ResourceFacts(
         is_star=bool(text) and not text.strip("*"),
         is_arn=text.startswith("arn:"),
         segment_count=len(segments),
@@ -211,6 +212,11 @@ def resource_facts(text: str, variables: bool) -> ResourceFacts:
         ),
         has_early_variable=shape is not text and any(_VARIABLE_MARK in s for s in head),
     )
+    return facts if facts.is_remarkable else None
+
+
+_plain_facts = Memo(lambda text: _facts(text, text))
+_facts_with_variables = Memo(lambda text: _facts(text, _shape(text)))
 
 
 def _shape(text: str) -> str:
@@ -247,10 +253,13 @@ def read_resource(
     void = []
     is_faulty = False
     for i, entry in enumerate(entries):
-        if "${" in entry.value:
+        text = entry.value
+        if "${" in text:
             check_variables(entry, variables, findings)
-        facts = resource_facts(entry.value, variables)
-        if facts.is_unremarkable:
+            facts = (_facts_with_variables if variables else _plain_facts)[text]
+        else:
+            facts = _plain_facts[text]
+        if facts is None:
             continue
         if not facts.is_arn:
             _report_not_arn(entry, findings)
@@ -267,7 +276,9 @@ def read_resource(
         _report_wildcards(entry, facts, findings)
     if is_faulty:
         return None
-    return ResourceElement(name == "NotResource", value.span, entries, frozenset(void))
+    return ResourceElement(
+        name == "NotResource", value.span, entries, frozenset(void) if void else NONE_VOID
+    )
 
 
 def report_spanning(spanning: list[Text], findings: Findings) -> None:

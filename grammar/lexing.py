@@ -1,10 +1,10 @@
-"""Lark parsers whose lexer is one compiled regular expression.
+"""Parsers and parse tables made by Lark, each once, when something is parsed for the first time.
 
-`policy.lark`, `pattern.lark` and `arn.lark` define their terminals; this module turns them into one
-alternation, ordered by priority, and loads a grammar once, when something is parsed for the first
-time. Lark itself is imported only then: opening a compiled table must not pay for a parser.
-A lexer yields any object that has a `type` (the name of its terminal), so most tokens are already
-the node that the tree will hold.
+Lark itself is imported only then: opening a compiled table must not pay for a parser. Patterns and
+ARNs (`pattern.lark`, `arn.lark`) are parsed by Lark, with a lexer that is one alternation of their
+terminals, ordered by priority; it yields any object that has a `type` (the name of its terminal),
+so most tokens are already the node that the tree will hold. Of `policy.lark` only the LALR tables
+are taken: json_reader.pyx drives them.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import re
 from collections.abc import Iterator
 from functools import cache
 from importlib import resources
-from typing import Any, Protocol
+from typing import Any, Literal, NamedTuple, Protocol
 
 Terminals = tuple[tuple[str, str], ...]
 """Name and regular expression of a grammar's terminals, in the order in which they are tried."""
@@ -33,7 +33,7 @@ def alternation(terminals: Terminals, *, before: str = "") -> re.Pattern[str]:
 
 
 class Mark:
-    """A token without a value: punctuation, or the end of the input."""
+    """A token without a value: punctuation."""
 
     __slots__ = ("end", "start", "type")
 
@@ -49,6 +49,59 @@ class Mark:
 @cache
 def _grammar_text(name: str) -> str:
     return resources.files(__package__).joinpath(name).read_text(encoding="utf-8")
+
+
+Step = tuple[Literal["shift", "reduce"], int]
+
+
+class Tables(NamedTuple):
+    """LALR tables of a grammar, states and rules by number."""
+
+    actions: list[dict[str, Step]]
+    """By state, of each terminal that may come: the state behind it, or the rule that ends here."""
+    gotos: list[dict[int, int]]
+    """By state, of each rule that may end there: the state behind its left side."""
+    rules: list[tuple[str, int]]
+    """Alias of a rule, or else its left side; length of its right side."""
+    start: int
+    accept: int
+
+
+def lalr_tables(grammar: str) -> Tables:
+    """The tables that Lark makes of the file `grammar`."""
+    from lark import Lark
+    from lark.grammar import Rule
+    from lark.lexer import TerminalDef
+
+    lark = Lark(_grammar_text(grammar), parser="lalr", maybe_placeholders=False)
+    # What `Lark.save` writes, and what Lark's own stand-alone parsers are generated from.
+    data, memo = lark.memo_serialize([TerminalDef, Rule])
+    table = data["parser"]["parser"]
+    symbols: dict[int, str] = table["tokens"]
+    made = {number: rule for number, rule in memo.items() if rule["__type__"] == "Rule"}
+    numbers = {of_lark: ours for ours, of_lark in enumerate(made)}
+    left = [rule["origin"]["name"] for rule in made.values()]
+    actions: list[dict[str, Step]] = []
+    gotos: list[dict[int, int]] = []
+    states = {of_lark: ours for ours, of_lark in enumerate(table["states"])}
+    for row in table["states"].values():
+        action: dict[str, Step] = {}
+        goto: dict[int, int] = {}
+        for symbol, (is_reduction, argument) in row.items():
+            name = symbols[symbol]
+            if is_reduction:
+                action[name] = "reduce", numbers[argument["@"]]
+            elif name in left:
+                goto |= {rule: states[argument] for rule, of in enumerate(left) if of == name}
+            else:
+                action[name] = "shift", states[argument]
+        actions.append(action)
+        gotos.append(goto)
+    (start,) = table["start_states"].values()
+    (accept,) = table["end_states"].values()
+    rules = [(rule["alias"] or rule["origin"]["name"], len(rule["expansion"]))
+             for rule in made.values()]
+    return Tables(actions, gotos, rules, states[start], states[accept])
 
 
 def make_parser(grammar: str, lex: LexFunction, actions: object) -> Any:

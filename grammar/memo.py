@@ -7,26 +7,27 @@ Long texts are not kept: with a bound on their number and on their length the me
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import lru_cache, wraps
-from typing import Concatenate, ParamSpec, TypeVar, cast
+from typing import TypeVar
 
 MEMO_TEXTS = 1 << 15
 MEMO_CHARACTERS = 512
 
-P = ParamSpec("P")
 Answer = TypeVar("Answer")
 
 
-def remembered(
-    function: Callable[Concatenate[str, P], Answer],
-) -> Callable[Concatenate[str, P], Answer]:
-    """`function`, with its answers for the last MEMO_TEXTS texts of up to MEMO_CHARACTERS."""
-    memo = cast(Callable[Concatenate[str, P], Answer], lru_cache(maxsize=MEMO_TEXTS)(function))
+class Memo(dict[str, Answer]):
+    """`memo[text]` is what `function` says of a text; it remembers up to MEMO_TEXTS texts of up to
+    MEMO_CHARACTERS, and begins anew when it is full. A look-up costs no call in Python."""
 
-    @wraps(function)
-    def answer(text: str, /, *args: P.args, **kwargs: P.kwargs) -> Answer:
-        if len(text) > MEMO_CHARACTERS:
-            return function(text, *args, **kwargs)
-        return memo(text, *args, **kwargs)
+    __slots__ = ("_function",)
 
-    return answer
+    def __init__(self, function: Callable[[str], Answer]) -> None:
+        self._function = function
+
+    def __missing__(self, text: str) -> Answer:
+        answer = self._function(text)
+        if len(text) <= MEMO_CHARACTERS:
+            if len(self) >= MEMO_TEXTS:
+                self.clear()
+            self[text] = answer
+        return answer

@@ -11,6 +11,7 @@ import ipaddress
 import re
 from collections.abc import Callable
 from datetime import datetime
+from functools import cache
 
 _NUMBER = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 _EPOCH = re.compile(r"-?[0-9]+")
@@ -97,6 +98,7 @@ OPERAND_CHECKS: dict[str, tuple[Callable[[str], bool], str, str]] = {
 """By family: the check, what it asks for, and the remedy."""
 
 
+@cache
 def family_of(base: str) -> str:
     """`String`, `Numeric`, `Date`, `Bool`, `Null`, `Binary`, `Ip` or `Arn`."""
     for family in ("String", "Arn", "Numeric", "Date", "Bool", "Null", "Binary"):

@@ -7,8 +7,6 @@ collected: strict mode raises PolicySemanticError if any of it is an error, leni
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from ..errors import LimitError, PolicySemanticError, PolicySyntaxError, RequestError
 from ..source import Source, Span
 from .findings import DUP_KEY, NOT_AN_OBJECT, NOT_UTF8, Findings, quoted
@@ -87,7 +85,7 @@ def read_policy(
     document = read_document(source, root, policy_type, findings)
     if mode == "strict" and findings.has_errors:
         raise PolicySemanticError(findings.diagnostics(errors_first=True))
-    return replace(document, diagnostics=findings.diagnostics())
+    return document
 
 
 def decode(text: str | bytes, name: str) -> str:

@@ -14,7 +14,7 @@ from itertools import chain
 from typing import Any, NamedTuple
 
 from .lexing import Mark, Terminals, alternation, make_parser
-from .memo import remembered
+from .memo import Memo
 from .tree import PatternToken, Question, Run, Star, Variable
 
 SEGMENT_COUNT = 6
@@ -25,17 +25,13 @@ _STAR = Star()
 _QUESTION = Question()
 
 
-@remembered
 def parse_pattern(text: str, *, variables: bool) -> tuple[PatternToken, ...]:
     """The tokens of a pattern; `variables` says whether `${...}` is one (GRAM-11, VAR-1).
 
     Never fails: every text is a pattern. Linear in the length of `text`. `${*}`, `${?}` and `${$}`
     are resolved into runs (VAR-3); no two runs are neighbours.
     """
-    if not variables or "${" not in text:
-        return tuple([_WILD[part] if part in _WILD else Run(part) for part in _PLAIN.findall(text)])
-    tokens: tuple[PatternToken, ...] = _pattern_parser().parse(_PatternInput(text))
-    return tokens
+    return (_with_variables if variables and "${" in text else _plain)[text]
 
 
 def split_arn(tokens: tuple[PatternToken, ...]) -> tuple[tuple[PatternToken, ...], ...]:
@@ -141,6 +137,19 @@ def _lex_arn(terminals: Terminals, data: _ArnInput) -> Iterator[Any]:
                     yield _Token("RUN", Run(piece))
         else:
             yield _Token(_TYPES[type(token)], token)
+
+
+def _parse(text: str) -> tuple[PatternToken, ...]:
+    tokens: tuple[PatternToken, ...] = _pattern_parser().parse(_PatternInput(text))
+    return tokens
+
+
+def _cut(text: str) -> tuple[PatternToken, ...]:
+    return tuple([_WILD[part] if part in _WILD else Run(part) for part in _PLAIN.findall(text)])
+
+
+_with_variables = Memo(_parse)
+_plain = Memo(_cut)
 
 
 @cache

@@ -32,6 +32,7 @@ from .findings import (
 from .json_syntax import JsonObject, JsonValue, described
 from .principals import read_principal
 from .tree import (
+    NO_FAULTS,
     ActionElement,
     ConditionEntry,
     Effect,
@@ -66,7 +67,9 @@ def check_names(
     node: JsonObject, known: frozenset[str], owner: str, findings: Findings
 ) -> set[str]:
     """Reports unknown elements; the lower-case names of those that look like a known one."""
-    look_alikes = set()
+    look_alikes: set[str] = set()
+    if node.members.keys() <= known:
+        return look_alikes
     lowered = {k.lower(): k for k in known}
     for name, (key, _) in node.members.items():
         if name in known:
@@ -157,7 +160,7 @@ class StatementReader:
             principal,
             conditions,
             condition_span,
-            frozenset(faults),
+            frozenset(faults) if faults else NO_FAULTS,
         )
 
     def _read_pair(

@@ -49,8 +49,8 @@ _OUTSIDE_LATIN1 = re.compile(r"[^\t\n\r\x20-\xff]")
 def read_document(
     source: Source, root: JsonObject, policy_type: PolicyType, findings: Findings
 ) -> PolicyDocument:
-    """The policy in `root`. Its diagnostics are left in `findings`, to which the caller may have
-    more to add. Raises LimitError for more than MAX_STATEMENTS statements."""
+    """The policy in `root`, with what is in `findings` and what is added to them here as its
+    diagnostics. Raises LimitError for more than MAX_STATEMENTS statements."""
     members = root.members
     check_names(root, DOCUMENT_ELEMENTS, "a policy", findings)  # ignored (GRAM-6)
     if policy_type in IAM_TYPES:
@@ -76,11 +76,20 @@ def read_document(
         statements = tuple([reader.read(i, value) for i, value in enumerate(values)])
         report_spanning(reader.spanning, findings)
     return PolicyDocument(
-        source, root.span, policy_type, version, statements, (), is_faulty, is_unreadable
+        source,
+        root.span,
+        policy_type,
+        version,
+        statements,
+        findings.diagnostics(),
+        is_faulty,
+        is_unreadable,
     )
 
 
 def _check_characters(source: Source, span: Span, findings: Findings) -> None:
+    if source.text.isascii():  # what JSON allows of ASCII, IAM stores
+        return
     match = _OUTSIDE_LATIN1.search(source.text, span.start, span.end)
     if match is not None:
         findings.add(

@@ -9,10 +9,11 @@ Spans are code-point offsets into `Source.text`; lines and columns are computed 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import ClassVar, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 from ..errors import Diagnostic
 from ..source import Source, Span
+from .json_reader import Text as Text  # a node of the tree like the others here
 
 PolicyType = Literal["identity", "boundary", "session", "resource", "trust", "scp", "rcp", "vpce"]
 Mode = Literal["strict", "lenient"]
@@ -25,17 +26,8 @@ concerns the statement as a whole (an element that is not allowed there, an unkn
 looks like a known one)."""
 
 
-@dataclass(frozen=True, slots=True)
-class Text:
-    """A string, number or boolean of the document: its value as text (GRAM-5) and its span.
-
-    The span covers the token as written, quotes included.
-    """
-
-    type: ClassVar[str] = "VALUE"
-    """Terminal of `policy.lark`, so that the lexer can hand a `Text` straight to the parser."""
-    value: str
-    span: Span
+NONE_VOID: frozenset[int] = frozenset()
+NO_FAULTS: frozenset[Fault] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +38,7 @@ class ActionElement:
     span: Span
     """Span of the whole value."""
     entries: tuple[Text, ...]
-    void: frozenset[int] = frozenset()
+    void: frozenset[int] = NONE_VOID
     """Indexes of entries that match nothing."""
 
 
@@ -57,7 +49,7 @@ class ResourceElement:
     negated: bool
     span: Span
     entries: tuple[Text, ...]
-    void: frozenset[int] = frozenset()
+    void: frozenset[int] = NONE_VOID
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +88,14 @@ class ConditionEntry:
     span: Span
     """From the key to the end of its values."""
 
+    @property
+    def start(self) -> int:
+        return self.span.start
+
+    @property
+    def end(self) -> int:
+        return self.span.end
+
 
 @dataclass(frozen=True, slots=True)
 class StatementNode:
@@ -112,7 +112,7 @@ class StatementNode:
     principal: PrincipalElement | None
     conditions: tuple[ConditionEntry, ...]
     condition_span: Span | None
-    faults: frozenset[Fault] = frozenset()
+    faults: frozenset[Fault] = NO_FAULTS
 
 
 @dataclass(frozen=True, slots=True)

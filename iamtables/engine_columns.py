@@ -190,7 +190,7 @@ def map_columns(array: Any, asked: frozenset[str] | None = None) -> dict[str, An
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    from .runtime.session import ASKING
+    from .runtime.batch import ASKING
 
     count = len(array)
     entries = _entries(array)

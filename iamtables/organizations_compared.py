@@ -266,7 +266,8 @@ class _Comparing:
                     patterns[text] = len(listed)
                     listed.append(zone_pattern(text))
             sets.append(ir.PatternSet(False, tuple(patterns[text] for text in resources)))
-            statements[first + at] = replace(statements[first + at], resource_set=len(sets) - 1)
+            statements[first + at] = statements[first + at]._replace(
+                resource_set=len(sets) - 1)
         self._must = [first + i for i in self._must]
         self._miss = [tuple(first + i for i in numbers) for numbers in self._miss]
         self._atoms = {name: first + i for name, i in atoms.items()}

@@ -318,4 +318,4 @@ def zone_pattern(text: str) -> ir.ResourcePattern:
         else:
             glyphs.append(ir.Glyph(Token.POINT, ord(c)))
             colons += c == ":"
-    return ir.ResourcePattern(tuple(glyphs), text == "*", text)
+    return ir.ResourcePattern(ir.Glyphs.of(glyphs).encoded, is_all=text == "*", text=text)

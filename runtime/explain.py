@@ -15,6 +15,7 @@ from .codes import FLAG_NEVER, FLAG_UNKNOWN, NO_ID, DecisionCode, Layer, State
 from .conditions import UNKNOWN, Predicate, Value
 from .decisions import Request
 from .estates import derived_value
+from .keys import is_key_named
 from .model import StatementInfo
 from .plan import is_action
 from .values import decode_value, encode_value
@@ -176,9 +177,7 @@ class Asked:
             self._values[number] = self._key_value(key.name, key.kind, folded)
 
     def _key_value(self, name: str, kind: int, folded: Mapping[str, object]) -> Value:
-        from .session import _is_unknown
-
-        if _is_unknown(self._request.unknown, name):
+        if is_key_named(name, self._request.unknown):
             return UNKNOWN
         context = self._request.context
         value = context[name] if name in context else folded.get(name.lower())

@@ -1,6 +1,10 @@
-"""Condition keys whose kind AWS declares: section 4 of docs/spec/semantics.md (CTX-1, COND-11)."""
+"""Condition keys by name: the kinds that AWS declares (section 4 of docs/spec/semantics.md, CTX-1,
+COND-11), and names that stand for several.
+"""
 
 from __future__ import annotations
+
+from collections.abc import Iterable
 
 from .codes import KeyKind
 
@@ -34,3 +38,12 @@ def key_kind(name: str) -> KeyKind:
     if lowered.startswith(_SINGLE_PREFIXES):
         return KeyKind.SINGLE
     return _KINDS.get(lowered, KeyKind.FREE)
+
+
+def is_key_named(key: str, names: Iterable[str]) -> bool:
+    """Whether one of the names is that of the key, whatever its case, or `prefix/*` of it."""
+    lowered = key.lower()
+    return any(
+        lowered.startswith(name[:-1].lower()) if name.endswith("*") else lowered == name.lower()
+        for name in names
+    )

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import RequestError
+from .batch import ASKING, INSTEAD_DERIVED, Batch, Outputs
 from .codes import DecisionCode, Layer, RowError
 from .column import BoundColumn
 from .columns import UNKNOWN_ID, Column, ScalarColumn
@@ -18,16 +19,10 @@ from .decisions import Decision, Request
 from .dictionaries import KnownDictionaries
 from .engine import Engine
 from .globs import GlobSet
+from .keys import is_key_named
 from .layered import LayeredEngine
 from .layered_single import LayeredChecker
-from .session import (
-    ASKING,
-    DEFAULT_BUDGET,
-    INSTEAD_DERIVED,
-    Outputs,
-    Session,
-    request_fault,
-)
+from .session import DEFAULT_BUDGET, Session, request_fault
 from .values import encode_text
 
 if TYPE_CHECKING:
@@ -70,26 +65,19 @@ class LayeredSession(Session):
             np.zeros(n, dtype=np.uint8),
         )
 
-    def _bind(
-        self,
-        engine: Engine,
-        known: KnownDictionaries,
-        columns: dict[str, Column],
-        keys: list[Column | None],
-        masks: list[NDArray[np.uint8] | None],
-        n: int,
-    ) -> tuple[Any, ...]:
+    def _bind(self, engine: Engine, known: KnownDictionaries, batch: Batch) -> tuple[Any, ...]:
         assert isinstance(engine, LayeredEngine)
         is_derived = np.array(
             [
                 k in self._derivable and (
-                    (keys[k] is None and mask is None)
+                    (batch.keys[k] is None and mask is None)
                     or (mask is not None and bool((mask == INSTEAD_DERIVED).any()))
                 )
-                for k, mask in enumerate(masks)
+                for k, mask in enumerate(batch.masks)
             ],
             dtype=np.uint8,
         )
+        columns, n = batch.columns, batch.n
         owner = known.bind("resource_account", columns.get("resource_account", _NULL), n,
                            engine.name_id)  # fmt: skip
         return (
@@ -100,7 +88,7 @@ class LayeredSession(Session):
             known.bind("resource", columns["resource"], n, engine.resource_id, owner.constant_id),
             owner,
             _flags(columns.get("also_allowed"), n),
-            self._bind_keys(engine, known, keys, masks, n),
+            self._bind_keys(engine, known, batch),
             is_derived,
         )
 
@@ -169,12 +157,8 @@ class LayeredSession(Session):
         is_derived = np.zeros(len(keys), dtype=np.uint8)
         given = {name.lower() for name in request.context}
         for number in self._derivable:
-            name = self._table.model.keys[number].name.lower()
-            is_named = any(
-                name.startswith(u[:-1].lower()) if u.endswith("*") else name == u.lower()
-                for u in request.unknown
-            )
-            if name not in given and not is_named:
+            name = self._names[number].lower()
+            if name not in given and not is_key_named(name, request.unknown):
                 is_derived[number] = 1
                 keys[number] = BoundColumn.constant(1, 0)
         return keys, is_derived

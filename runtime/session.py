@@ -3,33 +3,37 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Container, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import ColumnError, RequestError
+from .batch import (
+    INSTEAD_ABSENT,
+    INSTEAD_DERIVED,
+    INSTEAD_UNKNOWN,
+    Batch,
+    Layout,
+    Outputs,
+    RowReader,
+    collect,
+    mask_of,
+    of_keys,
+    output_of,
+)
 from .codes import DecisionCode, RowError
 from .column import BoundColumn
-from .columns import (
-    NULL,
-    UNKNOWN_ID,
-    Column,
-    TypedColumn,
-    UnreadColumn,
-    common_length,
-    make_column,
-    row_mask,
-    table_columns,
-)
+from .columns import UNKNOWN_ID, Column, TypedColumn, common_length
 from .conditions import UNKNOWN
 from .decisions import Decision, Decisions, Request
 from .dictionaries import KnownDictionaries
 from .engine import Engine
 from .globs import GlobSet
 from .identity import IdentityEngine
+from .keys import is_key_named
 from .single import Checker
 from .typed import typed_truth
 from .values import encode_text, encode_value
@@ -41,19 +45,11 @@ if TYPE_CHECKING:
 CHUNK_ROWS = 1 << 18
 """Rows between two looks at the memory budget."""
 
+SHARES = 8
+"""Chunks that each of several threads gets if all are equally fast."""
+
 DEFAULT_BUDGET = 1 << 30
 """Bytes of caches per engine, above which what was learnt from data is dropped and learnt anew."""
-
-ASKING = (
-    "principal", "issuer_arn", "principal_account", "principal_type", "resource_account",
-    "is_management_account", "also_allowed",
-)  # fmt: skip
-"""Columns that say who asks and whose the resource is."""
-
-_NOT_KEYS = frozenset({*ASKING, "action", "resource"})
-
-INSTEAD_NOTHING, INSTEAD_UNKNOWN, INSTEAD_ABSENT, INSTEAD_DERIVED = range(4)
-"""What stands in a row instead of a column's value (runtime/column.pxd)."""
 
 _ABSENT = BoundColumn.constant(sys.maxsize, 0)
 """Nothing in every row of any batch. Kernels write to the constants of derived keys alone."""
@@ -75,6 +71,7 @@ class Session:
         self._table = table
         self._asked = frozenset(key.name.lower() for key in table.model.keys)
         self._read = self._asked.union(self._asking)
+        self._names = [key.name for key in table.model.keys]
         self._layouts: dict[tuple[tuple[str, ...], tuple[str, ...]], Layout] = {}
         self._budget = budget_bytes
         self._engines: list[Engine] = []
@@ -136,27 +133,16 @@ class Session:
             raise ColumnError(f"`missing` cannot be `{missing}`",
                               help="choose absent, unknown or error")  # fmt: skip
         keys, masks, not_supplied = self._keys(
-            columns, _of_keys(unknown, "unknown", self._asked), n, missing)
+            columns, of_keys(unknown, "unknown", self._asked), n, missing)
         if unknown or not_given:
-            self._leave_out(_of_keys(not_given, "not_given", self._asked), keys, masks, n, missing)
-        outputs = self._outputs(_output(out, n), n)
-
-        def run(number: int, start: int, stop: int) -> int:
-            return self._run(self._engine(number), columns, keys, masks, n, outputs, start, stop)
-
-        shares = _shares(n, threads)
-        if len(shares) == 1:
-            errors = run(0, *shares[0])
-        else:
-            numbers = range(len(shares))
-            for number in numbers:
-                self._engine(number)
-            with ThreadPoolExecutor(len(shares)) as pool:
-                errors = sum(pool.map(run, numbers, *zip(*shares, strict=True)))
-        request = _RowReader(self._table, columns, keys, masks, self._derivable)
+            self._leave_out(of_keys(not_given, "not_given", self._asked), keys, masks, n, missing)
+        outputs = self._outputs(output_of(out, n), n)
+        batch = Batch(columns, keys, masks, n, outputs)
+        errors = self._run(batch, threads)
+        rows = RowReader(batch, self._names, self._derivable)
         return Decisions(
             self._table, outputs.decision, outputs.statement, outputs.error, errors, not_supplied,
-            request.request, outputs.layer,
+            rows.request, outputs.layer,
         )  # fmt: skip
 
     def _outputs(self, decision: NDArray[np.uint8], n: int) -> Outputs:
@@ -179,7 +165,7 @@ class Session:
         nobody_knows: NDArray[np.uint8] | None = None
         for number, column in enumerate(chosen):
             unknowns = layout.keys[number][1]
-            mask = _mask_of(unknown, unknowns, n) if unknowns else None
+            mask = mask_of(unknown, unknowns, n) if unknowns else None
             if column is None and mask is None and number not in self._derivable:
                 key = self._table.model.keys[number].name
                 not_supplied.append(key)
@@ -208,8 +194,8 @@ class Session:
         for number, key in enumerate(self._table.model.keys):
             mask = masks[number]
             if keys[number] is not None:
-                names = [name for name in not_given if _is_unknown((name,), key.name)]
-                rows = _mask_of(not_given, names, n, "not_given")
+                names = [name for name in not_given if is_key_named(key.name, (name,))]
+                rows = mask_of(not_given, names, n, "not_given")
                 if rows is None:
                     continue
             elif mask is not None:
@@ -235,59 +221,50 @@ class Session:
             if len(self._layouts) >= _MAX_LAYOUTS:
                 self._layouts.clear()
             layout = self._layouts[names, unknown] = Layout.of(
-                names, unknown, [key.name for key in self._table.model.keys], self._derivable)
+                names, unknown, self._names, self._derivable)
         return layout
 
-    def _run(
-        self,
-        engine: Engine,
-        columns: dict[str, Column],
-        keys: list[Column | None],
-        masks: list[NDArray[np.uint8] | None],
-        n: int,
-        outputs: Outputs,
-        start: int,
-        stop: int,
-    ) -> int:
+    def _run(self, batch: Batch, threads: int) -> int:
+        """Decide all rows; how many have an error. Each thread takes the next chunk when it is done
+        with one, since cores are seldom equally fast."""
+        threads = max(1, min(threads, batch.n))
+        size = CHUNK_ROWS if threads == 1 else min(CHUNK_ROWS, -(-batch.n // (threads * SHARES)))
+        chunks = [(start, min(batch.n, start + size)) for start in range(0, batch.n, size or 1)]
+        chunks.reverse()
+        if threads == 1:
+            return self._run_chunks(self._engine(0), batch, chunks)
+        engines = [self._engine(number) for number in range(threads)]
+        with ThreadPoolExecutor(threads) as pool:
+            return sum(pool.map(lambda engine: self._run_chunks(engine, batch, chunks), engines))
+
+    def _run_chunks(self, engine: Engine, batch: Batch, chunks: list[tuple[int, int]]) -> int:
+        """Decide chunks, taken from the end of the list, until none is left."""
         known = self._dictionaries.get(engine)
         if known is None:
             known = self._dictionaries[engine] = KnownDictionaries(engine, self._budget // 8)
+        bound: tuple[Any, ...] | None = None
+        errors = 0
         try:
-            return self._run_chunks(engine, known, columns, keys, masks, n, outputs, start, stop)
-        except BaseException:
+            while chunks:
+                try:
+                    chunk = chunks.pop()
+                except IndexError:  # another thread was faster
+                    break
+                if engine.used_bytes() > self._budget:
+                    engine.clear()
+                    bound = None
+                if bound is None:
+                    bound = self._bind(engine, known, batch)
+                errors += self._decide_chunk(engine, bound, batch.outputs, *chunk)
+        except BaseException as error:
+            chunks.clear()
             known.forget()  # what was being learnt is half there
+            if isinstance(error, MemoryError):
+                for column in batch.columns.values():
+                    column.check()
             raise
         finally:
             known.forget_rows()
-
-    def _run_chunks(
-        self,
-        engine: Engine,
-        known: KnownDictionaries,
-        columns: dict[str, Column],
-        keys: list[Column | None],
-        masks: list[NDArray[np.uint8] | None],
-        n: int,
-        outputs: Outputs,
-        start: int,
-        stop: int,
-    ) -> int:
-        bound: tuple[Any, ...] | None = None
-        errors = 0
-        while start < stop:
-            if engine.used_bytes() > self._budget:
-                engine.clear()
-                bound = None
-            if bound is None:
-                bound = self._bind(engine, known, columns, keys, masks, n)
-            end = min(stop, start + CHUNK_ROWS)
-            try:
-                errors += self._decide_chunk(engine, bound, outputs, start, end)
-            except MemoryError:
-                for column in columns.values():
-                    column.check()
-                raise
-            start = end
         return errors
 
     def _decide_chunk(
@@ -299,42 +276,30 @@ class Session:
         )  # fmt: skip
         return engine.decide(*arguments)
 
-    def _bind(
-        self,
-        engine: Engine,
-        known: KnownDictionaries,
-        columns: dict[str, Column],
-        keys: list[Column | None],
-        masks: list[NDArray[np.uint8] | None],
-        n: int,
-    ) -> tuple[Any, ...]:
+    def _bind(self, engine: Engine, known: KnownDictionaries, batch: Batch) -> tuple[Any, ...]:
         """The arguments of the engine, as far as they are columns."""
+        columns, n = batch.columns, batch.n
         return (
             known.bind("action", columns["action"], n, engine.action_id),
             known.bind("resource", columns["resource"], n, engine.resource_id),
-            self._bind_keys(engine, known, keys, masks, n),
+            self._bind_keys(engine, known, batch),
         )
 
     def _bind_keys(
-        self,
-        engine: Engine,
-        known: KnownDictionaries,
-        keys: list[Column | None],
-        masks: list[NDArray[np.uint8] | None],
-        n: int,
+        self, engine: Engine, known: KnownDictionaries, batch: Batch
     ) -> list[BoundColumn]:
         bound = []
-        for number, (column, mask) in enumerate(zip(keys, masks, strict=True)):
+        for number, (column, mask) in enumerate(zip(batch.keys, batch.masks, strict=True)):
             if column is None:
                 if mask is None and number not in self._derivable:
                     bound.append(_ABSENT)
                     continue
                 is_unknown = mask is not None and bool((mask == INSTEAD_UNKNOWN).all())
-                one = BoundColumn.constant(n, UNKNOWN_ID if is_unknown else 0)
+                one = BoundColumn.constant(batch.n, UNKNOWN_ID if is_unknown else 0)
                 if mask is not None and not is_unknown:
                     one.set_instead(mask)
             else:
-                one = self._bind_key(engine, known, number, column, n, mask)
+                one = self._bind_key(engine, known, number, column, batch.n, mask)
             bound.append(one)
         return bound
 
@@ -439,7 +404,7 @@ class Session:
         columns = []
         for number, key in enumerate(keys):
             id = 0
-            if names and _is_unknown(names, key.name):
+            if names and is_key_named(key.name, names):
                 id = UNKNOWN_ID
             elif folded:
                 value = context[key.name] if key.name in context else (
@@ -454,53 +419,6 @@ class Session:
         return columns
 
 
-class Layout(NamedTuple):
-    """What the columns of a batch are to a table, by their names alone.
-
-    keys   : for each key of the table its column, or None, and the names that make it unknown
-    absent : keys that no column gives, and that follow from none
-    """
-
-    keys: tuple[tuple[str | None, tuple[str, ...]], ...]
-    absent: tuple[str, ...]
-
-    @classmethod
-    def of(
-        cls, names: Iterable[str], unknown: Sequence[str], keys: Sequence[str],
-        derivable: Container[int],
-    ) -> Layout:
-        """Raises ColumnError for a key that two columns give."""
-        lowered: dict[str, str] = {}
-        twice: dict[str, list[str]] = {}
-        for name in names:
-            if name not in _NOT_KEYS:
-                first = lowered.setdefault(name.lower(), name)
-                if first is not name:
-                    twice.setdefault(first, [first]).append(name)
-        for first, spellings in twice.items():
-            given = ", ".join(f"`{name}`" for name in spellings)
-            raise ColumnError(
-                f"key `{first}` is given twice: {given}",
-                column=first,
-                help="keys compare without case (COND-4); give one column",
-            )
-        found = [lowered.get(key.lower()) for key in keys]
-        return cls(
-            tuple((column, tuple(one for one in unknown if _is_unknown((one,), key)))
-                  for column, key in zip(found, keys, strict=True)),
-            tuple(key for number, key in enumerate(keys)
-                  if found[number] is None and number not in derivable))
-
-
-class Outputs(NamedTuple):
-    """Arrays that a batch fills: uint8[n], int32[n], uint8[n], and uint8[n] or None."""
-
-    decision: NDArray[np.uint8]
-    statement: NDArray[np.int32]
-    error: NDArray[np.uint8]
-    layer: NDArray[np.uint8] | None
-
-
 class _OneRow:
     """Outputs of a single check, reused."""
 
@@ -510,56 +428,6 @@ class _OneRow:
         self.statement = np.zeros(1, dtype=np.int32)
         self.error = np.zeros(1, dtype=np.uint8)
         self.layer = np.zeros(1, dtype=np.uint8)
-
-
-class _RowReader:
-    """The request of one row again, for explanations."""
-
-    def __init__(
-        self,
-        table: Table,
-        columns: dict[str, Column],
-        keys: list[Column | None],
-        masks: list[NDArray[np.uint8] | None],
-        derivable: Container[int],
-    ) -> None:
-        self._table = table
-        self._columns = columns
-        self._keys = keys
-        self._masks = masks
-        self._derivable = derivable
-
-    def request(self, row: int) -> Request:
-        def value_of(name: str) -> object:
-            column = self._columns.get(name)
-            return None if column is None or isinstance(column, UnreadColumn) else column.value(row)
-
-        def text(name: str) -> str | None:
-            value = value_of(name)
-            if value is UNKNOWN and name == "resource_account":
-                return ""  # not known, and not assumed either
-            return value if isinstance(value, str) else None
-
-        def is_set(name: str) -> bool:
-            return value_of(name) is True
-
-        context: dict[str, object] = {}
-        unknown = []
-        for number, key in enumerate(self._table.model.keys):
-            column, mask = self._keys[number], self._masks[number]
-            value = None if column is None else column.value(row)
-            instead = INSTEAD_NOTHING if mask is None else mask[row]
-            if instead not in (INSTEAD_NOTHING, INSTEAD_UNKNOWN):
-                continue
-            if value is UNKNOWN or instead == INSTEAD_UNKNOWN:
-                unknown.append(key.name)
-            elif value is not None or (column is not None and number in self._derivable):
-                context[key.name] = value  # a null is given: nothing is derived in its place
-        return Request(
-            text("principal"), text("action") or "", text("resource"), context, tuple(unknown),
-            text("issuer_arn"), text("principal_account"), text("principal_type"),
-            text("resource_account"), is_set("is_management_account"), is_set("also_allowed"),
-        )  # fmt: skip
 
 
 def request_fault(error: RowError, request: Request) -> RequestError:
@@ -583,89 +451,3 @@ def _folded(context: Mapping[str, object]) -> dict[str, object]:
     for name, value in context.items():
         folded.setdefault(name.lower(), value)
     return folded
-
-
-def _is_unknown(names: Iterable[str], key: str) -> bool:
-    lowered = key.lower()
-    return any(
-        lowered.startswith(name[:-1].lower()) if name.endswith("*") else lowered == name.lower()
-        for name in names
-    )
-
-
-def _mask_of(
-    rows: Mapping[str, object], names: Iterable[str], n: int, parameter: str = "unknown"
-) -> NDArray[np.uint8] | None:
-    """uint8[n]: the rows that one of these names; None when there are none."""
-    given = [m for name in names if (m := row_mask(rows[name], n, name, parameter)) is not None]
-    if not given:
-        return None
-    return np.bitwise_or.reduce(given) if len(given) > 1 else given[0]
-
-
-def collect(
-    requests: object,
-    named: Mapping[str, object],
-    context: Mapping[str, object] | None,
-    asked: frozenset[str],
-) -> dict[str, Column]:
-    """Columns by name. What `asked` (lower case) does not name is not read, only counted."""
-    pairs = [] if requests is None else table_columns(requests)
-    pairs += [(name, value) for name, value in named.items() if value is not None]
-    if context is not None and not isinstance(context, Mapping):
-        raise ColumnError("`context` is no mapping of keys to columns",
-                          help="give a dict: key -> column")  # fmt: skip
-    pairs += (context or {}).items()
-    given: dict[str, object] = {}
-    for name, value in pairs:
-        if name in given:
-            raise ColumnError(f"column `{name}` is given twice", column=name)
-        given[name] = value
-    if "action" not in given:
-        raise ColumnError("there is no column `action`", column="action",
-                          help="give `action`, and `resource` unless it is unknown")  # fmt: skip
-    columns = {
-        name: make_column(value, name)
-        if name in ("action", "resource") or name.lower() in asked
-        else UnreadColumn(value)
-        for name, value in given.items()
-    }
-    for name in ("principal", "resource"):
-        columns.setdefault(name, NULL)
-    return columns
-
-
-def _of_keys(
-    rows: Mapping[str, object] | None, parameter: str, asked: frozenset[str]
-) -> Mapping[str, object]:
-    if rows is not None and not isinstance(rows, Mapping):
-        raise ColumnError(f"`{parameter}` is no mapping of keys to True or bool[n]",
-                          help="give a dict: key -> True")  # fmt: skip
-    for name in rows or {}:
-        if name in _NOT_KEYS and name not in asked:
-            raise ColumnError(
-                f"`{parameter}` names `{name}`, which is no context key", column=name,
-                help="a null in the column `resource` is an unknown resource",
-            )  # fmt: skip
-    return rows or {}
-
-
-def _output(out: NDArray[np.uint8] | None, n: int) -> NDArray[np.uint8]:
-    if out is None:
-        return np.zeros(n, dtype=np.uint8)
-    fits = isinstance(out, np.ndarray) and out.dtype == np.uint8 and out.shape == (n,)
-    if not fits or not out.flags.c_contiguous:
-        raise ColumnError(f"`out` is not a contiguous uint8[{n}]", column="out")
-    if not out.flags.writeable:
-        raise ColumnError("`out` is read-only", column="out")
-    return out
-
-
-def _shares(n: int, threads: int) -> list[tuple[int, int]]:
-    """Rows of each thread, from and to; one share of nothing where there are none."""
-    if threads <= 1 or n <= 1:
-        return [(0, n)]
-    step = -(-n // threads)
-    return [(start, min(n, start + step)) for start in range(0, n, step)]
-
-

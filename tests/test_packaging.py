@@ -29,7 +29,8 @@ print(getattr(build_meta, "build_" + sys.argv[1])(sys.argv[2]))
 _SOURCES = {
     "LICENSE", "NOTICE", "README.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md",
     "pyproject.toml", "setup.py", "MANIFEST.in", "compiler/tables.py", "grammar/policy.lark",
-    "grammar/pattern.lark", "grammar/arn.lark", "runtime/engine.pyx", "runtime/column.pxd",
+    "grammar/pattern.lark", "grammar/arn.lark", "grammar/json_reader.pyx",
+    "grammar/json_reader.pxd", "runtime/engine.pyx", "runtime/column.pxd",
     "runtime/words.pxd", "runtime/engine.pyi", "iamtables/py.typed",
     "iamtables/data/catalogue.json.gz", "iamtables/data/policies/AmazonBedrockReadOnly.json",
     "tests/test_vectors.py", "tests/cases/bedrock_full_access.toml", "tests/typing/client.py",

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 ROOT = Path(__file__).parent.parent
-FOLDERS = ("compiler", "runtime")
+FOLDERS = ("compiler", "grammar", "runtime")
 KERNELS = sorted(
     f"{folder}/{source.stem}" for folder in FOLDERS for source in (ROOT / folder).glob("*.pyx"))
 

@@ -42,7 +42,7 @@ SHOWN = ROOT / "docs" / "faults.md"
 FOLDERS = ("compiler", "grammar", "runtime")
 """Folders of the repository that are packages of `iamtables`."""
 
-KERNEL_FOLDERS = ("compiler", "runtime")
+KERNEL_FOLDERS = ("grammar", "compiler", "runtime")
 """Those of them whose kernels are built and may be planted with faults."""
 
 AREAS = (

@@ -47,8 +47,6 @@ def substituted(program: ir.Program, values: Mapping[str, Value]) -> ir.Program:
     Ids stay what they are. Only statements all of whose variables are among the keys may be asked
     about.
     """
-    points: dict[str, ir.Glyph] = {}
-
     def text_of(variable: ir.Variable) -> str | None:
         value = None
         if variable.key_id >= 0:
@@ -64,9 +62,8 @@ def substituted(program: ir.Program, values: Mapping[str, Value]) -> ir.Program:
             text = text_of(glyph.variable)
             if text is None:
                 return None
-            for c in text:
-                out.append(points.setdefault(c, ir.Glyph(Token.POINT, ord(c))))
-        return tuple(out)
+            out += [ir.Glyph(Token.POINT, ord(c)) for c in text]
+        return ir.Glyphs.of(out)
 
     patterns = list(program.resource_patterns)
     null_patterns: set[int] = set()
@@ -76,13 +73,14 @@ def substituted(program: ir.Program, values: Mapping[str, Value]) -> ir.Program:
             if glyphs is None:
                 null_patterns.add(number)
             else:
-                patterns[number] = replace(pattern, glyphs=glyphs)
+                patterns[number] = pattern._replace(
+                    encoded=glyphs.encoded, variables=glyphs.variables)
     sets = list(program.resource_sets)
     spoiled: set[int] = set()
     for number, resource_set in enumerate(sets):
         if null_patterns.intersection(resource_set.pattern_ids):  # VAR-6
             kept = tuple(p for p in resource_set.pattern_ids if p not in null_patterns)
-            sets[number] = replace(resource_set, pattern_ids=kept)
+            sets[number] = resource_set._replace(pattern_ids=kept)
             if resource_set.negated and program.options.null_notresource == "nomatch":
                 spoiled.add(number)
     predicates = list(program.predicates)
@@ -98,7 +96,7 @@ def substituted(program: ir.Program, values: Mapping[str, Value]) -> ir.Program:
         resource_sets=tuple(sets),
         predicates=tuple(predicates),
         statements=tuple(
-            replace(s, flags=s.flags | FLAG_NEVER) if s.resource_set in spoiled else s
+            s._replace(flags=s.flags | FLAG_NEVER) if s.resource_set in spoiled else s
             for s in program.statements
         ),
     )
