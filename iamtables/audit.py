@@ -19,27 +19,32 @@ principal, action and statement, in bounded memory (`MAX_GROUPS`).
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from functools import cache
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from .alike import Alike, alike, asked_records
 from .asking import DECIDABLE, RESOURCE_ACCOUNT, asking_columns
 from .audit_counts import MAX_GROUPS, UNDECIDED, Counts, Summary
 from .batches import Batch
 from .errors import ColumnError
 from .logs.classes import RecordClass, Requester
 from .logs.columns import ABSENT, NOT_GIVEN, UNKNOWN, Coded, packed
+from .logs.numbering import number_keys
+from .reality import CHANGES
 from .runtime.codes import DecisionCode, Layer
 from .runtime.values import encode_text
 
 if TYPE_CHECKING:
+    from .logs.stored import Questions, Stored
     from .runtime import Decisions, Session, Table
 
 FURTHER_ACTIONS = "further actions"
 """What an allowed record depends on when the call may need actions that the record hides."""
+FURTHER_ACTIONS_ALONE: tuple[str, ...] = (FURTHER_ACTIONS,)
 
 _RANK = np.zeros(len(DecisionCode), dtype=np.int64)
 _RANK[[DecisionCode.ALLOW, DecisionCode.UNDETERMINED, DecisionCode.IMPLICIT_DENY,
@@ -60,6 +65,18 @@ class Asked:
     rows: NDArray[np.int32]
     decisions: Decisions
     asking: Mapping[str, Coded]
+
+
+class Reasons(NamedTuple):
+    """What would settle undetermined records.
+
+    records : int64, ascending
+    which   : int64 per such record, its place in `texts`
+    """
+
+    records: NDArray[np.int64]
+    which: NDArray[np.int64]
+    texts: list[tuple[str, ...]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +100,26 @@ class BatchResults:
     request_statement: NDArray[np.int32]
     layer: NDArray[np.uint8]
     asked: Asked | None = None
+
+
+class LateResults(BatchResults):
+    """Results of a batch that were counted by its distinct questions; they are made for each record
+    when somebody looks at them."""
+
+    __slots__ = ("_decide",)
+    _decide: Callable[[Batch], BatchResults]
+
+    def __init__(self, batch: Batch, decide: Callable[[Batch], BatchResults]) -> None:
+        object.__setattr__(self, "batch", batch)
+        object.__setattr__(self, "_decide", decide)
+
+    def __getattr__(self, name: str) -> Any:
+        if name not in BatchResults.__dataclass_fields__:
+            raise AttributeError(name)
+        results = self._decide(self.batch)
+        for column in fields(BatchResults):
+            object.__setattr__(self, column.name, getattr(results, column.name))
+        return object.__getattribute__(self, name)
 
 
 def needs_request(table: Table) -> Callable[[str], bool]:
@@ -144,6 +181,7 @@ class Audit:
         self._selected: dict[str, bool] = {}
         self._missing = missing
         self._assume = {key.lower(): value for key, value in (assume or {}).items()}
+        self._keys = frozenset(key.lower() for key in keys_of(table))
         self._counts = Counts(table)
         kinds = DECIDABLE if table.is_layered else {Requester.ROLE_OR_USER}
         self._decidable = np.array([kind in kinds for kind in Requester])
@@ -153,40 +191,99 @@ class Audit:
 
     def add(self, batch: Batch) -> BatchResults:
         """Decide a batch and count it; the results are in the order of its records."""
+        stored = getattr(batch, "stored", None)
+        if stored is not None and self._add_alike(stored):
+            return LateResults(batch, self._decide_fully)
+        results = self._decide_fully(batch)
+        self._count(results, results.asked)
+        return results
+
+    def _decide_fully(self, batch: Batch) -> BatchResults:
         results = self.decide(batch)
         is_open = results.decision == DecisionCode.UNDETERMINED
-        results = replace(results, depends_on=self.depends_on(results, is_open))
+        return replace(results, depends_on=self.depends_on(results, is_open))
+
+    def _count(self, results: BatchResults | Alike, asked: Asked | None,
+               changes: Batch | None = None) -> None:
+        batch = results.batch
         is_call = batch.record_class <= RecordClass.PARTIAL
         carries = self.is_decidable(batch)
         is_left_out = carries & (results.decision == UNDECIDED)
-        if results.asked is not None:
-            self._counts.add_not_supplied(results.asked.decisions.not_supplied)
-        self._counts.add(results, is_call & ~carries, is_left_out)
-        return results
+        if asked is not None:
+            self._counts.add_not_supplied(asked.decisions.not_supplied)
+        self._counts.add(results, is_call & ~carries, is_left_out, changes)
+
+    def _add_alike(self, stored: Stored) -> bool:
+        """Decide each distinct question of a batch of a cache once, and count; False when each of
+        its records is a question of its own."""
+        asked = self.ask(stored)
+        if asked is None:
+            return False
+        records, questions, answers = asked
+        changed = stored.passed(CHANGES)
+        reasons = self.reasons(answers, np.ones(len(answers.decision), dtype=np.bool_))
+        self._count(alike(stored, records, questions, answers, reasons), answers.asked,
+                    None if changed is None else stored.some(changed))
+        return True
+
+    def ask(self, stored: Stored
+            ) -> tuple[NDArray[np.int64] | None, Questions, BatchResults] | None:
+        """(the records of a batch to decide, None for all; their distinct questions; the answers);
+        None when each record is a question of its own, or is to be an error of its own."""
+        if self._missing == "error":
+            return None
+        records = asked_records(stored, self._wanted(stored))
+        questions = stored.questions(
+            self._keys, by_requester=self._table.is_layered, records=records)
+        if questions is None:
+            return None
+        answers = self._decide_some(
+            questions.batch, np.ones(questions.batch.records, dtype=np.bool_))
+        return records, questions, answers
 
     def decide(self, batch: Batch) -> BatchResults:
         """Decide a batch and count nothing; `depends_on` is left empty."""
+        return self._decide_some(batch, self._is_selected(batch, self.is_decidable(batch)))
+
+    def _decide_some(self, batch: Batch, selected: NDArray[np.bool_]) -> BatchResults:
         decision = np.full(batch.records, UNDECIDED, dtype=np.uint8)
         statement = np.full(batch.records, -1, dtype=np.int32)
         row = np.full(batch.records, -1, dtype=np.int32)
         by_request = np.full(batch.requests, -1, dtype=np.int32)
         layer = np.zeros(batch.records, dtype=np.uint8)
-        selected = self._is_selected(batch, self.is_decidable(batch))
-        rows = np.flatnonzero(selected[batch.group]).astype(np.int32)
+        rows = (np.arange(batch.requests, dtype=np.int32) if selected.all() else
+                np.flatnonzero(selected[batch.group]).astype(np.int32))
         asked = None
         if len(rows):
             asked = self._decide(batch, rows)
             decisions = asked.decisions
             by_request[rows] = decisions.statement
-            records, places = _strongest_members(batch.group[rows], decisions.decision)
-            row[records] = rows[places]
-            decision[records] = decisions.decision[places]
-            statement[records] = decisions.statement[places]
-            layer[records] = decisions.layer[places]
+            if len(rows) == batch.requests == batch.records and _is_one_each(batch.group):
+                row, decision, statement, layer = (
+                    rows, decisions.decision.copy(), decisions.statement, decisions.layer.copy())
+            else:
+                records, places = _strongest_members(batch.group[rows], decisions.decision)
+                row[records] = rows[places]
+                decision[records] = decisions.decision[places]
+                statement[records] = decisions.statement[places]
+                layer[records] = decisions.layer[places]
             is_open = (decision == DecisionCode.ALLOW) & ~batch.is_complete
             decision[is_open] = DecisionCode.UNDETERMINED
             layer[is_open] = Layer.NONE
         return BatchResults(batch, decision, statement, row, {}, by_request, layer, asked)
+
+    def decisions(self, stored: Stored) -> NDArray[np.uint8] | None:
+        """uint8 per record of a batch of a cache, as `decide` has them; None as `ask`."""
+        asked = self.ask(stored)
+        if asked is None:
+            return None
+        records, questions, answers = asked
+        found = answers.decision.take(questions.of_record)
+        if records is not None:
+            told = found
+            found = np.full(len(stored.rows.call), UNDECIDED, dtype=np.uint8)
+            found[records] = told
+        return found
 
     def is_decidable(self, batch: Batch) -> NDArray[np.bool_]:
         """Which records are calls of a requester that the table can decide about."""
@@ -213,16 +310,26 @@ class Audit:
         has_rows[batch.group] = True
         if not self._patterns:
             return carries & has_rows
-        codes, values = batch.principal.codes, batch.principal.values
+        by_record = np.zeros(batch.records, dtype=bool)
+        by_record[batch.group] = self._is_named(batch.principal)
+        return carries & has_rows & by_record
+
+    def _is_named(self, principal: Coded) -> NDArray[np.bool_]:
+        """Which of these one of the patterns matches."""
+        codes, values = principal.codes, principal.values
         wanted = np.zeros(len(values) + 1, dtype=bool)  # the last place is for code -1
         for code in np.unique(codes[codes >= 0]).tolist():
-            name = values[code]
+            name = str(values[code])
             if name not in self._selected:
                 self._selected[name] = any(glob_matches(p, name) for p in self._patterns)
             wanted[code] = self._selected[name]
-        by_record = np.zeros(batch.records, dtype=bool)
-        by_record[batch.group] = wanted[np.where(codes < 0, len(values), codes)]
-        return carries & has_rows & by_record
+        found: NDArray[np.bool_] = wanted[np.where(codes < 0, len(values), codes)]
+        return found
+
+    def _wanted(self, stored: Stored) -> NDArray[np.bool_]:
+        """Per caller class: does it carry policies, and is it selected?"""
+        wanted: NDArray[np.bool_] = self._decidable[stored.requester()]
+        return wanted & self._is_named(stored.principal()) if self._patterns else wanted
 
     def _decide(self, batch: Batch, rows: NDArray[np.int32]) -> Asked:
         supplied = {key.lower(): column for key, column in batch.context.items()}
@@ -264,17 +371,23 @@ class Audit:
                    ) -> dict[int, tuple[str, ...]]:
         """What would settle the wanted ones of the undetermined records; asked once per distinct
         request."""
-        if results.asked is None:
-            return {}
-        batch, (rows, decisions) = results.batch, (results.asked.rows, results.asked.decisions)
+        found = self.reasons(results, wanted)
+        return {record: found.texts[which] for record, which in zip(
+            found.records.tolist(), found.which.tolist(), strict=True)}
+
+    def reasons(self, results: BatchResults, wanted: NDArray[np.bool_]) -> Reasons:
+        """The same, with each text once."""
         records = np.flatnonzero(wanted & (results.decision == DecisionCode.UNDETERMINED))
+        which = np.zeros(len(records), dtype=np.int64)
+        if results.asked is None or not len(records):
+            return Reasons(records, which, [FURTHER_ACTIONS_ALONE])
+        batch, (rows, decisions) = results.batch, (results.asked.rows, results.asked.decisions)
         places = np.searchsorted(rows, results.row[records])
         is_open = decisions.decision[places] == DecisionCode.UNDETERMINED
-        found: dict[int, tuple[str, ...]] = dict.fromkeys(
-            records[~is_open].tolist(), (FURTHER_ACTIONS,))
-        asked, of_record = places[is_open], records[is_open]
+        asked = places[is_open]
+        texts: list[tuple[str, ...]] = [FURTHER_ACTIONS_ALONE]
         if not len(asked):
-            return found
+            return Reasons(records, which, texts)
         columns = [batch.action, batch.resource, *batch.context.values()]
         dictionaries = [getattr(column, "values", column) for column in columns]
         is_known = len(dictionaries) == len(self._dictionaries) and all(
@@ -286,18 +399,17 @@ class Audit:
             self._reasons = {}
             codes += [column.codes[asked].astype(np.int64)
                       for column in results.asked.asking.values()]
-        _, first, inverse = np.unique(packed(codes), return_index=True, return_inverse=True)
-        reasons = []
+        inverse, first = number_keys(packed(codes))
+        numbers: dict[tuple[str, ...], int] = {texts[0]: 0}
+        of_first = []
         for at, key in zip(first.tolist(), zip(*(c[first].tolist() for c in codes), strict=True),
                            strict=True):
             reason = self._reasons.get(key)
             if reason is None:
                 reason = self._reasons[key] = tuple(sorted(decisions.reason(int(asked[at]))))
-            reasons.append(reason)
-        return found | {
-            record: reasons[which]
-            for record, which in zip(of_record.tolist(), inverse.tolist(), strict=True)
-        }
+            of_first.append(numbers.setdefault(reason, len(numbers)))
+        which[is_open] = np.array(of_first, dtype=np.int64)[inverse]
+        return Reasons(records, which, list(numbers))
 
 
 def is_told(column: Any) -> bool:
@@ -313,6 +425,11 @@ def numbered(column: Any, rows: NDArray[np.int32]) -> NDArray[Any]:
     numbers: dict[str, int] = {}
     return np.array([numbers.setdefault(repr(value), len(numbers))
                      for value in column.take(rows).to_pylist()], dtype=np.int64)
+
+
+def _is_one_each(group: NDArray[np.int32]) -> bool:
+    """Has each record one request? `group` is as long as there are records."""
+    return bool((group == np.arange(len(group), dtype=np.int32)).all())
 
 
 def _strongest_members(group: NDArray[np.int32], decision: NDArray[np.uint8]
@@ -334,7 +451,7 @@ def _take(column: Any, rows: NDArray[np.int32]) -> Any:
     """The rows of a column; a dictionary much larger than the batch is cut down to what is used."""
     if not hasattr(column, "codes"):
         return column.take(rows)
-    codes = column.codes[rows]
+    codes = column.codes if len(rows) == len(column.codes) else column.codes[rows]
     if len(column.values) <= 2 * len(codes):
         return Coded(codes, column.values)
     # values of the codes from 0 on that occur, behind places for those that stand for no value

@@ -17,10 +17,13 @@ from numpy.typing import NDArray
 from .batches import Batch
 from .logs.classes import Outcome, RecordClass, Requester
 from .logs.columns import packed
+from .logs.numbering import number_keys
 from .reality import Reality, RealityCheck
+from .repeats import Repeats, counted, total
 from .runtime.codes import DecisionCode, Layer
 
 if TYPE_CHECKING:
+    from .alike import Alike
     from .audit import BatchResults
     from .runtime import Table
 
@@ -29,6 +32,8 @@ MAX_GROUPS = 200_000
 OTHERS = "(others)"
 MAX_DAYS = 20_000
 _DAY_S = 86_400
+_MANY_DAYS = 40_000
+"""Days between two of a batch that are counted in one table; with more they are sorted."""
 _NO_DAY = -1
 
 DECISIONS = tuple(code.name for code in DecisionCode)
@@ -114,70 +119,102 @@ class Counts:
         else:
             self.not_supplied = tuple(key for key in self.not_supplied if key in keys)
 
-    def add(self, results: BatchResults, is_other: NDArray[np.bool_],
-            is_unwanted: NDArray[np.bool_]) -> None:
+    def add(self, results: BatchResults | Alike, is_other: NDArray[np.bool_],
+            is_unwanted: NDArray[np.bool_], changes: Batch | None = None) -> None:
         """is_other : calls whose requester is not decided about
         is_unwanted : calls of principals that are not selected
+        changes     : where records stand for others, those that `RealityCheck.note_changes` needs
         """
         batch, decision, statement = results.batch, results.decision, results.statement
         row, layer = results.row, results.layer
-        self.records += batch.records
-        self.requests += batch.requests
-        self.not_selected += int(is_unwanted.sum())
-        self.classes += np.bincount(batch.record_class, minlength=len(RecordClass))
-        self.not_carrying += np.bincount(batch.identity[is_other], minlength=len(Requester))
-        self._add_reasons(batch)
-        self.depends_on.update(results.depends_on.values())
-        self.reality.add(batch, decision, statement, row)
+        repeats: Repeats | None = getattr(results, "repeats", None)
+        count = None if repeats is None else repeats.count
+        self.records += batch.records if count is None else int(count.sum())
+        self.requests += batch.requests if count is None else int(count[batch.group].sum())
+        self.not_selected += total(is_unwanted, count)
+        self.classes += counted(batch.record_class, count, None, len(RecordClass))
+        self.not_carrying += counted(batch.identity, count, is_other, len(Requester))
+        self._add_reasons(batch, count)
+        if results.depends_on:
+            for record, reasons in results.depends_on.items():
+                self.depends_on[reasons] += 1 if count is None else int(count[record])
+        self.reality.add(batch, decision, statement, row, repeats)
+        if repeats is None:
+            self.reality.note_changes(batch)
+        elif changes is not None:
+            self.reality.note_changes(changes)
         decided = np.flatnonzero(decision != UNDECIDED)
         if not len(decided):
             return
         code = decision[decided].astype(np.int64)
-        _count(self.agreement, batch.outcome[decided], code)
-        _count(self.layers, layer[decided], code)
-        self._add_days(batch, decided, code)
-        at = row[decided]
-        principal, action = batch.principal.codes[at], batch.action.codes[at]
-        by = statement[decided]
-        who = self.principals.add(batch.principal.values, principal, code)
-        what = self.actions.add(batch.action.values, action, code)
-        totals = np.bincount((by + 1).astype(np.int64) * len(DecisionCode) + code)
-        pairs = np.flatnonzero(totals)
-        for pair, count in zip((pairs - len(DecisionCode)).tolist(), totals[pairs].tolist(),
-                               strict=True):
-            _bump(self.statements, pair // len(DecisionCode), pair % len(DecisionCode), count)
-        self.groups.add(who, what, by, code)
-
-    def _add_days(self, batch: Batch, decided: NDArray[np.int64], code: NDArray[np.int64]) -> None:
+        if count is not None:
+            count = count[decided]
+        _count(self.agreement, batch.outcome[decided], code, count)
+        _count(self.layers, layer[decided], code, count)
         times = getattr(batch, "time", None)
-        if times is None:
-            return
-        self.is_log = True
-        days = np.where(times[decided] < 0, _NO_DAY, times[decided] // _DAY_S)
-        pairs = days * len(DecisionCode) + code
-        first = int(pairs.min())
-        if int(pairs.max()) - first < MAX_DAYS:
-            totals = np.bincount(pairs - first)
-            pairs = np.flatnonzero(totals)
-            counts, pairs = totals[pairs], pairs + first
+        if times is not None:
+            self.is_log = True
+            if repeats is not None:
+                times = repeats.time
+            first, last = int(times.min()), int(times.max())
+            if first >= 0 and first // _DAY_S == last // _DAY_S:  # as files are delivered
+                self._add_day(first // _DAY_S, counted(code, count).tolist())
+            elif repeats is None:
+                self._add_days(times[decided], code)
+            else:
+                of_record = repeats.spread(decision[repeats.kind])
+                is_decided = of_record != UNDECIDED
+                self._add_days(times[is_decided], of_record[is_decided])
+        at, by = row[decided], statement[decided]
+        what = self.actions.add(batch.action.values, batch.action.codes[at], code, count)
+        totals = counted((by + 1).astype(np.int64) * len(DecisionCode) + code, count)
+        pairs = np.flatnonzero(totals)
+        for pair, many in zip((pairs - len(DecisionCode)).tolist(), totals[pairs].tolist(),
+                              strict=True):
+            _bump(self.statements, pair // len(DecisionCode), pair % len(DecisionCode), many)
+        if repeats is None:
+            principal = batch.principal.codes[at]
         else:
-            pairs, counts = np.unique(pairs, return_counts=True)
-        for pair, count in zip(pairs.tolist(), counts.tolist(), strict=True):
-            day, decision = divmod(pair, len(DecisionCode))
-            if day not in self.days and len(self.days) >= MAX_DAYS:
-                day = _NO_DAY
-            _bump(self.days, day, decision, count)
+            of, place = repeats.pairs_of(decided)
+            principal, count = repeats.principal[of], repeats.of_pair[of]
+            what, by, code = what[place], by[place], code[place]
+        who = self.principals.add(batch.principal.values, principal, code, count)
+        self.groups.add(who, what, by, code, count)
 
-    def _add_reasons(self, batch: Batch) -> None:
+    def _add_days(self, times: NDArray[np.int64], code: NDArray[Any]) -> None:
+        days = np.where(times < 0, _NO_DAY, times // _DAY_S)
+        first = int(days.min())
+        if int(days.max()) - first < _MANY_DAYS:
+            days -= first
+            distinct = np.arange(first, first + int(days.max()) + 1)
+        else:
+            distinct, days = np.unique(days, return_inverse=True)
+            days = days.ravel()
+        counts = np.bincount(days * len(DecisionCode) + code,
+                             minlength=len(distinct) * len(DecisionCode)).reshape(
+                                 len(distinct), -1)
+        for at in np.flatnonzero(counts.any(axis=1)).tolist():
+            self._add_day(int(distinct[at]), counts[at].tolist())
+
+    def _add_day(self, day: int, counts: list[int]) -> None:
+        """counts : records by decision"""
+        if day not in self.days and len(self.days) >= MAX_DAYS:
+            day = _NO_DAY
+        for decision, count in enumerate(counts):
+            if count:
+                _bump(self.days, day, decision, count)
+
+    def _add_reasons(self, batch: Batch, count: NDArray[np.int64] | None) -> None:
         codes, values = batch.record_reason.codes, batch.record_reason.values
         told = codes >= 0
         if told.any():
             kinds, reasons = batch.record_class[told], codes[told]
-            _, first, counts = np.unique(packed([kinds, reasons]), return_index=True,
-                                         return_counts=True)
-            for kind, code, count in zip(kinds[first].tolist(), reasons[first].tolist(),
-                                         counts.tolist(), strict=True):
-                self._add_reason((kind, str(values[code])), count)
+            _, first, which = np.unique(packed([kinds, reasons]), return_index=True,
+                                        return_inverse=True)
+            counts = counted(which.ravel(), None if count is None else count[told])
+            for kind, code, many in zip(kinds[first].tolist(), reasons[first].tolist(),
+                                        counts.tolist(), strict=True):
+                self._add_reason((kind, str(values[code])), many)
 
     def _add_reason(self, reason: tuple[int, str], count: int) -> None:
         if reason not in self.reasons and len(self.reasons) >= MAX_GROUPS:
@@ -253,9 +290,12 @@ class _Totals:
         """The number of each code of these values, two places on; -1 while nobody asked."""
         self._counts = np.zeros((1024, len(DecisionCode)), dtype=np.int64)
 
-    def add(self, values: Sequence[Any], codes: NDArray[np.int32], decision: NDArray[np.int64]
-            ) -> NDArray[np.int64]:
-        """Count rows; the number of each row's name. Code -1 is the name `-`."""
+    def add(self, values: Sequence[Any], codes: NDArray[np.int32], decision: NDArray[np.int64],
+            count: NDArray[np.int64] | None) -> NDArray[np.int64]:
+        """Count rows; the number of each row's name. Code -1 is the name `-`.
+
+        count : how many each row stands for; None: for itself
+        """
         if values is not self._values:
             self._values, self._by_code = values, np.zeros(0, dtype=np.int64)
         shifted = codes + 2  # -2 and -1 are codes, too
@@ -269,7 +309,7 @@ class _Totals:
             found = self._by_code[shifted]
         self._grow()
         flat = self._counts.reshape(-1)
-        flat += np.bincount(found * len(DecisionCode) + decision, minlength=len(flat))
+        flat += counted(found * len(DecisionCode) + decision, count, None, len(flat))
         return found
 
     def merge(self, other: _Totals) -> NDArray[np.int64]:
@@ -311,10 +351,13 @@ class _Groups:
         self._size = 0
 
     def add(self, who: NDArray[np.int64], what: NDArray[np.int64], statement: NDArray[np.int32],
-            decision: NDArray[np.int64]) -> None:
+            decision: NDArray[np.int64], count: NDArray[np.int64] | None) -> None:
         key = ((who << _ACTION_BITS | what) << _STATEMENT_BITS | (statement + 1).astype(np.int64)
                ) << _DECISION_BITS | decision
-        self._append(*np.unique(key, return_counts=True))
+        if count is None:
+            numbers, first = number_keys(key)
+            key, count = key[first], np.bincount(numbers)
+        self._append(key, count)
 
     def merge(self, other: _Groups, who: NDArray[np.int64], what: NDArray[np.int64]) -> None:
         """Add the groups of others.
@@ -378,10 +421,11 @@ def _places_by_name(names: list[str]) -> NDArray[np.int64]:
     return places
 
 
-def _count(table: NDArray[np.int64], first: NDArray[Any], second: NDArray[Any]) -> None:
-    """Add one to the table's entry of each pair."""
+def _count(table: NDArray[np.int64], first: NDArray[Any], second: NDArray[Any],
+           count: NDArray[np.int64] | None) -> None:
+    """Add what each pair stands for to the table's entry of it."""
     pairs = first.astype(np.int64) * table.shape[1] + second
-    table += np.bincount(pairs, minlength=table.size).reshape(table.shape)
+    table += counted(pairs, count, None, table.size).reshape(table.shape)
 
 
 def _bump(totals: dict[Any, NDArray[np.int64]], name: Any, decision: int, count: int) -> None:

@@ -146,7 +146,7 @@ class Group:
 
 @dataclass(frozen=True, slots=True)
 class BatchFlips:
-    """The flips of one batch.
+    """The flips of one batch, `before.batch`.
 
     change    : uint8 per record of the batch, `Change`, or NOT_COMPARED
     records   : int64[n], the records that flip, ascending
@@ -282,6 +282,20 @@ class Flips:
         if len(records):
             self._count(flips)
         return flips
+
+    def add_others(self, before: NDArray[np.uint8], after: NDArray[np.uint8]) -> NDArray[np.int64]:
+        """Count the records of a batch that do not flip, by their decisions; the places of those
+        that do, for `add`."""
+        pairs = np.bincount(before.astype(np.int64) << 8 | after, minlength=1 << 16).reshape(
+            256, 256)
+        size, is_flip = len(DecisionCode), FLIPS[-1] >= _CHANGES
+        totals = self.totals
+        totals.transitions += np.where(is_flip, 0, pairs)[:size, :size]
+        totals.only_before += int(pairs[:size, UNDECIDED].sum())
+        totals.only_after += int(pairs[UNDECIDED, :size].sum())
+        if not pairs[is_flip].any():
+            return np.zeros(0, dtype=np.int64)
+        return np.flatnonzero(is_flip[before, after])
 
     def _count(self, flips: BatchFlips) -> None:
         """Take the flips of a batch into the groups."""

@@ -11,17 +11,20 @@ looked for first.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from .contradictions import NEVER, Contradictions, Kind
 from .logs.classes import Outcome, Requester
 from .logs.columns import packed
 from .logs.names import pattern_of
+from .logs.numbering import number_keys
 from .logs.outcome import WEAKLY
+from .repeats import Repeats, total
 from .runtime.codes import DecisionCode
 
 MAX_KINDS = 50_000
@@ -31,7 +34,7 @@ PROPAGATION_S = 60
 IDENTITY = "identity-based policy"
 NOT_NAMED = "not named"
 
-_CHANGES = (
+CHANGES = (
     "AttachRolePolicy", "AttachUserPolicy", "AttachGroupPolicy", "DetachRolePolicy",
     "DetachUserPolicy", "DetachGroupPolicy", "PutRolePolicy", "PutUserPolicy", "PutGroupPolicy",
     "DeleteRolePolicy", "DeleteUserPolicy", "DeleteGroupPolicy", "CreateRole", "CreateUser",
@@ -78,79 +81,6 @@ class Reality:
     failed_by: dict[str, dict[str, int]]
 
 
-_Key = tuple[int, str | None, str | None, int, str, str, int]
-
-
-class _Tally:
-    """Records with their first and last time by the codes of a contradiction, while the batches
-    bring the same dictionaries.
-
-    columns : the coded columns, whose dictionaries are held in `values`
-    """
-
-    def __init__(self, columns: Sequence[Any]) -> None:
-        self.values = [column.values for column in columns]
-        self._parts: list[_Counted] = []
-        self._size = self._merged = 0
-
-    def is_of(self, columns: Sequence[Any]) -> bool:
-        return all(column.values is values
-                   for column, values in zip(columns, self.values, strict=True))
-
-    def __len__(self) -> int:
-        """At least as many as there are different ones."""
-        return self._size
-
-    def add(self, codes: Sequence[NDArray[Any]], times: NDArray[np.int64]) -> None:
-        """One record for each place of the codes; times: Unix seconds, -1 for none."""
-        self._put(_together((
-            np.stack(codes).astype(np.int64), np.ones(len(times), dtype=np.int64),
-            np.where(times < 0, _NO_TIME, times), times)))
-        if self._size > 2 * self._merged + _MERGED_FROM:
-            self.merge()
-
-    def _put(self, part: _Counted) -> None:
-        self._parts.append(part)
-        self._size += len(part[1])
-
-    def merge(self) -> None:
-        """Put equal ones together: then the length is their number."""
-        parts, self._parts, self._size = self._parts, [], 0
-        if parts:
-            codes, counts, first, last = zip(*parts, strict=True)
-            self._put(_together((np.concatenate(codes, axis=1), np.concatenate(counts),
-                                 np.concatenate(first), np.concatenate(last))))
-        self._merged = self._size
-
-    def counted(self) -> Iterator[tuple[list[int], int, int, int]]:
-        """(codes, records, first, last time) of each contradiction."""
-        self.merge()
-        for codes, *numbers in self._parts:
-            yield from zip(codes.T.tolist(), *(part.tolist() for part in numbers), strict=True)
-
-
-_Counted = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]
-"""(codes [7, n], records, first, last time)"""
-_MERGED_FROM = 20_000
-_NO_TIME = np.iinfo(np.int64).max
-
-
-def _together(counted: _Counted) -> _Counted:
-    """Equal codes once."""
-    codes, counts, first, last = counted
-    if not len(counts):
-        return counted
-    key = packed(list(codes))
-    order = np.argsort(key)
-    key = key[order]
-    starts = np.flatnonzero(np.r_[True, key[1:] != key[:-1]])
-    return (codes[:, order[starts]], np.add.reduceat(counts[order], starts),
-            np.minimum.reduceat(first[order], starts), np.maximum.reduceat(last[order], starts))
-
-
-def _text(values: Sequence[Any], code: int) -> str | None:
-    return str(values[code]) if code >= 0 else None
-
 
 class RealityCheck:
     """Takes batch after batch.
@@ -160,19 +90,19 @@ class RealityCheck:
 
     def __init__(self, loaded: Iterable[str] = (IDENTITY,)) -> None:
         self._loaded = frozenset(loaded)
-        self._found: dict[_Key, list[int]] = {}
-        self._tally: _Tally | None = None
-        """What has yet to be counted by names."""
+        self._found = Contradictions()
         self._changes: dict[str, list[int]] = {}
         self._failed_by: Counter[tuple[str, int]] = Counter()
-        self._dropped = self._explained = self._agreeing = 0
+        self._explained = self._agreeing = 0
 
     def add(self, batch: Any, decision: NDArray[np.uint8], statement: NDArray[np.int32],
-            row: NDArray[np.int32]) -> None:
-        """decision, statement, row : per record, as an audit has them (255: not decided)."""
+            row: NDArray[np.int32], repeats: Repeats | None = None) -> None:
+        """decision, statement, row : per record, as an audit has them (255: not decided)
+        repeats : what each record stands for; None: for itself
+        """
         if not hasattr(batch, "outcome_kind"):
             return
-        self._note_changes(batch)
+        count = None if repeats is None else repeats.count
         is_decided = (row >= 0) & (batch.identity == Requester.ROLE_OR_USER)
         is_allowed = decision == DecisionCode.ALLOW
         is_denied = (decision == DecisionCode.IMPLICIT_DENY) | (
@@ -182,9 +112,9 @@ class RealityCheck:
         names = [str(value) for value in kinds.values]
         is_loaded = np.array([*(name in self._loaded for name in names), True], dtype=bool)
         of_loaded = is_loaded[np.where(kinds.codes < 0, len(names), kinds.codes)]
-        self._count_failures(np.flatnonzero(is_decided & failed), kinds, names, decision)
+        self._count_failures(np.flatnonzero(is_decided & failed), kinds, names, decision, count)
         other_layer = is_decided & failed & is_allowed & ~of_loaded
-        self._explained += int(other_layer.sum())
+        self._explained += total(other_layer, count)
         is_identity = np.array([*(name == IDENTITY for name in names), False], dtype=bool)[
             np.where(kinds.codes < 0, len(names), kinds.codes)]
         other_kind = failed & is_identity & (
@@ -192,79 +122,68 @@ class RealityCheck:
             | ((batch.outcome_explicit == 1) & (decision == DecisionCode.EXPLICIT_DENY)))
         wrong = is_decided & ~other_layer & (
             (passed & is_denied) | (failed & is_allowed) | other_kind)
-        self._agreeing += int((is_decided & ~wrong & (
-            (passed & is_allowed) | (failed & is_denied))).sum())
-        self._keep(batch, np.flatnonzero(wrong), decision, statement, row)
+        self._agreeing += total(is_decided & ~wrong & (
+            (passed & is_allowed) | (failed & is_denied)), count)
+        self._keep(batch, np.flatnonzero(wrong), decision, statement, row, repeats)
 
     def _count_failures(self, records: NDArray[np.int64], kinds: Any, names: list[str],
-                        decision: NDArray[np.uint8]) -> None:
+                        decision: NDArray[np.uint8], count: NDArray[np.int64] | None) -> None:
         pairs = (kinds.codes[records].astype(np.int64) + 1) * len(DecisionCode) + decision[records]
-        for pair, count in zip(*(part.tolist() for part in np.unique(
-                pairs, return_counts=True)), strict=True):
+        distinct, which = np.unique(pairs, return_inverse=True)
+        counts = np.bincount(which.ravel(), None if count is None else count[records])
+        for pair, many in zip(distinct.tolist(), counts.tolist(), strict=True):
             kind, code = divmod(pair, len(DecisionCode))
-            self._failed_by[names[kind - 1] if kind else NOT_NAMED, code] += count
+            self._failed_by[names[kind - 1] if kind else NOT_NAMED, code] += int(many)
 
     def _keep(self, batch: Any, records: NDArray[np.int64], decision: NDArray[np.uint8],
-              statement: NDArray[np.int32], row: NDArray[np.int32]) -> None:
+              statement: NDArray[np.int32], row: NDArray[np.int32], repeats: Repeats | None
+              ) -> None:
         if not len(records):
             return
-        at, times = row[records], batch.time[records]
-        columns = (batch.outcome_kind, batch.error_code, batch.principal, batch.action)
-        codes = [batch.outcome[records], decision[records], batch.outcome_kind.codes[records],
-                 batch.error_code.codes[records], batch.principal.codes[at],
-                 batch.action.codes[at], statement[records]]
-        if self._tally is None or not self._tally.is_of(columns):
-            self._settle()
-            self._tally = _Tally(columns)
-        self._tally.add(codes, times)
-        if len(self._tally) >= MAX_KINDS:
-            self._tally.merge()
-            if len(self._tally) >= MAX_KINDS:
-                self._settle()
-
-    def _settle(self) -> None:
-        """Take over what was counted by codes."""
-        tally, self._tally = self._tally, None
-        if tally is None:
-            return
-        layers, errors, principals, actions = tally.values
-        for (outcome, code, layer, error, who, what, by), count, low, high in tally.counted():
-            self._count((outcome, _text(layers, layer), _text(errors, error), code,
-                         _text(principals, who) or "-", _text(actions, what) or "-", by),
-                        count, *((low, high) if high >= 0 else (-1, -1)))
-
-    def _count(self, key: _Key, count: int, low: int, high: int) -> None:
-        """low, high : the first and the last time, -1 for none"""
-        found = self._found.get(key)
-        if found is None:
-            if len(self._found) >= MAX_KINDS:
-                self._dropped += count
-                return
-            self._found[key] = [count, low, high]
+        many = None
+        if repeats is None:
+            principal = batch.principal.codes[row[records]]
+            high = batch.time[records]
+            low = np.where(high < 0, NEVER, high)
         else:
-            found[0] += count
-            if high >= 0:
-                found[1] = low if found[1] < 0 else min(found[1], low)
-                found[2] = max(found[2], high)
+            pairs, place = repeats.pairs_of(records)
+            records, principal, many = (
+                records[place], repeats.principal[pairs], repeats.of_pair[pairs])
+            low, high = repeats.spans(pairs)
+        which, first = number_keys(packed([
+            batch.outcome[records], batch.outcome_kind.codes[records],
+            batch.error_code.codes[records], decision[records],
+            batch.action.codes[row[records]], statement[records]]))
+        record = records[first]
+        used, whose = np.unique(principal, return_inverse=True)
+        codes = batch.principal.values
+        self._found.add(
+            [Kind(outcome, _text(batch.outcome_kind, record), _text(batch.error_code, record), code,
+                  _text(batch.action, row[record]) or "-", by)
+             for record, outcome, code, by in zip(
+                 record.tolist(), batch.outcome[record].tolist(), decision[record].tolist(),
+                 statement[record].tolist(), strict=True)],
+            which, [str(codes[code]) if code >= 0 else "-" for code in used.tolist()],
+            whose.ravel(), np.ones(len(which), dtype=np.int64) if many is None else many,
+            low, high, MAX_KINDS)
 
     def merge(self, other: RealityCheck) -> None:
         """Add what another check found in later batches."""
-        self._settle()
-        other._settle()
-        for key, (count, low, high) in other._found.items():
-            self._count(key, count, low, high)
+        self._found.merge(other._found, MAX_KINDS)
         for name, times in other._changes.items():
             if name in self._changes or len(self._changes) < _MAX_CHANGED:
                 self._changes.setdefault(name, []).extend(times)
         self._failed_by.update(other._failed_by)
-        self._dropped += other._dropped
         self._explained += other._explained
         self._agreeing += other._agreeing
 
-    def _note_changes(self, batch: Any) -> None:
-        """Times at which the log shows a change of somebody's policies."""
+    def note_changes(self, batch: Any) -> None:
+        """Take note of the times at which a batch shows a change of somebody's policies: its
+        records of `CHANGES` that passed."""
+        if not hasattr(batch, "outcome_kind"):
+            return
         values = batch.event_name.values
-        is_change = np.array([*(str(name) in _CHANGES for name in values), False], dtype=bool)
+        is_change = np.array([*(str(name) in CHANGES for name in values), False], dtype=bool)
         if not is_change.any():
             return
         codes = batch.event_name.codes
@@ -281,24 +200,21 @@ class RealityCheck:
 
     def reality(self) -> Reality:
         """All contradictions, those of most records first."""
-        self._settle()
         made = [
             Contradiction(
-                "passed" if outcome == Outcome.PASSED else "failed",
-                None if layer == WEAKLY else layer, error, DecisionCode(code).name, principal,
-                action, statement, count, first, last,
-                self._cause(outcome, layer, error, code, principal, first, last))
-            for (outcome, layer, error, code, principal, action, statement), (count, first, last)
-            in self._found.items()]
+                "passed" if kind.outcome == Outcome.PASSED else "failed",
+                None if kind.layer == WEAKLY else kind.layer, kind.error,
+                DecisionCode(kind.decision).name, principal, kind.action, kind.statement, count,
+                first, last, self._cause(kind, principal, first, last))
+            for kind, principal, count, first, last in self._found]
         made.sort(key=lambda one: (-one.records, one.principal, one.action, one.decision,
                                    one.recorded, one.layer or "", one.error or "", one.statement))
         failed_by: dict[str, dict[str, int]] = {}
         for (layer, code), count in sorted(self._failed_by.items()):
             failed_by.setdefault(layer, {})[DecisionCode(code).name] = count
-        return Reality(made, self._dropped, self._explained, self._agreeing, failed_by)
+        return Reality(made, self._found.dropped, self._explained, self._agreeing, failed_by)
 
-    def _cause(self, outcome: int, layer: str | None, error: str | None, code: int,
-               principal: str, first: int, last: int) -> str:
+    def _cause(self, kind: Kind, principal: str, first: int, last: int) -> str:
         changes: Sequence[int] = ()
         if self._changes:
             changes = self._changes.get(pattern_of(principal) or principal, ())
@@ -306,13 +222,13 @@ class RealityCheck:
             return "within a minute of a change of the principal's policies"
         if any(change > first for change in changes):
             return "the log shows a later change of the principal's policies"
-        if layer == WEAKLY:
-            return f"`{error}` proves only weakly that the call was authorized"
-        if outcome == Outcome.PASSED:
+        if kind.layer == WEAKLY:
+            return f"`{kind.error}` proves only weakly that the call was authorized"
+        if kind.outcome == Outcome.PASSED:
             return ("a policy of the resource, or one that is missing here, allowed it"
-                    if code == DecisionCode.IMPLICIT_DENY
+                    if kind.decision == DecisionCode.IMPLICIT_DENY
                     else "the policies were others at that time")
-        if layer is None:
+        if kind.layer is None:
             return "denied by a policy that AWS does not name, or by none"
         return "the policies were others at that time"
 
@@ -320,3 +236,8 @@ class RealityCheck:
 def _optional(column: Any, row: int) -> str | None:
     found = column.value(row)
     return None if found is None else str(found)
+
+
+def _text(column: Any, row: int) -> str | None:
+    code = int(column.codes[row])
+    return str(column.values[code]) if code >= 0 else None

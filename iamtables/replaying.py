@@ -29,6 +29,7 @@ from .runtime.values import encode_text
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from .logs.stored import Stored
     from .runtime import Table
 
 
@@ -189,8 +190,14 @@ class Replay:
         self.counts = ReplayCounts(self._flips.totals)
 
     def add(self, batch: Batch) -> BatchFlips:
-        """Decide a batch on both sides; its flips, with the results of each side."""
+        """Decide a batch on both sides; its flips, with the results of each side.
+
+        The results are those of `flips.before.batch`: of a batch of a cache, its records that flip.
+        """
         old, new = self._audits
+        stored = getattr(batch, "stored", None)
+        if stored is not None and (flips := self._add_stored(stored)) is not None:
+            return flips
         before, after = old.decide(batch), new.decide(batch)
         counts = self.counts
         counts.records += batch.records
@@ -203,6 +210,33 @@ class Replay:
                                            minlength=len(Requester))
         counts.not_selected += int((can & ~is_decided).sum())
         return self._flips.add(before, after, lambda mask: new.depends_on(after, mask))
+
+    def _add_stored(self, stored: Stored) -> BatchFlips | None:
+        """Decide the distinct questions of a batch of a cache on both sides, and each record only
+        where it flips; None when each is a question of its own."""
+        old, new = self._audits
+        records = len(stored.rows.call)
+        decisions = []
+        for audit in self._audits:
+            decision = audit.decisions(stored)
+            if decision is None:
+                return None
+            decisions.append(decision)
+        before, after = decisions
+        kinds, count = stored.combinations()
+        counts = self.counts
+        counts.records += records
+        counts.requests += int(count[kinds.group].sum())
+        counts.classes += _weighted(kinds.record_class, count, len(RecordClass))
+        is_call = kinds.record_class <= RecordClass.PARTIAL
+        can = old.is_decidable(kinds) | new.is_decidable(kinds)
+        is_other = is_call & ~can
+        counts.not_carrying += _weighted(kinds.identity[is_other], count[is_other], len(Requester))
+        is_decided = (before != UNDECIDED) | (after != UNDECIDED)
+        counts.not_selected += int(count[can].sum()) - int(np.count_nonzero(is_decided))
+        part = stored.some(self._flips.add_others(before, after))
+        of_new = new.decide(part)
+        return self._flips.add(old.decide(part), of_new, lambda mask: new.depends_on(of_new, mask))
 
     def merge(self, counts: ReplayCounts) -> None:
         """Add what another replay of the same tables counted in later batches."""
@@ -229,6 +263,10 @@ class Replay:
             classes={kind.label: int(counts.classes[kind]) for kind in RecordClass},
             is_layered=any(table.is_layered for table in self.tables),
         )
+
+
+def _weighted(codes: NDArray[np.uint8], count: NDArray[np.int64], size: int) -> NDArray[np.int64]:
+    return np.bincount(codes, count, size).astype(np.int64)
 
 
 def replay(before: Table, after: Table, requests: Any, *, principals: Sequence[str] = (),

@@ -17,7 +17,7 @@ from test_logs_blocks import content
 
 from iamtables.demo.sample import write_sample
 from iamtables.errors import SourceError
-from iamtables.logs import LogOptions, LogReader, read_logs
+from iamtables.logs import LogOptions, LogReader, read_logs, segment_reading
 from iamtables.logs import cache as cache_module
 from iamtables.logs.cache import Cache
 from iamtables.logs.texts import Texts
@@ -162,7 +162,7 @@ def test_interrupting_leaves_what_is_complete_and_nothing_else(
     for number in range(6):
         write(tmp_path / f"{number}.json", record("iam", "ListUsers", eventID=f"{number:036d}"))
     paths, cache = sorted(tmp_path.glob("*.json")), tmp_path / "cache"
-    original = cache_module._write_tables
+    original = cache_module.write_tables
     calls = []
 
     def interrupted(*arguments: Any) -> None:
@@ -171,11 +171,11 @@ def test_interrupting_leaves_what_is_complete_and_nothing_else(
         if len(calls) == 4:
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(cache_module, "_write_tables", interrupted)
+    monkeypatch.setattr(cache_module, "write_tables", interrupted)
     with pytest.raises(KeyboardInterrupt):
         list(reader(paths, (), cache))
     assert sorted(path.suffix for path in cache.iterdir()) == [".segment"] * 3
-    monkeypatch.setattr(cache_module, "_write_tables", original)
+    monkeypatch.setattr(cache_module, "write_tables", original)
     found = reader(paths, (), cache)
     assert len(names(found)) == 6
     assert cached(found) == 3
@@ -195,7 +195,7 @@ def test_a_full_disk_ends_caching_and_not_reading(
     def full(*arguments: Any) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(cache_module, "_write_tables", full)
+    monkeypatch.setattr(cache_module, "write_tables", full)
     found = reader([two[0]], (), tmp_path / "other")
     assert len(names(found)) == 3
     assert found.statistics.cache_error == "No space left on device"
@@ -236,13 +236,13 @@ def test_event_ids_are_read_only_when_somebody_asks(
     tmp_path: Path, two: tuple[Path, Path, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[Path] = []
-    original = cache_module._load_ids
+    original = segment_reading._load_ids
 
     def load(path: Path) -> Texts:
         asked.append(path)
         return original(path)
 
-    monkeypatch.setattr(cache_module, "_load_ids", load)
+    monkeypatch.setattr(segment_reading, "_load_ids", load)
     found = reader([two[0]], (), tmp_path / "cache")
     batches = list(found)
     assert (cached(found), found.statistics.duplicates, asked) == (2, 1, [])

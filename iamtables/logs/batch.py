@@ -7,8 +7,9 @@ from the former to the latter. Dictionaries belong to the reader (see `columns`)
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -118,6 +119,14 @@ class Rows:
         return Rows(self.call[mask], self.caller[mask], self.time[mask],
                     self.event_id.take(mask), self.file[mask], corrects, enriched)
 
+    def part(self, begin: int, end: int) -> Rows:
+        """The rows from `begin` to `end`, which stay where they are."""
+        part = slice(begin, end)
+        corrects, enriched = ({row - begin: text for row, text in texts.items()
+                               if begin <= row < end} for texts in (self.corrects, self.enriched))
+        return Rows(self.call[part], self.caller[part], self.time[part],
+                    self.event_id.take(np.arange(begin, end)), self.file[part], corrects, enriched)
+
 
 @dataclass(frozen=True, slots=True)
 class KeyPlan:
@@ -134,102 +143,240 @@ class KeyPlan:
     """Of a family, or of the tags of sessions: the lower-case name behind its prefix."""
 
 
+@dataclass(frozen=True, slots=True)
+class Resolved:
+    """What ARNs came to when their names were looked up.
+
+    principal : int32 per row of a table of callers
+    resource, state, pattern : int32 per member of a table of calls
+    """
+
+    principal: Int32Array
+    resource: Int32Array
+    state: Int32Array
+    pattern: Int32Array
+
+
+class Columns:
+    """The columns of a batch, by the names that they have there, each made when it is asked for.
+
+    resolved : names of all rows of the tables, where they have been looked up before; else those of
+               these rows are looked up, as they are known by now
+    """
+
+    def __init__(
+        self, rows: Rows, files: list[str], callers: CallerTable, calls: CallTable,
+        keys: list[KeyPlan], names: Names, sessions: Sessions, resolved: Resolved | None = None,
+    ) -> None:
+        self._rows, self.files = rows, files
+        self._callers, self._calls, self._keys = callers, calls, keys
+        self._sessions = sessions
+        call = rows.call
+        self.records = len(call)
+        counts = calls.codes.take("member_count", call)
+        self._member = calls.codes.take("first_member", call)
+        """The row of each request in the table of members."""
+        self.requests = self.records
+        self._is_one_each = bool((counts == 1).all())
+        if self._is_one_each:
+            self.group = np.arange(self.records, dtype=np.int32)
+        else:
+            self.group = np.repeat(np.arange(self.records, dtype=np.int32), counts)
+            ends = np.cumsum(counts, dtype=np.int64)
+            self.requests = int(ends[-1])
+            offset = np.arange(self.requests, dtype=np.int64) - np.repeat(ends - counts, counts)
+            self._member = self._member[self.group] + offset.astype(np.int32)
+        self._resolved = self._resolve(names) if resolved is None else None
+        self._of_tables = resolved
+
+    def batch(self) -> Batch:
+        """All of them."""
+        return Batch(**{column.name: getattr(self, column.name) for column in fields(Batch)})
+
+    def _of_requests(self, column: Int32Array) -> Int32Array:
+        """The values of the requests of each record."""
+        return column if self._is_one_each else column[self.group]
+
+    # -- requests -----------------------------------------------------------------------------
+
+    def _resolve(self, names: Names) -> Resolved:
+        calls, callers, member, caller = (
+            self._calls, self._callers, self._member, self._rows.caller)
+        resource = calls.members.take("resource", member)
+        state = calls.members.take("state", member)
+        pattern = calls.members.take("pattern", member)
+        _resolve(pattern, resource, calls.patterns, calls.resources, names)
+        is_named = (pattern >= 0) & (resource >= 0)
+        state[is_named] = calls.states.code(NAMED)
+        pattern[is_named] = ABSENT
+        principal = callers.codes.take("principal", caller)
+        _resolve(callers.codes.take("pattern", caller), principal, callers.patterns,
+                 callers.principals, names)
+        return Resolved(principal, resource, state, pattern)
+
+    def _of_members(self, name: str) -> Int32Array:
+        column: Int32Array
+        if self._resolved is not None:
+            column = getattr(self._resolved, name)
+        else:
+            column = getattr(self._of_tables, name).take(self._member)
+        return column
+
+    @cached_property
+    def _principal(self) -> Int32Array:
+        if self._resolved is not None:
+            return self._resolved.principal
+        assert self._of_tables is not None
+        return self._of_tables.principal.take(self._rows.caller)
+
+    @property
+    def action(self) -> Coded:
+        return Coded(self._calls.members.take("action", self._member), self._calls.actions.values)
+
+    @cached_property
+    def resource(self) -> Coded:
+        return Coded(self._of_members("resource"), self._calls.resources.values)
+
+    @property
+    def principal(self) -> Coded:
+        return Coded(self._of_requests(self._principal), self._callers.principals.values)
+
+    @cached_property
+    def resource_state(self) -> Coded:
+        return Coded(self._of_members("state"), self._calls.states.values)
+
+    @property
+    def resource_pattern(self) -> Coded:
+        return Coded(self._of_members("pattern"), self._calls.patterns.values)
+
+    @property
+    def context(self) -> dict[str, Coded]:
+        rows, callers, calls = self._rows, self._callers, self._calls
+        member, group = self._member, self.group
+        caller_of = self._of_requests(rows.caller)
+        enrichment = Enrichment(rows.enriched, self.records, group, self.resource
+                                ) if rows.enriched and self._keys else None
+        context: dict[str, Coded] = {}
+        for key in self._keys:
+            if key.kind == "request":
+                context[key.name] = Coded(calls.key_codes.take(key.index, member),
+                                          calls.key_values[key.index].values)
+            elif key.kind == "family":
+                context[key.name] = _family_column(
+                    calls.key_codes.take(key.index, member), calls.key_values[key.index], key.part)
+            elif key.kind == "caller":
+                codes = callers.key_codes.take(key.index, caller_of)
+                if key.service is not None:
+                    service = calls.services.code(key.service)
+                    codes[calls.members.take("service", member) != service] = ABSENT
+                context[key.name] = Coded(codes, callers.key_values[key.index].values)
+            elif key.kind == "session":
+                context[key.name] = _session_column(
+                    callers.codes.take("access_key", caller_of), callers.access_keys, key.part,
+                    self._sessions)
+            elif key.kind == "given":
+                if enrichment is not None and enrichment.tells(key.name):
+                    context[key.name] = Coded(
+                        np.full(self.requests, NOT_GIVEN, dtype=np.int32), [])
+            else:
+                context[key.name] = _time_column(key.time_key, rows, callers, group)
+        if enrichment is not None:
+            context = {name: enrichment.over(name, column) for name, column in context.items()}
+        return context
+
+    # -- records ------------------------------------------------------------------------------
+
+    @cached_property
+    def _classes(self) -> tuple[NDArray[np.uint8], Int32Array]:
+        is_known = np.ones(self.records, dtype=bool)
+        not_needed = self._calls.states.code(NOT_NEEDED)
+        is_known[self.group[
+            (self.resource.codes < 0) & (self.resource_state.codes != not_needed)]] = False
+        return _classes(self._rows, self._callers, self._calls, is_known, self._principal)
+
+    @property
+    def record_class(self) -> NDArray[np.uint8]:
+        return self._classes[0]
+
+    @property
+    def record_reason(self) -> Coded:
+        return Coded(self._classes[1], self._calls.reasons.values)
+
+    @property
+    def is_complete(self) -> NDArray[np.bool_]:
+        return self._calls.codes.take("is_complete", self._rows.call).astype(np.bool_)
+
+    @property
+    def event_id(self) -> Texts:
+        return self._rows.event_id
+
+    @property
+    def time(self) -> NDArray[np.int64]:
+        return self._rows.time
+
+    @property
+    def event_source(self) -> Coded:
+        return self._of_calls("source", "sources")
+
+    @property
+    def event_name(self) -> Coded:
+        return self._of_calls("name", "names")
+
+    @property
+    def error_code(self) -> Coded:
+        return self._of_calls("error", "errors")
+
+    @property
+    def principal_type(self) -> Coded:
+        return self._of_callers("type", "types")
+
+    @property
+    def session(self) -> Coded:
+        return self._of_callers("session", "sessions")
+
+    @property
+    def region(self) -> Coded:
+        return self._of_callers("region", "regions")
+
+    @property
+    def account(self) -> Coded:
+        return self._of_callers("account", "accounts")
+
+    @property
+    def identity(self) -> NDArray[np.uint8]:
+        return self._callers.codes.take("requester", self._rows.caller).astype(np.uint8)
+
+    @property
+    def outcome(self) -> NDArray[np.uint8]:
+        return self._calls.codes.take("outcome", self._rows.call).astype(np.uint8)
+
+    @property
+    def outcome_kind(self) -> Coded:
+        return self._of_calls("kind", "kinds")
+
+    @property
+    def outcome_explicit(self) -> NDArray[np.uint8]:
+        return self._calls.codes.take("explicit", self._rows.call).astype(np.uint8)
+
+    @property
+    def file(self) -> Int32Array:
+        return self._rows.file
+
+    def _of_calls(self, column: str, dictionary: str) -> Coded:
+        return Coded(self._calls.codes.take(column, self._rows.call),
+                     getattr(self._calls, dictionary).values)
+
+    def _of_callers(self, column: str, dictionary: str) -> Coded:
+        return Coded(self._callers.codes.take(column, self._rows.caller),
+                     getattr(self._callers, dictionary).values)
+
+
 def build(
     rows: Rows, files: list[str], callers: CallerTable, calls: CallTable, keys: list[KeyPlan],
     names: Names, sessions: Sessions,
 ) -> Batch:
     """Gather all columns of a batch, with the names and sessions that are known by now."""
-    call, caller = rows.call, rows.caller
-    record_count = len(call)
-    counts = calls.codes.take("member_count", call)
-    member = calls.codes.take("first_member", call).astype(np.int64)
-    group = np.arange(record_count, dtype=np.int32)
-    caller_of = caller
-    if (counts != 1).any():
-        group = np.repeat(group, counts)
-        ends = np.cumsum(counts, dtype=np.int64)
-        offset = np.arange(len(group), dtype=np.int64) - np.repeat(ends - counts, counts)
-        member = np.repeat(member, counts) + offset
-        caller_of = caller[group]
-    request_count = len(group)
-
-    resource = calls.members.take("resource", member)
-    state = calls.members.take("state", member)
-    pattern = calls.members.take("pattern", member)
-    _resolve(pattern, resource, calls.patterns, calls.resources, names)
-    is_named = (pattern >= 0) & (resource >= 0)
-    state[is_named] = calls.states.code(NAMED)
-    pattern[is_named] = ABSENT
-    principal = callers.codes.take("principal", caller)
-    _resolve(callers.codes.take("pattern", caller), principal, callers.patterns,
-             callers.principals, names)
-    is_known = np.ones(record_count, dtype=bool)
-    is_known[group[(resource < 0) & (state != calls.states.code(NOT_NEEDED))]] = False
-    record_class, reason = _classes(rows, callers, calls, is_known, principal)
-    enrichment = Enrichment(
-        rows.enriched, record_count, group, Coded(resource, calls.resources.values)
-    ) if rows.enriched and keys else None
-    context: dict[str, Coded] = {}
-    for key in keys:
-        if key.kind == "request":
-            context[key.name] = Coded(calls.key_codes.take(key.index, member),
-                                      calls.key_values[key.index].values)
-        elif key.kind == "family":
-            context[key.name] = _family_column(
-                calls.key_codes.take(key.index, member), calls.key_values[key.index], key.part)
-        elif key.kind == "caller":
-            codes = callers.key_codes.take(key.index, caller_of)
-            if key.service is not None:
-                service = calls.services.code(key.service)
-                codes[calls.members.take("service", member) != service] = ABSENT
-            context[key.name] = Coded(codes, callers.key_values[key.index].values)
-        elif key.kind == "session":
-            context[key.name] = _session_column(
-                callers.codes.take("access_key", caller_of), callers.access_keys, key.part,
-                sessions)
-        elif key.kind == "given":
-            if enrichment is not None and enrichment.tells(key.name):
-                context[key.name] = Coded(np.full(request_count, NOT_GIVEN, dtype=np.int32), [])
-        else:
-            context[key.name] = _time_column(key.time_key, rows, callers, group)
-    if enrichment is not None:
-        context = {name: enrichment.over(name, column) for name, column in context.items()}
-
-    def of_call(column: str, dictionary: str) -> Coded:
-        return Coded(calls.codes.take(column, call), getattr(calls, dictionary).values)
-
-    def of_caller(column: str, dictionary: str) -> Coded:
-        return Coded(callers.codes.take(column, caller), getattr(callers, dictionary).values)
-
-    return Batch(
-        requests=request_count,
-        group=group,
-        action=Coded(calls.members.take("action", member), calls.actions.values),
-        resource=Coded(resource, calls.resources.values),
-        principal=Coded(principal[group], callers.principals.values),
-        resource_state=Coded(state, calls.states.values),
-        resource_pattern=Coded(pattern, calls.patterns.values),
-        context=context,
-        records=record_count,
-        record_class=record_class,
-        record_reason=Coded(reason, calls.reasons.values),
-        is_complete=calls.codes.take("is_complete", call).astype(np.bool_),
-        event_id=rows.event_id,
-        time=rows.time,
-        event_source=of_call("source", "sources"),
-        event_name=of_call("name", "names"),
-        error_code=of_call("error", "errors"),
-        principal_type=of_caller("type", "types"),
-        session=of_caller("session", "sessions"),
-        region=of_caller("region", "regions"),
-        account=of_caller("account", "accounts"),
-        identity=callers.codes.take("requester", caller).astype(np.uint8),
-        outcome=calls.codes.take("outcome", call).astype(np.uint8),
-        outcome_kind=of_call("kind", "kinds"),
-        outcome_explicit=calls.codes.take("explicit", call).astype(np.uint8),
-        files=files,
-        file=rows.file,
-    )
+    return Columns(rows, files, callers, calls, keys, names, sessions).batch()
 
 
 def _resolve(

@@ -30,6 +30,11 @@ def pattern_of(arn: str) -> str | None:
     return f"{head}:iam::{account}:{kind}/*{path.rpartition('/')[2]}"
 
 
+def may_name(pattern: str) -> bool:
+    """Can a pattern be one that `pattern_of` makes? Others stand for no name."""
+    return ":iam::" in pattern
+
+
 def pattern_of_session(arn: str) -> str | None:
     """The pattern of the role behind `arn:P:sts::A:assumed-role/NAME/SESSION`."""
     head, _, rest = arn.partition(":sts::")
@@ -67,6 +72,11 @@ class Names:
             self._known[pattern] = None
             self.version += 1
 
+    def untold(self, arns: Iterable[tuple[int, str]]) -> list[tuple[int, str]]:
+        """Of ARNs with their rows those that have not been learnt."""
+        taken = self._taken
+        return [told for told in arns if told[1] not in taken] if self._learns else []
+
     def news(self, arn: str) -> str | None:
         """The pattern whose meaning changes when this ARN is learnt; None when none does."""
         if not self._learns or arn in self._taken or (pattern := pattern_of(arn)) is None:
@@ -80,7 +90,7 @@ class Names:
 
     def arn(self, pattern: str) -> str | None:
         """The one ARN that a pattern made by `pattern_of` stands for, if it is known."""
-        if self._resolver is not None:
+        if self._resolver is not None and may_name(pattern):
             _, _, _, _, account, named = pattern.split(":", 5)
             kind, _, name = named.partition("/*")
             if kind in _KINDS and (found := self._resolver(kind, account, name)) is not None:

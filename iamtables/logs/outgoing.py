@@ -11,8 +11,7 @@ over epochs as long as nothing that is told in between could make a difference t
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from itertools import chain
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,7 +21,10 @@ from .classes import Outcome
 from .columns import Int32Array
 from .names import Names
 from .sessions import Session, Sessions
+from .stored import StoredTables
 from .tables import CallerTable, CallTable
+
+_NO_ROW = np.iinfo(np.int64).max
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +36,8 @@ class Portion:
     callers: CallerTable
     calls: CallTable
     plans: list[KeyPlan]
+    stored: StoredTables | None = None
+    """The tables once more, where they are of a cache: whole, and the same to all its portions."""
 
     def __len__(self) -> int:
         return len(self.rows.call)
@@ -41,9 +45,7 @@ class Portion:
     def part(self, begin: int, end: int) -> Portion:
         if begin == 0 and end == len(self):
             return self
-        is_inside = np.zeros(len(self), dtype=bool)
-        is_inside[begin:end] = True
-        return Portion(self.rows.keep(is_inside), self.files, self.callers, self.calls, self.plans)
+        return replace(self, rows=self.rows.part(begin, end))
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +146,7 @@ class _Told:
     def __init__(self, loaded: Loaded, names: Names, sessions: Sessions) -> None:
         self._portion, self._sessions_of = loaded.portion, loaded.sessions
         self._names, self._sessions = names, sessions
-        self._arns = [(row, arn) for row, arn in told_by(loaded.portion)
+        self._arns = [(row, arn) for row, arn in names.untold(told_by(loaded.portion))
                       if names.news(arn) is not None]
         self._asks_sessions = any(plan.kind == "session" for plan in loaded.portion.plans)
         self._corrects = loaded.portion.rows.corrects
@@ -162,8 +164,9 @@ class _Told:
         if not patterns:
             return False
         if self._open is None:
-            self._open = set(map(str, chain(self._portion.callers.patterns.values,
-                                            self._portion.calls.patterns.values)))
+            assert self._portion.stored is not None
+            self._open = {*map(str, self._portion.callers.patterns.values),
+                          *self._portion.stored.calls.nameable}
         return not self._open.isdisjoint(patterns - {None})
 
     def learn(self, begin: int, end: int) -> None:
@@ -214,9 +217,11 @@ def _first_rows(codes: Int32Array, size: int) -> NDArray[np.int64]:
 def _note(found: dict[str, int], codes: Int32Array, rows: NDArray[np.int64],
           values: Sequence[str | list[str]]) -> None:
     """The first row of each distinct value."""
-    order = np.argsort(rows, kind="stable")
-    distinct, first = np.unique(codes[order], return_index=True)
-    for code, row in zip(distinct.tolist(), rows[order][first].tolist(), strict=True):
-        if code >= 0:
-            arn = str(values[code])
-            found[arn] = min(row, found.get(arn, row))
+    first = np.full(len(values), _NO_ROW)
+    is_told = codes >= 0
+    np.minimum.at(first, codes[is_told], rows[is_told])
+    used = np.flatnonzero(first < _NO_ROW)
+    used = used[np.argsort(-first[used], kind="stable")]  # the first row of equal texts comes last
+    later = found.copy()
+    found |= zip([str(values[code]) for code in used.tolist()], first[used].tolist(), strict=True)
+    found |= {arn: row for arn, row in later.items() if row < found[arn]}

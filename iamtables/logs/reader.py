@@ -42,9 +42,9 @@ from .blocks import (
     PlanFlags,
     is_available,
 )
-from .cache import Cache, Damaged, Segment, Writer, load, mapping_version
+from .cache import Cache, Writer, mapping_version
 from .calls import Call, CallMapper, decode_resources
-from .classes import GIVEN, RecordClass, Requester
+from .classes import GIVEN
 from .columns import Int32Array
 from .containers import decode_items, decode_lines, read_file
 from .context import Caller
@@ -69,6 +69,7 @@ from .records import (
     seconds,
     too_long,
 )
+from .serving import CachedFiles, stored_batch
 from .sessions import BEGIN, Sessions
 from .sifting import Sieve
 from .sources import LogFile, find_files, is_delivered_before
@@ -115,6 +116,7 @@ class LogReader:
         self._needs = needs
         self._keys = AskedKeys(keys, catalogue)
         self._cache: Cache | None = None
+        self._cached: CachedFiles | None = None
         self._writer: Writer | None = None
         self._unwritten = Pending()
         self._part = 0
@@ -124,7 +126,7 @@ class LogReader:
                                 f"{catalogue.source} {options.unlisted_actions} "
                                 f"{options.max_record_bytes}")
             self._writer = Writer(self._cache)
-            self._cached_keys = self._keys.of_cache(catalogue)
+            cached_keys = self._keys.of_cache(catalogue)
             self._keys = self._keys.of_everything(catalogue)
             self._needs = None  # a cache is for every policy
         self.keys: tuple[str, ...] = tuple(plan.name for plan in self._keys.plans)
@@ -139,6 +141,9 @@ class LogReader:
         if self._writer is not None:
             self._sessions.keeps = True
         self._outgoing = Outgoing(options.batch_records, self._names, self._sessions)
+        if self._cache is not None:
+            self._cached = CachedFiles(self._cache, cached_keys, self._files, options,
+                                       self._outgoing, self.statistics)
         self._session_plans: set[int] = set()
         self._plans: dict[tuple[str | None, ...], _PlanRow] = {}
         self._times: dict[str | None, int] = {}
@@ -191,12 +196,14 @@ class LogReader:
             found = following.get(id(file))
             while found is not None and is_delivered_before(found.name, self.options.since):
                 found = following.get(id(found))
-            is_cached = found is not None and self._cache is not None and (
-                self._cache.segments_of(found) is not None)
+            is_cached = found is not None and self._cached is not None and (
+                self._cached.holds(found))
             return None if is_cached else found
 
         if self.options.corrections_first and self.options.deduplicate:
             self._sieve.find_corrections(self._files, self._cache)
+        if self._cached is not None:
+            self._sieve.reserve(self._cached.records())
         ahead = ReadAhead(self.options, next_of)
         try:
             yield from self._batches_of(ahead)
@@ -212,9 +219,9 @@ class LogReader:
                 self.statistics.files_outside += 1
                 self.statistics.bytes_done += file.size_bytes
                 at += 1
-            elif self._cache is not None and self._cache.segments_of(file) is not None:
+            elif self._cached is not None and self._cached.holds(file):
                 self._put_off(pending)
-                at = yield from self._from_cache(self._cache, at)
+                at = yield from self._cached.batches(at, self._hand_out)
             else:
                 yield from self._read(file, pending, ahead)
                 at += 1
@@ -290,48 +297,6 @@ class LogReader:
 
     # -- cache --------------------------------------------------------------------------------
 
-    def _from_cache(self, cache: Cache, at: int) -> Generator[Batch, None, int]:
-        """The batches of the files from number `at` on, as far as they are cached; the number of
-        the first that is not."""
-        for segment, numbers in self._steps(cache, at):
-            files = [self._files[number] for number in numbers]
-            try:
-                loaded = load(segment, files, self._cached_keys)
-            except Damaged:
-                cache.discard(segment)
-                return numbers[0]
-            for part in segment.parts:
-                if part.bad and part.name in {file.name for file in files}:
-                    self.statistics.count_bad(part.name, Counter(part.bad))
-            self.statistics.records += len(loaded.portion)
-            yield from self._hand_out(self._outgoing.put_loaded(loaded))
-            for file in files:
-                if (cache.segments_of(file) or [])[-1:] == [segment]:
-                    self.statistics.files_read += 1
-                    self.statistics.files_cached += 1
-                    self.statistics.bytes_done += file.size_bytes
-            at = numbers[-1] + 1
-        return at
-
-    def _steps(self, cache: Cache, at: int) -> list[tuple[Segment, list[int]]]:
-        """Segments with the files to take from each, in the order of the files from number `at`
-        on, up to the first that is not cached."""
-        steps: list[tuple[Segment, list[int]]] = []
-        place = -1
-        for number in range(at, len(self._files)):
-            file = self._files[number]
-            segments = cache.segments_of(file)
-            if segments is None or is_delivered_before(file.name, self.options.since):
-                break
-            for segment in segments:
-                following = segment.place_of(file)
-                if steps and steps[-1][0] is segment and following > place:
-                    steps[-1][1].append(number)
-                else:
-                    steps.append((segment, [number]))
-                place = following
-        return steps
-
     def _end_file(self, file: LogFile, bad: Counter[str], is_whole: bool) -> None:
         if self._writer is None:
             return
@@ -371,28 +336,13 @@ class LogReader:
                 yield self._build(rows, portion)
 
     def _build(self, rows: Rows, portion: Portion) -> Batch:
+        if portion.stored is not None:
+            return stored_batch(rows, portion, portion.stored, self._names, self._sessions,
+                                self.statistics)
         batch = build(rows, portion.files, portion.callers, portion.calls, portion.plans,
                       self._names, self._sessions)
-        statistics = self.statistics
-        statistics.requests += batch.requests
-        for number, count in enumerate(np.bincount(batch.record_class).tolist()):
-            if count:
-                statistics.classes[RecordClass(number)] += count
-        self._count_reasons(batch)
-        is_call = batch.record_class <= RecordClass.PARTIAL
-        for number, count in enumerate(np.bincount(batch.identity[is_call]).tolist()):
-            if count:
-                statistics.requesters[Requester(number)] += count
+        self.statistics.count_batch(batch)
         return batch
-
-    def _count_reasons(self, batch: Batch) -> None:
-        has_reason = batch.record_reason.codes >= 0
-        pairs = (batch.record_reason.codes[has_reason].astype(np.int64) * len(RecordClass)
-                 + batch.record_class[has_reason])
-        distinct, counts = np.unique(pairs, return_counts=True)
-        for pair, count in zip(distinct.tolist(), counts.tolist(), strict=True):
-            reason = str(batch.record_reason.values[pair // len(RecordClass)])
-            self.statistics.reasons[RecordClass(pair % len(RecordClass)), reason] += count
 
     # -- records to rows ----------------------------------------------------------------------
 

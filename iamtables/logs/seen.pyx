@@ -65,10 +65,11 @@ cdef class SeenHashes:
     def __len__(self):
         return self.young.count + self.old.count
 
-    cdef int grow(self) noexcept nogil:
+    cdef int grow(self, size_t slots) noexcept nogil:
+        # slots: a power of two, more than there are
         cdef Table wider
         cdef size_t at
-        wider.mask = (self.young.mask + 1) * 2 - 1
+        wider.mask = slots - 1
         wider.count = 0
         wider.slots = <uint64_t*>calloc(wider.mask + 1, sizeof(uint64_t))
         if wider.slots == NULL:
@@ -91,6 +92,15 @@ cdef class SeenHashes:
         self.young.mask = FIRST_SLOTS - 1
         self.young.count = 0
         return 0
+
+    def reserve(self, size_t count):
+        """Make room for this many hashes at once, of those that are kept."""
+        cdef size_t slots = self.young.mask + 1
+        cdef size_t most = min(count, self.most)
+        while most * 4 > slots * 3:
+            slots *= 2
+        if slots > self.young.mask + 1 and self.grow(slots):
+            raise MemoryError
 
     def add(self, const uint64_t[::1] hashes):
         """bool[n]: which of these are new (the first of equal ones); they are remembered.
@@ -115,7 +125,7 @@ cdef class SeenHashes:
                     forgotten += self.old.count
                     status = self.turn()
                 elif (self.young.count + 1) * 4 > (self.young.mask + 1) * 3:
-                    status = self.grow()
+                    status = self.grow((self.young.mask + 1) * 2)
                 if status:
                     break
                 put(&self.young, hashed, self.seed)

@@ -39,6 +39,11 @@ class Sieve:
         """Take records with these hashes for duplicates."""
         self._seen.add(hashes)
 
+    def reserve(self, records: int) -> None:
+        """So many records will come, as far as is known."""
+        if self._options.deduplicate:
+            self._seen.reserve(records)
+
     def find_corrections(self, files: Sequence[LogFile], cache: Cache | None) -> None:
         """Before anything is read: which records are corrected by others, in all files."""
         for file in files:

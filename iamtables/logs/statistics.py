@@ -4,9 +4,16 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from ..errors import IamtablesError
 from .classes import RecordClass, Requester
+
+if TYPE_CHECKING:
+    from .batch import Batch
 
 
 @dataclass(slots=True)
@@ -82,6 +89,34 @@ class Statistics:
         if reasons:
             self.bad.setdefault(file, Counter()).update(reasons)
 
+    def count_batch(self, batch: Batch, counts: NDArray[np.int64] | None = None) -> int:
+        """Count the records of a batch; the number of their requests.
+
+        counts : how many records each one of them stands for; None: for itself
+        """
+        requests = batch.requests if counts is None else int(counts[batch.group].sum())
+        self.requests += requests
+        for number, count in enumerate(_numbers(batch.record_class, counts)):
+            if count:
+                self.classes[RecordClass(number)] += count
+        self._count_reasons(batch, counts)
+        is_call = batch.record_class <= RecordClass.PARTIAL
+        for number, count in enumerate(_numbers(
+                batch.identity[is_call], None if counts is None else counts[is_call])):
+            if count:
+                self.requesters[Requester(number)] += count
+        return requests
+
+    def _count_reasons(self, batch: Batch, counts: NDArray[np.int64] | None) -> None:
+        has_reason = batch.record_reason.codes >= 0
+        pairs = (batch.record_reason.codes[has_reason].astype(np.int64) * len(RecordClass)
+                 + batch.record_class[has_reason])
+        distinct, which = np.unique(pairs, return_inverse=True)
+        found = _numbers(which.ravel(), None if counts is None else counts[has_reason])
+        for pair, count in zip(distinct.tolist(), found, strict=True):
+            reason = str(batch.record_reason.values[pair // len(RecordClass)])
+            self.reasons[RecordClass(pair % len(RecordClass)), reason] += count
+
     def merge(self, other: Statistics) -> None:
         """Add the counts of a reader of other files."""
         for name in ("files_found", "files_read", "bytes_found", "bytes_done", "files_cached",
@@ -111,3 +146,9 @@ class Statistics:
             raise IamtablesError(
                 f"log counts do not add up: {self.files_found} files, {self.files_read} read, "
                 f"{self.files_skipped} skipped, {self.files_failed} failed")
+
+
+def _numbers(codes: NDArray[Any], counts: NDArray[np.int64] | None) -> list[int]:
+    """How often each code occurs, up to the largest."""
+    found = np.bincount(codes, counts)  # exact: no log has 2**53 records
+    return [int(number) for number in found.tolist()]

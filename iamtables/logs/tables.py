@@ -123,6 +123,51 @@ class IntTable:
             del self._waiting[:]
 
 
+class KindTable(IntTable):
+    """Rows that are given by their kind, as a cache has them; read only."""
+
+    __slots__ = ("_count", "_kind", "_kinds", "_own")
+
+    def __init__(self, kinds: dict[str, Int32Array], kind: Int32Array | None,
+                 own: dict[str, Int32Array]) -> None:
+        """kinds : the columns of distinct rows
+        kind  : which of them each row is; None: each one stands for itself
+        own   : the columns of each row alone
+        """
+        super().__init__(*kinds, *own)
+        self._kinds, self._kind, self._own = kinds, kind, own
+        columns = [kind] if kind is not None else [*kinds.values(), *own.values()]
+        self._count = len(columns[0]) if columns else 0
+
+    def __len__(self) -> int:
+        return self._count
+
+    def take(self, name: str | int, rows: NDArray[np.integer[Any]]) -> Int32Array:
+        """int32[len(rows)], a copy."""
+        column = name if isinstance(name, str) else self.names[name]
+        own = self._own.get(column)
+        taken: Int32Array
+        if own is not None:
+            taken = own.take(rows)
+        else:
+            at = rows if self._kind is None else self._kind.take(rows)
+            taken = self._kinds[column].take(at)
+        return taken
+
+    @property
+    def kind(self) -> Int32Array:
+        """int32 per row: equal only where all columns but a row's own are."""
+        return np.arange(len(self), dtype=np.int32) if self._kind is None else self._kind
+
+    def whole(self, name: str) -> Int32Array:
+        """A column of all rows, not to be written to."""
+        own = self._own.get(name)
+        if own is not None:
+            return own
+        column = self._kinds[name]
+        return column if self._kind is None else column.take(self._kind)
+
+
 _MAX_BASES = 20_000
 _Base = tuple[tuple[int, ...], int, int, "str | None", tuple[int, ...]]
 """(codes, start of the session, hash of the account, own user, codes of the keys)"""
@@ -315,3 +360,21 @@ class CallTable:
             if member.keys:
                 self.key_codes.add(tuple(map(_key_code, self.key_values, member.keys)))
         return row
+
+
+class StoredCallers(CallerTable):
+    """Callers as a cache has them."""
+
+    codes: KindTable
+
+
+class StoredCalls(CallTable):
+    """Calls as a cache has them: each with the rows of its members behind those of the call
+    before."""
+
+    codes: KindTable
+    members: KindTable
+    is_one_each = False
+    """Has each call one member?"""
+    nameable: Sequence[str] = ()
+    """The first of the patterns: those that may stand for a name (`names.may_name`)."""

@@ -1,0 +1,137 @@
+"""Records of a cache that an audit decides and counts alike, of which one stands for all.
+
+Each distinct question of a batch is decided once (`logs.stored`). Records with one kind of call,
+one answer and one kind of requester then differ in nothing that is counted but their principals and
+times, so a batch of one record for each, and how often it occurs for whom, adds up to the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .audit_counts import UNDECIDED
+from .batches import Batch
+from .logs.columns import packed
+from .logs.numbering import number_keys
+from .repeats import Repeats
+from .runtime.codes import Layer
+
+if TYPE_CHECKING:
+    from .audit import BatchResults, Reasons
+    from .logs.stored import Questions, Stored
+
+LARGE_TABLE = 100_000
+"""Pairs of a kind and a requester that are counted in a table of all of them, also where records
+are few."""
+
+
+@dataclass(frozen=True, slots=True)
+class Alike:
+    """Records that stand for others.
+
+    batch, decision, statement, row, depends_on, layer : as in `BatchResults`
+    repeats : the records that each stands for
+    """
+
+    batch: Batch
+    decision: NDArray[np.uint8]
+    statement: NDArray[np.int32]
+    row: NDArray[np.int32]
+    depends_on: Mapping[int, tuple[str, ...]]
+    layer: NDArray[np.uint8]
+    repeats: Repeats
+
+
+def asked_records(stored: Stored, is_wanted: NDArray[np.bool_]) -> NDArray[np.int64] | None:
+    """The places of the calls of wanted requesters; None when that is all of them.
+
+    is_wanted : per caller class
+    """
+    is_call = stored.is_call()
+    if is_wanted.all() and is_call.all():
+        return None
+    looked_up = stored.looked_up
+    return np.flatnonzero(
+        is_wanted[looked_up.caller_class].take(stored.rows.caller) & is_call.take(stored.rows.call))
+
+
+def alike(stored: Stored, records: NDArray[np.int64] | None, questions: Questions,
+          answers: BatchResults, reasons: Reasons) -> Alike:
+    """Group the records of a batch by what is counted of them.
+
+    records : the places of those that the questions are about; None for all
+    answers : of the questions
+    reasons : what the undetermined ones depend on
+    """
+    looked_up, rows = stored.looked_up, stored.rows
+    reason = np.full(len(questions.call), -1, dtype=np.int64)
+    reason[reasons.records] = reasons.which
+    of_question, first_question = _answer_kinds(stored, questions, answers, reason)
+    answered = len(first_question)
+    kind = of_question.take(questions.of_record)
+    if records is not None:  # the others are of the kind of their call
+        told = kind
+        kind = looked_up.call_class.take(rows.call) + np.int32(answered)
+        kind[records] = told
+    callers = len(looked_up.first_caller)
+    key = kind * np.int64(callers) + looked_up.caller_class.take(rows.caller)
+    if (answered + len(looked_up.first_call)) * callers > 4 * len(key) + LARGE_TABLE:
+        number, first = number_keys(key)
+        place, pair_key = np.arange(len(first)), key[first]
+        of_pair, key = np.bincount(number, minlength=len(first)), number
+    else:
+        of_pair = np.bincount(key)
+        place = pair_key = np.flatnonzero(of_pair)
+        of_pair = of_pair[place]
+    whose = pair_key % callers
+    kind, first = number_keys(pair_key // callers * callers + looked_up.caller_kind[whose])
+    repeats = Repeats(np.bincount(kind, of_pair, len(first)).astype(np.int64), kind,
+                      stored.principal().codes[whose], of_pair, place, key, rows.time)
+    which = pair_key[first] // callers
+    is_asked = which < answered
+    question = np.where(is_asked, first_question[np.where(is_asked, which, 0)]
+                        if answered else -1, -1)
+    call = np.where(is_asked, questions.call[question] if answered else 0,
+                    looked_up.first_call[np.where(is_asked, 0, which - answered)])
+    batch = stored.bare(call.astype(np.int32), looked_up.first_caller[whose[first]])
+    groups, asked = np.flatnonzero(is_asked), question[is_asked]
+    decision = np.full(len(first), UNDECIDED, dtype=np.uint8)
+    statement = np.full(len(first), -1, dtype=np.int32)
+    row = np.full(len(first), -1, dtype=np.int32)
+    layer = np.full(len(first), Layer.NONE, dtype=np.uint8)
+    decision[groups] = answers.decision[asked]
+    statement[groups] = answers.statement[asked]
+    layer[groups] = answers.layer[asked]
+    member = answers.row[asked] - _starts(answers.batch)[asked]
+    row[groups] = _starts(batch)[groups] + member
+    depends_on = {group: reasons.texts[text] for group, text in zip(
+        groups.tolist(), reason[asked].tolist(), strict=True) if text >= 0}
+    return Alike(batch, decision, statement, row, depends_on, layer, repeats)
+
+
+def _answer_kinds(stored: Stored, questions: Questions, answers: BatchResults,
+                  reason: NDArray[np.int64]) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+    """(the kind of each question, told apart by class of call and by answer; a question of each
+    kind)"""
+    if not len(questions.call):
+        return np.zeros(0, dtype=np.int32), np.zeros(0, dtype=np.int32)
+    columns: list[NDArray[np.integer[Any]]] = [
+        stored.looked_up.call_class[questions.call], answers.decision, answers.statement,
+        answers.batch.action.codes[answers.row]]
+    if (answers.layer != answers.layer[0]).any():
+        columns.append(answers.layer)
+    if len(reason) and int(reason.max()) >= 0:
+        columns.append(reason)
+    return number_keys(packed(columns))
+
+
+def _starts(batch: Batch) -> NDArray[np.int64]:
+    """The first request of each record, where it has one."""
+    if batch.requests == batch.records and bool((batch.group[1:] > batch.group[:-1]).all()):
+        return np.arange(batch.records)
+    return np.searchsorted(batch.group, np.arange(batch.records))

@@ -1,0 +1,94 @@
+"""Contradictions counted by what they have in common, in bounded memory (`reality`).
+
+What they have in common but for the principal is a *kind*, of which there are few; kinds and
+principals are numbered, and a pair of numbers is counted. Texts are put together again at the end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .logs.numbering import number_keys
+
+NEVER = int(np.iinfo(np.int64).max)
+"""Stands for the earliest of no times."""
+
+
+class Kind(NamedTuple):
+    """outcome, decision : codes; layer, error : None where the record names none"""
+
+    outcome: int
+    layer: str | None
+    error: str | None
+    decision: int
+    action: str
+    statement: int
+
+
+class Contradictions:
+    """Pairs of a kind and a principal; of those beyond a bound only the records are counted."""
+
+    def __init__(self) -> None:
+        self.dropped = 0
+        self._kinds: dict[Kind, int] = {}
+        self._principals: dict[str, int] = {}
+        nothing = np.zeros(0, dtype=np.int64)
+        self._keys = self._counts = self._first = self._last = nothing
+
+    def add(self, kinds: Sequence[Kind], kind: NDArray[np.integer[Any]],
+            principals: Sequence[str], principal: NDArray[np.integer[Any]],
+            counts: NDArray[np.int64], first: NDArray[np.int64], last: NDArray[np.int64],
+            most: int) -> None:
+        """Count records.
+
+        kind, principal : of each pair, its places in `kinds` and `principals`
+        counts      : records of each pair
+        first, last : their times; NEVER and -1 where they have none
+        most        : pairs that are kept
+        """
+        is_full = len(self._keys) >= most
+        of_kinds, of_principals = (
+            _numbers(known, names, is_full) for known, names in (
+                (self._kinds, kinds), (self._principals, principals)))
+        key = of_kinds[kind] << 32 | of_principals[principal]
+        key[(of_kinds[kind] < 0) | (of_principals[principal] < 0)] = -1
+        before = len(self._keys)
+        numbers, at = number_keys(np.concatenate([self._keys, key]))
+        total = min(len(at), most)
+        keys = np.concatenate([self._keys, key])[at[:total]]
+        numbers = numbers[before:]
+        is_kept = (numbers < total) & (key >= 0)
+        self.dropped += int(counts[~is_kept].sum())
+        grown = [np.concatenate([old, np.full(total - before, empty)]) for old, empty in (
+            (self._counts, 0), (self._first, NEVER), (self._last, -1))]
+        for column, ufunc, values in zip(
+                grown, (np.add, np.minimum, np.maximum), (counts, first, last), strict=True):
+            ufunc.at(column, numbers[is_kept], values[is_kept])
+        self._keys = keys
+        self._counts, self._first, self._last = grown
+
+    def merge(self, other: Contradictions, most: int) -> None:
+        """Add what was found in later batches."""
+        self.dropped += other.dropped
+        self.add(list(other._kinds), other._keys >> 32, list(other._principals),
+                 other._keys & 0xFFFFFFFF, other._counts, other._first, other._last, most)
+
+    def __iter__(self) -> Iterator[tuple[Kind, str, int, int, int]]:
+        """(kind, principal, records, first, last); times are -1 for none."""
+        kinds, principals = list(self._kinds), list(self._principals)
+        first = np.where(self._first == NEVER, -1, self._first)
+        for key, count, low, high in zip(self._keys.tolist(), self._counts.tolist(),
+                                         first.tolist(), self._last.tolist(), strict=True):
+            yield kinds[key >> 32], principals[key & 0xFFFFFFFF], count, low, high
+
+
+def _numbers(known: dict[Any, int], names: Sequence[Any], is_full: bool) -> NDArray[np.int64]:
+    """The number of each name; new ones get one unless it is full, then -1."""
+    if not is_full:
+        for name in names:
+            known.setdefault(name, len(known))
+    return np.array([known.get(name, -1) for name in names], dtype=np.int64)

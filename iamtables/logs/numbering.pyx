@@ -1,0 +1,108 @@
+"""Distinct keys numbered in the order of their first row: an open-addressing table of keys.
+
+Keys are made of codes and not chosen by whoever writes a log, so a multiplication is hash enough.
+"""
+
+import numpy as np
+
+from libc.stdint cimport int32_t, int64_t, uint64_t
+from libc.stdlib cimport free, malloc
+from libc.string cimport memset
+
+cdef enum:
+    FIRST_BITS = 10
+
+cdef struct Slot:
+    int64_t key
+    int64_t number      # -1: empty
+
+cdef struct Numbers:
+    Slot* slots
+    size_t mask
+    int shift
+    size_t count
+
+
+cdef int make(Numbers* table, int bits) noexcept nogil:
+    cdef size_t size = (<size_t>1 << bits) * sizeof(Slot)
+    table.slots = <Slot*>malloc(size)
+    if table.slots == NULL:
+        return -1
+    memset(table.slots, 0xFF, size)
+    table.mask = (<size_t>1 << bits) - 1
+    table.shift = 64 - bits
+    table.count = 0
+    return 0
+
+
+cdef inline Slot* find(const Numbers* table, int64_t key) noexcept nogil:
+    # the slot of a key, or the empty one where it belongs
+    cdef size_t at = <size_t>((<uint64_t>key * <uint64_t>0x9E3779B97F4A7C15) >> table.shift)
+    while table.slots[at].number >= 0 and table.slots[at].key != key:
+        at = (at + 1) & table.mask
+    return table.slots + at
+
+
+cdef int grow(Numbers* table) noexcept nogil:
+    cdef Numbers wider
+    cdef size_t at
+    if make(&wider, 64 - table.shift + 1):
+        return -1
+    for at in range(table.mask + 1):
+        if table.slots[at].number >= 0:
+            find(&wider, table.slots[at].key)[0] = table.slots[at]
+    wider.count = table.count
+    free(table.slots)
+    table[0] = wider
+    return 0
+
+
+cdef int number_rows(const int64_t* keys, size_t n, int32_t* numbers, int32_t* first,
+                     size_t* count) noexcept nogil:
+    # Guard has proved: n fits int32; `numbers` and `first` have room for n.
+    cdef Numbers table
+    cdef Slot* slot
+    cdef size_t i
+    cdef int status = 0
+    if make(&table, FIRST_BITS):
+        return -1
+    for i in range(n):
+        if i and keys[i] == keys[i - 1]:
+            numbers[i] = numbers[i - 1]
+            continue
+        slot = find(&table, keys[i])
+        if slot.number < 0:
+            if 2 * (table.count + 1) > table.mask:
+                status = grow(&table)
+                if status:
+                    break
+                slot = find(&table, keys[i])
+            slot.key = keys[i]
+            slot.number = <int64_t>table.count
+            first[table.count] = <int32_t>i
+            table.count += 1
+        numbers[i] = <int32_t>slot.number
+    count[0] = table.count
+    free(table.slots)
+    return status
+
+
+def number_keys(const int64_t[::1] keys):
+    """(int32[n], int32[m]): the number of each key, and the row where each number comes first.
+
+    Numbers begin at 0 and follow the order of first appearance. O(n); releases the GIL.
+    Raises ValueError for 2**31 keys or more.
+    """
+    cdef size_t n = keys.shape[0], count = 0
+    cdef int status
+    if n >= <size_t>1 << 31:
+        raise ValueError("too many keys")
+    cdef int32_t[::1] numbers = np.empty(n, dtype=np.int32)
+    cdef int32_t[::1] first = np.empty(n, dtype=np.int32)
+    if not n:
+        return np.asarray(numbers), np.asarray(first)
+    with nogil:
+        status = number_rows(&keys[0], n, &numbers[0], &first[0], &count)
+    if status:
+        raise MemoryError
+    return np.asarray(numbers), np.asarray(first)[:count].copy()

@@ -1,0 +1,291 @@
+"""Batches of a cache: records that lead into whole tables of distinct calls and callers.
+
+A record of a cache is a few numbers. Its columns are gathered only when somebody looks at them
+(`StoredBatch`), which counting does not: what an audit decides are the distinct *questions* of a
+batch, and what it counts are records that are alike, of which one stands for all (`alike`).
+
+A question is what a decision can depend upon: the call, and of the caller as much as policies ask
+for. Keys that differ from record to record, such as the time of the call, make no questions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .batch import Batch, Columns, KeyPlan, Resolved, Rows
+from .classes import NAMED, NOT_NEEDED, Outcome, RecordClass
+from .columns import ABSENT, Coded, Dictionary, Int32Array, packed
+from .names import Names
+from .numbering import number_keys
+from .sessions import Sessions
+from .tables import StoredCallers, StoredCalls
+from .texts import Texts
+
+_NO_IDS = Texts.of([])
+
+
+class StoredTables:
+    """The tables of a segment, all of whose rows are in use, and what follows from them."""
+
+    def __init__(self, callers: StoredCallers, calls: StoredCalls) -> None:
+        self.callers, self.calls = callers, calls
+        self._looked_up: tuple[int, LookedUp] | None = None
+        self._added: dict[int, dict[str | None, int]] = {}
+
+    def looked_up(self, names: Names) -> LookedUp:
+        """With the names that are known by now."""
+        known = self._looked_up
+        if known is None or known[0] != names.version:
+            known = self._looked_up = names.version, LookedUp.of(self, names)
+        return known[1]
+
+    def codes_of(self, patterns: Iterable[str], values: Dictionary, names: Names) -> Int32Array:
+        """The codes among values of the ARNs that patterns stand for; ABSENT where none is known.
+
+        ARNs are added to the values once each, and without a search whether they were there.
+        """
+        known = self._added.setdefault(id(values), {None: ABSENT})
+        arns = names.arns(patterns)
+        new = [arn for arn in dict.fromkeys(arns) if arn not in known]
+        if new:
+            first = values.extend(Texts.of(str(arn) for arn in new))
+            known |= zip(new, range(first, first + len(new)), strict=True)
+        return np.array(list(map(known.__getitem__, arns)), dtype=np.int32)
+
+
+@dataclass(frozen=True, slots=True)
+class LookedUp:
+    """Tables whose names were looked up.
+
+    call_class   : int32 per call; calls of a class are alike but for what they are about: source,
+                   name, error, outcome, class, and whether all their resources are known
+    first_call   : int32 per class, a call of it
+    caller_class : int32 per caller; callers of a class are one principal to those who count
+    first_caller : int32 per class, a caller of it
+    caller_kind  : int32 per class of callers; those of a kind differ in their principal only
+    first_class  : int32 per kind, a class of it
+    """
+
+    resolved: Resolved
+    call_class: Int32Array
+    first_call: Int32Array
+    caller_class: Int32Array
+    first_caller: Int32Array
+    caller_kind: Int32Array
+    first_class: Int32Array
+
+    @classmethod
+    def of(cls, tables: StoredTables, names: Names) -> LookedUp:
+        callers, calls = tables.callers, tables.calls
+        of_callers, of_members = callers.codes.whole, calls.members.whole
+        resource, pattern, state = map(of_members, ("resource", "pattern", "state"))
+        found = tables.codes_of(calls.nameable, calls.resources, names)
+        if (found >= 0).any():
+            at = np.flatnonzero((pattern >= 0) & (pattern < len(found)) & (resource < 0))
+            codes = found[pattern[at]]
+            at, codes = at[codes >= 0], codes[codes >= 0]
+            resource, pattern, state = resource.copy(), pattern.copy(), state.copy()
+            resource[at], pattern[at], state[at] = codes, ABSENT, calls.states.code(NAMED)
+        principal, of_role = of_callers("principal"), of_callers("pattern")
+        at = np.flatnonzero((of_role >= 0) & (principal < 0))
+        if len(at):
+            principal = principal.copy()
+            principal[at] = tables.codes_of(
+                map(str, callers.patterns.values), callers.principals, names)[of_role[at]]
+        is_unknown = np.flatnonzero((resource < 0) & (state != calls.states.code(NOT_NEEDED)))
+        is_known = np.ones(len(calls), dtype=np.int64)
+        if not calls.is_one_each:
+            is_unknown = np.searchsorted(
+                calls.codes.whole("first_member"), is_unknown, "right") - 1
+        is_known[is_unknown] = 0
+        call_class, first_call = number_keys(calls.codes.kind * np.int64(2) + is_known)
+        told = [of_callers("requester"), of_callers("problem"), of_role >= 0, principal >= 0]
+        caller_class, first_caller = number_keys(packed([principal, *told]))
+        caller_kind, first_class = number_keys(packed([column[first_caller] for column in told]))
+        return cls(Resolved(principal, resource, state, pattern), call_class, first_call,
+                   caller_class, first_caller, caller_kind, first_class)
+
+
+@dataclass(frozen=True, slots=True)
+class Questions:
+    """What is to be decided about some records.
+
+    batch     : a record per question
+    call      : int32 per question, its call
+    of_record : int32 per record, its question
+    """
+
+    batch: Batch
+    call: Int32Array
+    of_record: Int32Array
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """The records of a batch as numbers, with all that their columns are made of."""
+
+    rows: Rows
+    files: list[str]
+    tables: StoredTables
+    looked_up: LookedUp
+    plans: list[KeyPlan]
+    names: Names
+    sessions: Sessions
+
+    def some(self, records: NDArray[np.int64]) -> Batch:
+        """The records at these places, ascending."""
+        mask = np.zeros(len(self.rows.call), dtype=bool)
+        mask[records] = True
+        return self._batch(self.rows.keep(mask), self.plans)
+
+    def bare(self, call: Int32Array, caller: Int32Array) -> Batch:
+        """Records of these calls and callers without context, event IDs, times and files."""
+        nothing = np.zeros(len(call), dtype=np.int32)
+        return self._batch(Rows(call, caller, nothing.astype(np.int64), _NO_IDS, nothing), [])
+
+    def columns(self, rows: Rows, plans: list[KeyPlan]) -> Columns:
+        """Of rows into these tables."""
+        tables = self.tables
+        return Columns(rows, self.files, tables.callers, tables.calls, plans, self.names,
+                       self.sessions, self.looked_up.resolved)
+
+    def _batch(self, rows: Rows, plans: list[KeyPlan]) -> Batch:
+        return LateBatch(self.columns(rows, plans))
+
+    # -- what is alike --------------------------------------------------------------------------
+
+    def combinations(self) -> tuple[Batch, NDArray[np.int64]]:
+        """(a bare batch with a record per combination of a class of calls and a kind of callers,
+        how many records have it)"""
+        found = self.looked_up
+        kinds = max(len(found.first_class), 1)
+        counts = np.bincount(
+            found.call_class.take(self.rows.call) * np.int64(kinds)
+            + found.caller_kind[found.caller_class].take(self.rows.caller))
+        used = np.flatnonzero(counts)
+        call = found.first_call[used // kinds]
+        caller = found.first_caller[found.first_class[used % kinds]]
+        return self.bare(call, caller), counts[used]
+
+    def is_call(self) -> NDArray[np.bool_]:
+        """Per call of the tables: does it make requests?"""
+        found: NDArray[np.bool_] = (self._of_calls("record_class") <= RecordClass.PARTIAL)[
+            self.looked_up.call_class]
+        return found
+
+    def passed(self, names: Collection[str]) -> NDArray[np.int64] | None:
+        """The records of calls with these names that passed, ascending."""
+        values = self.tables.calls.names.values
+        is_one = np.array([str(name) in names for name in values], dtype=bool)
+        if not is_one.any():
+            return None
+        of_class = is_one[self._of_calls("name")] & (
+            self._of_calls("outcome") == Outcome.PASSED)
+        return np.flatnonzero(of_class[self.looked_up.call_class].take(self.rows.call))
+
+    def _of_calls(self, column: str) -> Int32Array:
+        """A column that all calls of a class have in common, per class."""
+        return self.tables.calls.codes.take(column, self.looked_up.first_call)
+
+    def requester(self) -> Int32Array:
+        """`Requester` per caller class."""
+        return self.tables.callers.codes.take("requester", self.looked_up.first_caller)
+
+    def principal(self) -> Coded:
+        """Per caller class."""
+        found = self.looked_up
+        return Coded(found.resolved.principal[found.first_caller],
+                     self.tables.callers.principals.values)
+
+    # -- what is asked --------------------------------------------------------------------------
+
+    def questions(self, keys: Collection[str], *, by_requester: bool,
+                  records: NDArray[np.int64] | None) -> Questions | None:
+        """The distinct questions of some records; None where each record is one of its own.
+
+        keys         : lower-case names of the context keys that policies ask for
+        by_requester : does it matter who asks, apart from what keys tell?
+        records      : their places; None for all
+        """
+        plans = [plan for plan in self.plans if plan.name.lower() in keys]
+        if any(plan.kind == "time" for plan in plans) or (plans and self.rows.enriched):
+            return None
+        call, caller = self.rows.call, self.rows.caller
+        if records is not None:
+            call, caller = call[records], caller[records]
+        asker = self._asker(plans, by_requester)
+        if asker is None:
+            occurs = np.zeros(len(self.tables.calls), dtype=bool)
+            occurs[call] = True
+            calls = np.flatnonzero(occurs).astype(np.int32)
+            of_record = call
+            if len(calls) < len(occurs):
+                of_record = (np.cumsum(occurs, dtype=np.int32) - 1).take(call)
+            callers = np.zeros(len(calls), dtype=np.int32)
+        else:
+            of_record, first = number_keys(call.astype(np.int64) << 32 | asker.take(caller))
+            calls, callers = call[first], caller[first]
+        nothing = np.zeros(len(calls), dtype=np.int32)
+        rows = Rows(calls, callers, nothing.astype(np.int64), _NO_IDS, nothing)
+        return Questions(self._batch(rows, plans), calls, of_record)
+
+    def _asker(self, plans: list[KeyPlan], by_requester: bool) -> NDArray[np.int64] | None:
+        """Numbers that tell callers apart as far as it matters; None where it does not."""
+        callers = self.tables.callers
+        every = np.arange(len(callers))
+        columns: list[NDArray[Any]] = [
+            callers.key_codes.take(plan.index, every) for plan in plans if plan.kind == "caller"]
+        if any(plan.kind == "session" for plan in plans):
+            columns.append(callers.codes.take("access_key", every))
+        if by_requester:
+            columns += (self.looked_up.resolved.principal, *(
+                callers.codes.take(name, every) for name in ("session", "type", "requester")))
+        return number_keys(packed(columns))[0].astype(np.int64) if columns else None
+
+
+class LateBatch(Batch):
+    """A batch whose columns are made when they are looked at first."""
+
+    __slots__ = ("_columns",)
+    _columns: Columns
+
+    def __init__(self, columns: Columns) -> None:
+        object.__setattr__(self, "_columns", columns)
+
+    def __getattr__(self, name: str) -> Any:
+        """A column that is not there yet."""
+        if name not in Batch.__dataclass_fields__:
+            raise AttributeError(name)
+        column = getattr(self._columns, name)
+        object.__setattr__(self, name, column)
+        return column
+
+
+class StoredBatch(LateBatch):
+    """A batch of a cache.
+
+    stored : its records as numbers
+    """
+
+    __slots__ = ("stored",)
+    stored: Stored
+
+    def __init__(self, stored: Stored, requests: int) -> None:
+        for name, value in (("stored", stored), ("requests", requests),
+                            ("records", len(stored.rows.call)), ("files", stored.files)):
+            object.__setattr__(self, name, value)
+        if any(plan.kind == "session" for plan in stored.plans):
+            # what sessions are tagged with, others may tell later
+            object.__setattr__(self, "context", self._columns.context)
+
+    def __getattr__(self, name: str) -> Any:
+        if name == "_columns":
+            columns = self.stored.columns(self.stored.rows, self.stored.plans)
+            object.__setattr__(self, name, columns)
+            return columns
+        return super().__getattr__(name)

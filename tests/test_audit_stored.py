@@ -1,0 +1,459 @@
+"""An audit of a cache decides distinct questions and counts by what is alike: it must come to what
+deciding and counting every record comes to."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from command_line import iamtables as command
+from log_records import ACCOUNT, ROLE, ROLE_IDENTITY, SERVICE_IDENTITY, USER, record, write
+from shared_data import shared_data
+from test_audit_organization import organization
+
+import iamtables as it
+from iamtables.alike import alike
+from iamtables.audit import Audit, BatchResults, LateResults, keys_of
+from iamtables.audit_counts import Summary
+from iamtables.logs import Batch, LogOptions, LogReader, RecordClass, read_logs
+from iamtables.logs.batch import Columns
+from iamtables.logs.numbering import number_keys
+from iamtables.logs.seen import SeenHashes
+from iamtables.logs.stored import StoredBatch
+from iamtables.replaying import Replay, keys_of_both
+
+
+def allow(*actions: str, **more: Any) -> dict[str, Any]:
+    return {"Effect": "Allow", "Action": list(actions), "Resource": "*", **more}
+
+
+def deny(*actions: str, **more: Any) -> dict[str, Any]:
+    return allow(*actions, **more) | {"Effect": "Deny"}
+
+
+def identity(*statements: dict[str, Any]) -> it.Table:
+    return it.compile(it.parse_policy(json.dumps(
+        {"Version": "2012-10-17", "Statement": list(statements)})))
+
+
+def when(operator: str, key: str, value: str) -> dict[str, Any]:
+    return {"Condition": {operator: {key: value}}}
+
+
+POLICIES: dict[str, Callable[[], it.Table]] = {
+    "actions": lambda: identity(allow("iam:*", "s3:List*", "ec2:*"), deny("iam:Delete*")),
+    "resources": lambda: identity(
+        allow("*"), deny("s3:*", "kms:*", Resource="arn:aws:*:::*a*"),
+        deny("iam:*", Resource="arn:aws:iam::*:role/app/*"), deny("lambda:*")),
+    "callers": lambda: identity(
+        allow("*"), deny("*", **when("IpAddress", "aws:SourceIp", "198.51.100.7/32")),
+        deny("s3:*", **when("StringLike", "aws:PrincipalArn", "*alice*"))),
+    "requests": lambda: identity(
+        allow("ec2:*", **when("StringEquals", "aws:RequestTag/team", "red")),
+        allow("iam:*", **when("Null", "iam:PassedToService", "true")), allow("s3:*", "sts:*")),
+    "sessions": lambda: identity(
+        allow("*", **when("StringEquals", "aws:PrincipalTag/team", "red"))),
+    "never given": lambda: identity(
+        allow("*"), deny("*", **when("StringEquals", "aws:SourceOrgID", "o-1"))),
+    "times": lambda: identity(
+        allow("*"), deny("*", **when("DateGreaterThan", "aws:CurrentTime",
+                                     "2026-01-02T12:00:00Z"))),
+    "organization": lambda: it.compile(organization()),
+}
+OPTIONS: dict[str, dict[str, Any]] = {
+    "everything": {},
+    "times": {"since": 1_767_320_000, "until": 1_767_400_000},
+    "accounts": {"accounts": frozenset({ACCOUNT})},
+    "services": {"services": frozenset({"iam", "s3", "ec2"})},
+    "duplicates": {"deduplicate": False},
+    "small batches": {"batch_records": 50},
+}
+
+
+@dataclass(frozen=True)
+class Log:
+    directory: Path
+    cache: Path
+
+    def reader(self, table_keys: tuple[str, ...], *, cached: bool, **options: Any) -> LogReader:
+        more = {"cache": str(self.cache)} if cached else {}
+        return read_logs([self.directory], LogOptions(**more, **options), list(table_keys))
+
+
+def made() -> Iterator[dict[str, Any]]:
+    """Records of every class, of two days, with outcomes, changes of policies, session tags."""
+    tagged = ROLE_IDENTITY | {"accessKeyId": "ASIATAGGED"}
+    yield record("sts", "AssumeRole", eventID="1" * 36, userIdentity=SERVICE_IDENTITY,
+                 requestParameters={"roleArn": ROLE, "roleSessionName": "s1",
+                                    "tags": [{"key": "team", "value": "red"}]},
+                 responseElements={"credentials": {"accessKeyId": "ASIATAGGED"}})
+    for number in range(400):
+        day = 1 + number // 250
+        common: dict[str, Any] = {
+            "eventID": f"{number:036d}", "sourceIPAddress": f"198.51.100.{number % 9}",
+            "eventTime": f"2026-01-0{day}T{number % 24:02d}:04:05Z" if number % 41 else "never",
+            "recipientAccountId": ACCOUNT if number % 5 else "444455556666",
+            "userIdentity": (ROLE_IDENTITY, tagged, SERVICE_IDENTITY, ...)[number % 4]
+            if number % 3 else {"type": "IAMUser", "arn": f"{USER}{number % 7}",
+                                "accountId": ACCOUNT, "userName": f"alice{number % 7}"},
+        }
+        if not number % 6:
+            common |= {"errorCode": "AccessDenied", "errorMessage":
+                       "User: x is not authorized to perform: s3:GetObject because no "
+                       "identity-based policy allows the s3:GetObject action"}
+        yield from (
+            record("s3", "GetObject", requestParameters={
+                "bucketName": f"data-{number % 3}", "key": f"key/{number}"}, **common),
+            record("iam", "AttachRolePolicy", requestParameters={
+                "roleName": "worker", "policyArn": "arn:aws:iam::aws:policy/X"},
+                **common | {"eventID": f"a{number:035d}"}),
+            record("ec2", "RunInstances", requestParameters={
+                "instancesSet": {"items": [{"imageId": "ami-1", "minCount": 1}]},
+                "tagSpecificationSet": {"items": [{"resourceType": "instance", "tags": [
+                    {"key": "team", "value": "red" if number % 2 else "blue"}]}]}},
+                **common | {"eventID": f"b{number:035d}"}),
+            record(*(("iam", "GetRole", ), ("signin", "ConsoleLogin"), ("sts", "GetCallerIdentity"),
+                     ("nowhere", "DoThings"))[number % 4][:2],
+                   requestParameters={"roleName": "worker"},
+                   **common | {"eventID": f"c{number:035d}"}),
+            record("s3", "PutObject", requestParameters={"bucketName": "mine", "key": "one"},
+                   **common | {"eventID": f"d{number:035d}", "recipientAccountId": ACCOUNT,
+                               "userIdentity": ROLE_IDENTITY | {"arn": ROLE_IDENTITY["arn"][:-1]
+                                                                + str(1 + number % 3)}}),
+        )
+    yield record("iam", "ListUsers", eventID="1" * 36)  # once more
+
+
+@pytest.fixture(scope="module")
+def log(tmp_path_factory: pytest.TempPathFactory) -> Log:
+    directory = tmp_path_factory.mktemp("stored")
+    (directory / "log").mkdir()
+    records = list(made())
+    write(directory / "log" / "1.json", *records[:900])
+    write(directory / "log" / "2.json", *records[900:])
+    found = Log(directory / "log", directory / "cache")
+    list(found.reader((), cached=True))
+    return found
+
+
+@pytest.fixture(scope="module")
+def real(tmp_path_factory: pytest.TempPathFactory) -> Log:
+    found = Log(shared_data("cloudtrail", "invictus"), tmp_path_factory.mktemp("real") / "cache")
+    list(found.reader((), cached=True))
+    return found
+
+
+Row = tuple[Any, ...]
+
+
+def audited(log: Log, table: it.Table, options: dict[str, Any], *, cached: bool,
+            **audit_options: Any) -> tuple[Summary, list[Row], Any]:
+    """(summary, what each record came to, statistics of the reader)"""
+    audit = Audit(table, **audit_options)
+    reader = log.reader(keys_of(table), cached=cached, **options)
+    rows: list[Row] = []
+    for batch in reader:
+        results = audit.add(batch)
+        assert isinstance(batch, StoredBatch) is cached
+        requests: list[list[int]] = [[] for _ in range(batch.records)]
+        for group, statement in zip(batch.group.tolist(), results.request_statement.tolist(),
+                                    strict=True):
+            requests[group].append(statement)
+        rows += zip(batch.event_id, results.decision.tolist(), results.statement.tolist(),
+                    results.layer.tolist(), requests,
+                    [results.depends_on.get(at) for at in range(batch.records)],
+                    batch.record_class.tolist(), batch.principal_type.to_list(), strict=True)
+    statistics = reader.statistics
+    statistics.check()
+    assert (statistics.files_cached == statistics.files_read) is cached
+    return audit.summary(), rows, (
+        statistics.records, statistics.requests, statistics.classes, statistics.reasons,
+        statistics.requesters, statistics.duplicates, statistics.outside)
+
+
+@pytest.mark.parametrize("policy", POLICIES)
+@pytest.mark.parametrize("options", ["everything", "small batches"])
+def test_a_cache_comes_to_what_the_log_comes_to(log: Log, policy: str, options: str) -> None:
+    table, chosen = POLICIES[policy](), OPTIONS[options]
+    expected = audited(log, table, chosen, cached=False)
+    assert audited(log, table, chosen, cached=True) == expected
+    summary = expected[0]
+    assert all(summary.classes[kind.label] for kind in RecordClass)
+    assert summary.requests > summary.records - 400
+    assert sum(count for _, *_, count in summary.groups) == summary.decided > 500
+    assert len(summary.days) == 3 and summary.reality is not None
+    assert summary.decisions["ALLOW"] + summary.decisions["UNDETERMINED"] > 0
+
+
+@pytest.mark.parametrize("policy", ["resources", "callers", "organization"])
+@pytest.mark.parametrize("options", OPTIONS)
+def test_filters_find_the_same_in_a_cache(log: Log, policy: str, options: str) -> None:
+    table, chosen = POLICIES[policy](), OPTIONS[options]
+    expected = audited(log, table, chosen, cached=False)
+    assert audited(log, table, chosen, cached=True) == expected
+    is_filter = options in ("times", "accounts", "services")
+    assert (expected[2][-1] > 0) == is_filter and expected[0].decided > 0
+
+
+@pytest.mark.parametrize("policy", ["resources", "requests", "callers", "organization"])
+@pytest.mark.parametrize("audit_options", [
+    {"principals": ["*alice3*"]}, {"principals": ["*:role/*"]}, {"principals": ["nobody"]},
+    {"assume": {"aws:RequestTag/team": "red", "aws:SourceIp": "203.0.113.1"}},
+    {"missing": "absent"},
+], ids=["a user", "roles", "nobody", "assumed", "absent"])
+def test_who_is_wanted_and_what_is_assumed_counts_the_same(
+    log: Log, policy: str, audit_options: dict[str, Any]
+) -> None:
+    table = POLICIES[policy]()
+    expected = audited(log, table, {}, cached=False, **audit_options)
+    assert audited(log, table, {}, cached=True, **audit_options) == expected
+    if "principals" in audit_options:
+        assert expected[0].not_selected > 0
+
+
+@pytest.mark.parametrize("policy", ["resources", "sessions", "organization"])
+def test_real_logs_come_to_the_same_from_a_cache(real: Log, policy: str) -> None:
+    table = POLICIES[policy]()
+    expected = audited(real, table, {}, cached=False)
+    assert audited(real, table, {}, cached=True) == expected
+    assert expected[0].decided > 100
+
+
+def test_a_cache_is_decided_by_question_and_not_by_record(
+    log: Log, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    table = POLICIES["actions"]()
+    decided: list[int] = []
+    original = Audit._decide_some
+
+    def decide(self: Audit, batch: Any, selected: Any) -> Any:
+        decided.append(batch.records)
+        return original(self, batch, selected)
+
+    monkeypatch.setattr(Audit, "_decide_some", decide)
+    audit = Audit(table)
+    whole: list[StoredBatch] = []
+    results = []
+    for batch in log.reader(keys_of(table), cached=True):
+        assert isinstance(batch, StoredBatch)
+        results.append(audit.add(batch))
+        whole.append(batch)
+    records = sum(batch.records for batch in whole)
+    questions = sum(decided)
+    assert 0 < questions < records / 2  # all but the names of objects occur again and again
+    for batch, found in zip(whole, results, strict=True):
+        assert isinstance(found, LateResults)
+        for owner, one, names in ((Batch, batch, ("group", "resource", "context", "identity")),
+                                  (BatchResults, found, ("decision", "row", "asked"))):
+            for name in names:  # nothing was made for each record
+                with pytest.raises(AttributeError):
+                    getattr(owner, name).__get__(one)
+    decided.clear()
+    assert sum(len(found.decision) for found in results) == sum(decided) == records
+
+
+def test_times_make_every_record_a_question(log: Log) -> None:
+    table = POLICIES["times"]()
+    audit = Audit(table)
+    for batch in log.reader(keys_of(table), cached=True):
+        assert audit.ask(batch.stored) is None
+    strict = Audit(POLICIES["actions"](), missing="error")
+    for batch in log.reader((), cached=True):
+        assert strict.ask(batch.stored) is None
+
+
+def test_many_kinds_of_calls_and_callers_are_counted_without_a_large_table(
+    log: Log, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where kinds times callers would be many more than records, pairs are numbered instead."""
+    table = POLICIES["resources"]()
+    audit = Audit(table)
+    for batch in log.reader(keys_of(table), cached=True):
+        stored = batch.stored
+        records, questions, answers = audit.ask(stored)
+        reasons = audit.reasons(answers, np.ones(len(answers.decision), dtype=bool))
+        small = alike(stored, records, questions, answers, reasons)
+        monkeypatch.setattr("iamtables.alike.LARGE_TABLE", -10**9)
+        numbered = alike(stored, records, questions, answers, reasons)
+        monkeypatch.undo()
+        assert small.repeats.count.sum() == batch.records == numbered.repeats.count.sum()
+        assert len(small.repeats.of_pair) == len(numbered.repeats.of_pair)
+        assert (small.repeats.spread(small.repeats.principal)
+                == numbered.repeats.spread(numbered.repeats.principal)).all()
+        assert (small.repeats.spread(small.decision[small.repeats.kind])
+                == numbered.repeats.spread(numbered.decision[numbered.repeats.kind])).all()
+
+
+@pytest.mark.parametrize("cached", [False, True])
+def test_days_far_apart_are_counted_the_same(
+    log: Log, monkeypatch: pytest.MonkeyPatch, cached: bool
+) -> None:
+    table = POLICIES["actions"]()
+    expected = audited(log, table, {}, cached=cached)[0].days
+    monkeypatch.setattr("iamtables.audit_counts._MANY_DAYS", 0)
+    assert audited(log, table, {}, cached=cached)[0].days == expected
+    assert list(expected) == ["-", "2026-01-01", "2026-01-02"]
+
+
+@pytest.mark.parametrize("pair", [
+    ("actions", "resources"), ("callers", "actions"), ("times", "actions"),
+    ("resources", "sessions"), ("actions", "actions"), ("organization", "actions"),
+])
+def test_a_replay_from_a_cache_finds_the_same(log: Log, pair: tuple[str, str]) -> None:
+    before, after = (POLICIES[name]() for name in pair)
+    found = []
+    for cached in (False, True):
+        replay = Replay(before, after)
+        flipped: list[Row] = []
+        for batch in log.reader(keys_of_both(before, after), cached=cached):
+            flips = replay.add(batch)
+            of = flips.before.batch
+            flipped += zip([of.event_id[at] for at in flips.records.tolist()],
+                           flips.change[flips.records].tolist(),
+                           [of.action.value(row) for row in flips.row.tolist()],
+                           [flips.depends_on.get(at) for at in flips.records.tolist()],
+                           strict=True)
+        found.append((replay.result(), flipped))
+    assert found[0] == found[1]
+    result, flipped = found[0]
+    assert bool(flipped) == (pair[0] != pair[1])
+    assert sum(result.counts.values()) == result.decided > 500
+
+
+@pytest.mark.parametrize("more", [
+    (), ("--since", "2026-01-02"), ("--until", "2026-01-02"), ("--account", ACCOUNT),
+    ("--principal", "*alice*"), ("--service", "s3"),
+], ids=["everything", "since", "until", "account", "principal", "service"])
+def test_the_command_writes_the_same_rows_and_counts(
+    log: Log, tmp_path: Path, more: tuple[str, ...]
+) -> None:
+    import pyarrow.parquet as pq
+
+    for name, statements in {"one": [allow("s3:*", "iam:Get*"), deny("ec2:*")],
+                             "two": [allow("*"), deny("s3:*", **when(
+                                 "IpAddress", "aws:SourceIp", "198.51.100.7/32"))]}.items():
+        rules = tmp_path / f"{name}.json"
+        rules.write_text(json.dumps({"Version": "2012-10-17", "Statement": statements}))
+        found = []
+        for cached in ((), ("--cache", log.cache)):
+            out = tmp_path / f"{name}-{len(cached)}.parquet"
+            done = command("audit", "--policy", rules, "--format", "json", "--output", out, *more,
+                           *cached, log.directory)
+            assert done.code == 0, done.err
+            summary = done.json()
+            del summary["elapsed_s"]
+            found.append((summary, pq.read_table(out).to_pylist()))
+        assert found[0] == found[1]
+        assert found[0][1] and found[0][0]["files"] == found[1][0]["files"]
+
+
+def test_columns_of_a_batch_are_made_one_by_one_and_are_those_of_the_log(log: Log) -> None:
+    made: list[str] = []
+
+    class Counting(Columns):
+        def __getattribute__(self, name: str) -> Any:
+            if name in ("action", "context", "session"):
+                made.append(name)
+            return super().__getattribute__(name)
+
+    batch = next(iter(log.reader((), cached=True)))
+    assert isinstance(batch, StoredBatch)
+    stored = batch.stored
+    object.__setattr__(batch, "_columns", Counting(
+        stored.rows, stored.files, stored.tables.callers, stored.tables.calls, stored.plans,
+        stored.names, stored.sessions, stored.looked_up.resolved))
+    assert made == []
+    assert batch.session is batch.session and made == ["session"]
+    assert batch.requests == len(batch.action) and made == ["session", "action"]
+    batch.check()
+    with pytest.raises(AttributeError):
+        batch.nothing  # noqa: B018
+
+
+@pytest.mark.parametrize("distinct", [1, 3, 700, 5000])
+def test_keys_are_numbered_in_the_order_of_their_first_row(distinct: int) -> None:
+    random = np.random.default_rng(distinct)
+    keys = random.integers(-distinct, distinct, 5000) * np.int64(0x100000001)
+    numbers, first = number_keys(keys)
+    places: dict[int, int] = {}
+    expected = [places.setdefault(key, len(places)) for key in keys.tolist()]
+    assert numbers.tolist() == expected
+    assert first.tolist() == [expected.index(number) for number in range(len(places))]
+    assert [len(part) for part in number_keys(keys[:0])] == [0, 0]
+
+
+def test_room_for_hashes_changes_nothing_of_what_is_new() -> None:
+    random = np.random.default_rng(5)
+    hashes = random.integers(0, 3000, 8000).astype(np.uint64)
+    plain, roomy = SeenHashes(4000, 7), SeenHashes(4000, 7)
+    roomy.add(hashes[:10])
+    roomy.reserve(100_000)
+    assert plain.add(hashes[:10]).sum() == len(set(hashes[:10].tolist()))
+    assert (plain.add(hashes) == roomy.add(hashes)).all()
+    assert (len(plain), plain.forgotten) == (len(roomy), roomy.forgotten)
+
+
+def damage_kinds(segment: Path, change: Callable[[Any], Any]) -> None:
+    path = segment / "kinds.json"
+    path.write_text(json.dumps(change(json.loads(path.read_text()))))
+
+
+def damage_resources(segment: Path, texts: list[bytes], lengths: list[bytes]) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    pq.write_table(pa.table({"texts": texts, "lengths": lengths}), segment / "resources.parquet")
+
+
+DAMAGES: dict[str, Callable[[Path], None]] = {
+    "an older format": lambda segment: (segment / "about.json").write_text(
+        (segment / "about.json").read_text().replace('"format": 5', '"format": 4')) and None,
+    "no kinds": lambda segment: (segment / "kinds.json").write_text("[]") and None,
+    "a kind that is no number": lambda segment: damage_kinds(
+        segment, lambda kinds: kinds | {"calls": {
+            name: ["x" for _ in column] for name, column in kinds["calls"].items()}}),
+    "a number too large": lambda segment: damage_kinds(
+        segment, lambda kinds: kinds | {"members": {
+            name: [1 << 40 for _ in column] for name, column in kinds["members"].items()}}),
+    "codes of no text": lambda segment: damage_kinds(
+        segment, lambda kinds: kinds | {"members": {
+            name: [99 for _ in column] for name, column in kinds["members"].items()}}),
+    "a column is missing": lambda segment: damage_kinds(
+        segment, lambda kinds: {"calls": {}, "members": {}}),
+    "fewer kinds": lambda segment: damage_kinds(
+        segment, lambda kinds: {table: {name: column[:1] for name, column in columns.items()}
+                                for table, columns in kinds.items()}),
+    "texts of other lengths": lambda segment: damage_resources(
+        segment, [b"arn:aws:s3:::x"], [(99).to_bytes(4, "little")]),
+    "negative lengths": lambda segment: damage_resources(
+        segment, [b"abc"], [(-1 & 0xFFFFFFFF).to_bytes(4, "little")
+                            + (4).to_bytes(4, "little")]),
+    "fewer resources": lambda segment: damage_resources(segment, [b""], [b""]),
+    "half a length": lambda segment: damage_resources(segment, [b""], [b"\0\0\0"]),
+    "no resources": lambda segment: damage_resources(segment, [], []),
+    "no UTF-8": lambda segment: damage_resources(
+        segment, [b"\xff" * 4000], [(1).to_bytes(4, "little") * 4000]),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_segment_that_is_damaged_or_older_is_read_again(
+    log: Log, tmp_path: Path, damage: str
+) -> None:
+    broken = Log(log.directory, tmp_path / "cache")
+    shutil.copytree(log.cache, broken.cache)
+    segment, = broken.cache.glob("*.segment")
+    DAMAGES[damage](segment)
+    table = POLICIES["resources"]()
+    audit = Audit(table)
+    reader = broken.reader(keys_of(table), cached=True)
+    for batch in reader:
+        audit.add(batch)
+    assert reader.statistics.files_cached == 0
+    assert audit.summary() == audited(log, table, {}, cached=True)[0]
