@@ -532,6 +532,35 @@ def test_records_that_are_dropped_are_made_again(limit: int) -> None:
         assert 0 < session.counts()["records"] < 300
 
 
+@pytest.mark.parametrize("kind", [pa.string(), pa.large_string(), pa.string_view()])
+def test_texts_that_their_place_decides_are_read_where_an_entry_asks(kind: pa.DataType) -> None:
+    """The side of most resources is told by what they begin with; patterns look at the rest."""
+    table = it.compile_layers(identity=[
+        policy(["s3:Get*", "kms:Get*"], resource=["arn:aws:s3:::b/1*", "arn:aws:kms:*:*:key/1*"]),
+        policy("s3:List*"), policy("s3:GetSecret", "Deny", resource="arn:aws:s3:::b/12")])
+    resources = [f"{place}{end}" for end in ("1", "12", "2", "", "12/x") for place in
+                 ("arn:aws:s3:::b/", "arn:aws:s3:::c/", f"arn:aws:kms:eu-west-1:{A}:key/")]
+    resources += ["*", "no arn", "arn:aws:s3:::b"] * 2
+    rows = [(action, resource) for action in ("s3:GetObject", "kms:GetKey", "s3:GetSecret",
+                                              "s3:ListAll") for resource in resources] * 3
+    actions, texts = map(list, zip(*rows, strict=True))
+    asked = {"principal": f"arn:aws:iam::{A}:user/u", "action": actions, "resource_account": A}
+    for threads in (1, 2):
+        plain = table.decide(resource=texts, **asked)
+        found = table.decide(resource=pa.array(texts, kind), threads=threads, **asked)
+        assert found.decision.tolist() == plain.decision.tolist()
+        assert found.statement.tolist() == plain.statement.tolist()
+        assert found.error.tolist() == plain.error.tolist()
+    for (action, resource), code, error in zip(rows, plain.decision.tolist(),
+                                               plain.error.tolist(), strict=True):
+        if resource == "no arn":
+            assert error
+        elif ":key/" not in resource:  # keys have policies of their own (EVAL-42)
+            secret = action == "s3:GetSecret" and resource == "arn:aws:s3:::b/12"
+            allowed = action == "s3:ListAll" or resource.startswith("arn:aws:s3:::b/1")
+            assert code == (2 if secret else int(allowed)), (action, resource)
+
+
 _TAILS = ("x", "x/y", "x:y", "table/t", "function:f", "function:f:1", "role/r", "key/k", "alias/a",
           "catalog", "rule/r", "log-group:g:*", "topic:1", "user/u", "accesspoint/p/object/k",
           "q", "*", "")  # fmt: skip
