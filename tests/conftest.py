@@ -16,8 +16,9 @@ os.environ.pop("COLUMNS", None)  # pytest-xdist sets it for its workers, and tab
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
-        "--cases", type=int, default=int(os.environ.get("IAMTABLES_CASES", "200000")),
-        help="generated (policy, request) cases of the differential test (or IAMTABLES_CASES)")
+        "--cases", type=int, default=int(os.environ.get("IAMTABLES_CASES", "0")),
+        help="generated (policy, request) cases of each differential test (or IAMTABLES_CASES); "
+             "else as many as exercise every rule")
     parser.addoption(
         "--seed", type=int, default=int(os.environ.get("IAMTABLES_SEED", "1")),
         help="first seed of the generated cases (or IAMTABLES_SEED)")
@@ -61,8 +62,14 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
 
 @pytest.fixture(scope="session")
 def case_count(pytestconfig: pytest.Config) -> int:
-    """How many generated cases this run decides."""
-    return int(pytestconfig.getoption("--cases"))
+    """How many generated cases of identity policies this run decides."""
+    return int(pytestconfig.getoption("--cases")) or 200_000
+
+
+@pytest.fixture(scope="session")
+def layered_case_count(pytestconfig: pytest.Config) -> int:
+    """How many of several layers; the reference takes twice as long for one."""
+    return int(pytestconfig.getoption("--cases")) or 120_000
 
 
 @pytest.fixture(scope="session")

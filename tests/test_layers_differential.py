@@ -250,10 +250,10 @@ def _table_of(tally: Tally, worlds: int) -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def tally(case_count: int, first_seed: int, say: Callable[[str], None]) -> Tally:
+def tally(layered_case_count: int, first_seed: int, say: Callable[[str], None]) -> Tally:
     """All worlds of this run, on two processes."""
-    per_world = PER_WORLD if case_count < LONG_RUN else PER_WORLD_OF_A_LONG_RUN
-    worlds = -(-case_count // per_world)
+    per_world = PER_WORLD if layered_case_count < LONG_RUN else PER_WORLD_OF_A_LONG_RUN
+    worlds = -(-layered_case_count // per_world)
     parts = max(2, worlds // 100)
     chunks = [range(first_seed + part, first_seed + worlds, parts) for part in range(parts)]
     total = Tally()
