@@ -425,13 +425,8 @@ def test_a_refused_file_leaves_no_call_without_its_row(tmp_path: Path, seed: int
                b'"requestParameters":"no object"', b'"eventTime":[]', b'"eventID":{}', b'"x":}']
     paths = []
     for number in range(14):
-        # the first file tells what the others are made of, but for the parameters of their calls
-        chosen = calls if not number else random.choices(calls, k=random.randrange(1, 9))
-        texts = [json.dumps(record(
-            **{**call, "requestParameters": {**call["requestParameters"],
-                                             f"k{random.randrange(12)}": {"a": number // 2}}},
-            eventID=f"{number}-{at}"), separators=(",", ":")).encode()
-            for at, call in enumerate(chosen)]
+        texts = [json.dumps(record(**random.choice(calls), eventID=f"{number}-{at}"),
+                            separators=(",", ":")).encode() for at in range(random.randrange(1, 9))]
         if number % 2:
             at = random.randrange(len(texts))
             damage = random.choice(damages)
@@ -439,4 +434,4 @@ def test_a_refused_file_leaves_no_call_without_its_row(tmp_path: Path, seed: int
         paths.append(tmp_path / f"{number:02}.json")
         paths[-1].write_bytes(b'{"Records":[' + b",".join(texts) + b"]}")
     rows, _ = both(paths)
-    assert len(rows) > 60
+    assert len(rows) > 20
