@@ -10,6 +10,12 @@ from .single import KeyReader
 from .table import Table
 
 @final
+class Deciders:
+    """Finds out, when asked, which layers decided a request: few callers do."""
+
+    def __call__(self) -> tuple[Layer, ...]: ...
+
+@final
 class LayeredChecker(KeyReader):
     """Checks under every layer on one engine, which belongs to one thread.
 
@@ -28,16 +34,4 @@ class LayeredChecker(KeyReader):
         """kind: decisions.Decision
         deciders  : of `last_row` and the fields of a request, gives the layers that decided
         derivable : numbers of the keys that may follow
-        """
-
-    def check(
-        self, principal: object, action: object, resource: object, context: object
-    ) -> Decision | None:
-        """The Decision of one request; None where it has to be asked another way.
-
-        principal : None for nobody, which is an error
-        resource  : None where it is not known; its owner is what the ARN says (EVAL-3)
-        context   : None, or key -> value; a value may be `conditions.UNKNOWN`
-
-        Raises RequestError for a value that has no text form.
         """

@@ -1,22 +1,41 @@
 """One request at a time when several policy layers meet, from the objects a caller holds."""
 
-from functools import partial
-
 import cython
 
-from libc.stdint cimport int32_t, uint8_t
-from libc.stdlib cimport calloc, free
+from libc.stdint cimport int32_t, uint8_t, uint32_t, uint64_t
 from libc.string cimport memset
 
 from .codes import Layer
 
 from .answer cimport make_answer
 from .column cimport ColumnData
-from .intern cimport ABSENT_ID, UNKNOWN_ID
+from .intern cimport UNKNOWN_ID
 from .layered cimport Batch, LayeredEngine
-from .single cimport KeyReader
+from .outcomes cimport Facts
+from .records cimport Derived, Known, Record
+from .single cimport KeyReader, are_plain
 
 cdef tuple LAYERS = tuple(Layer)
+
+
+@cython.final
+@cython.freelist(32)
+cdef class Deciders:
+    """Finds out, when asked, which layers decided a request: few callers do."""
+
+    cdef object tell
+    cdef tuple asked
+    cdef bint is_service
+    cdef uint64_t must, may
+    cdef Facts facts
+
+    def __call__(self):
+        if self.is_service:
+            return self.tell(None, self.asked)
+        cdef Facts* f = &self.facts
+        return self.tell((self.must, self.may, (
+            f.asker, f.same, f.partition, f.must, f.trust, f.assumed, bool(f.is_root),
+            bool(f.is_bucket_policy), bool(f.has_policy))), self.asked)
 
 
 @cython.final
@@ -28,9 +47,7 @@ cdef class LayeredChecker(KeyReader):
 
     cdef LayeredEngine layered
     cdef object deciders
-    cdef list derivable         # numbers of the keys that may follow from the sides (CTX-3)
-    cdef uint8_t* is_derived
-    cdef uint8_t decision, layer, error
+    cdef uint8_t decision, layer, error, is_management, is_other
     cdef int32_t statement
     cdef ColumnData* who[4]
     cdef Batch batch
@@ -42,22 +59,18 @@ cdef class LayeredChecker(KeyReader):
         derivable : numbers of the keys that may follow
         """
         cdef size_t k
-        KeyReader.__init__(self, engine, table, kind, budget_bytes)
+        KeyReader.__init__(self, engine, table, kind, derivable, budget_bytes)
         self.layered = engine
         self.deciders = deciders
-        self.derivable = list(derivable)
-        if any(number >= engine.key_count for number in self.derivable):
-            raise IndexError(max(self.derivable))
-        self.is_derived = <uint8_t*>calloc(engine.key_count + 1, 1)
-        if self.is_derived == NULL:
-            raise MemoryError
         for k in range(4):
             self.who[k] = &self.others[k]
         memset(&self.batch, 0, sizeof(Batch))
         self.batch.who = self.who
+        self.batch.management = &self.is_management
         self.batch.actions = &self.others[4]
         self.batch.resources = &self.others[5]
         self.batch.owners = &self.others[6]
+        self.batch.others = &self.is_other
         self.batch.keys = self.keys
         self.batch.is_derived = self.is_derived
         self.batch.decision = &self.decision
@@ -65,42 +78,65 @@ cdef class LayeredChecker(KeyReader):
         self.batch.statement = &self.statement
         self.batch.error = &self.error
 
-    def __dealloc__(self):
-        free(self.is_derived)
-
-    def check(self, principal, action, resource, context):
-        """The Decision of one request; None where it has to be asked another way.
-
-        principal : None for nobody, which is an error
-        resource  : None where it is not known; its owner is what the ARN says (EVAL-3)
-        context   : None, or key -> value; a value may be `conditions.UNKNOWN`
-
-        Raises RequestError for a value that has no text form.
-        """
-        if (type(action) is not str or (principal is not None and type(principal) is not str)
-                or (resource is not None and type(resource) is not str)
-                or (context is not None and type(context) is not dict)):
+    cdef object _ask(self, principal, action, resource, context, unknown, issuer_arn,
+                     principal_account, principal_type, resource_account, is_management_account,
+                     also_allowed):
+        cdef LayeredEngine engine = self.layered
+        cdef Deciders deciders
+        cdef tuple names
+        if (not are_plain(action, resource, context, unknown)
+                or type(is_management_account) is not bool or type(also_allowed) is not bool):
             return None
-        self._decide_one(<str>principal, <str>action, <str>resource, <dict>context)
+        names = tuple(unknown)
+        self._begin(<dict>context, names)
+        if not (self._text_id(&engine.names, principal, &self.who[0].constant)
+                and self._text_id(&engine.names, issuer_arn, &self.who[1].constant)
+                and self._text_id(&engine.names, principal_account, &self.who[2].constant)
+                and self._text_id(&engine.names, principal_type, &self.who[3].constant)
+                and self._text_id(&engine.names, resource_account, &self.batch.owners.constant)):
+            return None
+        self.is_management = is_management_account
+        self.is_other = also_allowed
+        self._decide_one(<str>action, <str>resource)
         if self.error:
             return None
-        asked = (principal, action, resource, {} if context is None else context)
-        return make_answer(self.kind, self.table, self.decision, self.statement, asked,
-                           LAYERS[self.layer], partial(self.deciders, self.layered.last_row(), asked))
+        deciders = Deciders.__new__(Deciders)
+        deciders.tell = self.deciders
+        deciders.asked = (principal, action, resource, {} if context is None else context, names,
+                          issuer_arn, principal_account, principal_type, resource_account,
+                          is_management_account, also_allowed)
+        deciders.is_service = engine.last_is_service
+        deciders.must = engine.last_signals.must
+        deciders.may = engine.last_signals.may
+        deciders.facts = engine.last_facts
+        return make_answer(self.kind, self.table, self.decision, self.statement, deciders.asked,
+                           LAYERS[self.layer], deciders)
 
-    cdef int _decide_one(self, str principal, str action, str resource, dict context) except -1:
+    cdef int _decide_one(self, str action, str resource) except -1:
         cdef LayeredEngine engine = self.layered
-        cdef size_t number
-        self._begin(context)
-        for number in self.derivable:
-            self.is_derived[number] = self.given[number] == 0
-        self.who[0].constant = ABSENT_ID if principal is None else self._id(&engine.names, principal)
         self.batch.actions.constant = self._id(&engine.action_table, action)
         self.batch.resources.constant = UNKNOWN_ID if resource is None else (
             self._id(&engine.resources.texts, resource))
         self.error = 0
-        engine._start_batch(self.who, NULL, self.batch.owners)
+        # Who asks and whose it is may differ from check to check: found by all that tells them apart,
+        # so that what a batch keeps by principal and by resource alone stays.
+        engine.is_rest_constant = engine.is_owner_constant = False
         if engine._decide_block(&self.batch, 0, 1) or engine.failed:
             engine.clear()  # what was being learnt is half there
             engine._raise()
+        if not self.error and not engine.last_is_service:
+            self._note_derived()
         return 0
+
+    cdef void _note_derived(self) noexcept:
+        """What followed from the sides (CTX-3) is to be taken back before the next request."""
+        cdef LayeredEngine engine = self.layered
+        cdef const Record* record = <const Record*>(
+            engine.records.data + engine.rows[0].record)
+        cdef const Derived* derived = <const Derived*>(<const Known*>(record + 1)
+                                                       + record.known_count)
+        cdef size_t k
+        for k in range(record.derived_count):
+            if self.is_derived[derived[k].key]:
+                self.touched[self.touched_count] = derived[k].key
+                self.touched_count += 1

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
@@ -34,12 +34,11 @@ from .engine import Engine
 from .globs import GlobSet
 from .identity import IdentityEngine
 from .keys import is_key_named
-from .single import Checker
+from .single import Checker, Checks, KeyReader
 from .typed import typed_truth
 from .values import encode_text, encode_value
 
 if TYPE_CHECKING:
-    from .layered_single import LayeredChecker
     from .table import Table
 
 CHUNK_ROWS = 1 << 18
@@ -58,7 +57,7 @@ _MAX_LAYOUTS = 64
 """Sets of column names whose meaning a session remembers."""
 
 
-class Session:
+class Session(Checks):
     """Decides with caches that stay warm. A context manager, not safe to share between threads.
 
     budget_bytes : memory of the caches of one engine; a batch may pass it by one chunk
@@ -76,7 +75,6 @@ class Session:
         self._budget = budget_bytes
         self._engines: list[Engine] = []
         self._dictionaries: dict[Engine, KnownDictionaries] = {}
-        self._checker: Checker | LayeredChecker | None = None
         self._one = _OneRow()
         self._derivable: frozenset[int] = frozenset()
         """Numbers of keys whose values follow from who asks, or whose the resource is."""
@@ -89,7 +87,7 @@ class Session:
 
     def close(self) -> None:
         """Drop all caches."""
-        self._checker = None
+        self.forget_checks()
         self._dictionaries.clear()
         self._engines.clear()
 
@@ -331,42 +329,21 @@ class Session:
 
     # --- one request
 
-    def check(
-        self,
-        *,
-        action: str,
-        resource: str | None,
-        principal: str | None = None,
-        context: Mapping[str, object] | None = None,
-        unknown: Iterable[str] = (),
-        **asking: Any,
-    ) -> Decision:
-        """Decide one request; see `Table.check`."""
-        if not asking and not unknown:
-            decided = self.checker.check(principal, action, resource, context)
-            if decided is not None:
-                return decided
+    def _check_row(self, request: Request) -> Decision:
+        """Decide a request as a column of one row, and say what is wrong with it."""
         engine = self._engine(0)
         if engine.used_bytes() > self._budget:
             engine.clear()
-        request = Request(principal, action, resource, context or {}, tuple(unknown), **asking)
         try:
-            action_id = engine.action_id(encode_text(action))
-            resource_id = UNKNOWN_ID if resource is None else (
-                engine.resource_id(encode_text(resource))
+            action_id = engine.action_id(encode_text(request.action))
+            resource_id = UNKNOWN_ID if request.resource is None else (
+                engine.resource_id(encode_text(request.resource))
             )
         except (AttributeError, TypeError):
             raise RequestError("action and resource must be text", field="action") from None
         return self._check_one(engine, action_id, resource_id, request)
 
-    @property
-    def checker(self) -> Checker | LayeredChecker:
-        """Answers the usual question, of one row and without an array."""
-        if self._checker is None:
-            self._checker = self._make_checker()
-        return self._checker
-
-    def _make_checker(self) -> Checker | LayeredChecker:
+    def _make_checker(self) -> KeyReader:
         engine = self._engine(0)
         assert isinstance(engine, IdentityEngine)
         return Checker(engine, self._table, Decision, self._budget)

@@ -18,6 +18,7 @@ from .decisions import Decision, Decisions, Request
 from .model import SourceInfo, StatementInfo, TableModel
 from .plan import Planner
 from .session import DEFAULT_BUDGET, Session
+from .single import KeyReader, SharedChecks
 
 if TYPE_CHECKING:
     from .explain import Explanation
@@ -43,7 +44,7 @@ class _Statements(Sequence[StatementInfo]):
         return (self[i] for i in range(len(self)))
 
 
-class Table:
+class Table(SharedChecks):
     """Compiled policies. Immutable, safe to share between threads; made by `iamtables.compile`."""
 
     def __init__(self, model: TableModel) -> None:
@@ -96,56 +97,11 @@ class Table:
             return LayeredSession(self, budget_bytes=budget_bytes)
         return Session(self, budget_bytes=budget_bytes)
 
-    def check(
-        self,
-        *,
-        action: str,
-        resource: str | None,
-        principal: str | None = None,
-        context: Mapping[str, object] | None = None,
-        unknown: Iterable[str] = (),
-        issuer_arn: str | None = None,
-        principal_account: str | None = None,
-        principal_type: str | None = None,
-        resource_account: str | None = None,
-        is_management_account: bool = False,
-        also_allowed: bool = False,
-    ) -> Decision:
-        """Decide one request.
+    def _make_checker(self) -> KeyReader:
+        return self._own_session()._make_checker()
 
-        resource : an ARN or `*`; None when it is not known
-        context  : key -> text, number, boolean, time, a list of these (a multivalued key), or None
-                   (absent); keys compare without case
-        unknown  : keys, or `prefix/*`, whose value is not known
-
-        The rest matters where more than identity policies are in play:
-
-        issuer_arn        : the role, with its path, or the IAM user behind a session (CT-2)
-        principal_account, principal_type : override what the principal says of itself (PRIN-2)
-        resource_account  : owner of the resource, where its ARN does not tell (EVAL-3); empty when
-                            it is not known, None when it may be taken for the requester's
-        is_management_account : the principal is of the organization's management account (EVAL-6)
-        also_allowed      : means that are out of scope allow it: a grant, an ACL ... (EVAL-45)
-
-        Raises RequestError for a malformed action or resource (ACT-8, RES-12), and for a principal
-        that can make no request (PRIN-2).
-        """
-        if (issuer_arn is None and principal_account is None and principal_type is None
-                and resource_account is None and not unknown and not is_management_account
-                and not also_allowed):  # fmt: skip
-            try:
-                ask = self._local.ask
-            except AttributeError:
-                ask = self._local.ask = self._own_session().checker.check
-            decided: Decision | None = ask(principal, action, resource, context)
-            if decided is not None:
-                return decided
-        return self._own_session().check(
-            action=action, resource=resource, principal=principal, context=context,
-            unknown=unknown, issuer_arn=issuer_arn, principal_account=principal_account,
-            principal_type=principal_type, resource_account=resource_account,
-            is_management_account=is_management_account, also_allowed=also_allowed,
-        )  # fmt: skip
+    def _check_row(self, request: Request) -> Decision:
+        return self._own_session()._check_row(request)
 
     def _own_session(self) -> Session:
         """The session of the thread that calls."""

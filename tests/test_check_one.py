@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
+from random import Random
 from typing import Any
 
 import pytest
@@ -178,6 +180,116 @@ def test_a_check_of_several_layers_is_a_batch_of_one_row(context: dict[str, Any]
 
 def _spelled(key: str) -> str:
     return {name.lower(): name for name in _ORGANIZED.keys}.get(key.lower(), key)
+
+
+_ASKED: list[dict[str, Any]] = [
+    {}, {"resource_account": "444455556666"}, {"resource_account": ""},
+    {"resource_account": "111122223333", "unknown": ["aws:ResourceAccount"]},
+    {"principal_account": "444455556666"}, {"principal_type": "Service"},
+    {"issuer_arn": "arn:aws:iam::111122223333:role/aws-service-role/x.amazonaws.com/app"},
+    {"is_management_account": True}, {"also_allowed": True}, {},
+    {"unknown": ("aws:PrincipalTag/*",)}, {"unknown": ["AWS:principaltag/TEAM", "other"]},
+    {"unknown": ["aws:PrincipalAccount"], "is_management_account": True, "also_allowed": True},
+    {"unknown": ("aws:Principal*", "aws:ResourceAccount"), "resource_account": "444455556666"},
+]  # fmt: skip
+
+
+def test_a_check_takes_every_argument_as_a_batch_does() -> None:
+    """CTX-3, CTX-4, EVAL-3, EVAL-6, EVAL-10, EVAL-45, one check after the other on caches that batches use as well:
+    what one leaves behind is nothing to the next."""
+    rng = Random(3)
+    seen, changed = set(), set()
+    with _ORGANIZED.session() as session:
+        for _ in range(700):
+            asked = {
+                "principal": rng.choice(["arn:aws:iam::111122223333:role/app",
+                                         "arn:aws:sts::111122223333:assumed-role/app/x"]),
+                "action": rng.choice(["s3:GetObject", "s3:DeleteObject", "sqs:SendMessage",
+                                      "sqs:Purge"]),
+                "resource": rng.choice(["arn:aws:s3:::b/111122223333/k",
+                                        "arn:aws:s3:::b/444455556666/k",
+                                        "arn:aws:sqs:eu-west-1:111122223333:q", None]),
+            }  # fmt: skip
+            context = rng.choice([{}, {"aws:PrincipalTag/team": "root"},
+                                  {"aws:principaltag/TEAM": None},
+                                  {"aws:PrincipalAccount": "444455556666"}])
+            at = rng.randrange(len(_ASKED))
+            more = _ASKED[at]
+            once = session.check(**asked, context=context, **more)
+            named = more.get("unknown", ())
+            rest = {name: value for name, value in more.items() if name != "unknown"}
+            rows = session.decide(
+                **{name: [value] for name, value in asked.items()}, **rest,
+                context={_spelled(k): [v] for k, v in context.items()},
+                unknown=dict.fromkeys(named, True))
+            found = (once.decision, once.layer)
+            assert found == (rows.decision[0], rows.layer[0]), (asked, context, more)
+            by = -1 if once.statement is None else _ORGANIZED.statements.index(once.statement)
+            assert by == rows.statement[0]
+            assert once.deciders == once.explain().deciders
+            seen.add(found)
+            plain = session.check(**asked, context=context)
+            if (plain.decision, plain.layer) != found:
+                changed.add(at)
+    assert len(seen) >= 6
+    assert len(changed) >= 9  # the arguments mattered
+
+
+def test_a_check_of_plain_objects_is_not_asked_as_a_row(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(request: Any) -> Any:
+        raise AssertionError(request)
+
+    for table in (_ORGANIZED, _TABLE):
+        with table.session() as session:
+            monkeypatch.setattr(session, "_check_row", refuse)
+            for more in _ASKED:
+                session.check(principal="arn:aws:iam::111122223333:role/app", resource="*",
+                              action="s3:GetObject", context={"aws:Sec": None}, **more)
+
+
+@pytest.mark.parametrize("more", [
+    {"unknown": 7}, {"unknown": [7]}, {"issuer_arn": 7}, {"resource_account": b"1"},
+    {"principal_account": 7}, {"principal_type": "Nobody"},
+])  # fmt: skip
+def test_an_argument_of_another_type_is_refused(more: dict[str, Any]) -> None:
+    with pytest.raises((RequestError, TypeError, AttributeError)):
+        _ORGANIZED.check(principal="arn:aws:iam::111122223333:role/app", resource="*",
+                         action="s3:GetObject", **more)
+
+
+def test_keys_named_as_unknown_may_come_from_anything_that_gives_them() -> None:
+    asked: dict[str, Any] = {"action": "s3:Get", "resource": _OBJECT,
+                             "context": {"aws:Tag/Ä": "x", "aws:Sec": "true"}}
+    assert _TABLE.check(**asked).is_allowed
+    for names in (["aws:SEC"], ("aws:Sec",), {"aws:S*"}, iter(["aws:sec"]), {"aws:Sec": 1}):
+        assert _TABLE.check(**asked, unknown=names).reason == ("aws:Sec",)
+    assert _TABLE.check(**asked).is_allowed
+
+
+def test_a_context_is_read_anew_whatever_stood_in_its_places() -> None:
+    """Keys are remembered by their place: other keys there, and other values, count."""
+    names = ["aws:Tag/Ä", "aws:Sec", "s3:max-keys", "other", "AWS:SEC"]
+    rng, seen = Random(5), set()
+    for _ in range(400):
+        context = {name: rng.choice(["x", "true", "false", None])
+                   for name in rng.sample(names, rng.randrange(len(names) + 1))}
+        once = _TABLE.check(action="s3:Get", resource=_OBJECT, context=context)
+        rows = _TABLE.decide(action=["s3:Get"], resource=[_OBJECT],
+                             context={k: [v] for k, v in _counting(context).items()})
+        assert once.decision == rows.decision[0], context
+        seen.add(once.decision)
+    assert len(seen) == 2
+
+
+def test_threads_that_check_on_one_table_do_not_meet() -> None:
+    def ask(number: int) -> set[bool]:
+        value = ("true", "false")[number % 2]
+        return {_TABLE.check(action="s3:Get", resource=f"{_OBJECT}/{number}/{i}",
+                             context={"aws:Tag/Ä": "x", "aws:Sec": value}).is_allowed
+                for i in range(300)}
+
+    with ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(ask, range(8))) == [{number % 2 == 0} for number in range(8)]
 
 
 def test_who_asks_is_checked() -> None:

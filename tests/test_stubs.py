@@ -76,7 +76,7 @@ def embedded(thing: Any) -> list[_Parameter] | None:
     for part in found[1].split(", "):
         declaration = part.partition("=")[0].removeprefix("const ")
         kind, _, name = declaration.rpartition(" ")
-        if name and name != "self":
+        if name and name not in ("self", "*"):
             parameters.append((kind, name))
     return parameters
 
@@ -90,8 +90,9 @@ def documentation(thing: Any) -> str:
 
 
 def arguments_of(node: _Function) -> list[ast.arg]:
-    assert not node.args.kwonlyargs and not node.args.vararg and not node.args.kwarg
-    return [a for a in (*node.args.posonlyargs, *node.args.args) if a.arg != "self"]
+    assert not node.args.vararg and not node.args.kwarg
+    every = (*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs)
+    return [a for a in every if a.arg != "self"]
 
 
 def functions() -> list[Any]:
@@ -163,7 +164,8 @@ def test_a_stub_has_the_defaults_of_its_function(node: _Function, thing: Any) ->
         return
     parameters = inspect.signature(thing).parameters.values()
     defaults = [p.default for p in parameters if p.default is not inspect.Parameter.empty]
-    assert [ast.literal_eval(default) for default in node.args.defaults] == defaults
+    told = [*node.args.defaults, *(default for default in node.args.kw_defaults if default)]
+    assert [ast.literal_eval(default) for default in told] == defaults
 
 
 @pytest.mark.parametrize(("node", "thing"), functions())
