@@ -1,6 +1,9 @@
 """Strings to small integers: the one place where whole strings are hashed and compared.
 
-Open addressing with a 32-bit tag and a 32-bit id in one 64-bit slot, strings in an arena. The hash
+Open addressing with a 32-bit tag and a 32-bit id in one 64-bit slot, strings in an arena. The tag is
+the upper half of the hash and says where a string belongs, too, so that a table grows by one pass over
+its slots, without its strings; what the tag tells apart is less by that, which costs a comparison of
+bytes once in thousands of probes. The hash
 is keyed per table, and bytes are always compared, so nobody who chooses resource names can make two
 of them one, or make the table slow on purpose (measured alternatives: an unkeyed 64-bit hash alone is
 forgeable; CRC and AES hashes gain 3 ns a string but are weaker or need newer processors).
@@ -83,20 +86,22 @@ cdef size_t intern_bytes(InternTable* table) noexcept nogil:
 
 
 cdef int grow_slots(InternTable* table) noexcept nogil:
-    cdef size_t size = (table.mask + 1) * 2, mask = size - 1, at, start
-    cdef uint64_t slot, hashed
-    cdef uint32_t id
-    cdef uint64_t* slots = <uint64_t*>calloc(size, sizeof(uint64_t))
+    cdef size_t size = (table.mask + 1) * 2, mask = size - 1, at, old
+    cdef uint64_t slot
+    cdef uint64_t* slots
+    if mask > <size_t>0xFFFFFFFF:
+        return -1
+    slots = <uint64_t*>calloc(size, sizeof(uint64_t))
     if slots == NULL:
         return -1
     large_pages(slots, size * sizeof(uint64_t))
-    for id in range(FIRST_ID, <uint32_t>table.count):
-        start = <size_t>table.ends[id - 1]
-        hashed = iamt_hash(table.arena + start, <size_t>table.ends[id] - start, table.seed)
-        at = hashed & mask
-        while slots[at] != 0:
-            at = (at + 1) & mask
-        slots[at] = (hashed & <uint64_t>0xFFFFFFFF00000000) | id
+    for old in range(table.mask + 1):
+        slot = table.slots[old]
+        if slot != 0:
+            at = (slot >> 32) & mask
+            while slots[at] != 0:
+                at = (at + 1) & mask
+            slots[at] = slot
     free(table.slots)
     table.slots = slots
     table.mask = mask
@@ -107,7 +112,7 @@ cdef uint32_t intern_find(InternTable* table, const uint8_t* text, size_t length
     """Id of a string already in the table, else NO_ID."""
     cdef uint64_t hashed = iamt_hash(text, length, table.seed)
     cdef uint64_t tag = hashed & <uint64_t>0xFFFFFFFF00000000
-    cdef size_t at = hashed & table.mask, start
+    cdef size_t at = hashed >> 32 & table.mask, start
     cdef uint64_t slot
     cdef uint32_t id
     while True:
@@ -131,7 +136,7 @@ cdef uint32_t intern_hashed(InternTable* table, const uint8_t* text, size_t leng
                             uint64_t hashed) noexcept nogil:
     """`intern_add` of a string whose hash under the table's seed is known."""
     cdef uint64_t tag = hashed & <uint64_t>0xFFFFFFFF00000000
-    cdef size_t at = hashed & table.mask, start, need
+    cdef size_t at = hashed >> 32 & table.mask, start, need
     cdef uint64_t slot
     cdef uint32_t id
     cdef void* moved
@@ -190,21 +195,23 @@ cdef int intern_many(InternTable* table, const uint8_t** texts, const size_t* le
     """
     cdef size_t k
     cdef uint64_t slot
+    cdef uint32_t id
     for k in range(n):
         if texts[k] != NULL:
             hashes[k] = iamt_hash(texts[k], lengths[k], table.seed)
-            prefetch(table.slots + (hashes[k] & table.mask))
+            prefetch(table.slots + (hashes[k] >> 32 & table.mask))
     for k in range(n):
         if texts[k] != NULL:
-            slot = table.slots[hashes[k] & table.mask]
-            if slot:
+            slot = table.slots[hashes[k] >> 32 & table.mask]
+            if slot >> 32 == hashes[k] >> 32 and <uint32_t>slot:
                 prefetch(table.ends + (<uint32_t>slot - 1))
     for k in range(n):
         if texts[k] != NULL:
-            slot = table.slots[hashes[k] & table.mask]
-            if slot:
-                prefetch(table.arena + table.ends[<uint32_t>slot - 1])
-                prefetch(table.arena + table.ends[<uint32_t>slot - 1] + 64)
+            slot = table.slots[hashes[k] >> 32 & table.mask]
+            id = <uint32_t>slot
+            if slot >> 32 == hashes[k] >> 32 and id:
+                prefetch(table.arena + table.ends[id - 1])
+                prefetch(table.arena + table.ends[id - 1] + 64)
     for k in range(n):
         if texts[k] != NULL:
             ids[k] = intern_hashed(table, texts[k], lengths[k], hashes[k])
