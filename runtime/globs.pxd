@@ -16,6 +16,11 @@ cdef enum:
     SUB_FORWARD = 1     # by literals that begin with a separator
     SUB_BACKWARD = 2    # by ends of the text, labels reversed
 
+# The first two bytes behind a separator that a trie has room for, by their low seven bits.
+cdef struct Follows:
+    uint64_t[2][2] first            # behind `:`, behind `/`
+    uint64_t[2][2] second
+
 cdef struct GlobArrays:
     # Path-compressed tries; the root is node 0. Node ids are in breadth-first order.
     const uint8_t* byte             # [nodes]: what leads to a node from its parent
@@ -43,6 +48,10 @@ cdef struct GlobArrays:
     const uint32_t* symbol_start    # [automata + 1]
     size_t pattern_count
     size_t widest                   # largest word count
+    # Made when a set is opened, of the tries that begin with a separator.
+    const uint32_t* follow_row      # [nodes]: of a root, its place in `follows`
+    const Follows* follows
+
 
 # The text at hand, and what outlives it: buffers and the count of candidates.
 cdef struct Search:
@@ -65,4 +74,7 @@ cdef class GlobSet:
     cdef Search search
     cdef tuple _keep
     cdef uint32_t* found
+    cdef uint32_t* follow_row
+    cdef Follows* follows
+    cdef int _find_follows(self) except -1
     cdef size_t match(self, const uint8_t* text, size_t length) noexcept nogil

@@ -65,6 +65,26 @@ cdef extern from *:
             places |= (uint64_t)(text[at] == ':' || text[at] == '/') << at;
         return places;
     }
+    /* Where `byte` is first among n bytes, or n: few are searched, so a call would cost more. */
+    static inline size_t iamt_find_byte(const uint8_t *bytes, size_t n, uint8_t byte) {
+        size_t at = 0;
+    #if defined(__GNUC__) || defined(__clang__)
+        uint64_t word, hits;
+        for (; at + 8 <= n; at += 8) {
+            memcpy(&word, bytes + at, 8);
+    #if defined(__BYTE_ORDER__) && __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+            word = __builtin_bswap64(word);
+    #endif
+            hits = iamt_equal_bytes(word, byte);
+            if (hits)
+                return at + (size_t)(__builtin_ctzll(hits) >> 3);
+        }
+    #endif
+        for (; at < n; at++)
+            if (bytes[at] == byte)
+                return at;
+        return n;
+    }
     static inline unsigned iamt_highest_bit(uint64_t word) {
     #if defined(__GNUC__) || defined(__clang__)
         return 63 - (unsigned)__builtin_clzll(word);
@@ -77,6 +97,7 @@ cdef extern from *:
     """
     uint64_t separators_of "iamt_separators" (const uint8_t* text, size_t length) noexcept nogil
     unsigned highest_bit "iamt_highest_bit" (uint64_t word) noexcept nogil
+    size_t find_byte "iamt_find_byte" (const uint8_t* bytes, size_t n, uint8_t byte) noexcept nogil
 
 cdef uint64_t NOTHING = 0       # what the pointer of an empty array points to
 
@@ -266,7 +287,9 @@ cdef inline size_t label_end(const GlobArrays* g, size_t node, const Search* s,
                              size_t at) noexcept nogil:
     """Where the label of a node ends in the text from `at` on, or length + 1."""
     cdef size_t begin = g.label_start[node], size = g.label_start[node + 1] - begin
-    if size > s.length - at or memcmp(g.label + begin, s.text + at, size) != 0:
+    if size == 0:
+        return at
+    if size > s.length - at or g.label[begin] != s.text[at] or memcmp(g.label + begin, s.text + at, size) != 0:
         return s.length + 1
     return at + size
 
@@ -274,15 +297,8 @@ cdef inline size_t label_end(const GlobArrays* g, size_t node, const Search* s,
 cdef inline size_t child_of(const GlobArrays* g, size_t node, uint8_t byte) noexcept nogil:
     """The child that is reached by a byte, or 0."""
     cdef size_t first = g.first_child[node], count = g.child_count[node]
-    cdef const uint8_t* found
-    if count < 4:
-        while count:
-            count -= 1
-            if g.byte[first + count] == byte:
-                return first + count
-        return 0
-    found = <const uint8_t*>memchr(g.byte + first, byte, count)
-    return 0 if found == NULL else found - g.byte
+    cdef size_t place = find_byte(g.byte + first, count, byte)
+    return 0 if place == count else first + place
 
 
 cdef void walk_forward(const GlobArrays* g, Search* s, size_t node, size_t at, size_t place,
@@ -303,10 +319,57 @@ cdef void walk_forward(const GlobArrays* g, Search* s, size_t node, size_t at, s
         place += 1
 
 
+cdef inline bint has_byte(const uint64_t* bytes, uint8_t byte) noexcept nogil:
+    return bytes[byte >> 6 & 1] >> (byte & 63) & 1
+
+
+cdef inline void put_byte(uint64_t* bytes, uint8_t byte) noexcept nogil:
+    bytes[byte >> 6 & 1] |= <uint64_t>1 << (byte & 63)
+
+
+cdef inline bint may_follow(const Follows* follows, const uint8_t* text, size_t place,
+                            size_t length) noexcept nogil:
+    """Could the separator at `place` and the two bytes behind it lead anywhere? Most lead nowhere."""
+    cdef bint is_slash = text[place] != COLON
+    if place + 2 >= length:
+        return True
+    return (has_byte(&follows.first[is_slash][0], text[place + 1])
+            and has_byte(&follows.second[is_slash][0], text[place + 2]))
+
+
+cdef void note_follows(const GlobArrays* g, Follows* follows, size_t node, int depth,
+                       bint is_slash) noexcept nogil:
+    """Bytes that may come behind what leads to a node: a separator and `depth` bytes more."""
+    cdef size_t i, child
+    for i in range(g.label_start[node], g.label_start[node + 1]):
+        if depth == -1:
+            is_slash = g.label[i] != COLON
+        else:
+            put_byte(&follows.first[is_slash][0] if depth == 0 else &follows.second[is_slash][0],
+                     g.label[i])
+        depth += 1
+        if depth == 2:
+            return
+    if g.end_start[node] != g.end_start[node + 1]:  # a literal ends here: anything may follow
+        if depth <= 0:
+            memset(follows.first, 0xFF, sizeof(follows.first))
+        memset(follows.second, 0xFF, sizeof(follows.second))
+    for i in range(g.child_count[node]):
+        child = g.first_child[node] + i
+        if depth == -1:
+            is_slash = g.byte[child] != COLON
+        else:
+            put_byte(&follows.first[is_slash][0] if depth == 0 else &follows.second[is_slash][0],
+                     g.byte[child])
+        if depth < 1:
+            note_follows(g, follows, child, depth + 1, is_slash)
+
+
 cdef void search_forward(const GlobArrays* g, Search* s, size_t root, size_t at) noexcept nogil:
     """`walk_forward` from every separator behind a head that ends at `at`, the last one first."""
     cdef size_t block = (s.length - at + 63) // 64 * 64, place, colons = 0, size
     cdef uint64_t places
+    cdef const Follows* follows = g.follows + g.follow_row[root]
     for place in range(at, s.length):
         colons += s.text[place] == COLON
     while block:
@@ -318,7 +381,8 @@ cdef void search_forward(const GlobArrays* g, Search* s, size_t root, size_t at)
             places ^= <uint64_t>1 << place
             place += at + block
             colons -= s.text[place] == COLON
-            walk_forward(g, s, root, at, place, colons)
+            if may_follow(follows, s.text, place, s.length):
+                walk_forward(g, s, root, at, place, colons)
 
 
 cdef void walk_backward(const GlobArrays* g, Search* s, size_t node, size_t at) noexcept nogil:
@@ -427,11 +491,34 @@ cdef class GlobSet:
         if self.search.found == NULL or self.search.states == NULL or self.search.seen == NULL:
             raise MemoryError
         self.found = self.search.found
+        self._find_follows()
 
     def __dealloc__(self):
         free(self.search.found)
         free(self.search.states)
         free(self.search.seen)
+        free(self.follow_row)
+        free(self.follows)
+
+    cdef int _find_follows(self) except -1:
+        """What may come behind a separator in each trie of literals that begin with one."""
+        cdef size_t node, root, count = 0
+        for node in range(self.g.node_count):
+            count += self.g.subs[node] & SUB_FORWARD
+        self.follow_row = <uint32_t*>malloc((self.g.node_count + 1) * sizeof(uint32_t))
+        self.follows = <Follows*>calloc(count + 1, sizeof(Follows))
+        if self.follow_row == NULL or self.follows == NULL:
+            raise MemoryError
+        count = 0
+        for node in range(self.g.node_count):
+            if self.g.subs[node] & SUB_FORWARD:
+                root = self.g.first_child[node] + self.g.child_count[node]
+                self.follow_row[root] = <uint32_t>count
+                note_follows(&self.g, self.follows + count, root, -1, False)
+                count += 1
+        self.g.follow_row = self.follow_row
+        self.g.follows = self.follows
+        return 0
 
     @property
     def candidates(self):
