@@ -13,6 +13,7 @@ cdef struct Row:
     size_t k                # of its block
     uint32_t requester, side, endpoint, resource
     uint32_t record         # its offset
+    bint is_classified      # it asks for sets of resources
     uint32_t resource_row
     uint32_t states         # of the tests that it hangs on; NO_ID: it hangs on more
 

@@ -20,7 +20,9 @@ from .engine cimport (
     ERROR_RESOURCE,
     NO,
     UNDETERMINED,
+    UNSEEN,
     YES,
+    known_state,
 )
 from .globs cimport GlobSet
 from .intern cimport NO_ID, intern_many
@@ -40,6 +42,7 @@ from .records cimport (
     RECORD_ROOT,
     RECORD_SERVICE,
     RECORD_SETS,
+    SLOT_SETS,
     Derived,
     Known,
     Record,
@@ -255,6 +258,7 @@ cdef class LayeredEngine(NarrowedEngine):
             row = self.rows + left
             row.i = start + k
             row.record = slot.value & OFFSET_MASK
+            row.is_classified = slot.value & SLOT_SETS
             row.k = k
             is_left = outcome == OUTCOME_OPEN
             if not is_settled or (batch.others != NULL and batch.others[start + k]):
@@ -268,10 +272,6 @@ cdef class LayeredEngine(NarrowedEngine):
             row.side = self.asked.side[row.k]
             row.endpoint = self.asked.endpoint[row.k]
             row.resource = self.asked.resource[row.k]
-            prefetch(self.records.data + row.record)
-            prefetch(self.records.data + row.record + 16)
-            prefetch(self.records.data + row.record + 32)
-            prefetch(self.requester_row.data + row.requester)
         return left
 
     cdef PairSlot* _meet(self, size_t k) noexcept nogil:
@@ -291,8 +291,7 @@ cdef class LayeredEngine(NarrowedEngine):
         for k in range(n):
             row = self.rows + k
             self.ahead.texts[k] = NULL
-            if row.resource == NO_ID and (
-                    (<const Record*>(self.records.data + row.record)).flags & RECORD_SETS):
+            if row.resource == NO_ID and row.is_classified:
                 if column_text(<Strings*>&column.strings, row.i + column.row_offset,
                                &self.ahead.texts[k], &self.ahead.lengths[k]):
                     return -1
@@ -315,10 +314,13 @@ cdef class LayeredEngine(NarrowedEngine):
         cdef Row* row
         for k in range(n):
             row = self.rows + k
-            record = <Record*>(self.records.data + row.record)
             row.resource_row = 0
-            if record.flags & RECORD_SETS:
-                row.resource_row = self.resources.row_of_id(row.resource)
+            if row.is_classified:
+                row.resource_row = NO_ID
+                if row.resource < self.resources.text_row.count:
+                    row.resource_row = self.resources.text_row.data[row.resource]
+                if row.resource_row == NO_ID:
+                    row.resource_row = self.resources.row_of_id(row.resource)
                 if row.resource_row == NO_ID:
                     self.failed = True
                     return 0
@@ -340,8 +342,9 @@ cdef class LayeredEngine(NarrowedEngine):
                     continue
                 if slot != NULL:
                     row.record = slot.value & OFFSET_MASK
-                    prefetch(self.records.data + row.record)
-                    prefetch(self.records.data + row.record + 16)
+            prefetch(self.records.data + row.record)
+            prefetch(self.records.data + row.record + 16)
+            prefetch(self.requester_row.data + row.requester)
             self.rows[left] = row[0]
             left += 1
         return left
@@ -350,6 +353,7 @@ cdef class LayeredEngine(NarrowedEngine):
         """Settle the first n of `rows`, what hangs on states alone once for each combination."""
         cdef const uint32_t* tests
         cdef size_t k, t
+        cdef uint8_t state
         cdef PairSlot* slot
         cdef Record* record
         cdef Row* row
@@ -363,7 +367,10 @@ cdef class LayeredEngine(NarrowedEngine):
             row.states = 0
             tests = tests_of(record)
             for t in range(record.test_count):
-                row.states = row.states << 2 | self._test(tests[t], batch.keys, row.i)
+                state = known_state(self, tests[t], batch.keys, row.i)
+                if state == UNSEEN:
+                    state = self._test(tests[t], batch.keys, row.i)
+                row.states = row.states << 2 | state
             if self.failed:
                 return -1
             prefetch(pair_slot(&self.by_states, pair_of(row.record, row.states)))

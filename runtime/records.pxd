@@ -10,7 +10,8 @@ cdef enum:
 
     # The value of a record's slot: its offset in `records`, and above that what it comes to.
     OUTCOME_SHIFT = 26
-    OFFSET_MASK = 0x3FFFFFF
+    OFFSET_MASK = 0x3FFFFFE         # a record begins at an even word
+    SLOT_SETS = 1                   # as RECORD_SETS, so that a row need not read its record
     OUTCOME_OPEN = 0x3F             # hangs on the row
     OUTCOME_ERROR = 0x3B            # the requester can make no request (PRIN-2)
 

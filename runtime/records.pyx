@@ -352,7 +352,8 @@ cdef class RecordsEngine(OutcomesEngine):
         slot = NULL
         if not words_reserve(&self.records, size) and self.records.count + size < OFFSET_MASK:
             slot = pairs_place(slots, a, b,
-                               <uint32_t>self.records.count | outcome << OUTCOME_SHIFT)
+                               <uint32_t>self.records.count | outcome << OUTCOME_SHIFT
+                               | (SLOT_SETS if head.flags & RECORD_SETS else 0))
         if slot == NULL:
             self.failed = True
             return NULL
