@@ -12,7 +12,7 @@ from .column cimport ColumnData
 from .intern cimport UNKNOWN_ID
 from .layered cimport Batch, LayeredEngine
 from .outcomes cimport Facts
-from .records cimport Derived, Known, Record
+from .records cimport Derived, Record, derived_of
 from .single cimport KeyReader, are_plain
 
 cdef tuple LAYERS = tuple(Layer)
@@ -131,10 +131,8 @@ cdef class LayeredChecker(KeyReader):
     cdef void _note_derived(self) noexcept:
         """What followed from the sides (CTX-3) is to be taken back before the next request."""
         cdef LayeredEngine engine = self.layered
-        cdef const Record* record = <const Record*>(
-            engine.records.data + engine.rows[0].record)
-        cdef const Derived* derived = <const Derived*>(<const Known*>(record + 1)
-                                                       + record.known_count)
+        cdef Record* record = <Record*>(engine.records.data + engine.rows[0].record)
+        cdef const Derived* derived = derived_of(record)
         cdef size_t k
         for k in range(record.derived_count):
             if self.is_derived[derived[k].key]:

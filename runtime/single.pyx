@@ -47,7 +47,8 @@ cdef enum:
     OTHER_SPELLING = 1
     EXACT = 2
     NAMED_UNKNOWN = 3       # CTX-4: whatever the context holds
-    SPELLING_LIMIT = 4096   # spellings of keys, and sets of unknown ones, that are remembered
+    SPELLING_LIMIT = 4096   # spellings of keys that are remembered
+    NAMES_LIMIT = 256       # sets of names of unknown keys that are remembered
     LAYOUT_LIMIT = 1024     # places of a context whose keys are remembered
     LOOK = 256              # checks between two looks at the memory budget
     TEXT_LIMIT = 1 << 20    # longer ones in a list go through Python
@@ -174,7 +175,7 @@ cdef class KeyReader:
         cdef size_t number
         cdef list numbers = self.names_known.get(unknown)
         if numbers is None:
-            if len(self.names_known) >= SPELLING_LIMIT:
+            if len(self.names_known) >= NAMES_LIMIT:
                 self.names_known.clear()
             numbers = [number for number, name in enumerate(self.names)
                        if is_key_named(name, unknown)]
@@ -241,6 +242,8 @@ cdef class KeyReader:
         if code & 3 <= self.given[number]:
             return 0
         if value is not None:
+            if self.touched_count >= 2 * self.engine.key_count:  # by a value that runs code
+                raise RuntimeError("a check was begun while a check was reading its context")
             self.touched[self.touched_count] = <uint32_t>number
             self.touched_count += 1
             self.columns[number].constant = self._value_id(number, value)
