@@ -62,6 +62,7 @@ AREAS = (
     "kernel_column",
     "layers",
     "kernel_records",
+    "kernel_narrowed",
     "engines",
 )
 """Files of faults, in the order in which a policy and a request meet them."""
