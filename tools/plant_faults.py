@@ -63,6 +63,7 @@ AREAS = (
     "layers",
     "kernel_records",
     "kernel_single",
+    "kernel_narrowed",
     "engines",
 )
 """Files of faults, in the order in which a policy and a request meet them."""
