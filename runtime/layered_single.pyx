@@ -89,11 +89,11 @@ cdef class LayeredChecker(KeyReader):
             return None
         names = tuple(unknown)
         self._begin(<dict>context, names)
-        if not (self._text_id(&engine.names, principal, &self.who[0].constant)
-                and self._text_id(&engine.names, issuer_arn, &self.who[1].constant)
-                and self._text_id(&engine.names, principal_account, &self.who[2].constant)
-                and self._text_id(&engine.names, principal_type, &self.who[3].constant)
-                and self._text_id(&engine.names, resource_account, &self.batch.owners.constant)):
+        if not (self._put_text(0, &engine.names, principal)
+                and self._put_text(1, &engine.names, issuer_arn)
+                and self._put_text(2, &engine.names, principal_account)
+                and self._put_text(3, &engine.names, principal_type)
+                and self._put_text(6, &engine.names, resource_account)):
             return None
         self.is_management = is_management_account
         self.is_other = also_allowed
@@ -114,7 +114,7 @@ cdef class LayeredChecker(KeyReader):
 
     cdef int _decide_one(self, str action, str resource) except -1:
         cdef LayeredEngine engine = self.layered
-        self.batch.actions.constant = self._id(&engine.action_table, action)
+        self._put_text(4, &engine.action_table, action)
         self.batch.resources.constant = UNKNOWN_ID if resource is None else (
             self._id(&engine.resources.texts, resource))
         self.error = 0

@@ -14,9 +14,10 @@ cdef struct Bytes:
     size_t count
     size_t capacity
 
-# A key that stood at some place of a context, and what it is: number << 2 | how, or NO_KEY, MANY_KEYS.
+# A text that stood at some place, which somebody holds, and what it is: a key of a context is
+# number << 2 | how, or NO_KEY, MANY_KEYS; another text is its id.
 cdef struct Place:
-    PyObject* key               # `places` holds it
+    PyObject* key
     uint32_t code
 
 cdef class KeyReader:
@@ -41,6 +42,9 @@ cdef class KeyReader:
     cdef dict names_known       # such names -> numbers of the keys
     cdef Place* layout          # of the contexts that were read last
     cdef list places            # its keys
+    cdef Place met[7]           # texts of `others` in the check before, held by `met_texts`
+    cdef list met_texts
+    cdef size_t generation      # of the engine, when they were met
     cdef Bytes text             # where a list is written before it is interned
 
     cdef object _ask(self, principal, action, resource, context, unknown, issuer_arn,
@@ -55,7 +59,7 @@ cdef class KeyReader:
     cdef uint32_t _value_id(self, size_t number, value) except? 0
     cdef bint _put_list(self, list values) except -1
     cdef uint32_t _id(self, InternTable* table, str text) except? 0
-    cdef bint _text_id(self, InternTable* table, text, uint32_t* id) except -1
+    cdef bint _put_text(self, size_t at, InternTable* table, text) except -1
     cdef uint32_t _added(self, uint32_t id) except? 0
 
 cdef bint are_plain(action, resource, context, unknown) except -1

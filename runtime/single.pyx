@@ -108,6 +108,7 @@ cdef class KeyReader:
         self.unknown = ()
         self.names_known = {}
         self.places = []
+        self.met_texts = [None] * COLUMN_COUNT
         self.budget = budget_bytes
         self.columns = <ColumnData*>calloc(n + COLUMN_COUNT, sizeof(ColumnData))
         self.keys = <ColumnData**>calloc(n + 1, sizeof(void*))
@@ -156,6 +157,9 @@ cdef class KeyReader:
         self.count += 1
         if self.count % LOOK == 0 and self.engine._used() > self.budget:
             self.engine.clear()
+        if self.generation != self.engine.generation:
+            memset(self.met, 0, sizeof(self.met))
+            self.generation = self.engine.generation
         for k in range(self.touched_count):
             number = self.touched[k]
             self.columns[number].constant = UNKNOWN_ID if self.named[number] else ABSENT_ID
@@ -305,16 +309,25 @@ cdef class KeyReader:
         return self._added(
             intern_add(table, <const uint8_t*>PyUnicode_DATA(text), PyUnicode_GET_LENGTH(text)))
 
-    cdef bint _text_id(self, InternTable* table, text, uint32_t* id) except -1:
-        """Write the id of a text, None or UNKNOWN; False for anything else."""
-        if text is None:
-            id[0] = ABSENT_ID
+    cdef bint _put_text(self, size_t at, InternTable* table, text) except -1:
+        """Let column `at` of `others` hold a text, None or UNKNOWN; False for anything else.
+
+        Callers often give the very objects of the check before; their ids are known.
+        """
+        cdef uint32_t id = ABSENT_ID
+        if self.met[at].key == <PyObject*>text:
+            self.others[at].constant = self.met[at].code
+            return True
+        if text is UNKNOWN_VALUE:
+            id = UNKNOWN_ID
         elif type(text) is str:
-            id[0] = self._id(table, <str>text)
-        elif text is UNKNOWN_VALUE:
-            id[0] = UNKNOWN_ID
-        else:
+            id = self._id(table, <str>text)
+        elif text is not None:
             return False
+        self.met_texts[at] = text
+        self.met[at].key = <PyObject*>text
+        self.met[at].code = id
+        self.others[at].constant = id
         return True
 
     cdef uint32_t _added(self, uint32_t id) except? 0:
@@ -367,7 +380,7 @@ cdef class Checker(KeyReader):
         cdef IdentityEngine engine = self.identity
         cdef Cell cell
         self._begin(context, unknown)
-        self.batch.actions.constant = self._id(&engine.action_table, action)
+        self._put_text(0, &engine.action_table, action)
         if engine._cell_of(&self.batch, 0, &cell) == NO_ID:
             engine._raise()
         if cell.list >= CELL_CONSTANT:
