@@ -195,8 +195,8 @@ _ASKED: list[dict[str, Any]] = [
 
 
 def test_a_check_takes_every_argument_as_a_batch_does() -> None:
-    """CTX-3, CTX-4, EVAL-3, EVAL-6, EVAL-10, EVAL-45, one check after the other on caches that batches use as well:
-    what one leaves behind is nothing to the next."""
+    """CTX-4, EVAL-3, EVAL-6, EVAL-10, EVAL-45, one check after the other on caches that batches use
+    as well: what one leaves behind is nothing to the next."""
     rng = Random(3)
     seen, changed = set(), set()
     with _ORGANIZED.session() as session:
@@ -233,6 +233,23 @@ def test_a_check_takes_every_argument_as_a_batch_does() -> None:
                 changed.add(at)
     assert len(seen) >= 6
     assert len(changed) >= 9  # the arguments mattered
+
+
+def test_what_followed_for_one_check_is_not_there_in_the_next() -> None:
+    """CTX-3: a key follows from who asks where nobody gives it, also as absent."""
+    app = "arn:aws:iam::111122223333:user/app"
+    granted = documents({"Condition": {"StringEquals": {"aws:PrincipalTag/team": "red"}}})
+    table = iamtables.compile(iamtables.Organization(
+        accounts=(iamtables.Account("111122223333"),),
+        principals=(iamtables.Principal(
+            app, identity=iamtables.PolicySet(tuple(granted)), tags={"team": "red"}),),
+        missing_layers=("session", "boundary", "resource", "scp", "rcp", "vpce")))
+    asked = {"principal": app, "action": "sqs:SendMessage",
+             "resource": "arn:aws:sqs:eu-west-1:111122223333:q"}
+    for value in (None, "blue", "red", None):
+        assert table.check(**asked).is_allowed
+        found = table.check(**asked, context={"aws:PrincipalTag/team": value})
+        assert found.is_allowed == (value == "red"), value
 
 
 def test_a_check_of_plain_objects_is_not_asked_as_a_row(monkeypatch: pytest.MonkeyPatch) -> None:
