@@ -139,6 +139,23 @@ def test_variables_are_filled_in_for_each_requester_and_resource() -> None:
     assert counts["states"] == 0
 
 
+def test_a_condition_with_variables_has_no_state_of_its_own() -> None:
+    """Its key has another condition, whose states are another's."""
+    table = it.compile_layers(identity=[document(
+        statement("s3:GetObject", "*", StringEquals={"s3:prefix": "${aws:PrincipalTag/team}"}),
+        statement("s3:PutObject", "*", StringEquals={"s3:prefix": "green"}))])
+    rows = [(action, team, prefix) for action in ("s3:PutObject", "s3:GetObject")
+            for team in ("red", "green") for prefix in ("red", "green")] * 3
+    actions, teams, prefixes = map(list, zip(*rows, strict=True))
+    out, counts = both_ways(table, {
+        "principal": ROLE, "action": actions, "resource": "arn:aws:s3:::b/1", "resource_account": A,
+        "context": {"aws:PrincipalTag/team": teams, "s3:prefix": prefixes}})
+    allowed = [prefix == (team if action == "s3:GetObject" else "green")
+               for action, team, prefix in rows]
+    assert (out.decision == DecisionCode.ALLOW).tolist() == allowed
+    assert counts["states"] == 2  # of the plain condition
+
+
 def test_records_are_narrowed_from_the_third_row_that_they_leave_open() -> None:
     """What is met once or twice costs no more than it did."""
     table = it.compile_layers(identity=[document(statement("s3:GetObject", "arn:aws:s3:::a/*"))])
