@@ -158,9 +158,13 @@ def test_a_condition_with_variables_has_no_state_of_its_own() -> None:
 
 def test_keys_that_follow_from_who_asks_are_those_of_the_row() -> None:
     """CTX-3: in a block of rows of several requesters, none of whom gives the key."""
-    table = it.compile_layers(identity=[document(
-        statement("s3:GetObject", "arn:aws:s3:::a/*", StringEquals={"aws:PrincipalArn": ROLE}))])
-    principals = [f"arn:aws:iam::{A}:role/{name}" for name in ("q", "r", "s", "r")] * 8
+    shared = it.PolicySet((document(statement(
+        "s3:GetObject", "arn:aws:s3:::a/*", StringEquals={"aws:PrincipalArn": ROLE})),))
+    arns = [f"arn:aws:iam::{A}:role/{name}" for name in ("q", "r", "s")]
+    table = it.compile(it.Organization(
+        accounts=(it.Account(A),), missing_layers=("session", "scp", "rcp", "vpce"),
+        principals=tuple(it.Principal(arn, identity=shared) for arn in arns)))
+    principals = [arns[i % 3] for i in range(30)]
     out, counts = both_ways(table, {
         "principal": principals, "action": "s3:GetObject", "resource": "arn:aws:s3:::a/1",
         "resource_account": A})
