@@ -250,6 +250,8 @@ cdef class LayeredEngine(NarrowedEngine):
         cdef PairSlot* slot
         taken[0] = n
         for k in range(n):
+            if k == taken[0]:
+                break
             if self.question[k] == NO_ID:
                 out.decision[start + k] = UNDETERMINED
                 out.layer[start + k] = 0
@@ -280,8 +282,6 @@ cdef class LayeredEngine(NarrowedEngine):
             if not is_settled or (out.others != NULL and out.others[start + k]):
                 is_left = True
             row += is_left
-            if k + 1 == taken[0]:
-                break
         left = row - self.rows
         for k in range(left):
             row = self.rows + k

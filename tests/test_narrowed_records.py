@@ -139,6 +139,58 @@ def test_variables_are_filled_in_for_each_requester_and_resource() -> None:
     assert counts["states"] == 0
 
 
+def test_a_condition_with_variables_has_no_state_of_its_own() -> None:
+    """Its key has another condition, whose states are another's."""
+    table = it.compile_layers(identity=[document(
+        statement("s3:GetObject", "*", StringEquals={"s3:prefix": "${aws:PrincipalTag/team}"}),
+        statement("s3:PutObject", "*", StringEquals={"s3:prefix": "green"}))])
+    rows = [(action, team, prefix) for action in ("s3:PutObject", "s3:GetObject")
+            for team in ("red", "green") for prefix in ("red", "green")] * 3
+    actions, teams, prefixes = map(list, zip(*rows, strict=True))
+    out, counts = both_ways(table, {
+        "principal": ROLE, "action": actions, "resource": "arn:aws:s3:::b/1", "resource_account": A,
+        "context": {"aws:PrincipalTag/team": teams, "s3:prefix": prefixes}})
+    allowed = [prefix == (team if action == "s3:GetObject" else "green")
+               for action, team, prefix in rows]
+    assert (out.decision == DecisionCode.ALLOW).tolist() == allowed
+    assert counts["states"] == 2  # of the plain condition
+
+
+def test_keys_that_follow_from_who_asks_are_those_of_the_row() -> None:
+    """CTX-3: in a block of rows of several requesters, none of whom gives the key."""
+    shared = it.PolicySet((document(statement(
+        "s3:GetObject", "arn:aws:s3:::a/*", StringEquals={"aws:PrincipalArn": ROLE})),))
+    arns = [f"arn:aws:iam::{A}:role/{name}" for name in ("q", "r", "s")]
+    table = it.compile(it.Organization(
+        accounts=(it.Account(A),), missing_layers=("session", "scp", "rcp", "vpce"),
+        principals=tuple(it.Principal(arn, identity=shared) for arn in arns)))
+    principals = [arns[i % 3] for i in range(30)]
+    out, counts = both_ways(table, {
+        "principal": principals, "action": "s3:GetObject", "resource": "arn:aws:s3:::a/1",
+        "resource_account": A})
+    assert (out.decision == DecisionCode.ALLOW).tolist() == [p == ROLE for p in principals]
+    assert counts["states"] == 3  # one for each of who asks
+
+
+@pytest.mark.parametrize("limit", [0, 40, 2**24])
+def test_rows_that_cannot_ask_are_counted_once_when_records_are_dropped(limit: int) -> None:
+    """A record that says so may be the one that outgrows the limit, in the middle of a block."""
+    table = it.compile_layers(identity=[document(statement("s3:GetObject", "arn:aws:s3:::a/*"))])
+    principals = [f"arn:aws:iam::{A}:role/r{i}" if i % 3 else f"no principal {i}"
+                  for i in range(600)]
+    actions = ["s3:GetObject" if i % 5 else "no action" for i in range(600)]
+    with table.session() as session:
+        session._engine(0).record_limit = limit
+        for _ in range(2):
+            out = session.decide(principal=principals, action=actions, resource_account=A,
+                                 resource="arn:aws:s3:::a/1")
+            is_wrong = [i % 3 == 0 or i % 5 == 0 for i in range(600)]
+            assert (out.error != 0).tolist() == is_wrong
+            assert out.error_count == sum(is_wrong)
+            assert (out.decision == DecisionCode.ALLOW).tolist() == [not one for one in is_wrong]
+            assert not out.layer[out.error != 0].any()
+
+
 def test_records_are_narrowed_from_the_third_row_that_they_leave_open() -> None:
     """What is met once or twice costs no more than it did."""
     table = it.compile_layers(identity=[document(statement("s3:GetObject", "arn:aws:s3:::a/*"))])
