@@ -29,14 +29,23 @@ pytestmark = pytest.mark.skipif(
 if blocks_module.is_available():
     from iamtables.logs.extract import Extractor
     from iamtables.logs.gather import gathered
+    from iamtables.logs.scanner import Scanned, Scanner
 
 NONE = np.empty(0, dtype=np.int32)
 
 
+def taken_apart(records: Sequence[dict[str, Any]]) -> Scanned:
+    pieces, scanner = Scanned(), Scanner(7)
+    scanner.start()
+    pieces.hold(json.dumps({"Records": records}).encode())
+    assert scanner.scan(pieces, 10_000) == len(records)
+    return pieces
+
+
 def scanned(records: Sequence[dict[str, Any]]) -> Extractor:
     extractor = Extractor(7)
-    extractor.start(json.dumps({"Records": records}).encode(), False)
-    assert extractor.scan(10_000) == len(records)
+    extractor.start()
+    extractor.take(taken_apart(records))
     return extractor
 
 
@@ -109,9 +118,10 @@ def test_what_cannot_be_used_is_left_out_and_the_rest_stays_in_order() -> None:
                       eventTime=f"2026-01-02T03:04:{n % 60:02d}{'Z' if n % 7 else '.5Z'}")
                for n in range(120)]
     records[50]["eventSource"] = ""  # an odd one
-    extractor = scanned(records)
+    pieces, extractor = taken_apart(records), Extractor(7)
+    extractor.take(pieces)
     said = facts(0)
-    assert extractor.new_callers().tolist() == [0, 1, 2, 3, 4]
+    assert pieces.new_callers().tolist() == [0, 1, 2, 3, 4]
     assert len(extractor.calls(*said)) == 3
     callers = np.array([0, 1, -1, 3, 4], dtype=np.int32)
     calls = np.array([10, -1, 12], dtype=np.int32)
@@ -141,12 +151,12 @@ def test_a_caller_is_told_by_identity_region_and_account() -> None:
         ["eu-west-1", "eu-west-2", "x" * 50]), recipientAccountId=random.choice(
             ["111122223333", "11112222333", None]), userIdentity=random.choice([
                 {"type": "IAMUser", "userName": name} for name in "abc"])) for _ in range(300)]
-    extractor = scanned(records)
+    pieces = taken_apart(records)
     numbers: dict[str, int] = {}
     for index, one in enumerate(records):
         key = json.dumps([one["awsRegion"], one["recipientAccountId"], one["userIdentity"]])
-        assert extractor.caller(index) == numbers.setdefault(key, len(numbers))
-    assert len(extractor.new_callers()) == len(numbers) == 27
+        assert pieces.caller(index) == numbers.setdefault(key, len(numbers))
+    assert len(pieces.new_callers()) == len(numbers) == 27
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -214,9 +224,10 @@ def test_what_is_no_json_is_refused_where_other_values_were_expected(
     path = tmp_path / "log.json"
     path.write_text('{"Records":[' + ",".join(
         [good] * 30 + [good.replace(value, text)] + [good] * 9) + "]}")
-    extractor = Extractor(1)
-    extractor.start(path.read_bytes(), False)
-    assert extractor.scan(100) == -1
+    pieces, scanner = Scanned(), Scanner(1)
+    scanner.start()
+    pieces.hold(path.read_bytes())
+    assert scanner.scan(pieces, 100) == 0 and pieces.is_refused
     try:
         both([path], None, deduplicate=False)
     except Exception as error:  # the file is no log at all

@@ -11,11 +11,10 @@ from __future__ import annotations
 import gc
 from collections import Counter
 from collections.abc import Callable, Generator, Iterator, Sequence
-from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -57,7 +56,6 @@ from .options import LogOptions
 from .outcome import is_denial, strip_opaque
 from .outgoing import Outgoing, Portion
 from .pending import Chunk, Pending
-from .pieces import Refused
 from .principals import principal_of
 from .records import (
     BadRecord,
@@ -77,6 +75,9 @@ from .statistics import Statistics
 from .tables import CallerTable, CallTable, KeyChanges
 from .templates import Where, partition_of
 from .texts import Texts
+
+if TYPE_CHECKING:
+    from .scanner import Scanned
 
 _NO_PARAMETERS, _SOME_PARAMETERS, _ALL_PARAMETERS = range(3)
 
@@ -155,6 +156,7 @@ class LogReader:
             self._event_contexts.told if self._event_contexts is not None else None,
         ) if options.is_compiled and is_available() else None
         self._numbered_plans: dict[int, _PlanRow] = {}
+        self._ahead: ReadAhead | None = None
         self._start_tables()
         self._batches = self._iterate()
 
@@ -184,6 +186,8 @@ class LogReader:
         self._calls = CallTable(self._keys.request)
         self._caller_rows: dict[tuple[object, ...], int] = {}
         self._call_rows: dict[tuple[object, ...], int] = {}
+        if self._ahead is not None:
+            self._ahead.drop()
         if self._blocks is not None:
             self._blocks.forget()
 
@@ -204,11 +208,12 @@ class LogReader:
             self._sieve.find_corrections(self._files, self._cache)
         if self._cached is not None:
             self._sieve.reserve(self._cached.records())
-        ahead = ReadAhead(self.options, next_of)
+        self._ahead = ReadAhead(
+            self.options, next_of, self._blocks.scanner if self._blocks is not None else None)
         try:
-            yield from self._batches_of(ahead)
+            yield from self._batches_of(self._ahead)
         finally:
-            ahead.close()
+            self._ahead.close()
 
     def _batches_of(self, ahead: ReadAhead) -> Iterator[Batch]:
         pending = Pending()
@@ -282,7 +287,7 @@ class LogReader:
         """As `read_file`, but without the records that the compiled extractor takes."""
         take = None
         if self._blocks is not None:
-            if self._take_document(ahead.document, file, pending, bad):
+            if self._take_document(ahead.document(file), file, pending, bad):
                 yield []
                 return
             take = partial(self._take_block, file=file.name, pending=pending, bad=bad)
@@ -430,18 +435,13 @@ class LogReader:
         return True
 
     def _take_document(
-        self, pieces_of: Callable[[LogFile], Generator[bytes, None, None]], file: LogFile,
-        pending: Pending, bad: Counter[str],
+        self, pieces: Generator[Scanned, None, None], file: LogFile, pending: Pending,
+        bad: Counter[str],
     ) -> bool:
         """A whole file through the extractor; False when it has to be read in another way."""
         assert self._blocks is not None
         local: Counter[str] = Counter()
-        try:
-            pieces = pieces_of(file)
-            with closing(pieces):
-                block = self._blocks.take_pieces(pieces, self.options.max_record_bytes, local)
-        except Refused:
-            return False
+        block = self._blocks.take_pieces(pieces, self.options.max_record_bytes, local)
         if block is None:
             return False
         bad.update(local)
