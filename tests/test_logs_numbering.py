@@ -112,6 +112,28 @@ def test_calls_on_objects_are_told_apart_by_shape_and_resource(seed: int) -> Non
         texts)
 
 
+def test_calls_of_one_shape_differ_in_nothing_but_the_resource(tmp_path: Path) -> None:
+    """Not in what is listed twice, and not in what a message says."""
+    said = "User: u is not authorized to perform: s3:GetObject on resource: {} "
+    messages = ["because no identity-based policy allows the s3:GetObject action",
+                "with an explicit deny in a service control policy",
+                "because no resource-based policy allows the s3:GetObject action"]
+    records = []
+    for number in range(40):
+        arn, bucket = f"arn:aws:s3:::b/k{number}", "arn:aws:s3:::b"
+        listed = [[bucket, arn], [bucket, bucket, arn], [arn, arn, bucket]][number % 3]
+        records.append(record(
+            "s3", "GetObject", eventID=f"{number:036x}", requestParameters={"bucketName": "b"},
+            resources=[{"ARN": one} for one in listed]) | ({} if number % 5 else {
+                "errorCode": "AccessDenied",
+                "errorMessage": said.format(arn) + messages[number // 5 % 3]}))
+    path = tmp_path / "log.json"
+    path.write_text(json.dumps({"Records": records}))
+    rows, _ = both([path], ())
+    assert [row[-1][0][1] for row in rows] == [f"arn:aws:s3:::b/k{n}" for n in range(40)]
+    assert len({row[15] for row in rows}) == 4  # kinds of policy that were named, and none
+
+
 def test_what_cannot_be_used_is_left_out_and_the_rest_stays_in_order() -> None:
     records = [record("iam", "ListUsers", eventID=f"{n}" * (n % 40 + 1),
                       recipientAccountId=f"{n % 5:012d}", errorCode=f"E{n % 3}",

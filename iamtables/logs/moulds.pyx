@@ -525,7 +525,7 @@ cdef class Moulds:
         return 0
 
     cdef int fill(self, Extractor e) noexcept nogil:
-        # Number the calls whose keys were put together: in a large table each would wait for memory.
+        # Number the calls whose keys were put together: in a large table each waits for memory.
         cdef const uint8_t* texts[FILLED_AT_ONCE]
         cdef size_t lengths[FILLED_AT_ONCE]
         cdef uint64_t hashes[FILLED_AT_ONCE]

@@ -1,4 +1,4 @@
-"""A delivery file as pieces of its inflated content, which are taken apart as soon as they are there.
+"""A delivery file as pieces of its inflated content, each taken apart as soon as it is there.
 
 A file of 20,000 records inflates to some 30 MB. As a whole that is fresh memory, which costs a page
 fault for every 4 kB, and it has left the processor's caches before it is scanned; inflating and

@@ -311,7 +311,8 @@ cdef class Scanner:
             + intern_bytes(&self.memo.values) + self.known_caller_room * sizeof(KnownCaller))
         return 0
 
-    cdef const uint8_t* take_apart(self, Scanned s, const uint8_t* p, const uint8_t* end) noexcept nogil:
+    cdef const uint8_t* take_apart(self, Scanned s, const uint8_t* p, const uint8_t* end
+                                   ) noexcept nogil:
         # behind the record at p, which counts from `accept` on; NULL when it is no JSON
         cdef int odd = 0
         cdef size_t i = s.count
