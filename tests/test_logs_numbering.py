@@ -131,7 +131,7 @@ def test_calls_of_one_shape_differ_in_nothing_but_the_resource(tmp_path: Path) -
     path.write_text(json.dumps({"Records": records}))
     rows, _ = both([path], ())
     assert [row[-1][0][1] for row in rows] == [f"arn:aws:s3:::b/k{n}" for n in range(40)]
-    assert len({row[15] for row in rows}) == 4  # kinds of policy that were named, and none
+    assert len({row[16] for row in rows}) == 4  # kinds of policy that were named, and none
 
 
 def test_what_cannot_be_used_is_left_out_and_the_rest_stays_in_order() -> None:
