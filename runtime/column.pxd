@@ -75,6 +75,7 @@ cdef struct Ahead:
     size_t lengths[256]
     uint64_t hashes[256]
 
+cdef bint codes_fit(const int32_t* codes, size_t n, int32_t lowest, uint32_t span) noexcept nogil
 cdef int column_ids(ColumnData* c, InternTable* table, size_t start, size_t n, uint32_t* ids,
                     Ahead* ahead) noexcept nogil
 

@@ -1,7 +1,7 @@
 from libc.stdint cimport int32_t, uint8_t, uint32_t, uint64_t
 
 from .classify cimport ResourceClasses
-from .column cimport ColumnData
+from .column cimport COLUMN_TRUTH, ColumnData, column_value
 from .intern cimport InternTable
 from .words cimport Words
 
@@ -96,3 +96,16 @@ cdef class Engine:
     cdef int _raise(self) except -1
     cdef uint32_t _interned(self, InternTable* table, bytes text) except? 0
     cdef size_t _used(self) noexcept nogil
+
+cdef inline uint8_t known_state(Engine engine, uint32_t test, ColumnData** keys,
+                                size_t i) noexcept nogil:
+    """State of a test without variables in row i, UNSEEN where its value is met for the first time
+    or where it has no value to be found by."""
+    cdef uint32_t key = engine.test_key[test], value
+    cdef ColumnData* column = keys[key]
+    if column.kind == COLUMN_TRUTH:
+        return UNSEEN
+    value = column_value(column, &engine.key_tables[key], i)
+    if value >= engine.truth[key].rows:
+        return UNSEEN
+    return engine.truth[key].bytes[value * engine.truth[key].slots + engine.test_slot[test]]

@@ -1,16 +1,21 @@
 from libc.stdint cimport int32_t, uint8_t, uint32_t
 
 from .column cimport ColumnData
+from .narrowed cimport NarrowedEngine
 from .outcomes cimport Facts, Signals
-from .records cimport Derived, RecordsEngine
+from .pairs cimport PairSlot
+from .records cimport Record
 from .sides cimport Asked
 
 cdef struct Row:
     # A row that its record leaves open.
     size_t i
+    size_t k                # of its block
     uint32_t requester, side, endpoint, resource
     uint32_t record         # its offset
+    bint is_classified      # it asks for sets of resources
     uint32_t resource_row
+    uint32_t states         # of the tests that it hangs on; NO_ID: it hangs on more
 
 cdef struct Batch:
     # Bound columns and outputs of one call.
@@ -28,7 +33,7 @@ cdef struct Batch:
     uint8_t* error
     size_t errors
 
-cdef class LayeredEngine(RecordsEngine):
+cdef class LayeredEngine(NarrowedEngine):
     cdef Asked asked                        # of the block at hand
     cdef uint32_t question[256]             # NO_ID: the row is an error
     cdef Row* rows                          # BLOCK of them
@@ -41,10 +46,15 @@ cdef class LayeredEngine(RecordsEngine):
                      Batch* batch, Row* row) noexcept nogil
     cdef void _fetch(self, const Row* row) noexcept nogil
     cdef const uint32_t* _derived_value(self, const Row* row, uint32_t source) noexcept nogil
-    cdef void _derive(self, Batch* batch, Row* row, Derived* derived, size_t count) noexcept nogil
+    cdef void _derive(self, Batch* batch, Row* row, Record* record) noexcept nogil
     cdef int _settle(self, Batch* batch, Row* row, bint is_all) noexcept nogil
     cdef int _find_questions(self, Batch* batch, size_t start, size_t n) noexcept nogil
+    cdef uint32_t _new_question(self, Batch* batch, uint32_t action, uint32_t crossing,
+                                size_t i) noexcept nogil
+    cdef PairSlot* _meet(self, size_t k) noexcept nogil
     cdef size_t _find_records(self, Batch* batch, size_t start, size_t n, bint is_settled,
                               size_t* taken) noexcept nogil
     cdef int _find_resources(self, Batch* batch, size_t n) noexcept nogil
+    cdef size_t _find_narrowed(self, Batch* batch, size_t n) noexcept nogil
+    cdef int _settle_by_states(self, Batch* batch, size_t n) noexcept nogil
     cdef int _decide_block(self, Batch* batch, size_t start, size_t stop) noexcept nogil

@@ -6,10 +6,10 @@ from numpy.typing import NDArray
 from .column import BoundColumn
 from .globs import GlobSet
 from .layered_plan import LayeredPlanner, LayerFacts
+from .narrowed import NarrowedEngine
 from .plan import EngineFacts
-from .records import RecordsEngine
 
-class LayeredEngine(RecordsEngine):
+class LayeredEngine(NarrowedEngine):
     """Decides rows over a table with several layers."""
 
     def __init__(

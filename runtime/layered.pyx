@@ -20,16 +20,21 @@ from .engine cimport (
     ERROR_RESOURCE,
     NO,
     UNDETERMINED,
+    UNSEEN,
     YES,
+    known_state,
 )
 from .globs cimport GlobSet
 from .intern cimport NO_ID, intern_many
-from .outcomes cimport DIRECT, LEVEL_COUNT, LEVEL_MASK, Signals, add_signal
-from .pairs cimport PairSlot, pair_of, pair_slot, pairs_find, pairs_get
+from .narrowed cimport NarrowedEngine
+from .outcomes cimport Signals, add_entry
+from .pairs cimport PairSlot, pair_of, pair_slot, pairs_find, pairs_get, pairs_place
 from .prefetch cimport prefetch
 from .records cimport (
     LEVELS_KNOWN,
     MOST_QUESTIONS,
+    NEAR_BITS,
+    NEAR_CROSSINGS,
     OFFSET_MASK,
     OUTCOME_ERROR,
     OUTCOME_OPEN,
@@ -37,21 +42,30 @@ from .records cimport (
     RECORD_ROOT,
     RECORD_SERVICE,
     RECORD_SETS,
+    SLOT_SETS,
     Derived,
     Known,
     Record,
-    RecordsEngine,
     Request,
+    derived_of,
+    entries_of,
+    tests_of,
 )
 from .sides cimport ACTION_ERROR, BLOCK, LEVEL_SIGNALS, Asked
 
 
-cdef class LayeredEngine(RecordsEngine):
+cdef inline void put_outcome(Batch* batch, size_t i, const PairSlot* slot) noexcept nogil:
+    batch.decision[i] = slot.value >> OUTCOME_SHIFT & 3
+    batch.layer[i] = <uint8_t>(slot.value >> OUTCOME_SHIFT + 2)
+    batch.statement[i] = <int32_t>slot.extra
+
+
+cdef class LayeredEngine(NarrowedEngine):
     """Decides rows over a table with several layers."""
 
     def __init__(self, planner, GlobSet globs, facts, layers):
         """layers: layered_plan.LayerFacts, whose arrays are borrowed."""
-        RecordsEngine.__init__(self, planner, globs, facts, layers)
+        NarrowedEngine.__init__(self, planner, globs, facts, layers)
         self.rows = <Row*>malloc(BLOCK * sizeof(Row))
         if self.rows == NULL:
             raise MemoryError
@@ -67,10 +81,9 @@ cdef class LayeredEngine(RecordsEngine):
         """Signals of the entries of a record."""
         cdef const uint32_t* entry
         cdef const uint32_t* items = self.resources.items.data + row.resource_row
-        cdef uint32_t target, levels, must, may
+        cdef uint32_t target, levels
         cdef size_t e
         cdef uint8_t state
-        cdef int bit
         for e in range(count):
             entry = following
             following += 5 + (entry[4] & 0xFFFF)
@@ -89,21 +102,13 @@ cdef class LayeredEngine(RecordsEngine):
                 return -1
             if state == NO:
                 continue
-            must = levels & LEVEL_MASK if state == YES else 0
-            may = levels >> 8 & LEVEL_MASK
-            if target != LEVEL_SIGNALS:
-                add_signal(signals, target, must != 0, True, <int32_t>entry[0])
-            else:
-                for bit in range(LEVEL_COUNT):
-                    add_signal(signals, DIRECT + bit, must >> bit & 1, may >> bit & 1,
-                               <int32_t>entry[0])
+            add_entry(signals, target, levels, state == YES, <int32_t>entry[0])
         return 0
 
     cdef void _fetch(self, const Row* row) noexcept nogil:
         """Ask for what settling a row will read behind its record."""
-        cdef const Record* record = <const Record*>(self.records.data + row.record)
-        cdef const Derived* derived = <const Derived*>(<const Known*>(record + 1)
-                                                       + record.known_count)
+        cdef Record* record = <Record*>(self.records.data + row.record)
+        cdef const Derived* derived = derived_of(record)
         cdef size_t k
         for k in range(record.derived_count):
             prefetch(self._derived_value(row, derived[k].source))
@@ -120,12 +125,13 @@ cdef class LayeredEngine(RecordsEngine):
                     + self.side_row.data[row.side] * self.side_key.count + at)
         return self.endpoint_values.data + row.endpoint * self.endpoint_key.count + at
 
-    cdef void _derive(self, Batch* batch, Row* row, Derived* derived, size_t count) noexcept nogil:
+    cdef void _derive(self, Batch* batch, Row* row, Record* record) noexcept nogil:
         """Values that follow from a side, put where the caller gave none (CTX-3)."""
+        cdef const Derived* derived = derived_of(record)
         cdef ColumnData* column
         cdef uint32_t value
         cdef size_t k
-        for k in range(count):
+        for k in range(record.derived_count):
             if batch.is_derived[derived[k].key]:
                 column = batch.keys[derived[k].key]
                 value = self._derived_value(row, derived[k].source)[0]
@@ -138,7 +144,6 @@ cdef class LayeredEngine(RecordsEngine):
         """Decide a row by its record; with `is_all` find out all that decided (EVAL-1)."""
         cdef Record* record = <Record*>(self.records.data + row.record)
         cdef Known* known = <Known*>(record + 1)
-        cdef Derived* derived = <Derived*>(known + record.known_count)
         cdef Signals* signals = &self.last_signals
         cdef uint32_t outcome
         cdef size_t k
@@ -150,14 +155,14 @@ cdef class LayeredEngine(RecordsEngine):
         for k in range(record.known_count):
             signals.by_must[known[k].signal] = known[k].by_must
             signals.by_may[known[k].signal] = known[k].by_may
-        self._derive(batch, row, derived, record.derived_count)
+        self._derive(batch, row, record)
         row.resource_row = 0
         if record.flags & RECORD_SETS:
             row.resource_row = self.resources.row_of_id(row.resource)
             if row.resource_row == NO_ID:
                 self.failed = True
                 return -1
-        if self._gather(signals, <uint32_t*>(derived + record.derived_count),
+        if self._gather(signals, entries_of(record),
                         record.entry_count if is_all else record.needed_count, batch, row):
             return -1
         self.last_facts = record.facts
@@ -176,31 +181,43 @@ cdef class LayeredEngine(RecordsEngine):
     cdef int _find_questions(self, Batch* batch, size_t start, size_t n) noexcept nogil:
         """What rows start..start + n name, and their questions, as far as they are valid."""
         cdef Asked* asked = &self.asked
-        cdef uint32_t crossing, bundle
-        cdef size_t k
+        cdef uint32_t crossing, question
+        cdef size_t k, at
         if self._look_up(asked, batch.who, batch.management, batch.actions, batch.resources,
                          batch.owners, batch.keys, start, n):
             return -1
         for k in range(n):
-            self.question[k] = NO_ID
             crossing = self.side_kind.data[asked.side[k]]
-            if self.action_flag.data[asked.action[k]] & ACTION_ERROR:
-                batch.error[start + k] = ERROR_ACTION
-                continue
-            if crossing == NO_ID:
-                batch.error[start + k] = ERROR_RESOURCE
-                continue
-            if self.has_endpoints:
-                bundle = self.endpoint_bundle.data[asked.endpoint[k]]
-                crossing = self._number(&self.crossings, crossing, bundle)
-            self.question[k] = pairs_get(&self.questions, asked.action[k], crossing)
-            if self.question[k] == NO_ID:
-                self.question[k] = self._number(&self.questions, asked.action[k], crossing)
-            if self.failed:
-                return -1
-            prefetch(pair_slot(&self.record_slots,
-                               pair_of(asked.requester[k], self.question[k])))
+            if self.has_endpoints and crossing != NO_ID:
+                crossing = self._number(&self.crossings, crossing,
+                                        self.endpoint_bundle.data[asked.endpoint[k]])
+            question = NO_ID
+            at = <size_t>asked.action[k] << NEAR_BITS | crossing
+            if crossing < NEAR_CROSSINGS and at < self.near.count:
+                question = self.near.data[at]
+            elif crossing != NO_ID:
+                question = pairs_get(&self.questions, asked.action[k], crossing)
+            if question == NO_ID:
+                question = self._new_question(batch, asked.action[k], crossing, start + k)
+                if self.failed:
+                    return -1
+            self.question[k] = question
+            prefetch(pair_slot(&self.record_slots, pair_of(asked.requester[k], question)))
         return 0
+
+    cdef uint32_t _new_question(self, Batch* batch, uint32_t action, uint32_t crossing,
+                                size_t i) noexcept nogil:
+        """Number of a question that is put for the first time; NO_ID if row i is an error."""
+        cdef uint32_t flags = self._action_flags(action)
+        if self.failed:
+            return NO_ID
+        if flags & ACTION_ERROR:
+            batch.error[i] = ERROR_ACTION
+        elif crossing == NO_ID:
+            batch.error[i] = ERROR_RESOURCE
+        else:
+            return self._question(action, crossing)
+        return NO_ID
 
     cdef size_t _find_records(self, Batch* batch, size_t start, size_t n, bint is_settled,
                               size_t* taken) noexcept nogil:
@@ -211,52 +228,60 @@ cdef class LayeredEngine(RecordsEngine):
         """
         cdef size_t k, left = 0
         cdef uint32_t outcome
-        cdef int32_t statement
+        cdef bint is_left
         cdef PairSlot* slot
-        cdef Request at
         cdef Row* row
         taken[0] = n
         for k in range(n):
-            outcome = UNDETERMINED
-            statement = -1
-            if self.question[k] != NO_ID:
-                slot = pairs_find(&self.record_slots,
-                                  pair_of(self.asked.requester[k], self.question[k]))
-                if slot.value == NO_ID:
-                    at.action = self.asked.action[k]
-                    at.requester = self.asked.requester[k]
-                    at.side = self.asked.side[k]
-                    at.endpoint = self.asked.endpoint[k]
-                    slot = self._make_record(&at, self.question[k])
-                    if slot == NULL:
-                        return 0
-                outcome = slot.value >> OUTCOME_SHIFT
-                statement = <int32_t>slot.extra
-                if outcome == OUTCOME_ERROR:
-                    batch.error[start + k] = ERROR_PRINCIPAL
-                    outcome = UNDETERMINED
-                elif outcome == OUTCOME_OPEN or not is_settled or (
-                        batch.others != NULL and batch.others[start + k]):
-                    row = self.rows + left
-                    row.i = start + k
-                    row.requester = self.asked.requester[k]
-                    row.side = self.asked.side[k]
-                    row.endpoint = self.asked.endpoint[k]
-                    row.resource = self.asked.resource[k]
-                    row.record = slot.value & OFFSET_MASK
-                    prefetch(self.records.data + row.record)
-                    prefetch(self.records.data + row.record + 16)
-                    prefetch(self.records.data + row.record + 32)
-                    prefetch(self.requester_row.data + row.requester)
-                    left += 1
-            batch.decision[start + k] = outcome & 3
-            batch.layer[start + k] = <uint8_t>(outcome >> 2)
-            batch.statement[start + k] = statement
-            batch.errors += batch.error[start + k] != 0
-            if self.records.count > self.record_limit:
-                taken[0] = k + 1
+            if self.question[k] == NO_ID:
+                batch.decision[start + k] = UNDETERMINED
+                batch.layer[start + k] = 0
+                batch.statement[start + k] = -1
+                batch.errors += 1
+                continue
+            slot = pairs_find(&self.record_slots,
+                              pair_of(self.asked.requester[k], self.question[k]))
+            if slot.value == NO_ID:
+                slot = self._meet(k)
+                if slot == NULL:
+                    return 0
+                if self.records.count > self.record_limit:
+                    taken[0] = k + 1
+            put_outcome(batch, start + k, slot)
+            outcome = slot.value >> OUTCOME_SHIFT
+            if outcome == OUTCOME_ERROR:
+                batch.error[start + k] = ERROR_PRINCIPAL
+                batch.layer[start + k] = 0
+                batch.errors += 1
+                continue
+            # Whether a row is open is nothing a branch predictor could know.
+            row = self.rows + left
+            row.i = start + k
+            row.record = slot.value & OFFSET_MASK
+            row.is_classified = slot.value & SLOT_SETS
+            row.k = k
+            is_left = outcome == OUTCOME_OPEN
+            if not is_settled or (batch.others != NULL and batch.others[start + k]):
+                is_left = True
+            left += is_left
+            if k + 1 == taken[0]:
                 break
+        for k in range(left):
+            row = self.rows + k
+            row.requester = self.asked.requester[row.k]
+            row.side = self.asked.side[row.k]
+            row.endpoint = self.asked.endpoint[row.k]
+            row.resource = self.asked.resource[row.k]
         return left
+
+    cdef PairSlot* _meet(self, size_t k) noexcept nogil:
+        """Slot of the record of row k of the block, which is made; NULL on failure."""
+        cdef Request at
+        at.action = self.asked.action[k]
+        at.requester = self.asked.requester[k]
+        at.side = self.asked.side[k]
+        at.endpoint = self.asked.endpoint[k]
+        return self._make_record(&at, self.question[k])
 
     cdef int _find_resources(self, Batch* batch, size_t n) noexcept nogil:
         """Intern the resources that the first n of `rows` read and that nothing has asked for."""
@@ -266,8 +291,7 @@ cdef class LayeredEngine(RecordsEngine):
         for k in range(n):
             row = self.rows + k
             self.ahead.texts[k] = NULL
-            if row.resource == NO_ID and (
-                    (<const Record*>(self.records.data + row.record)).flags & RECORD_SETS):
+            if row.resource == NO_ID and row.is_classified:
                 if column_text(<Strings*>&column.strings, row.i + column.row_offset,
                                &self.ahead.texts[k], &self.ahead.lengths[k]):
                     return -1
@@ -282,27 +306,119 @@ cdef class LayeredEngine(RecordsEngine):
                 self.rows[k].resource = self.asked.resource[k]
         return 0
 
+    cdef size_t _find_narrowed(self, Batch* batch, size_t n) noexcept nogil:
+        """Write what the first n of `rows` come to by their resource; those that are left, first."""
+        cdef size_t k, left = 0
+        cdef PairSlot* slot
+        cdef Record* record
+        cdef Row* row
+        for k in range(n):
+            row = self.rows + k
+            row.resource_row = 0
+            if row.is_classified:
+                row.resource_row = NO_ID
+                if row.resource < self.resources.text_row.count:
+                    row.resource_row = self.resources.text_row.data[row.resource]
+                if row.resource_row == NO_ID:
+                    row.resource_row = self.resources.row_of_id(row.resource)
+                if row.resource_row == NO_ID:
+                    self.failed = True
+                    return 0
+            prefetch(pair_slot(&self.narrowed, pair_of(row.record, row.resource_row)))
+        for k in range(n):
+            row = self.rows + k
+            if batch.others == NULL or not batch.others[row.i]:
+                slot = pairs_find(&self.narrowed, pair_of(row.record, row.resource_row))
+                if slot.value == NO_ID:
+                    record = <Record*>(self.records.data + row.record)
+                    record.meetings += 1
+                    slot = NULL
+                    if record.meetings > self.met_before and not self._is_full():
+                        slot = self._narrow(row.record, row.resource_row)
+                        if slot == NULL:
+                            return 0
+                if slot != NULL and slot.value >> OUTCOME_SHIFT != OUTCOME_OPEN:
+                    put_outcome(batch, row.i, slot)
+                    continue
+                if slot != NULL:
+                    row.record = slot.value & OFFSET_MASK
+            prefetch(self.records.data + row.record)
+            prefetch(self.records.data + row.record + 16)
+            prefetch(self.requester_row.data + row.requester)
+            self.rows[left] = row[0]
+            left += 1
+        return left
+
+    cdef int _settle_by_states(self, Batch* batch, size_t n) noexcept nogil:
+        """Settle the first n of `rows`, what hangs on states alone once for each combination."""
+        cdef const uint32_t* tests
+        cdef size_t k, t
+        cdef uint8_t state
+        cdef PairSlot* slot
+        cdef Record* record
+        cdef Row* row
+        for k in range(n):
+            row = self.rows + k
+            record = <Record*>(self.records.data + row.record)
+            row.states = NO_ID
+            if record.test_count == 0:
+                continue
+            self._derive(batch, row, record)
+            row.states = 0
+            tests = tests_of(record)
+            for t in range(record.test_count):
+                state = known_state(self, tests[t], batch.keys, row.i)
+                if state == UNSEEN:
+                    state = self._test(tests[t], batch.keys, row.i)
+                row.states = row.states << 2 | state
+            if self.failed:
+                return -1
+            prefetch(pair_slot(&self.by_states, pair_of(row.record, row.states)))
+        for k in range(n):
+            row = self.rows + k
+            slot = NULL
+            if row.states != NO_ID:
+                slot = pairs_find(&self.by_states, pair_of(row.record, row.states))
+                if slot.value != NO_ID:
+                    put_outcome(batch, row.i, slot)
+                    continue
+            if self._settle(batch, row, False):
+                return -1
+            if slot != NULL:
+                slot = pairs_place(&self.by_states, row.record, row.states, (
+                    batch.decision[row.i] | <uint32_t>batch.layer[row.i] << 2) << OUTCOME_SHIFT)
+                if slot == NULL:
+                    self.failed = True
+                    return -1
+                slot.extra = <uint32_t>batch.statement[row.i]
+        return 0
+
     cdef int _decide_block(self, Batch* batch, size_t start, size_t stop) noexcept nogil:
         """Rows start..stop, at most BLOCK. A block of one row leaves behind what `last_row` says."""
         cdef bint is_one = stop - start == 1
         cdef size_t taken, left, k
         self.last_is_service = False
         while start < stop:
-            if self.records.count > self.record_limit or self.questions.count > MOST_QUESTIONS:
+            if self._is_full() or self.questions.count > MOST_QUESTIONS:
                 self._forget_records()
             if self._find_questions(batch, start, stop - start):
                 return -1
             left = self._find_records(batch, start, stop - start, not is_one, &taken)
-            for k in range(left):
-                self._fetch(self.rows + k)
-            if not self.failed and self._find_resources(batch, left):
-                self.failed = True
-                return -1
-            for k in range(left):
-                if self.failed or self._settle(batch, self.rows + k, is_one):
-                    return -1
             if self.failed:
                 return -1
+            if self._find_resources(batch, left):
+                self.failed = True
+                return -1
+            if is_one:
+                for k in range(left):
+                    if self._settle(batch, self.rows + k, True):
+                        return -1
+            else:
+                left = self._find_narrowed(batch, left)
+                for k in range(left):
+                    self._fetch(self.rows + k)
+                if self.failed or self._settle_by_states(batch, left):
+                    return -1
             start += taken
         return 0
 

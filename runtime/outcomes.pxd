@@ -1,6 +1,6 @@
 from libc.stdint cimport int32_t, uint8_t, uint32_t, uint64_t
 
-from .sides cimport SidesEngine
+from .sides cimport LEVEL_SIGNALS, SidesEngine
 
 cdef enum:
     # Signals: the numbers of runtime/signals.py.
@@ -56,6 +56,20 @@ cdef inline void add_signal(Signals* signals, uint32_t signal, bint must, bint m
     if may and not signals.may >> signal & 1:
         signals.may |= <uint64_t>1 << signal
         signals.by_may[signal] = statement
+
+cdef inline void add_entry(Signals* signals, uint32_t target, uint32_t levels, bint is_sure,
+                           int32_t statement) noexcept nogil:
+    """What an entry gives that matches, or that may match.
+
+    levels : must | may << 8, the levels of a resource policy at which it matches
+    """
+    cdef int bit
+    if target != LEVEL_SIGNALS:
+        add_signal(signals, target, is_sure and levels & LEVEL_MASK, True, statement)
+        return
+    for bit in range(LEVEL_COUNT):
+        add_signal(signals, DIRECT + bit, is_sure and levels >> bit & 1, levels >> 8 >> bit & 1,
+                   statement)
 
 cdef class OutcomesEngine(SidesEngine):
     cdef uint8_t* truth_table               # ASKER_COUNT * STAGE_COUNT rows

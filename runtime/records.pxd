@@ -6,9 +6,12 @@ from .sides cimport Requester, Side
 from .words cimport Words
 
 cdef enum:
+    ENTRY_WORDS = 5                 # statement, signal, levels, resource set, tests | flags
+
     # The value of a record's slot: its offset in `records`, and above that what it comes to.
     OUTCOME_SHIFT = 26
-    OFFSET_MASK = 0x3FFFFFF
+    OFFSET_MASK = 0x3FFFFFE         # a record begins at an even word
+    SLOT_SETS = 1                   # as RECORD_SETS, so that a row need not read its record
     OUTCOME_OPEN = 0x3F             # hangs on the row
     OUTCOME_ERROR = 0x3B            # the requester can make no request (PRIN-2)
 
@@ -19,6 +22,11 @@ cdef enum:
 
     MOST_RECORD_WORDS = 1 << 24     # 64 MiB
     MOST_QUESTIONS = 1 << 22
+
+    # Questions that are found by their place: of so many crossings, under so many actions.
+    NEAR_BITS = 4
+    NEAR_CROSSINGS = 1 << NEAR_BITS
+    NEAR_ACTIONS = 1 << 12
 
 cdef extern from *:
     """
@@ -33,13 +41,16 @@ cdef struct Request:
     uint32_t action, requester, side, endpoint
 
 cdef struct Record:
-    # Followed by `known_count` Known, `derived_count` Derived, and the words of the entries.
+    # Followed by `known_count` Known, `derived_count` Derived, `test_count` words that number the
+    # tests of a narrowed record (runtime/narrowed.pyx), and the words of the entries.
     uint64_t must, may, scp
     Facts facts                     # but for `assumed` and `is_other`, which hang on the row
     uint32_t flags
     uint32_t known_count, derived_count
     uint32_t needed_count           # the entries that decide come first
     uint32_t entry_count
+    uint32_t test_count
+    uint32_t meetings               # rows that it left open, as far as that matters
     uint32_t unused                 # a record is whole 64-bit words
 
 cdef struct Known:
@@ -51,18 +62,30 @@ cdef struct Derived:
     # A key that entries read and that may follow from a side (CTX-3): SidesEngine.derived_from.
     uint32_t key, source
 
+cdef inline Derived* derived_of(Record* record) noexcept nogil:
+    return <Derived*>(<Known*>(record + 1) + record.known_count)
+
+cdef inline uint32_t* tests_of(Record* record) noexcept nogil:
+    return <uint32_t*>(derived_of(record) + record.derived_count)
+
+cdef inline uint32_t* entries_of(Record* record) noexcept nogil:
+    return tests_of(record) + record.test_count
+
 cdef class RecordsEngine(OutcomesEngine):
     cdef PairTable crossings                # (kind of side, endpoint bundle) -> crossing
     cdef PairTable questions                # (action, crossing) -> question
+    cdef Words near                         # action << NEAR_BITS | crossing -> question
     cdef PairTable record_slots             # (requester, question) -> OUTCOME | offset, statement
     cdef Words records                      # of Record and what follows
     cdef public size_t record_limit         # words of records, above which they are dropped
     cdef Words draft                        # entries while a record is made
     cdef Words draft_keys                   # of Derived
+    cdef Words draft_tests
     cdef Signals base
     cdef uint64_t given                     # signals of `base` that no statement gave
 
     cdef int _forget_records(self) noexcept nogil
+    cdef uint32_t _question(self, uint32_t action, uint32_t crossing) noexcept nogil
     cdef uint32_t _number(self, PairTable* numbers, uint32_t a, uint32_t b) noexcept nogil
     cdef Requester* _asking(self, uint32_t requester) noexcept nogil
     cdef Side* _asked(self, uint32_t side) noexcept nogil
@@ -73,7 +96,7 @@ cdef class RecordsEngine(OutcomesEngine):
     cdef int _prune(self, bint is_root, size_t* needed) noexcept nogil
     cdef int _note_keys(self, const uint32_t* entry) noexcept nogil
     cdef int _note_key(self, uint32_t key) noexcept nogil
-    cdef PairSlot* _put_record(self, uint32_t requester, uint32_t question, Record* head,
+    cdef PairSlot* _put_record(self, PairTable* slots, uint32_t a, uint32_t b, Record* head,
                                size_t needed, uint32_t outcome, int32_t statement) noexcept nogil
     cdef void _facts(self, Facts* facts, uint32_t what, Requester* asking,
                      Side* asked) noexcept nogil

@@ -24,12 +24,11 @@ from .outcomes cimport (
     IS_FALSE,
     IS_TRUE,
     LAYER_SERVICE,
-    LEVEL_COUNT,
     LEVEL_MASK,
     VPCE,
     Facts,
     OutcomesEngine,
-    add_signal,
+    add_entry,
 )
 from .pairs cimport (
     PairSlot,
@@ -65,13 +64,12 @@ from .sides cimport (
     Requester,
     Side,
 )
-from .words cimport words_reserve
+from .words cimport words_fill, words_reserve
 
 cdef enum:
     RECORD_WORDS = sizeof(Record) // sizeof(uint32_t)
     KNOWN_WORDS = sizeof(Known) // sizeof(uint32_t)
     DERIVED_WORDS = sizeof(Derived) // sizeof(uint32_t)
-    ENTRY_WORDS = 5                 # statement, signal, levels, resource set, tests | flags
 
 
 cdef class RecordsEngine(OutcomesEngine):
@@ -91,15 +89,18 @@ cdef class RecordsEngine(OutcomesEngine):
         pairs_free(&self.crossings)
         pairs_free(&self.questions)
         pairs_free(&self.record_slots)
+        free(self.near.data)
         free(self.records.data)
         free(self.draft.data)
         free(self.draft_keys.data)
+        free(self.draft_tests.data)
 
     cdef int _forget_records(self) noexcept nogil:
         """Drop all records, which are made again when they are met."""
         pairs_clear(&self.crossings)
         pairs_clear(&self.questions)
         pairs_clear(&self.record_slots)
+        self.near.count = 0
         self.records.count = 0
         return 0
 
@@ -121,6 +122,17 @@ cdef class RecordsEngine(OutcomesEngine):
                 return NO_ID
         return number
 
+    cdef uint32_t _question(self, uint32_t action, uint32_t crossing) noexcept nogil:
+        """Number of the question for an action of a crossing; NO_ID on failure."""
+        cdef uint32_t number = self._number(&self.questions, action, crossing)
+        cdef size_t at = <size_t>action << NEAR_BITS | crossing
+        if number != NO_ID and action < NEAR_ACTIONS and crossing < NEAR_CROSSINGS:
+            if words_fill(&self.near, at, NO_ID):
+                self.failed = True
+                return NO_ID
+            self.near.data[at] = number
+        return number
+
     # --- records
 
     cdef PairSlot* _make_record(self, const Request* at, uint32_t question) noexcept nogil:
@@ -131,14 +143,16 @@ cdef class RecordsEngine(OutcomesEngine):
         cdef size_t needed = 0
         cdef Record head
         memset(&head, 0, sizeof(Record))
-        self.draft.count = self.draft_keys.count = 0
+        self.draft.count = self.draft_keys.count = self.draft_tests.count = 0
         self.base.must = self.base.may = self.given = 0
         if asking.bundle == NO_ID:
-            return self._put_record(at.requester, question, &head, 0, OUTCOME_ERROR, -1)
+            return self._put_record(&self.record_slots, at.requester, question, &head, 0,
+                                    OUTCOME_ERROR, -1)
         if (what & ACTION_CALLER and asking.flags & REQUESTER_CALLER) or (
                 what & ACTION_TOKEN and asking.flags & REQUESTER_TOKEN):  # EVAL-11, EVAL-12
             head.flags = RECORD_SERVICE
-            return self._put_record(at.requester, question, &head, 0, ALLOW | LAYER_SERVICE << 2, -1)
+            return self._put_record(&self.record_slots, at.requester, question, &head, 0,
+                                    ALLOW | LAYER_SERVICE << 2, -1)
         self.base.must = self.base.may = self.given = asking.given
         if self._draft_entries(at):
             return NULL
@@ -156,7 +170,8 @@ cdef class RecordsEngine(OutcomesEngine):
                 return NULL
         elif head.facts.is_root and self._note_key(self.key_assumed_root):
             return NULL
-        return self._put_record(at.requester, question, &head, needed, outcome, statement)
+        return self._put_record(&self.record_slots, at.requester, question, &head, needed, outcome,
+                                statement)
 
     cdef int _draft_entries(self, const Request* at) noexcept nogil:
         """The bundles of policies that meet the request (EVAL-6 to EVAL-10), in order."""
@@ -186,9 +201,8 @@ cdef class RecordsEngine(OutcomesEngine):
                            uint32_t requester) noexcept nogil:
         """Take what is certain of a bundle into `base`, and the rest into `draft`."""
         cdef const uint32_t* entry
-        cdef uint32_t list, levels, target, size
+        cdef uint32_t list, levels, size
         cdef size_t e, at
-        cdef int bit
         cdef bint is_sure
         if bundle == 0:
             return 0
@@ -200,7 +214,6 @@ cdef class RecordsEngine(OutcomesEngine):
             entry = self.pool.data + at
             size = ENTRY_WORDS + (entry[4] & 0xFFFF)
             at += size
-            target = entry[1]
             levels = LEVELS_KNOWN | LEVEL_MASK | LEVEL_MASK << 8
             if entry[2] != NO_ID and self.element_reads[entry[2]]:
                 levels = entry[2]
@@ -214,13 +227,7 @@ cdef class RecordsEngine(OutcomesEngine):
             if (levels & LEVELS_KNOWN and entry[4] & 0xFFFF == 0
                     and (entry[3] == SET_ANY or entry[3] == SET_UNREADABLE)):
                 is_sure = entry[3] == SET_ANY and not entry[4] & ENTRY_UNKNOWN
-                if target != LEVEL_SIGNALS:
-                    add_signal(&self.base, target, is_sure and levels & LEVEL_MASK, True,
-                               <int32_t>entry[0])
-                    continue
-                for bit in range(LEVEL_COUNT):
-                    add_signal(&self.base, DIRECT + bit, is_sure and levels >> bit & 1,
-                               levels >> 8 >> bit & 1, <int32_t>entry[0])
+                add_entry(&self.base, entry[1], levels, is_sure, <int32_t>entry[0])
                 continue
             if words_reserve(&self.draft, size):
                 self.failed = True
@@ -313,9 +320,9 @@ cdef class RecordsEngine(OutcomesEngine):
         self.draft_keys.count += DERIVED_WORDS
         return 0
 
-    cdef PairSlot* _put_record(self, uint32_t requester, uint32_t question, Record* head,
+    cdef PairSlot* _put_record(self, PairTable* slots, uint32_t a, uint32_t b, Record* head,
                                size_t needed, uint32_t outcome, int32_t statement) noexcept nogil:
-        """Append what was drafted; the slot of the record, NULL on failure.
+        """Append what was drafted; the slot of the record in `slots` under a and b, NULL on failure.
 
         needed : words of the entries that decide
         """
@@ -338,13 +345,15 @@ cdef class RecordsEngine(OutcomesEngine):
             head.known_count += 1
             rest &= rest - 1
         head.derived_count = <uint32_t>(self.draft_keys.count // DERIVED_WORDS)
+        head.test_count = <uint32_t>self.draft_tests.count
         size = (RECORD_WORDS + KNOWN_WORDS * head.known_count + self.draft_keys.count
-                + self.draft.count)
+                + self.draft_tests.count + self.draft.count)
         size += size & 1  # a record begins where a 64-bit word may
         slot = NULL
         if not words_reserve(&self.records, size) and self.records.count + size < OFFSET_MASK:
-            slot = pairs_place(&self.record_slots, requester, question,
-                               <uint32_t>self.records.count | outcome << OUTCOME_SHIFT)
+            slot = pairs_place(slots, a, b,
+                               <uint32_t>self.records.count | outcome << OUTCOME_SHIFT
+                               | (SLOT_SETS if head.flags & RECORD_SETS else 0))
         if slot == NULL:
             self.failed = True
             return NULL
@@ -363,6 +372,10 @@ cdef class RecordsEngine(OutcomesEngine):
             memcpy(self.records.data + at, self.draft_keys.data,
                    self.draft_keys.count * sizeof(uint32_t))
         at += self.draft_keys.count
+        if self.draft_tests.count:
+            memcpy(self.records.data + at, self.draft_tests.data,
+                   self.draft_tests.count * sizeof(uint32_t))
+        at += self.draft_tests.count
         if self.draft.count:
             memcpy(self.records.data + at, self.draft.data, self.draft.count * sizeof(uint32_t))
         self.records.count += size
@@ -406,7 +419,7 @@ cdef class RecordsEngine(OutcomesEngine):
     cdef size_t _used(self) noexcept nogil:
         return (OutcomesEngine._used(self) + pairs_bytes(&self.crossings)
                 + pairs_bytes(&self.questions) + pairs_bytes(&self.record_slots)
-                + 4 * self.records.capacity)
+                + 4 * (self.records.capacity + self.near.capacity))
 
     def clear(self):
         """Drop everything learnt from data. Columns bound before hold stale ids: bind them again."""

@@ -160,8 +160,7 @@ cdef class SidesEngine(Engine):
     cdef int _look_up(self, Asked* asked, ColumnData** who, const uint8_t* management,
                       ColumnData* actions, ColumnData* resources, ColumnData* owners,
                       ColumnData** keys, size_t start, size_t n) noexcept nogil
-    cdef int _find_actions(self, uint32_t* found, ColumnData* actions, size_t start,
-                           size_t n) noexcept nogil
+    cdef uint32_t _action_flags(self, uint32_t action) noexcept nogil
     cdef int _find_sides(self, Asked* asked, ColumnData* resources, ColumnData* owners,
                          size_t start, size_t n) noexcept nogil
     cdef int _find_sides_of_texts(self, Asked* asked, ColumnData* resources, ColumnData* owners,

@@ -21,6 +21,7 @@ from .column cimport (
     COLUMN_CONSTANT,
     COLUMN_STRINGS,
     ColumnData,
+    codes_fit,
     column_ids,
     column_text,
     column_value,
@@ -43,7 +44,7 @@ from .intern cimport (
 from .pairs cimport pairs_bytes, pairs_clear, pairs_free, pairs_get, pairs_init, pairs_put
 from .prefetch cimport prefetch
 from .shapes cimport kind_length, place_of_resource
-from .words cimport Words, words_fill, words_reserve
+from .words cimport Words, find_words, words_fill, words_reserve
 
 cdef enum:
     REQUESTER_WORDS = sizeof(Requester) // sizeof(uint32_t)
@@ -514,23 +515,20 @@ cdef class SidesEngine(Engine):
                       ColumnData* actions, ColumnData* resources, ColumnData* owners,
                       ColumnData** keys, size_t start, size_t n) noexcept nogil:
         """Everything that rows start..start + n name, as numbers; a column at a time."""
-        if (self._find_actions(asked.action, actions, start, n)
-                or self._find_sides(asked, resources, owners, start, n)
+        if column_ids(actions, &self.action_table, start, n, asked.action, &self.ahead):
+            self.failed = True
+            return -1
+        if (self._find_sides(asked, resources, owners, start, n)
                 or self._find_requesters(asked.requester, who, management, start, n)):
             return -1
         return self._find_endpoints(asked.endpoint, keys, start, n)
 
-    cdef int _find_actions(self, uint32_t* found, ColumnData* actions, size_t start,
-                           size_t n) noexcept nogil:
-        cdef size_t k
-        if column_ids(actions, &self.action_table, start, n, found, &self.ahead):
-            self.failed = True
-            return -1
-        for k in range(n):
-            if (found[k] >= self.action_flag.count or self.action_flag.data[found[k]] == NO_ID
-                    ) and self._fill_action(found[k]):
-                return -1
-        return 0
+    cdef uint32_t _action_flags(self, uint32_t action) noexcept nogil:
+        """What an action is; NO_ID on failure."""
+        if (action >= self.action_flag.count or self.action_flag.data[action] == NO_ID
+                ) and self._fill_action(action):
+            return NO_ID
+        return self.action_flag.data[action]
 
     cdef int _find_sides(self, Asked* asked, ColumnData* resources, ColumnData* owners,
                          size_t start, size_t n) noexcept nogil:
@@ -539,21 +537,11 @@ cdef class SidesEngine(Engine):
             return self._find_sides_of_texts(asked, resources, owners, start, n)
         cdef const int32_t* codes = resources.codes + start
         cdef bint is_kept = self.is_owner_constant and is_plain(resources)
-        cdef uint32_t count = <uint32_t>resources.dictionary_count if is_kept else 0
-        cdef uint64_t* known = resources.by_code if is_kept else NULL
-        cdef size_t k, met = 0
-        if known != NULL:
-            for k in range(n):
-                if <uint32_t>codes[k] < count:
-                    prefetch(known + codes[k])
-            for k in range(n):
-                if <uint32_t>codes[k] >= count:
-                    break
-                asked.side[k] = <uint32_t>(known[codes[k]] >> 32)
-                asked.resource[k] = <uint32_t>known[codes[k]]
-                met += asked.side[k] != NO_ID
-            if met == n:
-                return 0
+        cdef size_t k
+        if (is_kept and resources.by_code != NULL
+                and codes_fit(codes, n, 0, <uint32_t>resources.dictionary_count)
+                and find_kept(asked, resources.by_code, codes, n)):
+            return 0
         if self.resources.resource_ids(resources, start, n, asked.resource, &self.ahead):
             self.failed = True
             return -1
@@ -607,6 +595,7 @@ cdef class SidesEngine(Engine):
 
     cdef int _find_requesters(self, uint32_t* found, ColumnData** who, const uint8_t* management,
                               size_t start, size_t n) noexcept nogil:
+        cdef uint32_t[256] asked
         cdef size_t k
         cdef uint32_t principal
         if not self.is_rest_constant:
@@ -615,11 +604,13 @@ cdef class SidesEngine(Engine):
                 if found[k] == NO_ID:
                     return -1
             return 0
-        if column_ids(who[0], &self.names, start, n, found, &self.ahead):
+        if column_ids(who[0], &self.names, start, n, asked, &self.ahead):
             self.failed = True
             return -1
+        if find_words(&self.requester_of, asked, n, found):
+            return 0
         for k in range(n):
-            principal = found[k]
+            principal = asked[k]
             if words_fill(&self.requester_of, principal, NO_ID):
                 self.failed = True
                 return -1
@@ -765,14 +756,18 @@ cdef class SidesEngine(Engine):
     cdef int _find_endpoints(self, uint32_t* found, ColumnData** keys, size_t start,
                              size_t n) noexcept nogil:
         """Value ids of `aws:SourceVpce`, whose bundles are known then."""
+        cdef uint32_t[256] bundle
         cdef size_t k
         if not self.has_endpoints:
             for k in range(n):
                 found[k] = ABSENT_ID
-        elif column_ids(keys[self.key_endpoint], &self.key_tables[self.key_endpoint], start, n,
-                        found, &self.ahead):
+            return self._fill_endpoint(ABSENT_ID) if self.endpoint_bundle.count == 0 else 0
+        if column_ids(keys[self.key_endpoint], &self.key_tables[self.key_endpoint], start, n,
+                      found, &self.ahead):
             self.failed = True
             return -1
+        if find_words(&self.endpoint_bundle, found, n, bundle):
+            return 0
         for k in range(n):
             if found[k] < self.endpoint_bundle.count and (
                     self.endpoint_bundle.data[found[k]] != NO_ID):
@@ -895,6 +890,18 @@ cdef class SidesEngine(Engine):
             "sides": self.side_kind.count,
             "cells": self.cells.count,
         }
+
+
+cdef inline bint find_kept(Asked* asked, const uint64_t* known, const int32_t* codes,
+                           size_t n) noexcept nogil:
+    """Sides and resources of codes that were all met before; False where one was not."""
+    cdef size_t k
+    cdef bint is_missing = False
+    for k in range(n):
+        asked.side[k] = <uint32_t>(known[codes[k]] >> 32)
+        asked.resource[k] = <uint32_t>known[codes[k]]
+        is_missing |= asked.side[k] == NO_ID
+    return not is_missing
 
 
 cdef inline bint is_plain(const ColumnData* column) noexcept nogil:

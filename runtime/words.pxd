@@ -24,6 +24,24 @@ cdef inline int words_reserve(Words* words, size_t extra) noexcept nogil:
     words.capacity = capacity
     return 0
 
+cdef inline bint find_words(const Words* words, const uint32_t* at, size_t n,
+                            uint32_t* found) noexcept nogil:
+    """The words at n places; False where there is none, or its value is all ones.
+
+    No branch hangs on data, so that the processor waits for many places at a time.
+    """
+    cdef uint32_t count = <uint32_t>words.count
+    cdef size_t k
+    cdef bint is_missing = False
+    for k in range(n):
+        is_missing |= at[k] >= count
+    if is_missing:
+        return False
+    for k in range(n):
+        found[k] = words.data[at[k]]
+        is_missing |= found[k] == 0xFFFFFFFFU
+    return not is_missing
+
 cdef inline int words_fill(Words* words, size_t at, uint32_t value) noexcept nogil:
     """Let there be a word at `at`: new ones get `value`. -1 when memory is short."""
     while words.count <= at:

@@ -181,7 +181,7 @@ def verdict(case: LayerCase, world: LayerWorld | None = None) -> str | None:
             answers = [("check", check(asked, request))]
             ways: tuple[tuple[str, dict[str, Any]], ...] = (
                 ("lists", {}), ("dictionary", {"dictionary": True}),
-                ("Arrow", {"arrow": pa.string()}))
+                ("Arrow", {"arrow": pa.string()}), ("known", {"is_known": True}))
             for way, more in ways:
                 rows = decide(asked, [request] * 3, keys, **more)
                 answers += [(f"decide {way}", row) for row in rows]

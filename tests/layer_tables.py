@@ -129,10 +129,17 @@ def columns(requests: Sequence[LayerRequest], keys: Sequence[str], *,
 
 def decide(table: Any, requests: Sequence[LayerRequest], keys: Sequence[str], *,
            dictionary: bool = False, leaves_out: bool = False, arrow: Any = None, threads: int = 1,
-           **more: Any) -> list[Answer]:
-    """A batch; reasons are asked for where the row is undetermined."""
+           is_known: bool = False, **more: Any) -> list[Answer]:
+    """A batch; reasons are asked for where the row is undetermined. With `is_known` it is decided
+    by what an engine has kept of the same rows, as far as it keeps anything."""
     given = columns(requests, keys, dictionary=dictionary, leaves_out=leaves_out, arrow=arrow)
-    out = table.decide(**given, threads=threads, **more)
+    if is_known:
+        with table.session() as session:
+            session._engine(0).met_before = 0
+            session.decide(**given, **more)
+            out = session.decide(**given, **more)
+    else:
+        out = table.decide(**given, threads=threads, **more)
     places = [_statement(info) for info in table.statements]
     answers = []
     for row, (code, layer, statement, error) in enumerate(zip(

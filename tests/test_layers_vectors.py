@@ -77,7 +77,9 @@ def test_tables_decide_as_the_case_expects(name: str) -> None:
     for asked in (table, tables.reopened(table)):
         answers.append(tables.check(asked, request))
         if not _has_two_spellings(case):
-            for more in ({}, {"dictionary": True}, {"arrow": pa.string()}):
+            ways: tuple[dict[str, Any], ...] = (
+                {}, {"is_known": True}, {"dictionary": True}, {"arrow": pa.string()})
+            for more in ways:
                 answers += tables.decide(asked, [request] * 3, keys, **more)
     for answer in answers:
         assert answer.decision == judgement.outcome.decision, EXPECTED[name]["why"]

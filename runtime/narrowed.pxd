@@ -1,0 +1,20 @@
+from libc.stdint cimport uint32_t
+
+from .pairs cimport PairSlot, PairTable
+from .records cimport RecordsEngine
+
+cdef enum:
+    MET_BEFORE = 2
+    MOST_TESTS = 15                 # whose states fit a word that is not NO_ID
+    MOST_NARROWED = 1 << 20         # narrowed records and states, above which they are dropped
+
+cdef class NarrowedEngine(RecordsEngine):
+    cdef public uint32_t met_before         # rows that a record leaves open before it is narrowed
+    cdef PairTable narrowed                 # (record, row of a resource) -> as `record_slots`
+    cdef PairTable by_states                # (narrowed record, states) -> OUTCOME, statement
+
+    cdef bint _is_full(self) noexcept nogil
+    cdef PairSlot* _narrow(self, uint32_t record, uint32_t resource_row) noexcept nogil
+    cdef int _load(self, uint32_t record) noexcept nogil
+    cdef int _draft_left(self, uint32_t record, uint32_t resource_row, bint* is_open) noexcept nogil
+    cdef int _draft_states(self) noexcept nogil
