@@ -70,16 +70,39 @@ def own(number: int, count: int) -> list[dict[str, Any]]:
             for n, name in enumerate(("Get", "Put", "Head")[number % 3 :])]
 
 
+def only_by_the_decoder(original: Any) -> Any:
+    """`ReadAhead.pieces`, which the compiled reader is to ask for no file."""
+    def asked(self: Any, file: Any) -> Any:
+        assert self._pipeline is None
+        return original(self, file)
+
+    return asked
+
+
 @pytest.mark.usefixtures("_ahead")
 def test_tables_may_start_anew_while_pieces_lie_ahead(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     paths = [write(tmp_path / f"{n:02}.json.gz", own(n, 5 + n % 4)) for n in range(20)]
     sizes = taken(monkeypatch)
+    monkeypatch.setattr(ahead.ReadAhead, "pieces", only_by_the_decoder(ahead.ReadAhead.pieces))
     once = both(paths, None)
     again = both(paths, None, max_distinct=12, batch_records=7)
     assert again == once and len(once[0]) > 150
-    assert len(sizes) == 40  # no file was left to the reader that decodes
+    assert len(sizes) == 40  # each came in pieces, and all of them were taken
+
+
+@pytest.mark.usefixtures("_ahead")
+def test_records_that_the_reader_decodes_stand_where_they_stood(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    records = own(1, 40)
+    for number in (3, 17, 18, 33):
+        records[number]["userAgent"] = "\u00e9"
+    path = write(tmp_path / "log.json.gz", records)
+    monkeypatch.setattr(ahead.ReadAhead, "pieces", only_by_the_decoder(ahead.ReadAhead.pieces))
+    rows, _ = both([path], ())
+    assert [row[0] for row in rows] == [one["eventID"] for one in records]
 
 
 @pytest.mark.usefixtures("_ahead")
