@@ -50,7 +50,8 @@ def _ahead(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def write(path: Path, records: list[dict[str, Any]]) -> Path:
-    path.write_bytes(gzip.compress(json.dumps({"Records": records}).encode(), mtime=0))
+    path.write_bytes(gzip.compress(
+        json.dumps({"Records": records}, ensure_ascii=False).encode(), mtime=0))
     return path
 
 
