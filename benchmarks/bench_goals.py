@@ -72,6 +72,17 @@ def test_ids_to_decisions(
     judge("  of that, ns per row", turns.question_s * 1e9 / corpus.rows)
 
 
+@pytest.mark.benchmark(group="goals: ids")
+def test_the_plainest_loop_that_answers_in_full(
+    in_turns: InTurns, judge: Judge, limits: Limits, workforce: PrincipalCorpus
+) -> None:
+    """A limit beside the limit: no conditions, but decision, layer and statement of each row."""
+    turns = in_turns(limits.whole_rows, limits.ids, facts=workforce.facts())
+    assert [column.shape for column in turns.result] == [(workforce.rows,)] * 3
+    judge("F_row, the plainest loop that answers in full, x F_id", turns.ratio)
+    judge("  of that, ns per row", turns.question_s * 1e9 / workforce.rows)
+
+
 @pytest.mark.parametrize(("state", "bound"), [("cold", 2.5), ("warm", 1.8)])
 @pytest.mark.benchmark(group="goals: strings")
 def test_arrow_strings_to_decisions(

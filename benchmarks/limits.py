@@ -2,6 +2,9 @@
 
     F_str   hash and compare every string of the row once
     F_id    stream four int32 columns of ids, gather a word from a table, write a byte
+    F_row   the plainest loop that looks at whose the resource is and answers in full: gather a kind
+            by the id of the resource, find the word of (principal, action, kind) in a hash table
+            of those that occur, write decision, layer and statement
     F_hash  hash and compare one string
     F_obj   look at every object of lists of strings once, and read all of its text
 
@@ -25,6 +28,8 @@ from numpy.typing import NDArray
 
 _SEED = 0x243F6A8885A308D3
 _MASK = (1 << 64) - 1
+_OTHER_KIND = 0.05
+"""Share of resources with a policy of their own, or of another account."""
 
 
 class Limits:
@@ -43,6 +48,7 @@ class Limits:
             0, 1 << 32, principals * (int(self._ids[1].max()) + 1), dtype=np.uint32)
         self._principals = principals
         self._out = np.zeros(self.rows, dtype=np.uint8)
+        self._rows: _Rows | None = None
         self._strings: list[Texts] | None = None
         self._distinct: Texts | None = None
 
@@ -50,6 +56,12 @@ class Limits:
         """F_id x rows."""
         self.kernel.stream_ids(*self._ids, self._table, self._principals, self._out)
         return self._out
+
+    def whole_rows(self) -> tuple[NDArray[Any], ...]:
+        """F_row x rows: decision, layer and statement of each."""
+        if self._rows is None:
+            self._rows = _Rows(*self._ids[:3])
+        return self._rows.look_up(self.kernel)
 
     def strings(self) -> list[tuple[int, int]]:
         """F_str x rows: each column in turn."""
@@ -86,6 +98,9 @@ class Limits:
         expected = (self._table[action.astype(np.int64) * self._principals + principal]
                     + resource.astype(np.uint32) + value.astype(np.uint32)).astype(np.uint8)
         assert np.array_equal(self.ids(), expected)
+        self.whole_rows()
+        assert self._rows is not None
+        self._rows.verify(self.kernel)
         for (_, same), column in zip(self.strings(), self.columns.values(), strict=True):
             is_text = np.array([len(str(text)) > 0 for text in column.values] + [False])
             assert same == int(is_text[column.codes].sum())
@@ -96,6 +111,34 @@ class Limits:
         found, same = Texts(pa.array(some, pa.string())).pass_over(self.kernel)
         assert (found, same) == (folded, len(some))
         assert self.kernel.read_objects([*some, None]) == python_fold([*map(str, some), None])
+
+
+class _Rows:
+    """Rows of ids whose answers are drawn from a seed, and the table that holds them."""
+
+    def __init__(self, principal: NDArray[np.int32], action: NDArray[np.int32],
+                 resource: NDArray[np.int32]) -> None:
+        rng = np.random.default_rng(2)
+        self.ids = (principal, action, resource)
+        self.kind = (rng.random(int(resource.max()) + 1) < _OTHER_KIND).astype(np.uint32)
+        pairs = ((principal.astype(np.uint64) + np.uint64(1)) << np.uint64(32)
+                 | action.astype(np.uint64) << np.uint64(3) | self.kind[resource].astype(np.uint64))
+        distinct, self.number = np.unique(pairs, return_inverse=True)
+        self.words = rng.integers(0, 1 << 62, len(distinct), dtype=np.uint64)
+        self.slots = np.zeros((1 << int(2 * len(distinct)).bit_length(), 2), dtype=np.uint64)
+        load_kernel("limits_kernel").place_pairs(distinct, self.words, self.slots)
+        rows = len(principal)
+        self.out = (np.zeros(rows, np.uint8), np.zeros(rows, np.uint8), np.zeros(rows, np.int32))
+
+    def look_up(self, kernel: ModuleType) -> tuple[NDArray[Any], ...]:
+        kernel.look_up_rows(*self.ids, self.kind, self.slots, *self.out)
+        return self.out
+
+    def verify(self, kernel: ModuleType) -> None:
+        word = self.words[self.number]
+        expected = (word & np.uint64(3), word >> np.uint64(2) & np.uint64(15), word >> np.uint64(32))
+        for found, wanted in zip(self.look_up(kernel), expected, strict=True):
+            assert np.array_equal(found, wanted.astype(found.dtype))
 
 
 class Texts:

@@ -87,7 +87,7 @@ cdef class ResourceClasses:
 
     cdef int start_rows(self) except -1:
         """The rows of an unknown and of an invalid resource exist before any text was seen."""
-        cdef const uint32_t[::1] items = self.planner.unknown_row()
+        cdef const uint32_t[::1] items = self.planner.unknown_row
         cdef size_t i, n = items.shape[0]
         self.row_start.count = self.items.count = self.text_row.count = self.match_row.count = 0
         if (words_reserve(&self.row_start, FIRST_ID) or words_reserve(&self.items, n + 2)

@@ -28,7 +28,15 @@ from .globs cimport GlobSet
 from .intern cimport NO_ID, intern_many
 from .narrowed cimport NarrowedEngine
 from .outcomes cimport Signals, add_entry
-from .pairs cimport PairSlot, pair_of, pair_slot, pairs_find, pairs_get, pairs_place
+from .pairs cimport (
+    PairSlot,
+    PairTable,
+    pair_of,
+    pair_slot,
+    pairs_find,
+    pairs_get,
+    pairs_place,
+)
 from .prefetch cimport prefetch
 from .records cimport (
     LEVELS_KNOWN,
@@ -52,6 +60,7 @@ from .records cimport (
     tests_of,
 )
 from .sides cimport ACTION_ERROR, BLOCK, LEVEL_SIGNALS, Asked
+from .words cimport Words
 
 
 cdef inline void put_outcome(Batch* batch, size_t i, const PairSlot* slot) noexcept nogil:
@@ -181,11 +190,15 @@ cdef class LayeredEngine(NarrowedEngine):
     cdef int _find_questions(self, Batch* batch, size_t start, size_t n) noexcept nogil:
         """What rows start..start + n name, and their questions, as far as they are valid."""
         cdef Asked* asked = &self.asked
+        cdef PairTable slots
+        cdef Words near
         cdef uint32_t crossing, question
         cdef size_t k, at
         if self._look_up(asked, batch.who, batch.management, batch.actions, batch.resources,
                          batch.owners, batch.keys, start, n):
             return -1
+        slots = self.record_slots
+        near = self.near
         for k in range(n):
             crossing = self.side_kind.data[asked.side[k]]
             if self.has_endpoints and crossing != NO_ID:
@@ -193,16 +206,17 @@ cdef class LayeredEngine(NarrowedEngine):
                                         self.endpoint_bundle.data[asked.endpoint[k]])
             question = NO_ID
             at = <size_t>asked.action[k] << NEAR_BITS | crossing
-            if crossing < NEAR_CROSSINGS and at < self.near.count:
-                question = self.near.data[at]
+            if crossing < NEAR_CROSSINGS and at < near.count:
+                question = near.data[at]
             elif crossing != NO_ID:
                 question = pairs_get(&self.questions, asked.action[k], crossing)
             if question == NO_ID:
                 question = self._new_question(batch, asked.action[k], crossing, start + k)
                 if self.failed:
                     return -1
+                near = self.near
             self.question[k] = question
-            prefetch(pair_slot(&self.record_slots, pair_of(asked.requester[k], question)))
+            prefetch(pair_slot(&slots, pair_of(asked.requester[k], question)))
         return 0
 
     cdef uint32_t _new_question(self, Batch* batch, uint32_t action, uint32_t crossing,
@@ -226,46 +240,49 @@ cdef class LayeredEngine(NarrowedEngine):
         is_settled : a sure outcome is enough; otherwise every row is settled by its record
         taken      : rows that were looked at, fewer than n when records have outgrown their limit
         """
-        cdef size_t k, left = 0
+        # Copies, since a byte written to an output might be anything's for all the compiler knows.
+        cdef PairTable slots = self.record_slots
+        cdef Batch out = batch[0]
+        cdef Row* row = self.rows
+        cdef size_t k, left
         cdef uint32_t outcome
         cdef bint is_left
         cdef PairSlot* slot
-        cdef Row* row
         taken[0] = n
         for k in range(n):
+            if k == taken[0]:
+                break
             if self.question[k] == NO_ID:
-                batch.decision[start + k] = UNDETERMINED
-                batch.layer[start + k] = 0
-                batch.statement[start + k] = -1
+                out.decision[start + k] = UNDETERMINED
+                out.layer[start + k] = 0
+                out.statement[start + k] = -1
                 batch.errors += 1
                 continue
-            slot = pairs_find(&self.record_slots,
-                              pair_of(self.asked.requester[k], self.question[k]))
+            slot = pairs_find(&slots, pair_of(self.asked.requester[k], self.question[k]))
             if slot.value == NO_ID:
                 slot = self._meet(k)
                 if slot == NULL:
                     return 0
+                slots = self.record_slots
                 if self.records.count > self.record_limit:
                     taken[0] = k + 1
-            put_outcome(batch, start + k, slot)
+            put_outcome(&out, start + k, slot)
             outcome = slot.value >> OUTCOME_SHIFT
             if outcome == OUTCOME_ERROR:
-                batch.error[start + k] = ERROR_PRINCIPAL
-                batch.layer[start + k] = 0
+                out.error[start + k] = ERROR_PRINCIPAL
+                out.layer[start + k] = 0
                 batch.errors += 1
                 continue
             # Whether a row is open is nothing a branch predictor could know.
-            row = self.rows + left
             row.i = start + k
+            row.k = k
             row.record = slot.value & OFFSET_MASK
             row.is_classified = slot.value & SLOT_SETS
-            row.k = k
             is_left = outcome == OUTCOME_OPEN
-            if not is_settled or (batch.others != NULL and batch.others[start + k]):
+            if not is_settled or (out.others != NULL and out.others[start + k]):
                 is_left = True
-            left += is_left
-            if k + 1 == taken[0]:
-                break
+            row += is_left
+        left = row - self.rows
         for k in range(left):
             row = self.rows + k
             row.requester = self.asked.requester[row.k]
@@ -308,6 +325,7 @@ cdef class LayeredEngine(NarrowedEngine):
 
     cdef size_t _find_narrowed(self, Batch* batch, size_t n) noexcept nogil:
         """Write what the first n of `rows` come to by their resource; those that are left, first."""
+        cdef PairTable slots = self.narrowed
         cdef size_t k, left = 0
         cdef PairSlot* slot
         cdef Record* record
@@ -324,11 +342,11 @@ cdef class LayeredEngine(NarrowedEngine):
                 if row.resource_row == NO_ID:
                     self.failed = True
                     return 0
-            prefetch(pair_slot(&self.narrowed, pair_of(row.record, row.resource_row)))
+            prefetch(pair_slot(&slots, pair_of(row.record, row.resource_row)))
         for k in range(n):
             row = self.rows + k
             if batch.others == NULL or not batch.others[row.i]:
-                slot = pairs_find(&self.narrowed, pair_of(row.record, row.resource_row))
+                slot = pairs_find(&slots, pair_of(row.record, row.resource_row))
                 if slot.value == NO_ID:
                     record = <Record*>(self.records.data + row.record)
                     record.meetings += 1
@@ -337,6 +355,7 @@ cdef class LayeredEngine(NarrowedEngine):
                         slot = self._narrow(row.record, row.resource_row)
                         if slot == NULL:
                             return 0
+                        slots = self.narrowed
                 if slot != NULL and slot.value >> OUTCOME_SHIFT != OUTCOME_OPEN:
                     put_outcome(batch, row.i, slot)
                     continue

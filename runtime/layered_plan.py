@@ -74,9 +74,11 @@ class LayerFacts(NamedTuple):
 
     class_start: UInt32Array
     class_statement: UInt32Array
+    class_action: UInt32Array
+    """Action set of each statement of the classes, or the one past the last."""
+
     statement_effect: UInt8Array
     statement_flags: UInt8Array
-    statement_action: UInt32Array
     statement_resource: UInt32Array
     statement_principal: UInt32Array
     statement_test_start: UInt32Array
@@ -320,9 +322,9 @@ class LayeredPlanner(Planner):
         return LayerFacts(
             class_start=model["class_start"],
             class_statement=model["class_statement"],
+            class_action=self._statement_action_set[model["class_statement"]].astype(np.uint32),
             statement_effect=model["statement_effect"],
             statement_flags=model["statement_flags"],
-            statement_action=self._statement_action_set.astype(np.uint32),
             statement_resource=np.ascontiguousarray(constant[resource]),
             statement_principal=model["statement_principal"],
             statement_test_start=model["statement_predicate_start"],

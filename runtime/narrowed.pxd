@@ -5,7 +5,7 @@ from .records cimport RecordsEngine
 
 cdef enum:
     MET_BEFORE = 2
-    MOST_TESTS = 15                 # whose states fit a word that is not NO_ID
+    MOST_TESTS = 15                 # whose states fit a word, which is never NO_ID
     MOST_NARROWED = 1 << 20         # narrowed records and states, above which they are dropped
 
 cdef class NarrowedEngine(RecordsEngine):

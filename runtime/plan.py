@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from functools import cached_property
 from itertools import combinations
 from typing import NamedTuple
 
@@ -122,8 +123,7 @@ class Planner:
     def dependent(self, dependent: int, values: Sequence[object]) -> int:
         """State of a test on several columns; `values` in the order of `facts.dependent_key`."""
         kind, number = self._dependents[dependent]
-        start = int(self.facts.dependent_start[dependent])
-        keys = [int(k) for k in self.facts.dependent_key[start : start + len(values)]]
+        keys = self._keys_of_dependent[dependent]
         if kind == "set":
             resource = values[0]
             assert isinstance(resource, bytes)
@@ -139,6 +139,7 @@ class Planner:
     def decode_value(self, key: int, data: bytes) -> str | tuple[str, ...]:
         return decode_value(data, self.model.keys[key].kind, self.model.keys[key].name)
 
+    @cached_property
     def unknown_row(self) -> UInt32Array:
         """Row of the unknown resource: every set it matches surely or could match."""
         items = []
@@ -243,6 +244,7 @@ class Planner:
                 set_dependent[s] = len(columns)
                 self._dependents.append(("set", s))
                 columns.append([NO_ID, *self.sets.variable_keys(s)])
+        self._keys_of_dependent = columns
         self._dependent_keys = {key for row in columns for key in row}
         self._tests_of_key: list[list[int]] = [[] for _ in range(key_count)]
         for test in range(test_count):

@@ -30,17 +30,22 @@ class ResourceSets:
         self._is_all = model["resource_is_all"] != 0
         self._sequence = model["resource_sequence"]
         self._spoils = model.options.null_notresource == "nomatch"
+        self._has_variable = (self._sequence != NO_ID).tolist()
         self._resolved = lru_cache(maxsize=_MOST_RESOLVED)(self._resolve)
+        self._patterns: dict[int, list[int]] = {}
 
     def patterns(self, s: int) -> list[int]:
-        start, stop = self._model["resource_set_start"][s : s + 2]
-        return [int(p) for p in self._model["resource_set_pattern"][start:stop]]
+        known = self._patterns.get(s)
+        if known is None:
+            start, stop = self._model["resource_set_start"][s : s + 2]
+            known = self._patterns[s] = self._model["resource_set_pattern"][start:stop].tolist()
+        return known
 
     def is_negated(self, s: int) -> bool:
         return bool(self._model["resource_set_negated"][s])
 
     def has_variables(self, s: int) -> bool:
-        return any(self._sequence[p] != NO_ID for p in self.patterns(s))
+        return any(self._has_variable[p] for p in self.patterns(s))
 
     def variable_keys(self, s: int) -> list[int]:
         """Ids of the keys that the set's variables name, ascending."""
@@ -73,7 +78,7 @@ class ResourceSets:
         is_spoilt = False
         spoils = self._spoils and self.is_negated(s)
         for p in self.patterns(s):
-            if self._sequence[p] == NO_ID:
+            if not self._has_variable[p]:
                 if p in matched:
                     state = State.YES
                 continue

@@ -74,9 +74,9 @@ cdef struct Asked:
 cdef class SidesEngine(Engine):
     cdef const uint32_t* class_start
     cdef const uint32_t* class_statement
+    cdef const uint32_t* class_action          # action set of each, or the one past the last
     cdef const uint8_t* statement_effect
     cdef const uint8_t* statement_flags
-    cdef const uint32_t* statement_action      # action set, or the one past the last
     cdef const uint32_t* statement_resource    # resource set, SET_ANY or SET_UNREADABLE
     cdef const uint32_t* statement_principal
     cdef const uint32_t* statement_test_start

@@ -71,9 +71,9 @@ cdef class SidesEngine(Engine):
         self.keep = (*self.keep, layers)
         self.class_start = <const uint32_t*><size_t>layers.class_start.ctypes.data
         self.class_statement = <const uint32_t*><size_t>layers.class_statement.ctypes.data
+        self.class_action = <const uint32_t*><size_t>layers.class_action.ctypes.data
         self.statement_effect = <const uint8_t*><size_t>layers.statement_effect.ctypes.data
         self.statement_flags = <const uint8_t*><size_t>layers.statement_flags.ctypes.data
-        self.statement_action = <const uint32_t*><size_t>layers.statement_action.ctypes.data
         self.statement_resource = <const uint32_t*><size_t>layers.statement_resource.ctypes.data
         self.statement_principal = <const uint32_t*><size_t>layers.statement_principal.ctypes.data
         self.statement_test_start = <const uint32_t*><size_t>layers.statement_test_start.ctypes.data
@@ -405,7 +405,7 @@ cdef class SidesEngine(Engine):
         cdef const uint8_t* states
         cdef const uint32_t* row
         cdef size_t r, s, size
-        cdef uint32_t list_id, statement, head
+        cdef uint32_t list_id, head
         self.build.count = 0
         if words_reserve(&self.build, 1):
             self.failed = True
@@ -418,9 +418,8 @@ cdef class SidesEngine(Engine):
             head = self.build.count
             if row[0] != NO_ID:
                 for s in range(self.class_start[row[0]], self.class_start[row[0] + 1]):
-                    statement = self.class_statement[s]
-                    if states[self.statement_action[statement]]:
-                        self._put_statement(statement, row[1], row[2], head)
+                    if states[self.class_action[s]]:
+                        self._put_statement(self.class_statement[s], row[1], row[2], head)
             if row[3]:
                 self._put_open(row[1], row[2])
             if self.failed:

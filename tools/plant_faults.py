@@ -62,6 +62,7 @@ AREAS = (
     "kernel_column",
     "layers",
     "kernel_records",
+    "kernel_narrowed",
     "kernel_logs",
     "engines",
 )

@@ -1,0 +1,202 @@
+"""What an engine keeps of records, rows of resources and states: the same answers, from memory.
+
+Rows are decided twice: by an engine that keeps nothing beyond its records, entry by entry, and by
+one that narrows a record when it first leaves a row open. Decision, layer, statement and error of
+each row must be the same. That they are right is what the differential test is for, half of whose
+worlds are decided by what is kept.
+"""
+
+from __future__ import annotations
+
+import json
+from random import Random
+from typing import Any
+
+import layer_tables as tables
+import pytest
+from layer_generator import make_layer_world, texts_of
+
+import iamtables as it
+from iamtables import DecisionCode
+
+A = "111122223333"
+ROLE = f"arn:aws:iam::{A}:role/r"
+NEVER = 2**31
+
+
+def document(*statements: dict[str, Any]) -> it.PolicyDocument:
+    return it.parse_policy(json.dumps({"Version": "2012-10-17", "Statement": list(statements)}))
+
+
+def statement(action: str, resource: str | list[str], effect: str = "Allow",
+              **condition: Any) -> dict[str, Any]:
+    made = {"Effect": effect, "Action": action, "Resource": resource}
+    return made | ({"Condition": condition} if condition else {})
+
+
+def both_ways(table: Any, asked: dict[str, Any], passes: int = 2) -> tuple[Any, dict[str, int]]:
+    """What is decided, and the counts of the engine that keeps all; asserts that both agree."""
+    with table.session() as plain, table.session() as keeping:
+        plain._engine(0).met_before = NEVER
+        keeping._engine(0).met_before = 0
+        expected = plain.decide(**asked)
+        for _ in range(passes):
+            found = keeping.decide(**asked)
+            for name in ("decision", "layer", "statement", "error"):
+                assert getattr(found, name).tolist() == getattr(expected, name).tolist(), name
+        counts = keeping.counts()
+        assert plain.counts()["narrowed"] == plain.counts()["states"] == 0
+    return expected, counts
+
+
+def test_rows_of_generated_worlds_are_decided_alike() -> None:
+    """Every policy type, many kinds of requester, unknown keys; statements, too."""
+    narrowed = states = 0
+    for seed in range(7_100, 7_130):
+        world = make_layer_world(seed, 300)
+        table = tables.compile_policies(texts_of(world.policies), world.options, world.is_trust)
+        asked = tables.columns(world.requests, world.keys, dictionary=seed % 2 == 0)
+        _, counts = both_ways(table, asked)
+        narrowed += counts["narrowed"]
+        states += counts["states"]
+    assert narrowed > 500
+    assert states > 50
+
+
+def test_a_row_is_narrowed_once_and_its_conditions_are_asked_for_their_states() -> None:
+    table = it.compile_layers(identity=[document(
+        statement("s3:GetObject", "arn:aws:s3:::a/*"),
+        statement("s3:GetObject", "arn:aws:s3:::b/*", StringLike={"s3:prefix": "x*"}),
+        statement("s3:GetObject", "arn:aws:s3:::b/secret*", "Deny",
+                  Bool={"aws:SecureTransport": "false"}))])
+    resources = [f"arn:aws:s3:::{text}" for text in ("a/1", "a/2", "b/1", "b/2", "b/secret", "c/1")]
+    rows = [(resource, prefix, secure) for resource in resources
+            for prefix in (*(f"x{i}" for i in range(40)), *(f"y{i}" for i in range(40)), None)
+            for secure in ("true", "false")]
+    Random(5).shuffle(rows)
+    texts, prefixes, secures = map(list, zip(*rows, strict=True))
+    out, counts = both_ways(table, {
+        "principal": ROLE, "action": "s3:GetObject", "resource": texts, "resource_account": A,
+        "context": {"s3:prefix": prefixes, "aws:SecureTransport": secures}})
+    for (resource, prefix, secure), code in zip(rows, out.decision.tolist(), strict=True):
+        allowed = "::a/" in resource or ("::b/" in resource and (prefix or "").startswith("x"))
+        denied = "::b/secret" in resource and secure == "false"
+        assert code == (DecisionCode.EXPLICIT_DENY if denied else
+                        DecisionCode.ALLOW if allowed else DecisionCode.IMPLICIT_DENY)
+    assert counts["records"] == 1
+    assert counts["narrowed"] == 4  # of a, b, b/secret and c, whatever their objects are
+    assert counts["states"] == 2 + 4  # of one condition and of two, whatever their values are
+
+
+@pytest.mark.parametrize("count", [14, 15, 16, 40])
+def test_more_conditions_than_a_word_of_states_holds(count: int) -> None:
+    """Fifteen states fit; a record with more is settled by its entries."""
+    table = it.compile_layers(identity=[document(*(
+        statement("s3:GetObject", "*", StringEquals={f"aws:RequestTag/k{i}": "1"})
+        for i in range(count)))])
+    rng = Random(count)
+    rows = [[rng.random() < 0.05 for _ in range(count)] for _ in range(400)]
+    rows += [[True] * count, [False] * count]
+    out, counts = both_ways(table, {
+        "principal": ROLE, "action": "s3:GetObject", "resource": "arn:aws:s3:::b/1",
+        "resource_account": A,
+        "context": {f"aws:RequestTag/k{i}": ["1" if row[i] else "0" for row in rows]
+                    for i in range(count)}})
+    assert (out.decision == DecisionCode.ALLOW).tolist() == [any(row) for row in rows]
+    assert (counts["states"] > 0) == (count <= 15)
+
+
+def test_what_is_allowed_by_other_means_is_not_what_others_are_told() -> None:
+    """`also_allowed` is of a row; rows without it put the same question."""
+    table = it.compile_layers(identity=[document(statement("s3:GetObject", "arn:aws:s3:::a/*"))])
+    rows = [(resource, also) for resource in ("arn:aws:s3:::a/1", "arn:aws:s3:::b/1")
+            for also in (False, True)] * 5
+    texts, also = map(list, zip(*rows, strict=True))
+    out, counts = both_ways(table, {
+        "principal": ROLE, "action": "s3:GetObject", "resource": texts, "resource_account": A,
+        "also_allowed": also})
+    allowed = ["::a/" in text or flag for text, flag in rows]
+    assert (out.decision == DecisionCode.ALLOW).tolist() == allowed
+    assert counts["narrowed"] == 2
+
+
+def test_variables_are_filled_in_for_each_requester_and_resource() -> None:
+    """A pattern with a variable that may match is held against the row, not against its kind."""
+    table = it.compile_layers(identity=[document(
+        statement("s3:GetObject", "arn:aws:s3:::home/${aws:PrincipalTag/team}/*"),
+        statement("s3:GetObject", "arn:aws:s3:::home/*", "Deny",
+                  StringEquals={"s3:prefix": "${aws:PrincipalTag/team}"}))])
+    rows = [(f"arn:aws:s3:::home/{of}/1", team, prefix) for of in ("red", "blue")
+            for team in ("red", "blue", None) for prefix in ("red", "blue", "green")] * 3
+    texts, teams, prefixes = map(list, zip(*rows, strict=True))
+    out, counts = both_ways(table, {
+        "principal": ROLE, "action": "s3:GetObject", "resource": texts, "resource_account": A,
+        "context": {"aws:PrincipalTag/team": teams, "s3:prefix": prefixes}})
+    for (resource, team, prefix), code in zip(rows, out.decision.tolist(), strict=True):
+        denied, allowed = prefix == team, f"/{team}/" in resource
+        assert code == (DecisionCode.EXPLICIT_DENY if denied else
+                        DecisionCode.ALLOW if allowed else DecisionCode.IMPLICIT_DENY)
+    assert counts["states"] == 0
+
+
+def test_a_condition_with_variables_has_no_state_of_its_own() -> None:
+    """Its key has another condition, whose states are another's."""
+    table = it.compile_layers(identity=[document(
+        statement("s3:GetObject", "*", StringEquals={"s3:prefix": "${aws:PrincipalTag/team}"}),
+        statement("s3:PutObject", "*", StringEquals={"s3:prefix": "green"}))])
+    rows = [(action, team, prefix) for action in ("s3:PutObject", "s3:GetObject")
+            for team in ("red", "green") for prefix in ("red", "green")] * 3
+    actions, teams, prefixes = map(list, zip(*rows, strict=True))
+    out, counts = both_ways(table, {
+        "principal": ROLE, "action": actions, "resource": "arn:aws:s3:::b/1", "resource_account": A,
+        "context": {"aws:PrincipalTag/team": teams, "s3:prefix": prefixes}})
+    allowed = [prefix == (team if action == "s3:GetObject" else "green")
+               for action, team, prefix in rows]
+    assert (out.decision == DecisionCode.ALLOW).tolist() == allowed
+    assert counts["states"] == 2  # of the plain condition
+
+
+def test_keys_that_follow_from_who_asks_are_those_of_the_row() -> None:
+    """CTX-3: in a block of rows of several requesters, none of whom gives the key."""
+    shared = it.PolicySet((document(statement(
+        "s3:GetObject", "arn:aws:s3:::a/*", StringEquals={"aws:PrincipalArn": ROLE})),))
+    arns = [f"arn:aws:iam::{A}:role/{name}" for name in ("q", "r", "s")]
+    table = it.compile(it.Organization(
+        accounts=(it.Account(A),), missing_layers=("session", "scp", "rcp", "vpce"),
+        principals=tuple(it.Principal(arn, identity=shared) for arn in arns)))
+    principals = [arns[i % 3] for i in range(30)]
+    out, counts = both_ways(table, {
+        "principal": principals, "action": "s3:GetObject", "resource": "arn:aws:s3:::a/1",
+        "resource_account": A})
+    assert (out.decision == DecisionCode.ALLOW).tolist() == [p == ROLE for p in principals]
+    assert counts["states"] == 3  # one for each of who asks
+
+
+@pytest.mark.parametrize("limit", [0, 40, 2**24])
+def test_rows_that_cannot_ask_are_counted_once_when_records_are_dropped(limit: int) -> None:
+    """A record that says so may be the one that outgrows the limit, in the middle of a block."""
+    table = it.compile_layers(identity=[document(statement("s3:GetObject", "arn:aws:s3:::a/*"))])
+    principals = [f"arn:aws:iam::{A}:role/r{i}" if i % 3 else f"no principal {i}"
+                  for i in range(600)]
+    actions = ["s3:GetObject" if i % 5 else "no action" for i in range(600)]
+    with table.session() as session:
+        session._engine(0).record_limit = limit
+        for _ in range(2):
+            out = session.decide(principal=principals, action=actions, resource_account=A,
+                                 resource="arn:aws:s3:::a/1")
+            is_wrong = [i % 3 == 0 or i % 5 == 0 for i in range(600)]
+            assert (out.error != 0).tolist() == is_wrong
+            assert out.error_count == sum(is_wrong)
+            assert (out.decision == DecisionCode.ALLOW).tolist() == [not one for one in is_wrong]
+            assert not out.layer[out.error != 0].any()
+
+
+def test_records_are_narrowed_from_the_third_row_that_they_leave_open() -> None:
+    """What is met once or twice costs no more than it did."""
+    table = it.compile_layers(identity=[document(statement("s3:GetObject", "arn:aws:s3:::a/*"))])
+    asked = {"principal": ROLE, "action": "s3:GetObject", "resource_account": A}
+    with table.session() as session:
+        session.decide(resource=["arn:aws:s3:::a/1", "arn:aws:s3:::b/1"], **asked)
+        assert session.counts()["narrowed"] == 0
+        session.decide(resource=["arn:aws:s3:::a/1", "arn:aws:s3:::a/2"], **asked)
+        assert session.counts()["narrowed"] == 1
