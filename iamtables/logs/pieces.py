@@ -84,9 +84,9 @@ class Document:
             self._stream = igzip.IGzipFile(fileobj=file, mode="rb")  # type: ignore[no-untyped-call]
             # its buffer inflates in place, where the stream itself would copy
             self._buffer = getattr(self._stream, "_buffer", self._stream)
-        size = 0
-        while size < len(room):
-            more = self._buffer.readinto1(room[size:])
+        size, view = 0, room.data
+        while size < len(view):
+            more = self._buffer.readinto1(view[size:])
             if not more:
                 self.is_over = True
                 break
