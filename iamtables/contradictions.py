@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .logs.numbering import number_keys
+from .tallies import places_in_order
 
 NEVER = int(np.iinfo(np.int64).max)
 """Stands for the earliest of no times."""
@@ -77,13 +78,25 @@ class Contradictions:
         self.add(list(other._kinds), other._keys >> 32, list(other._principals),
                  other._keys & 0xFFFFFFFF, other._counts, other._first, other._last, most)
 
-    def __iter__(self) -> Iterator[tuple[Kind, str, int, int, int]]:
-        """(kind, principal, records, first, last); times are -1 for none."""
-        kinds, principals = list(self._kinds), list(self._principals)
+    @property
+    def kinds(self) -> list[Kind]:
+        """By number."""
+        return list(self._kinds)
+
+    def ranked(self, order: Sequence[Any]) -> Iterator[tuple[int, str, int, int, int]]:
+        """(number of the kind, principal, records, first, last), those of most records first, then
+        by principal, then by kind; times are -1 for none.
+
+        order : by number of the kind, what kinds are put in order by
+        """
+        principals = list(self._principals)
+        kind, principal = self._keys >> 32, self._keys & 0xFFFFFFFF
+        at = np.lexsort((places_in_order(order)[kind], places_in_order(principals)[principal],
+                         -self._counts))
         first = np.where(self._first == NEVER, -1, self._first)
-        for key, count, low, high in zip(self._keys.tolist(), self._counts.tolist(),
-                                         first.tolist(), self._last.tolist(), strict=True):
-            yield kinds[key >> 32], principals[key & 0xFFFFFFFF], count, low, high
+        return zip(kind[at].tolist(), map(principals.__getitem__, principal[at].tolist()),
+                   self._counts[at].tolist(), first[at].tolist(), self._last[at].tolist(),
+                   strict=True)
 
 
 def _numbers(known: dict[Any, int], names: Sequence[Any], is_full: bool) -> NDArray[np.int64]:

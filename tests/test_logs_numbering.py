@@ -15,13 +15,13 @@ import pytest
 from log_records import ACCOUNT, record
 from test_logs_blocks import both
 
-from iamtables.audit_counts import OTHERS, _Totals
 from iamtables.logs import blocks as blocks_module
 from iamtables.logs.classes import Outcome, Requester
 from iamtables.logs.columns import Coded
 from iamtables.logs.texts import GrowingTexts, Texts
 from iamtables.reality import RealityCheck
 from iamtables.runtime.codes import DecisionCode
+from iamtables.tallies import OTHERS, Totals
 
 pytestmark = pytest.mark.skipif(
     not blocks_module.is_available(), reason="the extractor is not built")
@@ -313,7 +313,7 @@ def test_texts_that_grow_are_a_list(seed: int) -> None:
 @pytest.mark.parametrize("limit_bits", [17, 3])
 def test_names_are_counted_whatever_dictionary_brings_them(limit_bits: int) -> None:
     random = Random(limit_bits)
-    totals = _Totals(limit_bits)
+    totals = Totals(limit_bits)
     expected: Counter[tuple[str, int]] = Counter()
     names = [f"n{n}" for n in range(30)]
     known: list[str] = []
