@@ -399,22 +399,50 @@ def test_room_for_hashes_changes_nothing_of_what_is_new() -> None:
     assert (len(plain), plain.forgotten) == (len(roomy), roomy.forgotten)
 
 
-def damage_kinds(segment: Path, change: Callable[[Any], Any]) -> None:
-    path = segment / "kinds.json"
+def damage_tables(segment: Path, change: Callable[[Any], Any]) -> None:
+    path = segment / "tables.json"
     path.write_text(json.dumps(change(json.loads(path.read_text()))))
 
 
-def damage_resources(segment: Path, texts: list[bytes], lengths: list[bytes]) -> None:
+def damage_kinds(segment: Path, change: Callable[[Any], Any]) -> None:
+    damage_tables(segment, lambda tables: tables | change(
+        {name: tables[name] for name in ("calls", "members")}))
+
+
+def damage_counts(segment: Path, part: str, more: int) -> None:
+    """Another number of texts in the first dictionary of a part."""
+    damage_tables(segment, lambda tables: tables | {"texts": tables["texts"] | {
+        part: [[name, count + more * (at == 0)]
+               for at, (name, count) in enumerate(tables["texts"][part])]}})
+
+
+def damage_texts(segment: Path, **columns: list[bytes]) -> None:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    pq.write_table(pa.table({"texts": texts, "lengths": lengths}), segment / "resources.parquet")
+    path = segment / "texts.parquet"
+    table = pq.read_table(path).to_pydict() | columns
+    most = max(map(len, table.values()))
+    pq.write_table(pa.table({
+        name: pa.array([*column, *[None] * (most - len(column))], pa.binary())
+        for name, column in table.items()}), path)
+
+
+def damage_resources(segment: Path, texts: list[bytes], lengths: list[bytes]) -> None:
+    damage_texts(segment, resources=texts, resources_lengths=lengths)
 
 
 DAMAGES: dict[str, Callable[[Path], None]] = {
     "an older format": lambda segment: (segment / "about.json").write_text(
-        (segment / "about.json").read_text().replace('"format": 5', '"format": 4')) and None,
-    "no kinds": lambda segment: (segment / "kinds.json").write_text("[]") and None,
+        (segment / "about.json").read_text().replace('"format": 6', '"format": 5')) and None,
+    "no tables": lambda segment: (segment / "tables.json").write_text("[]") and None,
+    "no kinds": lambda segment: damage_kinds(segment, lambda kinds: {"calls": []}),
+    "no texts": lambda segment: (segment / "texts.parquet").unlink(),
+    "no counts": lambda segment: damage_tables(segment, lambda tables: tables | {"texts": []}),
+    "more texts": lambda segment: damage_counts(segment, "often", 1),
+    "fewer texts than none": lambda segment: damage_counts(segment, "often", -10**6),
+    "texts of other dictionaries": lambda segment: damage_tables(
+        segment, lambda tables: tables | {"texts": tables["texts"] | {"often": []}}),
     "a kind that is no number": lambda segment: damage_kinds(
         segment, lambda kinds: kinds | {"calls": {
             name: ["x" for _ in column] for name, column in kinds["calls"].items()}}),
@@ -439,6 +467,7 @@ DAMAGES: dict[str, Callable[[Path], None]] = {
     "no resources": lambda segment: damage_resources(segment, [], []),
     "no UTF-8": lambda segment: damage_resources(
         segment, [b"\xff" * 4000], [(1).to_bytes(4, "little") * 4000]),
+    "two rows": lambda segment: damage_texts(segment, often=[b"", b""]),
 }
 
 
@@ -457,3 +486,51 @@ def test_a_segment_that_is_damaged_or_older_is_read_again(
         audit.add(batch)
     assert reader.statistics.files_cached == 0
     assert audit.summary() == audited(log, table, {}, cached=True)[0]
+
+
+@pytest.mark.parametrize("damage", ["cut", "gone", "other lengths"])
+def test_texts_that_hardly_anybody_asks_for_are_found_out_when_somebody_does(
+    log: Log, tmp_path: Path, damage: str
+) -> None:
+    """An audit does not look at them, so it does not miss them; who does gets one clear error."""
+    broken = Log(log.directory, tmp_path / "cache")
+    shutil.copytree(log.cache, broken.cache)
+    segment, = broken.cache.glob("*.segment")
+    if damage == "other lengths":
+        damage_texts(segment, seldom_lengths=[b""])
+    table = POLICIES["resources"]()
+    audit, batches = Audit(table), []
+    reader = broken.reader(keys_of(table), cached=True)
+    for batch in reader:
+        audit.add(batch)
+        batches.append(batch)
+        path = segment / "texts.parquet"
+        if damage == "cut":
+            path.write_bytes(path.read_bytes()[:-20])
+        elif damage == "gone" and path.exists():
+            path.unlink()
+    assert reader.statistics.files_cached == reader.statistics.files_read == 2
+    assert audit.summary() == audited(log, table, {}, cached=True)[0]
+    with pytest.raises(it.SourceError, match="cannot read .*texts.parquet") as raised:
+        batches[0].session.to_list()
+    assert raised.value.help == "remove the cache; the logs will be read again"
+
+
+def test_principals_of_several_segments_are_numbered_together(
+    log: Log, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from iamtables.logs import cache, serving
+
+    monkeypatch.setattr(cache, "SEGMENT_RECORDS", 100)
+    several = Log(log.directory, tmp_path / "cache")
+    list(several.reader((), cached=True))
+    assert len(list(several.cache.glob("*.segment"))) > 1
+    table = POLICIES["callers"]()
+    expected = audited(log, table, {}, cached=False)
+    for most in (serving.MOST_PRINCIPALS, 0):
+        monkeypatch.setattr(serving, "MOST_PRINCIPALS", most)
+        assert audited(several, table, {}, cached=True) == expected
+        values = {id(batch.principal.values): batch.principal.values
+                  for batch in several.reader((), cached=True)}
+        assert (len(values) == 1) == bool(most)
+        assert all(len(set(names)) == len(names) for names in values.values())

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,7 @@ from numpy.typing import NDArray
 
 from .batch import Batch, Columns, KeyPlan, Resolved, Rows
 from .classes import NAMED, NOT_NEEDED, Outcome, RecordClass
-from .columns import ABSENT, Coded, Dictionary, Int32Array, packed
+from .columns import ABSENT, Coded, Int32Array, packed
 from .names import Names
 from .numbering import number_keys
 from .sessions import Sessions
@@ -35,27 +36,48 @@ class StoredTables:
     def __init__(self, callers: StoredCallers, calls: StoredCalls) -> None:
         self.callers, self.calls = callers, calls
         self._looked_up: tuple[int, LookedUp] | None = None
-        self._added: dict[int, dict[str | None, int]] = {}
+        self._named: dict[str | None, int] = {None: ABSENT}
+        """Codes of the ARNs that were added to the resources."""
+
+    @cached_property
+    def _open(self) -> frozenset[str]:
+        """The patterns that may stand for a name."""
+        return frozenset([*map(str, self.callers.patterns.values), *self.calls.nameable])
+
+    def are_open(self, patterns: Iterable[str]) -> bool:
+        """Is one of these patterns among those that may stand for a name?"""
+        return not self._open.isdisjoint(patterns)
 
     def looked_up(self, names: Names) -> LookedUp:
         """With the names that are known by now."""
         known = self._looked_up
-        if known is None or known[0] != names.version:
-            known = self._looked_up = names.version, LookedUp.of(self, names)
-        return known[1]
+        if known is None or self.are_open(names.changed[known[0] :]):
+            found = LookedUp.of(self, names)
+        else:
+            found = known[1]
+        self._looked_up = names.version, found
+        return found
 
-    def codes_of(self, patterns: Iterable[str], values: Dictionary, names: Names) -> Int32Array:
-        """The codes among values of the ARNs that patterns stand for; ABSENT where none is known.
+    def resources_of(self, names: Names) -> Int32Array:
+        """The codes of the resources that patterns stand for which may stand for a name; ABSENT
+        where none is known.
 
-        ARNs are added to the values once each, and without a search whether they were there.
+        ARNs are added to the resources once each, and without a search whether they were there.
         """
-        known = self._added.setdefault(id(values), {None: ABSENT})
-        arns = names.arns(patterns)
+        arns = names.arns(self.calls.nameable)
+        known = self._named
         new = [arn for arn in dict.fromkeys(arns) if arn not in known]
         if new:
-            first = values.extend(Texts.of(str(arn) for arn in new))
+            first = self.calls.resources.extend(Texts.of(str(arn) for arn in new))
             known |= zip(new, range(first, first + len(new)), strict=True)
         return np.array(list(map(known.__getitem__, arns)), dtype=np.int32)
+
+    def principals_of(self, names: Names) -> Int32Array:
+        """The codes of the principals that the patterns of callers stand for; ABSENT where none is
+        known."""
+        callers = self.callers
+        return np.array([callers.principals.optional(arn) for arn in names.arns(
+            map(str, callers.patterns.values))], dtype=np.int32)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +106,7 @@ class LookedUp:
         callers, calls = tables.callers, tables.calls
         of_callers, of_members = callers.codes.whole, calls.members.whole
         resource, pattern, state = map(of_members, ("resource", "pattern", "state"))
-        found = tables.codes_of(calls.nameable, calls.resources, names)
+        found = tables.resources_of(names)
         if (found >= 0).any():
             at = np.flatnonzero((pattern >= 0) & (pattern < len(found)) & (resource < 0))
             codes = found[pattern[at]]
@@ -95,8 +117,7 @@ class LookedUp:
         at = np.flatnonzero((of_role >= 0) & (principal < 0))
         if len(at):
             principal = principal.copy()
-            principal[at] = tables.codes_of(
-                map(str, callers.patterns.values), callers.principals, names)[of_role[at]]
+            principal[at] = tables.principals_of(names)[of_role[at]]
         is_unknown = np.flatnonzero((resource < 0) & (state != calls.states.code(NOT_NEEDED)))
         is_known = np.ones(len(calls), dtype=np.int64)
         if not calls.is_one_each:
