@@ -417,6 +417,7 @@ def damage_counts(segment: Path, part: str, more: int) -> None:
 
 
 def damage_texts(segment: Path, **columns: list[bytes]) -> None:
+    """Other texts, in a file like any other: it is as large as it should be."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -426,6 +427,29 @@ def damage_texts(segment: Path, **columns: list[bytes]) -> None:
     pq.write_table(pa.table({
         name: pa.array([*column, *[None] * (most - len(column))], pa.binary())
         for name, column in table.items()}), path)
+    damage_tables(segment, lambda tables: tables | {"layouts": tables["layouts"] | {
+        path.name: {"bytes": path.stat().st_size, "columns": {}}}})
+
+
+def damage_layout(segment: Path, file: str, column: str, change: Callable[[list[Any]], Any]
+                  ) -> None:
+    """Another place of a column."""
+    def changed(tables: Any) -> Any:
+        columns = tables["layouts"][file]["columns"]
+        columns[column] = change(columns[column])
+        return tables
+
+    damage_tables(segment, changed)
+
+
+def damage_in_place(segment: Path, file: str, column: str, value: int) -> None:
+    """Other numbers where those of a column lie."""
+    tables = json.loads((segment / "tables.json").read_text())
+    begin, kind, count = tables["layouts"][file]["columns"][column]
+    data = bytearray((segment / file).read_bytes())
+    values = np.full(count, value, dtype=np.uint8 if kind == "binary" else kind)
+    data[begin : begin + values.nbytes] = values.tobytes()
+    (segment / file).write_bytes(data)
 
 
 def damage_resources(segment: Path, texts: list[bytes], lengths: list[bytes]) -> None:
@@ -468,6 +492,27 @@ DAMAGES: dict[str, Callable[[Path], None]] = {
     "no UTF-8": lambda segment: damage_resources(
         segment, [b"\xff" * 4000], [(1).to_bytes(4, "little") * 4000]),
     "two rows": lambda segment: damage_texts(segment, often=[b"", b""]),
+    "no UTF-8 in place": lambda segment: damage_in_place(
+        segment, "texts.parquet", "resources", 0xFF),
+    "calls of no kind": lambda segment: damage_in_place(segment, "calls.parquet", "kind", 99),
+    "negative resources": lambda segment: damage_in_place(
+        segment, "members.parquet", "resource", -3),
+    "records of no call": lambda segment: damage_in_place(
+        segment, "records.parquet", "call", 1 << 30),
+    "records of no caller": lambda segment: damage_in_place(
+        segment, "records.parquet", "identity", -1),
+    "principals of no text": lambda segment: damage_in_place(
+        segment, "callers.parquet", "principal", 1 << 20),
+    "no layouts": lambda segment: damage_tables(segment, lambda tables: tables | {"layouts": {}}),
+    "columns elsewhere": lambda segment: damage_layout(
+        segment, "records.parquet", "call", lambda place: [1 << 40, *place[1:]]),
+    "columns before the file": lambda segment: damage_layout(
+        segment, "records.parquet", "call", lambda place: [-8, *place[1:]]),
+    "columns of another kind": lambda segment: damage_layout(
+        segment, "records.parquet", "call", lambda place: [place[0], "float", place[2]]),
+    "shorter columns": lambda segment: damage_layout(
+        segment, "records.parquet", "time", lambda place: [*place[:2], place[2] - 1]),
+    "another file": lambda segment: (segment / "event_ids.parquet").write_bytes(b"x") and None,
 }
 
 
@@ -511,7 +556,7 @@ def test_texts_that_hardly_anybody_asks_for_are_found_out_when_somebody_does(
             path.unlink()
     assert reader.statistics.files_cached == reader.statistics.files_read == 2
     assert audit.summary() == audited(log, table, {}, cached=True)[0]
-    with pytest.raises(it.SourceError, match="cannot read .*texts.parquet") as raised:
+    with pytest.raises(it.SourceError, match=r"cannot read .*texts.parquet") as raised:
         batches[0].session.to_list()
     assert raised.value.help == "remove the cache; the logs will be read again"
 
@@ -534,3 +579,48 @@ def test_principals_of_several_segments_are_numbered_together(
                   for batch in several.reader((), cached=True)}
         assert (len(values) == 1) == bool(most)
         assert all(len(set(names)) == len(names) for names in values.values())
+
+
+def test_columns_are_read_where_they_lie_and_by_others_as_ever(
+    log: Log, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What every audit reads is found in place; where it is not, Parquet is read as such."""
+    import pyarrow.parquet as pq
+
+    from iamtables.logs import segment_columns
+
+    segment, = log.cache.glob("*.segment")
+    layouts = json.loads((segment / "tables.json").read_text())["layouts"]
+    for file, columns in (("records.parquet", ("call", "identity", "time", "id_hash")),
+                          ("calls.parquet", ("kind",)), ("members.parquet", ("kind", "resource")),
+                          ("callers.parquet", ("principal", "created")),
+                          ("texts.parquet", ("often", "resources_lengths"))):
+        assert set(columns) <= layouts[file]["columns"].keys()
+        table = pq.read_table(segment / file)
+        for name in columns:
+            begin, kind, count = layouts[file]["columns"][name]
+            value = table.column(name).to_numpy() if kind != "binary" else np.frombuffer(
+                table.column(name)[0].as_py(), dtype=np.uint8)
+            assert (np.frombuffer((segment / file).read_bytes(), dtype=value.dtype, count=count,
+                                  offset=begin) == value).all()
+    table = POLICIES["callers"]()
+    expected = audited(log, table, {}, cached=True)
+
+    def unread(*arguments: Any) -> None:
+        raise AssertionError("decoded, though it lies there")
+
+    plain = POLICIES["resources"]()
+    expected_plain = audited(log, plain, {}, cached=False)[0]
+    with monkeypatch.context() as patch:
+        patch.setattr(segment_columns, "read_table", unread)
+        audit = Audit(plain)
+        for batch in log.reader(keys_of(plain), cached=True):
+            audit.add(batch)
+        assert audit.summary() == expected_plain
+    for change in ({}, {"columns": {}}):
+        other = Log(log.directory, tmp_path / f"cache{len(change)}")
+        shutil.copytree(log.cache, other.cache)
+        found, = other.cache.glob("*.segment")
+        damage_tables(found, lambda tables, change=change: tables | {"layouts": {
+            file: layout | change for file, layout in tables["layouts"].items()}})
+        assert audited(other, table, {}, cached=True) == expected

@@ -15,6 +15,7 @@ from typing import Any
 
 import msgspec
 import numpy as np
+from numpy.typing import NDArray
 
 from .asked_keys import AskedKeys
 from .batch import Rows
@@ -24,21 +25,34 @@ from .duplicates import PROPER_LENGTH
 from .event_context import check_told
 from .outgoing import Loaded, Portion
 from .records import DECODE_ERRORS
-from .segment_columns import array_of, numbers_of, read_numbers, read_table
+from .segment_columns import ColumnReader, array_of, numbers_of, read_table
 from .segment_texts import KEYS, OFTEN, RESOURCES, SELDOM, TextReader, unreadable
 from .segment_writing import (
     ARE_PROPER,
+    CALL,
+    CALL_KINDS,
+    CALLER,
+    CALLER_KEYS,
+    CALLERS,
     CALLS,
+    COUNTS,
+    CREATED,
     ENRICHED,
+    ID_HASH,
     IDENTITY,
     IDS,
+    IS_PROPER,
     KIND,
+    LAYOUTS,
+    MEMBER_KEYS,
+    MEMBER_KINDS,
     MEMBERS,
     NAMEABLE,
     OWN,
+    RECORDS,
     SESSIONS,
     TABLES,
-    TEXTS,
+    TIME,
 )
 from .sessions import Session, parsed
 from .sources import LogFile
@@ -83,11 +97,12 @@ def _load(segment: Segment, wanted: set[tuple[str, int, int]], keys: AskedKeys,
     about = json.loads((segment.path / TABLES).read_text("utf-8"))
     parts = [OFTEN, RESOURCES, *([KEYS] if keys.caller or keys.request else []),
              *([SELDOM] if keys.sessions else [])]
-    texts = TextReader(segment.path, about[TEXTS], parts)
-    callers = _load_callers(segment.path, keys, texts, principals)
-    calls = _load_calls(segment.path, keys, texts, about)
-    rows = _load_rows(segment, len(calls), len(callers), "caller" if keys.caller else IDENTITY,
-                      bool(about[ARE_PROPER]))
+    columns = ColumnReader(segment.path, about[LAYOUTS])
+    texts = TextReader(segment.path, columns, about[COUNTS], parts)
+    callers = _load_callers(columns, keys, texts, principals)
+    calls = _load_calls(columns, keys, texts, about)
+    rows = _load_rows(segment, columns, len(calls), len(callers),
+                      CALLER if keys.caller else IDENTITY, bool(about[ARE_PROPER]))
     is_chosen = [key_of(part) in wanted for part in segment.parts]
     if not all(is_chosen):
         rows = rows.keep(np.array(is_chosen, dtype=bool)[rows.file])
@@ -99,11 +114,12 @@ def _load(segment: Segment, wanted: set[tuple[str, int, int]], keys: AskedKeys,
 # -- tables ---------------------------------------------------------------------------------------
 
 
-def _load_callers(path: Path, keys: AskedKeys, texts: TextReader, principals: Dictionary
+def _load_callers(files: ColumnReader, keys: AskedKeys, texts: TextReader, principals: Dictionary
                   ) -> StoredCallers:
     callers = StoredCallers(keys.caller)
-    columns = read_numbers(path / "callers.parquet")
-    created = columns["created"]
+    columns = files.numbers(CALLERS, [*callers.codes.names, CREATED])
+    created = columns[CREATED]
+    _check_lengths(columns)
     for name, attribute in CALLER_TEXTS.items():
         text = f"caller/{name}"
         _check_range(columns[name], texts.count(text))
@@ -117,25 +133,25 @@ def _load_callers(path: Path, keys: AskedKeys, texts: TextReader, principals: Di
                 texts.in_place(text) if name in _IN_PLACE else texts.of(text))
     identity = None
     if keys.caller:
-        identity = read_numbers(path / "caller_keys.parquet", [IDENTITY])[IDENTITY]
+        identity = files.numbers(CALLER_KEYS, [IDENTITY])[IDENTITY]
         _check_rows(identity, len(created))
         created = created[identity]
     callers.codes = KindTable(
         {name: columns[name] for name in callers.codes.names}, identity, {})
     callers.fill(created)
     callers.key_codes = _load_keys(
-        path / "caller_keys.parquet", [key.spelling for key in keys.caller], callers.key_values,
+        files, CALLER_KEYS, [key.spelling for key in keys.caller], callers.key_values,
         texts, "caller_key/", len(created))
     return callers
 
 
-def _load_calls(path: Path, keys: AskedKeys, texts: TextReader, about: Mapping[str, Any]
+def _load_calls(files: ColumnReader, keys: AskedKeys, texts: TextReader, about: Mapping[str, Any]
                 ) -> StoredCalls:
     calls = StoredCalls(keys.request)
-    of_calls = _kinds(about[CALLS], {*calls.codes.names} - {"first_member"})
-    of_members = _kinds(about[MEMBERS], {*calls.members.names} - {*OWN})
-    kind = read_numbers(path / "calls.parquet", [KIND])[KIND]
-    own = read_numbers(path / "members.parquet", [KIND, *OWN])
+    of_calls = _kinds(about[CALL_KINDS], {*calls.codes.names} - {"first_member"})
+    of_members = _kinds(about[MEMBER_KINDS], {*calls.members.names} - {*OWN})
+    kind = files.numbers(CALLS, [KIND])[KIND]
+    own = files.numbers(MEMBERS, [KIND, *OWN])
     many = of_calls["member_count"]
     _check_rows(kind, len(many))
     if (many < 0).any():
@@ -167,7 +183,7 @@ def _load_calls(path: Path, keys: AskedKeys, texts: TextReader, about: Mapping[s
         _check_range(own[name] if name in OWN else of_members[name],
                      len(getattr(calls, attribute)))
     calls.key_codes = _load_keys(
-        path / "member_keys.parquet", [key.spelling for key in keys.request], calls.key_values,
+        files, MEMBER_KEYS, [key.spelling for key in keys.request], calls.key_values,
         texts, "member_key/", count)
     return calls
 
@@ -179,9 +195,9 @@ def _kinds(columns: dict[str, list[int]], names: set[str]) -> dict[str, Int32Arr
     return {name: np.array(column, dtype=np.int32) for name, column in columns.items()}
 
 
-def _load_keys(path: Path, names: list[str], values: list[Dictionary], texts: TextReader,
-               prefix: str, count: int) -> IntTable:
-    columns = read_numbers(path, names) if names else {}
+def _load_keys(files: ColumnReader, file: str, names: list[str], values: list[Dictionary],
+               texts: TextReader, prefix: str, count: int) -> IntTable:
+    columns = files.numbers(file, names) if names else {}
     for name, dictionary in zip(names, values, strict=True):
         if len(columns[name]) != count:
             raise ValueError("keys of other rows")
@@ -193,19 +209,18 @@ def _load_keys(path: Path, names: list[str], values: list[Dictionary], texts: Te
 # -- records --------------------------------------------------------------------------------------
 
 
-def _load_rows(segment: Segment, calls: int, callers: int, whose: str, are_proper: bool) -> Rows:
+def _load_rows(segment: Segment, files: ColumnReader, calls: int, callers: int, whose: str,
+               are_proper: bool) -> Rows:
     """Raises ValueError where a row leads nowhere: a damaged segment must not crash anything.
 
     are_proper : do all event IDs prove something?
     """
-    import pyarrow.parquet as pq
-
-    columns = read_numbers(segment.path / "records.parquet", [
-        "call", whose, "time", "id_hash", *([] if are_proper else ["is_proper"])])
-    call, caller = columns["call"], columns[whose]
+    columns = files.numbers(RECORDS, [
+        CALL, whose, TIME, ID_HASH, *([] if are_proper else [IS_PROPER])])
+    call, caller = columns[CALL], columns[whose]
     count = len(call)
-    if pq.read_metadata(segment.path / IDS).num_rows != count:
-        raise ValueError("event IDs of other records")
+    files.check(IDS)
+    _check_lengths(columns)
     if sum(part.records for part in segment.parts) != count:
         raise ValueError("columns of different lengths")
     _check_rows(call, calls)
@@ -213,9 +228,9 @@ def _load_rows(segment: Segment, calls: int, callers: int, whose: str, are_prope
     if any(not 0 <= row < count for row in segment.corrects):
         raise ValueError("a correction of no row")
     return Rows(
-        call, caller, columns["time"],
-        StoredTexts(partial(_load_ids, segment.path / IDS), columns["id_hash"],
-                    np.ones(count, dtype=np.bool_) if are_proper else columns["is_proper"],
+        call, caller, columns[TIME],
+        StoredTexts(partial(_load_ids, segment.path / IDS), columns[ID_HASH],
+                    np.ones(count, dtype=np.bool_) if are_proper else columns[IS_PROPER],
                     PROPER_LENGTH),
         np.repeat(np.arange(len(segment.parts), dtype=np.int32),
                   [part.records for part in segment.parts]),
@@ -289,6 +304,11 @@ def _texts_of(column: Any) -> Texts:
 
 
 # -- checks ---------------------------------------------------------------------------------------
+
+
+def _check_lengths(columns: Mapping[str, NDArray[Any]]) -> None:
+    if len({len(column) for column in columns.values()}) != 1:
+        raise ValueError("columns of different lengths")
 
 
 def _check_rows(rows: Int32Array, size: int) -> None:

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from ..errors import SourceError
 from .columns import Dictionary, Int32Array
-from .segment_columns import array_of, read_table, write_table
+from .segment_columns import ColumnReader, Layout, write_table
 from .texts import GrowingTexts, Texts
 
 FILE = "texts.parquet"
@@ -48,7 +48,7 @@ class TextWriter:
         self._texts[part] += texts
         self.counts[part].append((name, len(texts)))
 
-    def write(self, path: Path) -> None:
+    def write(self, path: Path) -> Layout:
         columns: dict[str, Any] = {}
         for part, found in self._texts.items():
             texts = Texts.of(json.dumps(text) if isinstance(text, list) else text
@@ -57,7 +57,7 @@ class TextWriter:
             columns[part + _LENGTHS] = [texts.lengths().astype("<i4").tobytes()]
         columns[KEYS + _LISTS] = [
             np.array([isinstance(text, list) for text in self._texts[KEYS]], np.uint8).tobytes()]
-        write_table(path / FILE, columns, {
+        return write_table(path / FILE, columns, {
             name: packed for part, packed in PACKED.items()
             for name in (part, part + _LENGTHS)} | {KEYS + _LISTS: PACKED[KEYS]})
 
@@ -74,10 +74,10 @@ def renumbered(codes: Int32Array) -> tuple[Int32Array, list[int]]:
 class TextReader:
     """Texts of a segment by dictionary. Raises ValueError or KeyError for what no segment has."""
 
-    def __init__(self, path: Path, counts: Mapping[str, Iterable[tuple[str, int]]],
-                 parts: Iterable[str]) -> None:
+    def __init__(self, path: Path, columns: ColumnReader,
+                 counts: Mapping[str, Iterable[tuple[str, int]]], parts: Iterable[str]) -> None:
         """parts : those to read"""
-        self._path = path / FILE
+        self._path, self._columns = path / FILE, columns
         self._places: dict[str, tuple[str, int, int]] = {}
         """Dictionary -> (its part, its first text there, how many)"""
         sizes = {}
@@ -98,8 +98,7 @@ class TextReader:
         names = [name for part in parts for name in (part, part + _LENGTHS)]
         if KEYS in parts:
             names.append(KEYS + _LISTS)
-        table = read_table(self._path, names)
-        found = {name: _bytes_of(table.column(name)) for name in names}
+        found = self._columns.bytes_of(FILE, names)
         for part in parts:
             data = found[part]
             sizes = np.frombuffer(found[part + _LENGTHS].tobytes(), dtype="<i4")
@@ -163,13 +162,3 @@ def unreadable(path: Path, error: Exception) -> SourceError:
     """What turned out not to be readable after records of the segment had been handed out."""
     return SourceError(f"cannot read `{path}`: {error}", path=str(path),
                        help="remove the cache; the logs will be read again")
-
-
-def _bytes_of(column: Any) -> NDArray[np.uint8]:
-    import pyarrow as pa
-
-    array = array_of(column)
-    if len(array) != 1 or array.null_count or array.type != pa.binary():
-        raise ValueError("texts are missing")
-    found: NDArray[np.uint8] = np.frombuffer(array[0].as_buffer(), dtype=np.uint8)
-    return found

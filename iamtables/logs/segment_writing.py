@@ -9,10 +9,10 @@
     texts.parquet         what the codes of these columns stand for (`segment_texts`)
     tables.json           the columns of kinds, of which there are few; the number of texts of each
                           dictionary; how many patterns may stand for a name, which are the first;
-                          whether all event IDs prove something
+                          whether all event IDs prove something; where columns lie in the files
 
-What every audit reads is stored as it lies in memory where there is much of it; what only some ask
-for is packed tightly.
+What every audit reads is stored as it lies in memory (`segment_columns`); what only some ask for is
+packed tightly.
 """
 
 from __future__ import annotations
@@ -28,19 +28,24 @@ from .batch import Rows
 from .columns import Dictionary, Int32Array, packed
 from .duplicates import PROPER_LENGTH
 from .names import may_name
-from .segment_columns import write_table
+from .segment_columns import Layout, write_table
+from .segment_texts import FILE as TEXT_FILE
 from .segment_texts import KEYS, OFTEN, RESOURCES, SELDOM, TextWriter, renumbered
 from .tables import CALL_TEXTS, CALLER_TEXTS, MEMBER_TEXTS, CallerTable, CallTable, IntTable
 
 IDS = "event_ids.parquet"
 ENRICHED = "event_contexts.parquet"
 SESSIONS = "sessions.json"
-IDENTITY = "identity"
-KIND = "kind"
+CALL, CALLER, IDENTITY, TIME, ID_HASH, IS_PROPER = (
+    "call", "caller", "identity", "time", "id_hash", "is_proper")
+KIND, CREATED = "kind", "created"
 TABLES = "tables.json"
-CALLS, MEMBERS, TEXTS = "calls", "members", "texts"
-NAMEABLE, ARE_PROPER = "nameable", "are_proper"
+CALL_KINDS, MEMBER_KINDS, COUNTS = "calls", "members", "texts"
+NAMEABLE, ARE_PROPER, LAYOUTS = "nameable", "are_proper", "layouts"
 """What that file tells."""
+RECORDS, CALLS, MEMBERS = "records.parquet", "calls.parquet", "members.parquet"
+MEMBER_KEYS = "member_keys.parquet"
+CALLERS, CALLER_KEYS = "callers.parquet", "caller_keys.parquet"
 OWN = ("resource", "pattern")
 """Columns of members that hardly repeat."""
 _PARTS = {"resource": RESOURCES, "session": SELDOM, "access_key": SELDOM}
@@ -49,6 +54,11 @@ _PARTS = {"resource": RESOURCES, "session": SELDOM, "access_key": SELDOM}
 
 def write_tables(path: Path, rows: Rows, callers: CallerTable, calls: CallTable) -> None:
     texts = TextWriter()
+    layouts: dict[str, Layout] = {}
+
+    def write(file: str, columns: dict[str, Any], packed: str = "none") -> None:
+        layouts[file] = write_table(path / file, columns, packed)
+
     used_calls, call = np.unique(rows.call, return_inverse=True)
     used_callers, caller = np.unique(rows.caller, return_inverse=True)
     created = callers.take_created(used_callers.astype(np.int32))
@@ -82,7 +92,7 @@ def write_tables(path: Path, rows: Rows, callers: CallerTable, calls: CallTable)
     call_columns = columns(calls.codes, used_calls, CALL_TEXTS, calls, "call/")
     del call_columns["first_member"]  # members follow each other
     call_kinds, kind = _kinds(call_columns)
-    write_table(path / "calls.parquet", {KIND: kind}, "none")
+    write(CALLS, {KIND: kind})
     member_columns = columns(calls.members, members,
                              {name: text for name, text in MEMBER_TEXTS.items()
                               if name != "pattern"}, calls, "member/")
@@ -90,27 +100,24 @@ def write_tables(path: Path, rows: Rows, callers: CallerTable, calls: CallTable)
         texts, "member/pattern", member_columns["pattern"], calls.patterns)
     own = {name: member_columns.pop(name) for name in OWN}
     member_kinds, kind = _kinds(member_columns)
-    write_table(path / "members.parquet", {KIND: kind, **own}, "none")
-    write_table(path / "member_keys.parquet",
-                keys(calls.key_codes, members, calls.key_values, "member_key/"), "zstd")
-    write_table(path / "callers.parquet", {
-        **columns(callers.codes, identities, CALLER_TEXTS, callers, "caller/"),
-        "created": created[some]})
+    write(MEMBERS, {KIND: kind, **own})
+    write(MEMBER_KEYS, keys(calls.key_codes, members, calls.key_values, "member_key/"), "zstd")
+    write(CALLERS, {**columns(callers.codes, identities, CALLER_TEXTS, callers, "caller/"),
+                    CREATED: created[some]})
     identity = identity.ravel().astype(np.int32)
-    write_table(path / "caller_keys.parquet", {
+    write(CALLER_KEYS, {
         IDENTITY: identity,
         **keys(callers.key_codes, used_callers, callers.key_values, "caller_key/")}, "zstd")
-    texts.write(path)
-    are_proper = rows.event_id.are_at_least(PROPER_LENGTH)
-    (path / TABLES).write_text(json.dumps({
-        CALLS: call_kinds, MEMBERS: member_kinds, TEXTS: texts.counts,
-        NAMEABLE: nameable, ARE_PROPER: bool(are_proper.all())}), "utf-8")
+    layouts[TEXT_FILE] = texts.write(path)
     caller = caller.ravel().astype(np.int32)
-    write_table(path / "records.parquet", {
-        "call": call.ravel().astype(np.int32), "caller": caller, IDENTITY: identity[caller],
-        "time": rows.time, "id_hash": rows.event_id.hashes(),
-        "is_proper": are_proper}, "none", {"time": "DELTA_BINARY_PACKED"})
-    write_table(path / IDS, {"event_id": rows.event_id.to_arrow()}, "zstd")
+    are_proper = rows.event_id.are_at_least(PROPER_LENGTH)
+    write(RECORDS, {
+        CALL: call.ravel().astype(np.int32), CALLER: caller, IDENTITY: identity[caller],
+        TIME: rows.time, ID_HASH: rows.event_id.hashes(), IS_PROPER: are_proper})
+    write(IDS, {"event_id": rows.event_id.to_arrow()}, "zstd")
+    (path / TABLES).write_text(json.dumps({
+        CALL_KINDS: call_kinds, MEMBER_KINDS: member_kinds, COUNTS: texts.counts,
+        NAMEABLE: nameable, ARE_PROPER: bool(are_proper.all()), LAYOUTS: layouts}), "utf-8")
     if rows.enriched:
         _write_enriched(path / ENRICHED, rows.enriched)
 
