@@ -50,6 +50,8 @@ _RANK = np.zeros(len(DecisionCode), dtype=np.int64)
 _RANK[[DecisionCode.ALLOW, DecisionCode.UNDETERMINED, DecisionCode.IMPLICIT_DENY,
        DecisionCode.EXPLICIT_DENY]] = range(4)
 
+_DEFINITE = (DecisionCode.ALLOW, DecisionCode.IMPLICIT_DENY, DecisionCode.EXPLICIT_DENY)
+
 Missing = Literal["absent", "unknown", "error"]
 
 
@@ -140,6 +142,18 @@ def needs_request(table: Table) -> Callable[[str], bool]:
     return needs
 
 
+def decides_alone(table: Table) -> Callable[[str], bool]:
+    """Tells of an action whether it makes a definite decision, whatever else a request says."""
+    needs = needs_request(table)
+
+    @cache
+    def is_alone(action: str) -> bool:
+        return not needs(action) and table.planner.cell(
+            encode_text(action), 0)[0] in _DEFINITE
+
+    return is_alone
+
+
 def keys_of(table: Table) -> tuple[str, ...]:
     """The context keys worth reading from a log for a table."""
     if table.is_layered and RESOURCE_ACCOUNT not in table.keys:
@@ -182,6 +196,7 @@ class Audit:
         self._missing = missing
         self._assume = {key.lower(): value for key, value in (assume or {}).items()}
         self._keys = frozenset(key.lower() for key in keys_of(table))
+        self._is_alone = decides_alone(table)
         self._counts = Counts(table)
         kinds = DECIDABLE if table.is_layered else {Requester.ROLE_OR_USER}
         self._decidable = np.array([kind in kinds for kind in Requester])
@@ -234,7 +249,7 @@ class Audit:
             return None
         records = asked_records(stored, self._wanted(stored))
         questions = stored.questions(
-            self._keys, by_requester=self._table.is_layered, records=records)
+            self._keys, self._is_alone, by_requester=self._table.is_layered, records=records)
         if questions is None:
             return None
         answers = self._decide_some(

@@ -10,7 +10,7 @@ for. Keys that differ from record to record, such as the time of the call, make 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -225,11 +225,12 @@ class Stored:
 
     # -- what is asked --------------------------------------------------------------------------
 
-    def questions(self, keys: Collection[str], *, by_requester: bool,
-                  records: NDArray[np.int64] | None) -> Questions | None:
+    def questions(self, keys: Collection[str], is_alone: Callable[[str], bool], *,
+                  by_requester: bool, records: NDArray[np.int64] | None) -> Questions | None:
         """The distinct questions of some records; None where each record is one of its own.
 
         keys         : lower-case names of the context keys that policies ask for
+        is_alone     : does an action make the decision, whatever the resource, whoever asks?
         by_requester : does it matter who asks, apart from what keys tell?
         records      : their places; None for all
         """
@@ -240,20 +241,52 @@ class Stored:
         if records is not None:
             call, caller = call[records], caller[records]
         asker = self._asker(plans, by_requester)
+        like, is_open = self._stand_ins(is_alone)
         if asker is None:
-            occurs = np.zeros(len(self.tables.calls), dtype=bool)
+            occurs = np.zeros(len(like), dtype=bool)
             occurs[call] = True
-            calls = np.flatnonzero(occurs).astype(np.int32)
-            of_record = call
-            if len(calls) < len(occurs):
-                of_record = (np.cumsum(occurs, dtype=np.int32) - 1).take(call)
+            occurs[like[occurs]] = True
+            calls = np.flatnonzero(occurs & (like == np.arange(len(like)))).astype(np.int32)
+            number = np.zeros(len(like), dtype=np.int32)
+            number[calls] = np.arange(len(calls), dtype=np.int32)
+            of_record = number.take(like).take(call)
             callers = np.zeros(len(calls), dtype=np.int32)
         else:
-            of_record, first = number_keys(call.astype(np.int64) << 32 | asker.take(caller))
-            calls, callers = call[first], caller[first]
+            of_record, first = number_keys(
+                like.take(call).astype(np.int64) << 32
+                | np.where(is_open.take(call), asker.take(caller), 0))
+            calls, callers = like[call[first]], caller[first]
         nothing = np.zeros(len(calls), dtype=np.int32)
         rows = Rows(calls, callers, nothing.astype(np.int64), _NO_IDS, nothing)
         return Questions(self._batch(rows, plans), calls, of_record)
+
+    def _stand_ins(self, is_alone: Callable[[str], bool]
+                   ) -> tuple[Int32Array, NDArray[np.bool_]]:
+        """(for each call the one that is asked about in its place, is more than its action asked?)
+
+        Calls of one request whose action makes the decision are alike where they are of one class.
+        """
+        calls = self.tables.calls
+        like = np.arange(len(calls), dtype=np.int32)
+        alone = np.array([is_alone(str(action)) for action in calls.actions.values], dtype=bool)
+        of_kind = alone[calls.members.of_kinds("action")]
+        if not of_kind.any():
+            return like, np.ones(len(calls), dtype=bool)
+        if calls.is_one_each:
+            kind = calls.members.kind
+            at = np.flatnonzero(of_kind.take(kind))
+            kind = kind[at]
+        else:
+            at = np.flatnonzero(calls.codes.whole("member_count") == 1)
+            kind = calls.members.kind[calls.codes.take("first_member", at)]
+            is_meant = of_kind[kind]
+            at, kind = at[is_meant], kind[is_meant]
+        number, first = number_keys(
+            self.looked_up.call_class[at].astype(np.int64) * len(of_kind) + kind)
+        like[at] = at[first].astype(np.int32)[number]
+        is_open = np.ones(len(calls), dtype=bool)
+        is_open[at] = False
+        return like, is_open
 
     def _asker(self, plans: list[KeyPlan], by_requester: bool) -> NDArray[np.int64] | None:
         """Numbers that tell callers apart as far as it matters; None where it does not."""
