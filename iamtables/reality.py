@@ -11,8 +11,9 @@ looked for first.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -200,6 +201,7 @@ class RealityCheck:
     def reality(self) -> Reality:
         """All contradictions, those of most records first."""
         kinds = self._found.kinds
+        changes_of = cache(self._changes_of)
         told = [("passed" if kind.outcome == Outcome.PASSED else "failed",
                  None if kind.layer == WEAKLY else kind.layer, kind.error,
                  DecisionCode(kind.decision).name) for kind in kinds]
@@ -208,23 +210,29 @@ class RealityCheck:
                  for kind, (recorded, layer, error, decision) in zip(kinds, told, strict=True)]
         made = [
             Contradiction(*told[at], principal, kinds[at].action, kinds[at].statement, count,
-                          first, last, self._change(principal, first) or usual[at])
+                          first, last, _change(changes_of(principal), first) or usual[at])
             for at, principal, count, first, last in self._found.ranked(order)]
         failed_by: dict[str, dict[str, int]] = {}
         for (layer, code), count in sorted(self._failed_by.items()):
             failed_by.setdefault(layer, {})[DecisionCode(code).name] = count
         return Reality(made, self._found.dropped, self._explained, self._agreeing, failed_by)
 
-    def _change(self, principal: str, first: int) -> str | None:
-        """What a change of the principal's policies that the log shows explains."""
+    def _changes_of(self, principal: str) -> Sequence[int]:
+        """When the log shows changes of a principal's policies."""
         if not self._changes:
-            return None
-        changes = self._changes.get(pattern_of(principal) or principal, ())
-        if any(0 <= first - change <= PROPAGATION_S for change in changes):
-            return "within a minute of a change of the principal's policies"
-        if any(change > first for change in changes):
-            return "the log shows a later change of the principal's policies"
+            return ()
+        return self._changes.get(pattern_of(principal) or principal, ())
+
+
+def _change(changes: Sequence[int], first: int) -> str | None:
+    """What changes of a principal's policies at these times explain."""
+    if not changes:
         return None
+    if any(0 <= first - change <= PROPAGATION_S for change in changes):
+        return "within a minute of a change of the principal's policies"
+    if any(change > first for change in changes):
+        return "the log shows a later change of the principal's policies"
+    return None
 
 
 def _usual_cause(kind: Kind) -> str:

@@ -247,6 +247,7 @@ def test_a_cache_is_decided_by_question_and_not_by_record(
     records = sum(batch.records for batch in whole)
     questions = sum(decided)
     assert 0 < questions < records / 2  # all but the names of objects occur again and again
+    assert questions < 60 * len(whole)  # and what the action decides alone is one question a class
     for batch, found in zip(whole, results, strict=True):
         assert isinstance(found, LateResults)
         for owner, one, names in ((Batch, batch, ("group", "resource", "context", "identity")),

@@ -12,6 +12,8 @@ from __future__ import annotations
 import mmap
 import os
 from collections.abc import Mapping, Sequence
+from functools import cache
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
@@ -43,9 +45,18 @@ def write_table(path: Path, columns: Mapping[str, Any], packed: str | Mapping[st
     pq.write_table(pa.Table.from_arrays(arrays, schema=schema), path,
                    compression=packed if isinstance(packed, str) else dict(packed),
                    use_dictionary=False, write_statistics=False, data_page_size=_PAGE_BYTES,
-                   row_group_size=max(len(arrays[0]), 1))
+                   row_group_size=max(len(arrays[0]), 1), **_one_page())
     return {"bytes": path.stat().st_size,
             "columns": _found(path, dict(zip(columns, arrays, strict=True)))}
+
+
+@cache
+def _one_page() -> dict[str, int]:
+    """What else keeps a column in one page: newer versions of Arrow count its rows, too."""
+    import pyarrow.parquet as pq
+
+    return ({"max_rows_per_page": _PAGE_BYTES}
+            if "max_rows_per_page" in signature(pq.write_table).parameters else {})
 
 
 def _found(path: Path, arrays: Mapping[str, Any]) -> dict[str, list[Any]]:

@@ -241,52 +241,46 @@ class Stored:
         if records is not None:
             call, caller = call[records], caller[records]
         asker = self._asker(plans, by_requester)
-        like, is_open = self._stand_ins(is_alone)
+        like = self._stand_ins(is_alone)
+        if like is not None:
+            call = like.take(call)
         if asker is None:
-            occurs = np.zeros(len(like), dtype=bool)
+            occurs = np.zeros(len(self.tables.calls), dtype=bool)
             occurs[call] = True
-            occurs[like[occurs]] = True
-            calls = np.flatnonzero(occurs & (like == np.arange(len(like)))).astype(np.int32)
-            number = np.zeros(len(like), dtype=np.int32)
-            number[calls] = np.arange(len(calls), dtype=np.int32)
-            of_record = number.take(like).take(call)
+            calls = np.flatnonzero(occurs).astype(np.int32)
+            of_record = call
+            if len(calls) < len(occurs):
+                of_record = (np.cumsum(occurs, dtype=np.int32) - 1).take(call)
             callers = np.zeros(len(calls), dtype=np.int32)
         else:
-            of_record, first = number_keys(
-                like.take(call).astype(np.int64) << 32
-                | np.where(is_open.take(call), asker.take(caller), 0))
-            calls, callers = like[call[first]], caller[first]
+            of_record, first = number_keys(call.astype(np.int64) << 32 | asker.take(caller))
+            calls, callers = call[first], caller[first]
         nothing = np.zeros(len(calls), dtype=np.int32)
         rows = Rows(calls, callers, nothing.astype(np.int64), _NO_IDS, nothing)
         return Questions(self._batch(rows, plans), calls, of_record)
 
-    def _stand_ins(self, is_alone: Callable[[str], bool]
-                   ) -> tuple[Int32Array, NDArray[np.bool_]]:
-        """(for each call the one that is asked about in its place, is more than its action asked?)
+    def _stand_ins(self, is_alone: Callable[[str], bool]) -> Int32Array | None:
+        """For each call the one that is asked about in its place; None where that is itself.
 
         Calls of one request whose action makes the decision are alike where they are of one class.
         """
         calls = self.tables.calls
-        like = np.arange(len(calls), dtype=np.int32)
         alone = np.array([is_alone(str(action)) for action in calls.actions.values], dtype=bool)
         of_kind = alone[calls.members.of_kinds("action")]
         if not of_kind.any():
-            return like, np.ones(len(calls), dtype=bool)
+            return None
         if calls.is_one_each:
-            kind = calls.members.kind
-            at = np.flatnonzero(of_kind.take(kind))
-            kind = kind[at]
+            at = np.flatnonzero(of_kind.take(calls.members.kind))
+            kind = calls.members.kind[at]
         else:
             at = np.flatnonzero(calls.codes.whole("member_count") == 1)
-            kind = calls.members.kind[calls.codes.take("first_member", at)]
-            is_meant = of_kind[kind]
-            at, kind = at[is_meant], kind[is_meant]
+            kind = calls.members.kind[calls.codes.whole("first_member")[at]]
+            at, kind = at[of_kind[kind]], kind[of_kind[kind]]
         number, first = number_keys(
             self.looked_up.call_class[at].astype(np.int64) * len(of_kind) + kind)
+        like = np.arange(len(calls), dtype=np.int32)
         like[at] = at[first].astype(np.int32)[number]
-        is_open = np.ones(len(calls), dtype=bool)
-        is_open[at] = False
-        return like, is_open
+        return like
 
     def _asker(self, plans: list[KeyPlan], by_requester: bool) -> NDArray[np.int64] | None:
         """Numbers that tell callers apart as far as it matters; None where it does not."""
