@@ -29,7 +29,7 @@ from numpy.typing import NDArray
 from .alike import Alike, alike, asked_records
 from .asking import DECIDABLE, RESOURCE_ACCOUNT, asking_columns
 from .audit_counts import MAX_GROUPS, UNDECIDED, Counts, Summary
-from .batches import Batch
+from .batches import Batch, Decided
 from .errors import ColumnError
 from .logs.classes import RecordClass, Requester
 from .logs.columns import ABSENT, NOT_GIVEN, UNKNOWN, Coded, packed
@@ -82,25 +82,14 @@ class Reasons(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class BatchResults:
+class BatchResults(Decided):
     """What one batch came to.
 
-    decision  : uint8 per record, UNDECIDED where it was not decided
-    statement : int32 per record, the deciding statement, -1 for none
-    row       : int32 per record, the deciding request, -1 for none
-    depends_on: for each undetermined record, what would settle it
     request_statement : int32 per request, the statement that decides it
-    layer     : uint8 per record, the layer that decided it (runtime.codes.Layer)
     asked     : the requests that were decided; None where there was none to decide
     """
 
-    batch: Batch
-    decision: NDArray[np.uint8]
-    statement: NDArray[np.int32]
-    row: NDArray[np.int32]
-    depends_on: Mapping[int, tuple[str, ...]]
     request_statement: NDArray[np.int32]
-    layer: NDArray[np.uint8]
     asked: Asked | None = None
 
 
@@ -226,7 +215,8 @@ class Audit:
         is_left_out = carries & (results.decision == UNDECIDED)
         if asked is not None:
             self._counts.add_not_supplied(asked.decisions.not_supplied)
-        self._counts.add(results, is_call & ~carries, is_left_out, changes)
+        self._counts.add(results, is_call & ~carries, is_left_out,
+                         results.repeats if isinstance(results, Alike) else None, changes)
 
     def _add_alike(self, stored: Stored) -> bool:
         """Decide each distinct question of a batch of a cache once, and count; False when each of
@@ -285,7 +275,7 @@ class Audit:
             is_open = (decision == DecisionCode.ALLOW) & ~batch.is_complete
             decision[is_open] = DecisionCode.UNDETERMINED
             layer[is_open] = Layer.NONE
-        return BatchResults(batch, decision, statement, row, {}, by_request, layer, asked)
+        return BatchResults(batch, decision, statement, row, {}, layer, by_request, asked)
 
     def decisions(self, stored: Stored) -> NDArray[np.uint8] | None:
         """uint8 per record of a batch of a cache, as `decide` has them; None as `ask`."""

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .batches import Batch
+from .batches import Batch, Decided
 from .logs.classes import Outcome, RecordClass, Requester
 from .logs.columns import packed
 from .reality import Reality, RealityCheck
@@ -32,8 +32,6 @@ from .tallies import (
 )
 
 if TYPE_CHECKING:
-    from .alike import Alike
-    from .audit import BatchResults
     from .runtime import Table
 
 MAX_DAYS = 20_000
@@ -124,15 +122,15 @@ class Counts:
         else:
             self.not_supplied = tuple(key for key in self.not_supplied if key in keys)
 
-    def add(self, results: BatchResults | Alike, is_other: NDArray[np.bool_],
-            is_unwanted: NDArray[np.bool_], changes: Batch | None = None) -> None:
+    def add(self, results: Decided, is_other: NDArray[np.bool_], is_unwanted: NDArray[np.bool_],
+            repeats: Repeats | None = None, changes: Batch | None = None) -> None:
         """is_other : calls whose requester is not decided about
         is_unwanted : calls of principals that are not selected
+        repeats     : the records that each stands for; None: itself
         changes     : where records stand for others, those that `RealityCheck.note_changes` needs
         """
         batch, decision, statement = results.batch, results.decision, results.statement
         row, layer = results.row, results.layer
-        repeats: Repeats | None = getattr(results, "repeats", None)
         count = None if repeats is None else repeats.count
         self.records += batch.records if count is None else int(count.sum())
         self.requests += batch.requests if count is None else int(count[batch.group].sum())

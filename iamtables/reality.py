@@ -155,17 +155,14 @@ class RealityCheck:
             batch.error_code.codes[records], decision[records],
             batch.action.codes[row[records]], statement[records]]))
         record = records[first]
-        used, whose = np.unique(principal, return_inverse=True)
-        codes = batch.principal.values
         self._found.add(
             [Kind(outcome, _text(batch.outcome_kind, record), _text(batch.error_code, record), code,
                   _text(batch.action, row[record]) or "-", by)
              for record, outcome, code, by in zip(
                  record.tolist(), batch.outcome[record].tolist(), decision[record].tolist(),
                  statement[record].tolist(), strict=True)],
-            which, [str(codes[code]) if code >= 0 else "-" for code in used.tolist()],
-            whose.ravel(), np.ones(len(which), dtype=np.int64) if many is None else many,
-            low, high, MAX_KINDS)
+            which, batch.principal.values, principal,
+            np.ones(len(which), dtype=np.int64) if many is None else many, low, high, MAX_KINDS)
 
     def merge(self, other: RealityCheck) -> None:
         """Add what another check found in later batches."""

@@ -28,23 +28,29 @@ Group = tuple[str, str, int, str, int]
 """(principal, action, statement id or -1, decision, records)"""
 
 
-class Totals:
-    """Records by decision for each name; names beyond a bound share `OTHERS`, number 0."""
+class Numbers:
+    """Numbers of names in the order in which they are met, whatever dictionary brings them."""
 
-    def __init__(self, bits: int) -> None:
-        self.names: list[str] = [OTHERS]
-        self._limit = min(1 << bits, MAX_GROUPS)
+    def __init__(self, names: Sequence[str] = ()) -> None:
+        self.names = list(names)
         self._numbers: dict[str, int] = {}
         self._values: object = None
         self._by_code = np.zeros(0, dtype=np.int64)
         """The number of each code of these values, two places on; -1 while nobody asked."""
-        self._counts = np.zeros((1024, len(DecisionCode)), dtype=np.int64)
 
-    def add(self, values: Sequence[Any], codes: NDArray[np.int32], decision: NDArray[np.int64],
-            count: NDArray[np.int64] | None) -> NDArray[np.int64]:
-        """Count rows; the number of each row's name. Code -1 is the name `-`.
+    def number(self, name: str, limit: int) -> int | None:
+        """The number of a name; None for a new one where there are `limit` already."""
+        number = self._numbers.get(name)
+        if number is None and len(self.names) < limit:
+            number = self._numbers[name] = len(self.names)
+            self.names.append(name)
+        return number
 
-        count : how many each row stands for; None: for itself
+    def of(self, values: Sequence[Any], codes: NDArray[np.integer[Any]], limit: int, beyond: int
+           ) -> NDArray[np.int64]:
+        """The number of each row's name; code -1, and -2, is the name `-`.
+
+        limit, beyond : where there are as many names, new ones get this number
         """
         if values is not self._values:
             self._values, self._by_code = values, np.zeros(0, dtype=np.int64)
@@ -55,8 +61,32 @@ class Totals:
         found: NDArray[np.int64] = self._by_code[shifted]
         if len(found) and int(found.min()) < 0:
             for place in np.unique(shifted[found < 0]).tolist():
-                self._by_code[place] = self._number(str(values[place - 2]) if place > 1 else "-")
+                number = self.number(str(values[place - 2]) if place > 1 else "-", limit)
+                self._by_code[place] = beyond if number is None else number
             found = self._by_code[shifted]
+        return found
+
+
+class Totals:
+    """Records by decision for each name; names beyond a bound share `OTHERS`, number 0."""
+
+    def __init__(self, bits: int) -> None:
+        self._names = Numbers([OTHERS])
+        self._limit = min(1 << bits, MAX_GROUPS)
+        self._counts = np.zeros((1024, len(DecisionCode)), dtype=np.int64)
+
+    @property
+    def names(self) -> list[str]:
+        """By number."""
+        return self._names.names
+
+    def add(self, values: Sequence[Any], codes: NDArray[np.int32], decision: NDArray[np.int64],
+            count: NDArray[np.int64] | None) -> NDArray[np.int64]:
+        """Count rows; the number of each row's name. Code -1 is the name `-`.
+
+        count : how many each row stands for; None: for itself
+        """
+        found = self._names.of(values, codes, self._limit, 0)
         self._grow()
         flat = self._counts.reshape(-1)
         flat += counted(found * len(DecisionCode) + decision, count, None, len(flat))
@@ -64,7 +94,8 @@ class Totals:
 
     def merge(self, other: Totals) -> NDArray[np.int64]:
         """Add the counts of others; the number here of each of their names."""
-        numbers = np.array([0, *map(self._number, other.names[1:])], dtype=np.int64)
+        numbers = np.array([0, *(self._names.number(name, self._limit) or 0
+                                 for name in other.names[1:])], dtype=np.int64)
         self._grow()
         np.add.at(self._counts, numbers, other._counts[: len(numbers)])
         return numbers
@@ -74,15 +105,6 @@ class Totals:
             grown = np.zeros((2 * len(self.names), len(DecisionCode)), dtype=np.int64)
             grown[: len(self._counts)] = self._counts
             self._counts = grown
-
-    def _number(self, name: str) -> int:
-        number = self._numbers.get(name)
-        if number is None:
-            if len(self.names) >= self._limit:
-                return 0
-            number = self._numbers[name] = len(self.names)
-            self.names.append(name)
-        return number
 
     def by_name(self) -> dict[str, list[int]]:
         """Records by decision code of each name that has any; the busiest first, then by name."""

@@ -36,8 +36,8 @@ class StoredTables:
     def __init__(self, callers: StoredCallers, calls: StoredCalls) -> None:
         self.callers, self.calls = callers, calls
         self._looked_up: tuple[int, LookedUp] | None = None
-        self._named: dict[str | None, int] = {None: ABSENT}
-        """Codes of the ARNs that were added to the resources."""
+        self._named: Int32Array | None = None
+        """`resources_of` as it was last."""
 
     @cached_property
     def _open(self) -> frozenset[str]:
@@ -51,26 +51,39 @@ class StoredTables:
     def looked_up(self, names: Names) -> LookedUp:
         """With the names that are known by now."""
         known = self._looked_up
-        if known is None or self.are_open(names.changed[known[0] :]):
-            found = LookedUp.of(self, names)
+        changed = None if known is None else frozenset(names.changed[known[0] :])
+        if known is None or changed is None or self.are_open(changed):
+            found = LookedUp.of(self, names, changed)
         else:
             found = known[1]
         self._looked_up = names.version, found
         return found
 
-    def resources_of(self, names: Names) -> Int32Array:
+    def resources_of(self, names: Names, changed: frozenset[str] | None) -> Int32Array:
         """The codes of the resources that patterns stand for which may stand for a name; ABSENT
         where none is known.
 
-        ARNs are added to the resources once each, and without a search whether they were there.
+        changed : patterns that have come to stand for something else since it was asked last; None
+                  the first time
+        ARNs are added to the resources without a search whether they were there.
         """
-        arns = names.arns(self.calls.nameable)
-        known = self._named
-        new = [arn for arn in dict.fromkeys(arns) if arn not in known]
-        if new:
-            first = self.calls.resources.extend(Texts.of(str(arn) for arn in new))
-            known |= zip(new, range(first, first + len(new)), strict=True)
-        return np.array(list(map(known.__getitem__, arns)), dtype=np.int32)
+        nameable = self.calls.nameable
+        if changed is None or self._named is None:
+            codes = np.full(len(nameable), ABSENT, dtype=np.int32)
+            places = list(range(len(nameable)))
+            arns = names.arns(nameable)
+        else:
+            codes = self._named.copy()
+            places = [place for place, pattern in enumerate(nameable) if pattern in changed]
+            arns = names.arns([nameable[place] for place in places])
+            codes[places] = ABSENT
+        told = [(place, arn) for place, arn in zip(places, arns, strict=True) if arn is not None]
+        if told:
+            first = self.calls.resources.extend(Texts.of([arn for _, arn in told]))
+            codes[[place for place, _ in told]] = np.arange(
+                first, first + len(told), dtype=np.int32)
+        self._named = codes
+        return codes
 
     def principals_of(self, names: Names) -> Int32Array:
         """The codes of the principals that the patterns of callers stand for; ABSENT where none is
@@ -102,11 +115,12 @@ class LookedUp:
     first_class: Int32Array
 
     @classmethod
-    def of(cls, tables: StoredTables, names: Names) -> LookedUp:
+    def of(cls, tables: StoredTables, names: Names, changed: frozenset[str] | None) -> LookedUp:
+        """changed : as for `StoredTables.resources_of`"""
         callers, calls = tables.callers, tables.calls
         of_callers, of_members = callers.codes.whole, calls.members.whole
         resource, pattern, state = map(of_members, ("resource", "pattern", "state"))
-        found = tables.resources_of(names)
+        found = tables.resources_of(names, changed)
         if (found >= 0).any():
             at = np.flatnonzero((pattern >= 0) & (pattern < len(found)) & (resource < 0))
             codes = found[pattern[at]]

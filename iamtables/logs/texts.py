@@ -33,10 +33,16 @@ class Texts(Sequence[str]):
 
     @classmethod
     def of(cls, texts: Iterable[str]) -> Texts:
-        encoded = [text.encode("utf-8", "surrogatepass") for text in texts]
-        offsets = np.zeros(len(encoded) + 1, dtype=np.int64)
-        np.cumsum([len(text) for text in encoded], out=offsets[1:])
-        return cls(np.frombuffer(b"".join(encoded), dtype=np.uint8), offsets)
+        listed = list(texts)
+        joined = "".join(listed)
+        if joined.isascii():
+            data, sizes = joined.encode("ascii"), list(map(len, listed))
+        else:
+            encoded = [text.encode("utf-8", "surrogatepass") for text in listed]
+            data, sizes = b"".join(encoded), list(map(len, encoded))
+        offsets = np.zeros(len(sizes) + 1, dtype=np.int64)
+        np.cumsum(sizes, out=offsets[1:])
+        return cls(np.frombuffer(data, dtype=np.uint8), offsets)
 
     @classmethod
     def joined(cls, parts: Sequence[Texts]) -> Texts:
