@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 
 from .alike import Alike, alike, asked_records
 from .asking import DECIDABLE, RESOURCE_ACCOUNT, asking_columns
-from .audit_counts import MAX_GROUPS, UNDECIDED, Counts, Summary
+from .audit_counts import UNDECIDED, Counts, Summary
 from .batches import Batch, Decided
 from .errors import ColumnError
 from .logs.classes import RecordClass, Requester
@@ -37,6 +37,7 @@ from .logs.numbering import number_keys
 from .reality import CHANGES
 from .runtime.codes import DecisionCode, Layer
 from .runtime.values import encode_text
+from .tallies import MAX_GROUPS
 
 if TYPE_CHECKING:
     from .logs.stored import Questions, Stored

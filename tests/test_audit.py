@@ -12,10 +12,11 @@ from fake_batch import FakeBatch
 import iamtables as it
 from iamtables import DecisionCode, tallies
 from iamtables.audit import FURTHER_ACTIONS, Audit, glob_matches, packed
-from iamtables.audit_counts import OTHERS, UNDECIDED
+from iamtables.audit_counts import UNDECIDED
 from iamtables.demo.sample import write_sample
 from iamtables.logs import RecordClass, Requester, read_logs
 from iamtables.logs.columns import Coded
+from iamtables.tallies import OTHERS
 
 A, N, E, U = (DecisionCode.ALLOW, DecisionCode.IMPLICIT_DENY, DecisionCode.EXPLICIT_DENY,
               DecisionCode.UNDETERMINED)
