@@ -29,7 +29,7 @@ Group = tuple[str, str, int, str, int]
 
 
 class Numbers:
-    """Numbers of names in the order in which they are met, whatever dictionary brings them."""
+    """Numbers of names, whatever dictionary brings them."""
 
     def __init__(self, names: Sequence[str] = ()) -> None:
         self.names = list(names)

@@ -384,7 +384,11 @@ def test_contradictions_add_up_over_batches_and_dictionaries(seed: int) -> None:
             count, low, high = expected.get(key, (0, 9, -1))
             expected[key] = (count + 1, low if times[at] < 0 else min(low, times[at]),
                              max(high, times[at]))
+    made = check.reality().contradictions
+    assert made == sorted(made, key=lambda one: (
+        -one.records, one.principal, one.action, one.decision, one.recorded, one.layer or "",
+        one.error or "", one.statement))
     found = {(one.recorded, one.decision, one.principal, one.statement):
              (one.records, one.first if one.last >= 0 else 9, one.last)
-             for one in check.reality().contradictions}
+             for one in made}
     assert found == expected and len(found) > 20
