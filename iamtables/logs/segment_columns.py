@@ -79,7 +79,7 @@ def _found(path: Path, arrays: Mapping[str, Any]) -> dict[str, list[Any]]:
             continue
         end = chunk.data_page_offset + chunk.total_compressed_size
         begin = end - values.nbytes
-        if begin >= 0 and whole[begin:end].tobytes() == values.tobytes():
+        if begin >= 0 and np.array_equal(whole[begin:end], values.view(np.uint8)):
             found[name] = [begin, str(array.type), len(values)]
     return found
 
