@@ -70,15 +70,15 @@ def both(paths: Sequence[Path], keys: Sequence[str] | None = None, **options: An
 def taken(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Collects the number of records of every block that the extractor takes."""
     sizes: list[int] = []
-    original = blocks_module.BlockReader._joined
+    original = blocks_module.BlockReader.take_pieces
 
-    def joined(self: Any, blocks: Any) -> Any:
-        block = original(self, blocks)
+    def take_pieces(self: Any, *given: Any) -> Any:
+        block = original(self, *given)
         if block is not None:
             sizes.append(len(block.call))
         return block
 
-    monkeypatch.setattr(blocks_module.BlockReader, "_joined", joined)
+    monkeypatch.setattr(blocks_module.BlockReader, "take_pieces", take_pieces)
     return sizes
 
 

@@ -18,6 +18,7 @@ from iamtables.logs import LogOptions, read_logs
 from iamtables.logs.extract import Extractor
 from iamtables.logs.moulds import Moulds, slots_in
 from iamtables.logs.resources import ResourceForms
+from iamtables.logs.scanner import Scanned, Scanner
 from iamtables.logs.templates import TemplateBuilder
 from iamtables.logs.value_classes import (
     SUFFIXES,
@@ -63,11 +64,13 @@ KEYS = ("aws:ResourceAccount", "kms:EncryptionContext:a", "s3:prefix", "sts:Role
 
 def moulds_of(parameters: list[dict[str, Any]]) -> list[int]:
     """The mould of a call with each of these parameters, all of one plan that wants them."""
-    extractor = Extractor(1)
-    extractor.start(json.dumps({"Records": [
-        record("x", "Y", requestParameters=one, eventID="1") for one in parameters]}).encode(),
-        False)
-    assert extractor.scan(10_000) == len(parameters)
+    extractor, pieces, scanner = Extractor(1), Scanned(), Scanner(1)
+    scanner.start()
+    pieces.hold(json.dumps({"Records": [
+        record("x", "Y", requestParameters=one, eventID="1") for one in parameters]}).encode())
+    assert scanner.scan(pieces, 10_000) == len(parameters)
+    extractor.start()
+    extractor.take(pieces)
     made = Moulds(2, [text.encode() for text in prefixes()],
                   sorted(text.encode() for text in words()),
                   [text.encode() for text in SUFFIXES], [b"comment"])

@@ -29,14 +29,23 @@ pytestmark = pytest.mark.skipif(
 if blocks_module.is_available():
     from iamtables.logs.extract import Extractor
     from iamtables.logs.gather import gathered
+    from iamtables.logs.scanner import Scanned, Scanner
 
 NONE = np.empty(0, dtype=np.int32)
 
 
+def taken_apart(records: Sequence[dict[str, Any]]) -> Scanned:
+    pieces, scanner = Scanned(), Scanner(7)
+    scanner.start()
+    pieces.hold(json.dumps({"Records": records}).encode())
+    assert scanner.scan(pieces, 10_000) == len(records)
+    return pieces
+
+
 def scanned(records: Sequence[dict[str, Any]]) -> Extractor:
     extractor = Extractor(7)
-    extractor.start(json.dumps({"Records": records}).encode(), False)
-    assert extractor.scan(10_000) == len(records)
+    extractor.start()
+    extractor.take(taken_apart(records))
     return extractor
 
 
@@ -103,15 +112,38 @@ def test_calls_on_objects_are_told_apart_by_shape_and_resource(seed: int) -> Non
         texts)
 
 
+def test_calls_of_one_shape_differ_in_nothing_but_the_resource(tmp_path: Path) -> None:
+    """Not in what is listed twice, and not in what a message says."""
+    said = "User: u is not authorized to perform: s3:GetObject on resource: {} "
+    messages = ["because no identity-based policy allows the s3:GetObject action",
+                "with an explicit deny in a service control policy",
+                "because no resource-based policy allows the s3:GetObject action"]
+    records = []
+    for number in range(40):
+        arn, bucket = f"arn:aws:s3:::b/k{number}", "arn:aws:s3:::b"
+        listed = [[bucket, arn], [bucket, bucket, arn], [arn, arn, bucket]][number % 3]
+        records.append(record(
+            "s3", "GetObject", eventID=f"{number:036x}", requestParameters={"bucketName": "b"},
+            resources=[{"ARN": one} for one in listed]) | ({} if number % 5 else {
+                "errorCode": "AccessDenied",
+                "errorMessage": said.format(arn) + messages[number // 15 % 3]}))
+    path = tmp_path / "log.json"
+    path.write_text(json.dumps({"Records": records}))
+    rows, _ = both([path], ())
+    assert [row[-1][0][1] for row in rows] == [f"arn:aws:s3:::b/k{n}" for n in range(40)]
+    assert len({row[16] for row in rows}) == 4  # kinds of policy that were named, and none
+
+
 def test_what_cannot_be_used_is_left_out_and_the_rest_stays_in_order() -> None:
     records = [record("iam", "ListUsers", eventID=f"{n}" * (n % 40 + 1),
                       recipientAccountId=f"{n % 5:012d}", errorCode=f"E{n % 3}",
                       eventTime=f"2026-01-02T03:04:{n % 60:02d}{'Z' if n % 7 else '.5Z'}")
                for n in range(120)]
     records[50]["eventSource"] = ""  # an odd one
-    extractor = scanned(records)
+    pieces, extractor = taken_apart(records), Extractor(7)
+    extractor.take(pieces)
     said = facts(0)
-    assert extractor.new_callers().tolist() == [0, 1, 2, 3, 4]
+    assert pieces.new_callers().tolist() == [0, 1, 2, 3, 4]
     assert len(extractor.calls(*said)) == 3
     callers = np.array([0, 1, -1, 3, 4], dtype=np.int32)
     calls = np.array([10, -1, 12], dtype=np.int32)
@@ -139,14 +171,16 @@ def test_a_caller_is_told_by_identity_region_and_account() -> None:
     random = Random(4)
     records = [record("iam", "ListUsers", eventID="1", awsRegion=random.choice(
         ["eu-west-1", "eu-west-2", "x" * 50]), recipientAccountId=random.choice(
-            ["111122223333", "11112222333", None]), userIdentity=random.choice([
+            ["111122223333", "111122223334", "11112222333", None]), userIdentity=random.choice([
                 {"type": "IAMUser", "userName": name} for name in "abc"])) for _ in range(300)]
-    extractor = scanned(records)
+    for number in range(0, 300, 7):  # fields in another order than was expected
+        records[number] = dict(random.sample(list(records[number].items()), len(records[number])))
+    pieces = taken_apart(records)
     numbers: dict[str, int] = {}
     for index, one in enumerate(records):
         key = json.dumps([one["awsRegion"], one["recipientAccountId"], one["userIdentity"]])
-        assert extractor.caller(index) == numbers.setdefault(key, len(numbers))
-    assert len(extractor.new_callers()) == len(numbers) == 27
+        assert pieces.caller(index) == numbers.setdefault(key, len(numbers))
+    assert len(pieces.new_callers()) == len(numbers) == 36
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -214,9 +248,10 @@ def test_what_is_no_json_is_refused_where_other_values_were_expected(
     path = tmp_path / "log.json"
     path.write_text('{"Records":[' + ",".join(
         [good] * 30 + [good.replace(value, text)] + [good] * 9) + "]}")
-    extractor = Extractor(1)
-    extractor.start(path.read_bytes(), False)
-    assert extractor.scan(100) == -1
+    pieces, scanner = Scanned(), Scanner(1)
+    scanner.start()
+    pieces.hold(path.read_bytes())
+    assert scanner.scan(pieces, 100) == 0 and pieces.is_refused
     try:
         both([path], None, deduplicate=False)
     except Exception as error:  # the file is no log at all

@@ -42,8 +42,8 @@ SHOWN = ROOT / "docs" / "faults.md"
 FOLDERS = ("compiler", "grammar", "runtime")
 """Folders of the repository that are packages of `iamtables`."""
 
-KERNEL_FOLDERS = ("grammar", "compiler", "runtime")
-"""Those of them whose kernels are built and may be planted with faults."""
+KERNEL_FOLDERS = ("grammar", "compiler", "runtime", "iamtables/logs")
+"""Folders whose kernels are built and may be planted with faults."""
 
 AREAS = (
     "patterns",
@@ -63,6 +63,7 @@ AREAS = (
     "layers",
     "kernel_records",
     "kernel_narrowed",
+    "kernel_logs",
     "engines",
 )
 """Files of faults, in the order in which a policy and a request meet them."""
@@ -195,13 +196,14 @@ class Copy:
         script = bench / "setup.py"  # answers are judged here, not speed
         script.write_text(script.read_text("utf-8").replace("-O3", "-O0"), "utf-8")
         for source in (*sources, *self._kernels("*.pxd")):
-            shutil.copy(source, bench / source.parent.name)
+            shutil.copy(source, bench / source.parent.relative_to(self.root))
         subprocess.run(
             [sys.executable, "setup.py", "-q", "build_ext", "--build-lib", "out"],
             cwd=bench, check=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
         )  # fmt: skip
-        for built in (bench / "out" / "iamtables").glob("*/*.so"):
-            shutil.copy(built, self.root / built.parent.name)
+        for folder in KERNEL_FOLDERS:
+            for built in (bench / "out" / "iamtables" / Path(folder).name).glob("*.so"):
+                shutil.copy(built, self.root / folder)
 
     def plant(self, fault: Fault) -> None:
         """Put the fault into the copy, which stays sound if that raises Trouble."""

@@ -35,7 +35,7 @@ from .log_options import assumed_values, chosen_logs, log_arguments
 def command(logs: tuple[str, ...], policies: tuple[str, ...], principals: tuple[str, ...],
             since: str | None, until: str | None, accounts: tuple[str, ...],
             services: tuple[str, ...], endpoint: str | None, cache: str | None,
-            corrections_first: bool, max_record_bytes: int | None,
+            corrections_first: bool, max_record_bytes: int | None, threads: int,
             unlisted_actions: bool, assume: tuple[str, ...], missing: str | None,
             output: str | None, requests: str | None, form: str, top: int,
             organization: str | None, missing_layers: str, options: tuple[str, ...],
@@ -71,7 +71,7 @@ def command(logs: tuple[str, ...], policies: tuple[str, ...], principals: tuple[
         table, _ = load_table(policies, options, is_strict=strict)
     assumed = assumed_values(assume, table.keys)
     chosen = chosen_logs(since, until, accounts, services, endpoint, unlisted_actions, cache,
-                         corrections_first, max_record_bytes)
+                         corrections_first, max_record_bytes, threads)
     if requests is not None and output_kind(requests) != "parquet":
         raise click.UsageError(f"--requests writes Parquet, not `{requests}`")
     keys = keys_of(table)

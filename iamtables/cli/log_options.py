@@ -36,6 +36,9 @@ def log_arguments(command: Command) -> Command:
         click.option("--max-record-bytes", type=click.IntRange(min=1), metavar="N",
                      help="Leave out and report records longer than this. Default: 1048576 "
                           "(1 MiB, the most that CloudTrail writes)."),
+        click.option("--threads", type=click.IntRange(min=1), default=2, show_default=True,
+                     metavar="N", help="With 2 the logs are inflated and taken apart in a second "
+                     "thread; more changes nothing."),
         click.option("--endpoint", metavar="URL",
                      help="An S3-compatible store, for s3:// addresses."),
         click.option("--service", "services", multiple=True, metavar="PREFIX",
@@ -56,8 +59,8 @@ def log_arguments(command: Command) -> Command:
 
 def chosen_logs(since: str | None, until: str | None, accounts: Iterable[str],
                 services: Iterable[str], endpoint: str | None, unlisted_actions: bool,
-                cache: str | None, corrections_first: bool, max_record_bytes: int | None
-                ) -> LogOptions:
+                cache: str | None, corrections_first: bool, max_record_bytes: int | None,
+                threads: int) -> LogOptions:
     """The options of the log reader."""
     from ..logs import LogOptions
 
@@ -65,7 +68,7 @@ def chosen_logs(since: str | None, until: str | None, accounts: Iterable[str],
         since=parse_time(since, "--since"), until=parse_time(until, "--until"),
         accounts=frozenset(accounts), services=frozenset(name.lower() for name in services),
         endpoint=endpoint, cache=cache, unlisted_actions=unlisted_actions,
-        corrections_first=corrections_first)
+        corrections_first=corrections_first, threads=threads)
     return chosen if max_record_bytes is None else replace(
         chosen, max_record_bytes=max_record_bytes)
 

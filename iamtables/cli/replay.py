@@ -45,7 +45,7 @@ def command(before: tuple[str, ...], after: tuple[str, ...], fail_on: str | None
             output: str | None, form: str, top: int, logs: tuple[str, ...],
             principals: tuple[str, ...], since: str | None, until: str | None,
             accounts: tuple[str, ...], services: tuple[str, ...], endpoint: str | None,
-            cache: str | None, corrections_first: bool, max_record_bytes: int | None,
+            cache: str | None, corrections_first: bool, max_record_bytes: int | None, threads: int,
             unlisted_actions: bool, assume: tuple[str, ...], missing: str | None,
             missing_layers: str, options: tuple[str, ...], strict: bool) -> None:
     """Decide every record of LOGS under OLD and under NEW, and show what differs.
@@ -70,7 +70,7 @@ def command(before: tuple[str, ...], after: tuple[str, ...], fail_on: str | None
     keys = keys_of_both(*tables)
     assumed = assumed_values(assume, keys)
     chosen = chosen_logs(since, until, accounts, services, endpoint, unlisted_actions, cache,
-                         corrections_first, max_record_bytes)
+                         corrections_first, max_record_bytes, threads)
     source = open_input(logs, keys, chosen, either_needs_request(*tables))
     run = run_replay(tables[0], tables[1], source, principals=principals, assume=assumed,
                      missing=missing, output=output, output_kind=kind, top=top)

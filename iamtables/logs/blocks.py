@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import secrets
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
+from contextlib import closing
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,6 +23,7 @@ from .columns import Int32Array
 from .containers import decode_repaired
 from .moulding import ArnClasses, Mould, Slots
 from .outcome import is_denial
+from .pieces import Refused
 from .records import DECODE_ERRORS, BadRecord, Record, RecordDecoder, seconds
 from .resources import ResourceForms
 from .tables import KeyChanges
@@ -31,6 +33,7 @@ from .value_classes import SUFFIXES, prefixes, words
 try:
     from .extract import Extractor
     from .moulds import Moulds
+    from .scanner import Scanned, Scanner
 except ImportError:  # not built: everything goes through the library-based reader
     Extractor = None  # type: ignore[assignment,misc]
 
@@ -42,8 +45,6 @@ MAX_KEY_BYTES = 48 << 20
 _MAX_NEEDLES = 4096
 _SCAN_RECORDS = 4000
 """Coded at a time: what the scan has read is still near the processor."""
-_JOINED_BYTES = 16 << 10
-"""Of a piece that are joined to the record which the piece before broke off."""
 _MIN_MOULDS = 256
 """From this many moulds of a plan on, they must pay: at least four calls for each."""
 
@@ -163,7 +164,11 @@ class BlockReader:
         self._told = told
         self._mould_of, self._add_call = mould_of, add_call
         self._forms, self._tells_accounts = forms, tells_accounts
-        self._extractor = Extractor(secrets.randbits(64), *needs)
+        self.scanner = Scanner(secrets.randbits(64), *needs)
+        """For whoever scans ahead."""
+        self._scanner_bytes = 0
+        self._text = Scanned()
+        self._extractor = Extractor(secrets.randbits(64))
         self._moulds = Moulds(
             secrets.randbits(64), [text.encode() for text in prefixes()],
             sorted(text.encode() for text in words()), [text.encode() for text in SUFFIXES],
@@ -197,55 +202,71 @@ class BlockReader:
         self._shape_places: list[int] = []
 
     def forget(self) -> None:
-        """The reader's tables start anew: so do the codes that lead into them."""
+        """The reader's tables start anew: so do the codes that lead into them. Nobody may scan
+        meanwhile, and nothing that was scanned before is to be coded."""
+        plans, _, errors = self.scanner.counts()
+        if (plans, errors) != (len(self._plan_flags), len(self._error_flags)):
+            self.forget_all()  # some were scanned and never coded
+            return
+        self.scanner.forget(secrets.randbits(64))
         self._extractor.forget(secrets.randbits(64))
         self._moulds.forget(secrets.randbits(64))
         self._forget_rows()
 
     def forget_calls(self) -> None:
         """The same where only the table of calls starts anew; moulds stay."""
-        self._extractor.forget_calls(secrets.randbits(64))
+        self._extractor.forget(secrets.randbits(64))
         self._moulds.forget_calls(secrets.randbits(64))
         self._forget_calls()
         for made in self._mould_calls:
             self._mould_rows.add(-1 if made is None else self._add_call(made))
 
     def forget_all(self) -> None:
-        self._extractor.forget_plans(secrets.randbits(64))
+        self.scanner.forget_plans(secrets.randbits(64))
+        self._extractor.forget(secrets.randbits(64))
         self._moulds.forget(secrets.randbits(64))
         self._start_plans()
 
     @property
     def kept_bytes(self) -> int:
         """Memory of the dictionaries that outlast `forget_calls`."""
-        return self._extractor.lasting_bytes + self._moulds.lasting_bytes
+        return self._scanner_bytes + self._moulds.lasting_bytes
 
     @property
     def is_full(self) -> bool:
-        return bool(self._extractor.key_bytes + self._moulds.key_bytes > MAX_KEY_BYTES)
+        return self._scanner_bytes + self._extractor.key_bytes + (
+            self._moulds.key_bytes) > MAX_KEY_BYTES
 
     def take(self, data: bytes, is_lines: bool, max_record_bytes: int, bad: Counter[str]
              ) -> Block | None:
         """The rows of a block; None when the reader has to take it. `bad` counts what is left out.
         """
-        self._extractor.start(data, is_lines)
-        block = self._joined(self._scanned(max_record_bytes, bad))
+        block = self.take_pieces(self._scanned(data, is_lines), max_record_bytes, bad)
         return None if block is not None and is_lines and not block.count else block
 
-    def take_pieces(self, pieces: Iterable[bytes], max_record_bytes: int, bad: Counter[str]
-                    ) -> Block | None:
-        """The rows of a document that comes in pieces. None when the reader has to take it, from
-        its beginning."""
-        return self._joined(self._scanned_pieces(pieces, max_record_bytes, bad))
+    def _scanned(self, data: bytes, is_lines: bool) -> Generator[Scanned, None, None]:
+        """A text as a whole, so many records at a time."""
+        self.scanner.start(is_lines)
+        self._text.hold(data)
+        while self.scanner.scan(self._text, _SCAN_RECORDS) or self._text.is_refused:
+            yield self._text
+        self._text.hold(b"")
 
-    def _joined(self, scans: Iterator[int]) -> Block | None:
-        """The rows of a text, of which each scan takes so many records."""
+    def take_pieces(self, pieces: Generator[Scanned, None, None], max_record_bytes: int,
+                    bad: Counter[str]) -> Block | None:
+        """The rows of a document that comes in pieces, each valid until the next is asked for. None
+        when the reader has to take it, from its beginning."""
         self._beginning = []
         self._odd: list[tuple[int, bytes]] = []
         self._enriched: dict[int, str] = {}
+        self._extractor.start()
+        count: int | None = 0
         try:
-            count = sum(scans)
-        except Unsure:
+            with closing(pieces):
+                count = self._coded(pieces, max_record_bytes, bad)
+        except (Unsure, Refused):
+            count = None
+        if count is None:  # and nobody scans any more
             if not self._has_all_rows():
                 self.forget_all()
             return None
@@ -257,11 +278,28 @@ class BlockReader:
         return Block(call, caller, time, Texts(data, offsets, hashes), place, self._odd,
                      self._enriched, count)
 
+    def _coded(self, pieces: Iterable[Scanned], max_record_bytes: int, bad: Counter[str]) -> int:
+        """Code all records; how many. Raises Unsure."""
+        number = 0
+        for scanned in pieces:
+            self._scanner_bytes = scanned.table_bytes
+            if scanned.is_refused or 2 * scanned.odd_count > scanned.count or (
+                    scanned.longest > max_record_bytes):
+                raise Unsure
+            if scanned.count:
+                self._extractor.take(scanned)
+                try:
+                    self._code(scanned, bad, max_record_bytes, number)
+                finally:
+                    self._extractor.release()
+            number += scanned.count
+        return number
+
     def _has_all_rows(self) -> bool:
         """Do all codes have what they stand for? Not when a scan ended before it was coded."""
-        return self._extractor.counts() == (
+        return (*self.scanner.counts(), *self._extractor.counts(), self._moulds.mould_count) == (
             len(self._plan_flags), len(self._callers), len(self._error_flags), len(self._calls),
-            len(self._shape_rows)) and self._moulds.mould_count == len(self._mould_rows)
+            len(self._shape_rows), len(self._mould_rows))
 
     def _add_alike(self) -> None:
         """Rows for the calls that differ from others of their shape or mould in texts alone."""
@@ -277,87 +315,43 @@ class BlockReader:
                 self._mould_rows.all()[moulds], Texts(*self._moulds.texts(begin)),
                 self._keys_of(moulds, begin)))
 
-    def _scanned_pieces(
-        self, pieces: Iterable[bytes], max_record_bytes: int, bad: Counter[str]
-    ) -> Iterator[int]:
-        extractor = self._extractor
-        extractor.start_pieces()
-        rest, number = b"", 0
-        for piece in pieces:
-            if len(rest) > max_record_bytes:
-                raise Unsure
-            begin = 0
-            if rest:  # only the record that goes on is put together, not the piece
-                head = rest + piece[:_JOINED_BYTES]
-                for count in self._scanned_of(head, 0, max_record_bytes, bad, number):
-                    number += count
-                    yield count
-                begin = len(head) - extractor.left() - len(rest)
-                if begin < 0 or len(piece) <= _JOINED_BYTES:
-                    piece = head[len(head) - extractor.left() :] + piece[_JOINED_BYTES:]
-                    begin = 0
-            for count in self._scanned_of(piece, begin, max_record_bytes, bad, number):
-                number += count
-                yield count
-            rest = piece[len(piece) - extractor.left() :]
-        extractor.feed(rest, 0, True)
-        yield from self._scanned(max_record_bytes, bad, number)
-
-    def _scanned_of(self, data: bytes, begin: int, max_record_bytes: int, bad: Counter[str],
-                    number: int) -> Iterator[int]:
-        self._extractor.feed(data, begin, False)
-        return self._scanned(max_record_bytes, bad, number)
-
-    def _scanned(self, max_record_bytes: int, bad: Counter[str], number: int = 0
-                 ) -> Iterator[int]:
-        """Raises Unsure."""
-        extractor = self._extractor
-        while count := extractor.scan(_SCAN_RECORDS):
-            if count < 0:
-                raise Unsure
-            if 2 * extractor.odd_count > count or extractor.longest > max_record_bytes:
-                raise Unsure
-            self._code(count, bad, max_record_bytes, number)
-            number += count
-            yield count
-
-    def _record(self, index: int) -> Record:
+    def _record(self, scanned: Scanned, index: int) -> Record:
         try:
-            return decode_repaired(RecordDecoder, self._extractor.record(index))
+            return decode_repaired(RecordDecoder, scanned.record(index))
         except DECODE_ERRORS as error:
             raise Unsure from error
 
     def _code(
-        self, count: int, bad: Counter[str], max_record_bytes: int, number: int
+        self, scanned: Scanned, bad: Counter[str], max_record_bytes: int, number: int
     ) -> None:
-        """The records of the last scan, the first of which has this number in the text."""
-        extractor = self._extractor
-        for index in extractor.new_plans().tolist():
+        """Records that were taken, the first of which has this number in the text."""
+        extractor, count = self._extractor, scanned.count
+        for index in scanned.new_plans().tolist():
             self._made_facts = None
-            self._add_plan(self._record(index))
+            self._add_plan(self._record(scanned, index))
         if self._sessions:
             for index in np.flatnonzero(
-                    np.isin(extractor.plans(), list(self._sessions))).tolist():
-                self._beginning.append(self._record(index))
-        for index in extractor.new_callers().tolist():
-            record = self._record(index)
+                    np.isin(scanned.plans(), list(self._sessions))).tolist():
+                self._beginning.append(self._record(scanned, index))
+        for index in scanned.new_callers().tolist():
+            record = self._record(scanned, index)
             try:
                 self._callers.add(self._caller_of(record))
             except BadRecord as problem:
                 self._callers.add(-1, str(problem))
-        for index in extractor.new_errors().tolist():
+        for index in scanned.new_errors().tolist():
             self._made_facts = None
-            code = self._record(index).errorCode
+            code = self._record(scanned, index).errorCode
             self._error_flags.append(
                 NO_ERROR if not code else DENIAL if is_denial(code) else 0)
         at = 0
         while (at := extractor.shaped(
                 at, *self._facts(), np.array(self._shape_places, dtype=np.int8))) < count:
-            self._learn_shape(at)
-        self._find_moulds(count, max_record_bytes)
+            self._learn_shape(scanned, at)
+        self._find_moulds(scanned, max_record_bytes)
         for index in extractor.calls(*self._facts()).tolist():
             try:
-                self._calls.add(self._mapped(index))
+                self._calls.add(self._mapped(scanned, index))
             except BadRecord as problem:
                 self._calls.add(-1, str(problem))
         left_out, opened = extractor.keep(self._callers.all(), self._calls.all(), number)
@@ -365,20 +359,20 @@ class BlockReader:
             for row, stamp in extractor.open_times():
                 extractor.set_time(row, seconds(stamp.decode("utf-8", "replace")))
         if left_out:
-            odd = extractor.odd_records()
-            self._odd += [(number + index, extractor.record(index))
+            odd = scanned.odd_records()
+            self._odd += [(number + index, scanned.record(index))
                           for index in np.flatnonzero(odd).tolist()]
-            if left_out > extractor.odd_count:
-                self._count_bad(odd, bad)
+            if left_out > scanned.odd_count:
+                self._count_bad(scanned, odd, bad)
         if self._told is not None:
-            self._tell_enriched(self._told)
+            self._tell_enriched(scanned, self._told)
 
-    def _tell_enriched(self, told_by: Callable[[bytes], str]) -> None:
+    def _tell_enriched(self, scanned: Scanned, told_by: Callable[[bytes], str]) -> None:
         """What the `eventContext` of records tells, where there is one and somebody asks."""
-        indices = self._extractor.enriched().tolist()
+        indices = scanned.enriched().tolist()
         places = self._extractor.row_places() if indices else None
         for index in indices:
-            told = told_by(self._extractor.event_context(index))
+            told = told_by(scanned.event_context(index))
             if told and places is not None and places[index] >= 0:
                 self._enriched[int(places[index])] = told
 
@@ -390,43 +384,43 @@ class BlockReader:
                                 np.array(self._error_flags or [0], dtype=np.uint8))
         return self._made_facts
 
-    def _mapped(self, index: int) -> int:
+    def _mapped(self, scanned: Scanned, index: int) -> int:
         """The row of a call that is mapped. Raises BadRecord."""
-        extractor = self._extractor
-        return self._call_of(self._record(index), extractor.plan(index),
-                             self._callers.row(extractor.caller(index)))
+        return self._call_of(self._record(scanned, index), scanned.plan(index),
+                             self._callers.row(scanned.caller(index)))
 
-    def _learn_shape(self, index: int) -> None:
+    def _learn_shape(self, scanned: Scanned, index: int) -> None:
         """Calls on buckets and objects: one mapping per shape, then only the resource differs."""
         try:
-            row = self._mapped(index)
-            place = self._place_of(self._record(index), row)
+            row = self._mapped(scanned, index)
+            place = self._place_of(self._record(scanned, index), row)
         except BadRecord:
             row, place = -1, -1
         self._shape_rows.add(row)
         self._shape_places.append(place)
 
-    def _find_moulds(self, count: int, max_bytes: int) -> None:
+    def _find_moulds(self, scanned: Scanned, max_bytes: int) -> None:
         """Calls that differ in texts the mapping cannot tell apart: one mapping per mould."""
         extractor, moulds, facts = self._extractor, self._moulds, self._facts()
         if not (facts[0] & BY_MOULD).any():
             return
         at = 0
         while (at := moulds.moulded(
-                extractor, at, *facts, max_bytes, self._arn_numbers.all())) < count:
+                extractor, at, *facts, max_bytes, self._arn_numbers.all())) < scanned.count:
             new = moulds.new_arns(len(self._arn_numbers))
             if new:
                 self._arn_numbers.extend(
                     np.array([self._arn_classes.number(arn) for arn in new], dtype=np.int32))
             else:
-                self._learn(at, extractor.plan(at))
+                self._learn(scanned, at)
         self._weigh_moulds()
 
-    def _learn(self, index: int, plan: int) -> None:
+    def _learn(self, scanned: Scanned, index: int) -> None:
+        plan = scanned.plan(index)
         self._moulds_of_plan[plan] += 1
         try:
             made, mould = self._mould_of(
-                self._record(index), plan, self._moulds.slots_of(self._extractor, index))
+                self._record(scanned, index), plan, self._moulds.slots_of(self._extractor, index))
         except BadRecord:
             made, mould = None, None
         self._mould_calls.append(made)
@@ -480,13 +474,12 @@ class BlockReader:
         self._plan_flags.append(found.flags)
         self._plan_needles.append(place)
 
-    def _count_bad(self, odd: NDArray[np.bool_], bad: Counter[str]) -> None:
+    def _count_bad(self, scanned: Scanned, odd: NDArray[np.bool_], bad: Counter[str]) -> None:
         """The first reason of each record, in the order in which the reader finds them."""
-        extractor = self._extractor
-        is_kept = extractor.row_places() >= 0
+        is_kept = self._extractor.row_places() >= 0
         for index in np.flatnonzero(~is_kept & ~odd).tolist():
-            reason = (self._plan_reasons.get(extractor.plan(index))
-                      or self._callers.reasons.get(extractor.caller(index))
-                      or self._calls.reasons.get(extractor.call(index)))
+            reason = (self._plan_reasons.get(scanned.plan(index))
+                      or self._callers.reasons.get(scanned.caller(index))
+                      or self._calls.reasons.get(self._extractor.call(index)))
             assert reason is not None
             bad[reason] += 1

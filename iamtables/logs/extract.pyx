@@ -1,11 +1,9 @@
-"""Slices and codes of CloudTrail records, without a Python object per record.
+"""The calls of a log, numbered without a Python object per record.
 
-`Extractor.scan` walks a document or lines once, checks the JSON, and keeps where each field of each
-record lies. `plans`, `callers`, `errors` and `calls` then number the distinct combinations that
-the mapping depends on, and say at which records new ones first occur: only those are decoded, by
-the library-based reader, and mapped. What the scanner does not handle itself (text that is not
-ASCII, empty strings, wrong types, a field twice, nesting without end) makes a record *odd*: it is
-left to that reader. A document that is not JSON, or no delivery file, is refused as a whole.
+The records of a piece that a `Scanner` took apart are lent to an `Extractor`, which numbers the
+distinct calls: by shape and resource (`shaped`), by mould (`moulds`), or by all that their mapping
+depends on (`calls`). It says at which records new ones first occur: only those are decoded, by the
+library-based reader, and mapped. `keep` adds the records to the rows of the text.
 """
 
 import numpy as np
@@ -13,27 +11,20 @@ import numpy as np
 from libc.stdint cimport int8_t, int32_t, int64_t, uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport free, realloc
 from libc.stddef cimport ptrdiff_t
-from libc.string cimport memchr, memcmp, memcpy, memmove
+from libc.string cimport memcmp, memcpy
 
 from iamtables.runtime.intern cimport (
     FIRST_ID, NO_ID, InternTable, intern_add, intern_bytes, intern_free, intern_init, intern_many,
 )
 
 from .scan cimport (
-    ADDITIONAL, ADDRESS, AGENT, CATEGORY, ERROR, EVENT_CONTEXT, FIELD_COUNT, ID, IDENTITY,
-    MESSAGE, NAME, PARAMETERS, RECIPIENT, REGION, RESOURCES, SOURCE, STAMP, TIME, TLS, TYPE, VPCE,
-    VPCE_ACCOUNT,
-    ScanMemo, find, memo_free, memo_init, scan_record, skip_space,
+    FIELD_COUNT, ID, MESSAGE, PARAMETERS, RECIPIENT, REGION, RESOURCES, find,
 )
-from .slices cimport MAX_ARNS, bucket_or_object, find_arns, hash_of, seconds_of
-
-cdef extern from *:
-    int __builtin_ctz(uint32_t) noexcept nogil
+from .scanner cimport Scanned
+from .slices cimport MAX_ARNS, bucket_or_object, find_arns
 
 cdef enum:
     GIVEN_AT_ONCE = 32
-    SIMPLE_CALLER = 1 << IDENTITY | 1 << REGION | 1 << RECIPIENT
-    PLAN_FIELDS = 1 << SOURCE | 1 << NAME | 1 << TYPE | 1 << CATEGORY
 
 cdef const uint8_t* OPAQUE = b"Encoded authorization failure message"
 
@@ -56,10 +47,6 @@ cdef bint all_below(const int32_t* codes, size_t count, int64_t bound) noexcept 
     return found
 
 
-NOTHING = np.empty(0, dtype=np.int32)
-NOTHING.flags.writeable = False
-
-
 # -- owner and doorways -------------------------------------------------------------------------
 
 cdef class Extractor:
@@ -68,102 +55,64 @@ cdef class Extractor:
     Codes count from 0 in order of first appearance, and stay valid until `forget`.
     """
 
-    def __cinit__(self, uint64_t seed, bint network=False, bint agent=False, bint tls=False,
-                  bint additional=False):
-        """The flags add fields to those that tell callers apart."""
-        self.caller_fields = SIMPLE_CALLER
-        if network:
-            self.caller_fields |= 1 << ADDRESS | 1 << VPCE | 1 << VPCE_ACCOUNT
-        if agent:
-            self.caller_fields |= 1 << AGENT
-        if tls:
-            self.caller_fields |= 1 << TLS
-        if additional:
-            self.caller_fields |= 1 << ADDITIONAL
-        self.plan_table.slots = self.caller_table.slots = NULL
-        self.no_error = -1
-        if (intern_init(&self.plan_table, seed) or intern_init(&self.caller_table, seed)
-                or intern_init(&self.error_table, seed) or intern_init(&self.call_table, seed)
-                or intern_init(&self.shape_table, seed) or intern_init(&self.given_table, seed)
-                or memo_init(&self.memo, seed)):
+    def __cinit__(self, uint64_t seed):
+        if (intern_init(&self.call_table, seed) or intern_init(&self.shape_table, seed)
+                or intern_init(&self.given_table, seed)):
             raise MemoryError
         self.needles = []
 
     def __dealloc__(self):
         cdef int kind
-        intern_free(&self.plan_table)
-        intern_free(&self.caller_table)
-        intern_free(&self.error_table)
         intern_free(&self.call_table)
         intern_free(&self.shape_table)
         intern_free(&self.given_table)
-        memo_free(&self.memo)
         for kind in range(3):
-            free(self.codes[kind])
-            free(self.fresh[kind])
             free(self.per_record[kind])
-        free(self.kept_rows)
-        free(self.known_callers)
-        free(self.seconds)
-        free(self.id_hash)
-        free(self.id_text)
-        free(self.identities)
         free(self.arns)
-        free(self.slices)
-        free(self.bounds)
-        free(self.odd)
+        free(self.kept_rows)
+        free(self.id_text)
         free(self.scratch)
 
     @property
     def key_bytes(self):
         """Memory of the code tables."""
-        return (intern_bytes(&self.caller_table) + intern_bytes(&self.call_table)
-                + intern_bytes(&self.plan_table) + intern_bytes(&self.given_table)
-                + intern_bytes(&self.memo.values) + self.known_caller_room * sizeof(KnownCaller))
+        return intern_bytes(&self.call_table) + intern_bytes(&self.given_table)
 
-    @property
-    def lasting_bytes(self):
-        """Memory of those that outlast `forget_calls`."""
-        return (intern_bytes(&self.caller_table) + intern_bytes(&self.plan_table)
-                + intern_bytes(&self.memo.values) + self.known_caller_room * sizeof(KnownCaller))
+    def start(self):
+        """Begin with a text: no row is kept yet."""
+        self.release()
+        self.kept = self.id_kept = 0
+
+    def take(self, Scanned scanned not None):
+        """Code these records; they are lent until `release`, or until others are taken."""
+        cdef size_t i
+        self.release()
+        if scanned.count > self.room and self.grow(scanned.count):
+            raise MemoryError
+        self.scanned = scanned
+        self.base, self.slices, self.odd = scanned.base, scanned.slices, scanned.odd
+        self.seconds, self.id_hash = scanned.seconds, scanned.id_hash
+        self.codes[0], self.codes[1], self.codes[2] = (
+            scanned.codes[0], scanned.codes[1], scanned.codes[2])
+        self.count = scanned.count
+        for i in range(self.count):
+            self.known[i] = -1
+        scanned.is_lent = True
+
+    def release(self):
+        """Give the records back."""
+        if self.scanned is not None:
+            self.scanned.is_lent = False
+            self.scanned = None
+        self.count = 0
 
     cdef int grow(self, size_t records) noexcept nogil:
         cdef size_t room = records * 2 if records * 2 > 1024 else 1024
         cdef int kind
-        cdef void* moved
-        moved = realloc(self.slices, room * 2 * FIELD_COUNT * sizeof(uint32_t))
-        if moved == NULL:
-            return -1
-        self.slices = <uint32_t*>moved
-        moved = realloc(self.bounds, room * 2 * sizeof(uint32_t))
-        if moved == NULL:
-            return -1
-        self.bounds = <uint32_t*>moved
-        moved = realloc(self.arns, room * 2 * MAX_ARNS * sizeof(uint32_t))
+        cdef void* moved = realloc(self.arns, room * 2 * MAX_ARNS * sizeof(uint32_t))
         if moved == NULL:
             return -1
         self.arns = <uint32_t*>moved
-        moved = realloc(self.identities, room * sizeof(uint32_t))
-        if moved == NULL:
-            return -1
-        self.identities = <uint32_t*>moved
-        moved = realloc(self.seconds, room * sizeof(int64_t))
-        if moved == NULL:
-            return -1
-        self.seconds = <int64_t*>moved
-        moved = realloc(self.id_hash, room * sizeof(uint64_t))
-        if moved == NULL:
-            return -1
-        self.id_hash = <uint64_t*>moved
-        for kind in range(3):
-            moved = realloc(self.codes[kind], room * sizeof(int32_t))
-            if moved == NULL:
-                return -1
-            self.codes[kind] = <int32_t*>moved
-            moved = realloc(self.fresh[kind], room * sizeof(int32_t))
-            if moved == NULL:
-                return -1
-            self.fresh[kind] = <int32_t*>moved
         for kind in range(3):
             moved = realloc(self.per_record[kind], room * sizeof(int32_t))
             if moved == NULL:
@@ -171,304 +120,12 @@ cdef class Extractor:
             self.per_record[kind] = <int32_t*>moved
         self.known, self.call_of, self.place = (
             self.per_record[0], self.per_record[1], self.per_record[2])
-        moved = realloc(self.odd, room)
-        if moved == NULL:
-            return -1
-        self.odd = <uint8_t*>moved
         self.room = room
         return 0
 
-    def start(self, bytes data not None, bint is_lines):
-        """Begin with a document, or with lines; `scan` takes them apart."""
-        self.begin(is_lines)
-        self.text = data
-        self.base = self.at = <const uint8_t*><const char*>data
-        self.end = self.base + len(data)
-        self.is_last = True
-
-    def start_pieces(self):
-        """Begin with a document that comes in pieces."""
-        self.begin(False)
-        self.text = None
-        self.base = self.at = self.end = NULL
-        self.is_last = False
-
-    cdef void begin(self, bint is_lines) noexcept:
-        self.is_lines = is_lines
-        self.is_inside = self.is_closed = self.is_done = False
-        self.count = self.id_used = self.id_kept = self.kept = 0
-        self.fresh_count[0] = self.fresh_count[1] = self.fresh_count[2] = 0
-
-    def feed(self, bytes data not None, size_t begin, bint is_last):
-        """The next piece, from byte `begin` on: what the scan left over of the one before (`left`),
-        and more."""
-        if begin > <size_t>len(data):
-            raise IndexError(begin)
-        self.text = data
-        self.base = <const uint8_t*><const char*>data
-        self.at = self.base + begin
-        self.end = self.base + len(data)
-        self.is_last = is_last
-
-    def left(self):
-        """How many bytes at the end of the piece were not taken: a record that goes on."""
-        return self.end - self.at
-
-    def scan(self, size_t most):
-        """Take the next records apart, `most` at a time. Returns their number, or -1.
-
-        0 : there are no more, in this piece of the document
-        -1: the text is no delivery file, or no JSON; the reader has to look at it. Then some codes
-            were given to nobody: they must be forgotten.
-        The slices are valid until the next scan. Releases the GIL.
-        """
-        cdef int64_t found
-        self.count = self.odd_count = self.longest = 0
-        self.id_used = self.id_kept
-        self.fresh_count[0] = self.fresh_count[1] = self.fresh_count[2] = 0
-        if self.is_done or self.base == NULL:
-            return 0
-        if self.end - self.base >= 0xFFFFFFF0u:
-            return -1
-        with nogil:
-            found = self.scan_lines(most) if self.is_lines else self.scan_document(most)
-        if found == -2:
-            raise MemoryError
-        if found < 0:
-            self.is_done = True
-            self.count = 0
-        return found
-
-    cdef const uint8_t* take_apart(self, const uint8_t* p, const uint8_t* end) noexcept nogil:
-        # behind the record at p, which counts from `accept` on; NULL when it is no JSON
-        cdef int odd = 0
-        cdef size_t i = self.count
-        cdef const uint8_t* behind = scan_record(
-            self.base, p, end, &self.memo, self.slices + i * 2 * FIELD_COUNT,
-            self.identities + i, &odd)
-        if behind != NULL:
-            self.bounds[2 * i] = <uint32_t>(p - self.base)
-            self.bounds[2 * i + 1] = <uint32_t>(behind - self.base)
-            self.odd[i] = odd
-            self.odd_count += odd
-            if <size_t>(behind - p) > self.longest:
-                self.longest = behind - p
-        return behind
-
-    cdef int64_t accept(self) noexcept nogil:
-        self.count += 1
-        return self.code_one(self.count - 1)
-
-    cdef int code_one(self, size_t i) noexcept nogil:
-        # the codes of a record, and its time and event ID, while its text is still near
-        cdef const uint32_t* slices = self.slices + i * 2 * FIELD_COUNT
-        cdef uint32_t length = slices[2 * ID + 1]
-        cdef void* moved
-        self.known[i] = -1
-        if self.odd[i]:
-            self.codes[0][i] = self.codes[1][i] = self.codes[2][i] = -1
-        else:
-            if (self.code(&self.plan_table, PLAN_FIELDS, 0, i)
-                    or self.code_caller(i)):
-                return -2
-            if slices[2 * ERROR + 1] == 0 and self.no_error >= 0:
-                self.codes[2][i] = self.no_error
-            else:
-                if self.code(&self.error_table, 1 << ERROR, 2, i):
-                    return -2
-                if slices[2 * ERROR + 1] == 0:
-                    self.no_error = self.codes[2][i]
-        if slices[2 * TIME + 1]:
-            self.seconds[i] = seconds_of(self.base + slices[2 * TIME], slices[2 * TIME + 1])
-        elif slices[2 * STAMP + 1]:
-            self.seconds[i] = seconds_of(self.base + slices[2 * STAMP], slices[2 * STAMP + 1])
-        else:
-            self.seconds[i] = -1
-        if self.id_used + length > self.id_room:
-            moved = realloc(self.id_text, 2 * (self.id_used + length) + 65536)
-            if moved == NULL:
-                return -2
-            self.id_text = <uint8_t*>moved
-            self.id_room = 2 * (self.id_used + length) + 65536
-        memcpy(self.id_text + self.id_used, self.base + slices[2 * ID], length)
-        self.id_used += length
-        self.id_hash[i] = hash_of(self.base + slices[2 * ID], length)
-        return 0
-
-    cdef int code_caller(self, size_t i) noexcept nogil:
-        cdef uint32_t identity = self.identities[i]
-        cdef const uint32_t* region = self.slices + (i * FIELD_COUNT + REGION) * 2
-        cdef const uint32_t* account = self.slices + (i * FIELD_COUNT + RECIPIENT) * 2
-        cdef KnownCaller* known
-        cdef void* moved
-        cdef size_t k, room
-        if (self.caller_fields != SIMPLE_CALLER or region[1] > 255 or account[1] > 255
-                or region[1] + account[1] > 42):
-            return self.code(&self.caller_table, self.caller_fields, 1, i)
-        if identity >= self.known_caller_room:
-            room = 2 * <size_t>identity + 256
-            moved = realloc(self.known_callers, room * sizeof(KnownCaller))
-            if moved == NULL:
-                return -1
-            self.known_callers = <KnownCaller*>moved
-            for k in range(self.known_caller_room, room):
-                self.known_callers[k].code = -1
-            self.known_caller_room = room
-        known = self.known_callers + identity
-        if (known.code >= 0 and known.region_length == region[1]
-                and known.account_length == account[1]
-                and memcmp(known.texts, self.base + region[0], region[1]) == 0
-                and memcmp(known.texts + region[1], self.base + account[0], account[1]) == 0):
-            self.codes[1][i] = known.code
-            return 0
-        if self.code(&self.caller_table, self.caller_fields, 1, i):
-            return -1
-        known.code = self.codes[1][i]
-        known.region_length, known.account_length = <uint8_t>region[1], <uint8_t>account[1]
-        memcpy(known.texts, self.base + region[0], region[1])
-        memcpy(known.texts + region[1], self.base + account[0], account[1])
-        return 0
-
-    cdef int code(self, InternTable* table, uint32_t fields, int kind, size_t i) noexcept nogil:
-        # number what these fields hold; a new number is noted with its record
-        cdef const uint32_t* slice
-        cdef size_t used = 0, need = 4
-        cdef int field
-        cdef uint32_t id, left = fields
-        cdef size_t before = table.count
-        while left:
-            field = __builtin_ctz(left)
-            left &= left - 1
-            if field == IDENTITY:
-                need += 4
-                if self.ensure(need):
-                    return -1
-                memcpy(self.scratch + used, self.identities + i, 4)
-                used += 4
-            else:
-                slice = self.slices + (i * FIELD_COUNT + field) * 2
-                need += 4 + slice[1]
-                if self.ensure(need):
-                    return -1
-                memcpy(self.scratch + used, slice + 1, 4)
-                memcpy(self.scratch + used + 4, self.base + slice[0], slice[1])
-                used += 4 + slice[1]
-        id = intern_add(table, self.scratch, used)
-        if id == NO_ID:
-            return -1
-        if table.count != before:
-            self.fresh[kind][self.fresh_count[kind]] = <int32_t>i
-            self.fresh_count[kind] += 1
-        self.codes[kind][i] = <int32_t>(id - FIRST_ID)
-        return 0
-
-    cdef int64_t scan_document(self, size_t most) noexcept nogil:
-        cdef const uint8_t* p = self.at
-        cdef const uint8_t* end = self.end
-        cdef int64_t status
-        if not self.is_inside:
-            p = skip_space(p, end)
-            if p >= end or p[0] != 123:
-                return -1
-            p = skip_space(p + 1, end)
-            if end - p < 9 or memcmp(p, b'"Records"', 9) != 0:
-                return -1
-            p = skip_space(p + 9, end)
-            if p >= end or p[0] != 58:
-                return -1
-            p = skip_space(p + 1, end)
-            if p >= end or p[0] != 91:
-                return -1
-            p = skip_space(p + 1, end)
-            self.is_inside = True
-            if p < end and p[0] == 93:
-                self.at = p + 1
-                self.is_closed = True
-                return self.end_document()
-        elif self.is_closed:
-            return self.end_document()
-        while self.count < most:
-            p = skip_space(p, end)
-            self.at = p  # from here on it is read again when the piece ends before the record
-            if p >= end:
-                break
-            if p[0] != 123:
-                return -1
-            if self.count == self.room and self.grow(self.count + 1):
-                return -2
-            p = self.take_apart(p, end)
-            if p == NULL:
-                break
-            p = skip_space(p, end)
-            if p >= end:
-                break
-            if p[0] != 44 and p[0] != 93:
-                return -1
-            status = self.accept()
-            if status:
-                return status
-            self.at = p + 1
-            if p[0] == 93:
-                self.is_closed = True
-                return self.end_document()
-            p += 1
-        else:
-            return <int64_t>self.count
-        return -1 if self.is_last else <int64_t>self.count
-
-    cdef int64_t end_document(self) noexcept nogil:
-        cdef const uint8_t* p
-        if not self.is_last:
-            return <int64_t>self.count
-        self.is_done = True
-        p = skip_space(self.at, self.end)
-        if p >= self.end or p[0] != 125:
-            return -1
-        return <int64_t>self.count if skip_space(p + 1, self.end) == self.end else -1
-
-    cdef int64_t scan_lines(self, size_t most) noexcept nogil:
-        cdef const uint8_t* p = self.at
-        cdef const uint8_t* stop
-        cdef const uint8_t* behind
-        cdef int64_t status
-        while p < self.end and self.count < most:
-            stop = <const uint8_t*>memchr(p, 10, self.end - p)
-            if stop == NULL:
-                stop = self.end
-            behind = skip_space(p, stop)
-            if behind < stop:
-                if behind[0] != 123:
-                    return -1
-                if self.count == self.room and self.grow(self.count + 1):
-                    return -2
-                behind = self.take_apart(behind, stop)
-                if behind == NULL:
-                    return -1
-                status = self.accept()
-                if status:
-                    return status
-                if skip_space(behind, stop) != stop:
-                    return -1
-            p = stop + 1
-        self.at = p
-        self.is_done = p >= self.end
-        return <int64_t>self.count
-
     def counts(self):
-        """How many plans, callers, errors, calls and shapes have a code."""
-        return (self.plan_table.count - FIRST_ID, self.caller_table.count - FIRST_ID,
-                self.error_table.count - FIRST_ID, self.call_table.count - FIRST_ID,
-                self.shape_table.count - FIRST_ID)
-
-    def odd_records(self):
-        """bool[count]: records that the reader has to decode itself."""
-        return np.frombuffer(<bytes>(<char*>self.odd)[:self.count], dtype=np.uint8).astype(bool)
-
-    def record(self, size_t index):
-        """The JSON text of a record."""
-        if index >= self.count:
-            raise IndexError(index)
-        return (<char*>self.base)[self.bounds[2 * index]:self.bounds[2 * index + 1]]
+        """How many calls and shapes have a code."""
+        return self.call_table.count - FIRST_ID, self.shape_table.count - FIRST_ID
 
     cdef int ensure(self, size_t size) noexcept nogil:
         cdef void* moved
@@ -488,43 +145,11 @@ cdef class Extractor:
         memcpy(self.scratch + used + 4, self.base + slice[0], length)
         return used + 4 + length
 
-    cdef new_codes(self, int kind):
-        return (np.asarray(<int32_t[:self.fresh_count[kind]]>self.fresh[kind]).copy()
-                if self.fresh_count[kind] else NOTHING)
-
-    def new_plans(self):
-        """The records with a new plan, int32[n]: source, name, event type and category."""
-        return self.new_codes(0)
-
-    def new_callers(self):
-        """The same for what is known of the caller."""
-        return self.new_codes(1)
-
-    def new_errors(self):
-        """The same for the error code; no error is a code, too."""
-        return self.new_codes(2)
-
-    def plan(self, size_t index):
-        """The code of the plan of a record, -1 for an odd one."""
-        if index >= self.count:
-            raise IndexError(index)
-        return self.codes[0][index]
-
-    def caller(self, size_t index):
-        """The same for the caller."""
-        if index >= self.count:
-            raise IndexError(index)
-        return self.codes[1][index]
-
     def call(self, size_t index):
         """The code that `calls` gave a record, -1 for one that was left out."""
         if index >= self.count:
             raise IndexError(index)
         return self.call_of[index]
-
-    def plans(self):
-        """int32[count]: the plan of each record, -1 for odd ones."""
-        return (np.asarray(<int32_t[:self.count]>self.codes[0]).copy() if self.count else NOTHING)
 
     def set_needles(self, list needles not None):
         """All needles that plans refer to by number: at most MAX_NEEDLES, each not empty."""
@@ -549,10 +174,12 @@ cdef class Extractor:
 
     cdef int check_facts(self, const uint8_t[::1] plan_flags, const int32_t[:, ::1] plan_needles,
                          const uint8_t[::1] is_denial) except -1:
-        # every code of the last scan has its flags
-        if len(plan_needles) != len(plan_flags) or len(plan_flags) < self.plan_table.count - FIRST_ID:
+        # every code of the records has its flags
+        if self.scanned is None:
+            raise ValueError("no records")
+        if len(plan_needles) != len(plan_flags) or len(plan_flags) < self.scanned.plan_count:
             raise ValueError("a plan without its flags")
-        if len(is_denial) < self.error_table.count - FIRST_ID:
+        if len(is_denial) < self.scanned.error_count:
             raise ValueError("an error without its flags")
         if len(plan_needles) and not all_below(&plan_needles[0, 0], 2 * len(plan_needles),
                                                <int64_t>self.needle_count + 1):
@@ -778,7 +405,7 @@ cdef class Extractor:
         return <int64_t>fresh
 
     def keep(self, const int32_t[::1] caller_rows, const int32_t[::1] call_rows, int32_t number):
-        """Add the records of the scan to the rows of the text: call, caller, time and event ID.
+        """Add the records taken to the rows of the text: call, caller, time and event ID.
 
         caller_rows, call_rows : by code, -1 for what cannot be used: such a record is left out
         number : of the first record, in the whole text
@@ -787,34 +414,45 @@ cdef class Extractor:
         """
         cdef size_t left_out = 0, i
         cdef int64_t opened
-        if len(caller_rows) < self.caller_table.count - FIRST_ID or (
+        if not all_below(self.codes[1], self.count, len(caller_rows)) or (
                 len(call_rows) < self.call_table.count - FIRST_ID):
             raise ValueError("a code without its row")
-        if self.kept + self.count > self.kept_room and self.grow_kept(self.kept + self.count):
-            raise MemoryError
         if not self.count:
             return 0, 0
+        if self.grow_kept(self.kept + self.count, self.id_kept + self.scanned.id_used):
+            raise MemoryError
         with nogil:
             opened = self.keep_all(&caller_rows[0] if caller_rows.shape[0] else NULL,
                                    &call_rows[0] if call_rows.shape[0] else NULL, number,
                                    &left_out)
         return left_out, opened
 
-    cdef int grow_kept(self, size_t rows) noexcept nogil:
-        cdef size_t room = rows + rows // 2 + 1024
-        cdef void* moved = realloc(self.kept_rows, room * sizeof(KeptRow))
-        if moved == NULL:
-            return -1
-        self.kept_rows = <KeptRow*>moved
-        self.kept_room = room
+    cdef int grow_kept(self, size_t rows, size_t id_bytes) noexcept nogil:
+        cdef size_t room
+        cdef void* moved
+        if rows > self.kept_room:
+            room = rows + rows // 2 + 1024
+            moved = realloc(self.kept_rows, room * sizeof(KeptRow))
+            if moved == NULL:
+                return -1
+            self.kept_rows = <KeptRow*>moved
+            self.kept_room = room
+        if id_bytes > self.id_room:
+            room = id_bytes + id_bytes // 2 + 65536
+            moved = realloc(self.id_text, room)
+            if moved == NULL:
+                return -1
+            self.id_text = <uint8_t*>moved
+            self.id_room = room
         return 0
 
     cdef int64_t keep_all(self, const int32_t* caller_rows, const int32_t* call_rows,
                           int32_t number, size_t* left_out) noexcept nogil:
-        cdef size_t i, read = self.id_kept, length
+        cdef size_t i, length
         cdef int32_t caller, call
         cdef int64_t opened = 0
         cdef KeptRow* row
+        cdef const uint8_t* text = self.scanned.id_text
         for i in range(self.count):
             length = self.slices[i * 2 * FIELD_COUNT + 2 * ID + 1]
             caller = call = -1
@@ -829,8 +467,7 @@ cdef class Extractor:
             if caller < 0 or call == -1:
                 left_out[0] += 1
             else:
-                if read != self.id_kept:
-                    memmove(self.id_text + self.id_kept, self.id_text + read, length)
+                memcpy(self.id_text + self.id_kept, text, length)
                 self.id_kept += length
                 row = self.kept_rows + self.kept
                 row.call, row.caller, row.place = call, caller, number + <int32_t>i
@@ -839,18 +476,17 @@ cdef class Extractor:
                 opened += row.seconds == -2
                 self.place[i] = <int32_t>self.kept
                 self.kept += 1
-            read += length
-        self.id_used = self.id_kept
+            text += length
         return opened
 
     def row_places(self):
-        """int32[count]: the row that `keep` made of each record of the scan, -1 for none."""
+        """int32[count]: the row that `keep` made of each record taken, -1 for none."""
         return (np.asarray(<int32_t[:self.count]>self.place).copy() if self.count
                 else np.empty(0, dtype=np.int32))
 
     def open_times(self):
         """The rows of the last `keep` whose time stamp is of another form, with the stamp."""
-        return [(self.place[i], self.time_text(i)) for i in range(self.count)
+        return [(self.place[i], self.scanned.time_text(i)) for i in range(self.count)
                 if self.place[i] >= 0 and self.kept_rows[self.place[i]].seconds == -2]
 
     def set_time(self, size_t row, int64_t seconds):
@@ -902,57 +538,7 @@ cdef class Extractor:
         return (np.asarray(call), np.asarray(caller), np.asarray(place), np.asarray(seconds), ids,
                 np.asarray(offsets), np.asarray(hashes))
 
-    def time_text(self, size_t index):
-        """The time stamp of a record as it is written."""
-        cdef const uint32_t* slices
-        cdef int field
-        if index >= self.count:
-            raise IndexError(index)
-        slices = self.slices + index * 2 * FIELD_COUNT
-        field = TIME if slices[2 * TIME + 1] else STAMP
-        return (<char*>self.base)[slices[2 * field]:slices[2 * field] + slices[2 * field + 1]]
-
-    cdef size_t find_enriched(self, int32_t* found) noexcept nogil:
-        cdef const uint32_t* slice
-        cdef size_t i, count = 0
-        for i in range(self.count):
-            slice = self.slices + (i * FIELD_COUNT + EVENT_CONTEXT) * 2
-            if slice[1] and self.base[slice[0]] == 123 and not self.odd[i]:
-                found[count] = <int32_t>i
-                count += 1
-        return count
-
-    def enriched(self):
-        """int32[n]: the records, odd ones left out, whose `eventContext` is an object."""
-        cdef int32_t[::1] found = np.empty(self.count or 1, dtype=np.int32)
-        cdef size_t count
-        with nogil:
-            count = self.find_enriched(&found[0])
-        return np.asarray(found)[:count]
-
-    def event_context(self, size_t index):
-        """The JSON text of the `eventContext` of a record, empty for none."""
-        cdef const uint32_t* slice
-        if index >= self.count:
-            raise IndexError(index)
-        slice = self.slices + (index * FIELD_COUNT + EVENT_CONTEXT) * 2
-        return (<char*>self.base)[slice[0]:slice[0] + slice[1]]
-
     def forget(self, uint64_t seed):
-        """Drop all codes but those of plans and errors."""
-        free(self.known_callers)
-        self.known_callers = NULL
-        self.known_caller_room = 0
-        intern_free(&self.caller_table)
-        intern_free(&self.call_table)
-        intern_free(&self.shape_table)
-        intern_free(&self.given_table)
-        memo_free(&self.memo)
-        if (memo_init(&self.memo, seed) or intern_init(&self.caller_table, seed) or intern_init(&self.call_table, seed)
-                or intern_init(&self.shape_table, seed) or intern_init(&self.given_table, seed)):
-            raise MemoryError
-
-    def forget_calls(self, uint64_t seed):
         """Drop the codes of calls and of what `shaped` numbered."""
         intern_free(&self.call_table)
         intern_free(&self.shape_table)
@@ -960,12 +546,3 @@ cdef class Extractor:
         if (intern_init(&self.call_table, seed) or intern_init(&self.shape_table, seed)
                 or intern_init(&self.given_table, seed)):
             raise MemoryError
-
-    def forget_plans(self, uint64_t seed):
-        """Drop all codes."""
-        self.no_error = -1
-        intern_free(&self.plan_table)
-        intern_free(&self.error_table)
-        if intern_init(&self.plan_table, seed) or intern_init(&self.error_table, seed):
-            raise MemoryError
-        self.forget(seed)

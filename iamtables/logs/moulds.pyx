@@ -15,7 +15,7 @@ from libc.stdlib cimport free, malloc, realloc
 from libc.string cimport memchr, memcmp, memcpy, memset
 
 from iamtables.runtime.intern cimport (
-    FIRST_ID, NO_ID, InternTable, intern_add, intern_bytes, intern_free, intern_init,
+    FIRST_ID, NO_ID, InternTable, intern_add, intern_bytes, intern_free, intern_init, intern_many,
 )
 
 from .extract cimport Extractor
@@ -35,6 +35,7 @@ cdef enum:
     IS_ARN = 64
     NO_MOULD = -1
     WAITING = -2            # for the class of an ARN
+    FILLED_AT_ONCE = 32
     BY_MOULD = 64           # flags of a plan
     IS_BLIND = 128
 
@@ -110,6 +111,11 @@ cdef class Moulds:
     cdef size_t program_count, program_room
     cdef uint8_t* out
     cdef size_t out_used
+    cdef uint8_t* keys          # of calls that are looked up together, end to end
+    cdef size_t key_room
+    cdef size_t key_count
+    cdef size_t key_starts[FILLED_AT_ONCE + 1]
+    cdef size_t key_records[FILLED_AT_ONCE]
 
     def __cinit__(self, uint64_t seed, list prefixes not None, list words not None,
                   list suffixes not None, list blind not None):
@@ -157,6 +163,7 @@ cdef class Moulds:
         free(self.wanted)
         free(self.is_made)
         free(self.out)
+        free(self.keys)
 
     @property
     def key_bytes(self):
@@ -457,8 +464,8 @@ cdef class Moulds:
     ) noexcept nogil:
         cdef size_t i
         cdef int32_t plan, mould
-        cdef uint32_t id
         cdef const uint32_t* slices
+        self.key_count = 0
         for i in range(begin, e.count):
             plan = e.codes[0][i]
             if e.odd[i] or plan < 0 or e.known[i] >= 0 or plan_flags[plan] & 80 != BY_MOULD:
@@ -477,32 +484,63 @@ cdef class Moulds:
                               class_count)
             if mould == WAITING or mould >= <int64_t>self.program_count:
                 self.waiting = i
-                return <int64_t>i
+                return -1 if self.fill(e) else <int64_t>i
             if mould == NO_MOULD:
                 continue
             self.uses[plan] += 1
-            if self.is_made[mould]:
-                id = self.filled(e, mould)
-                if id == NO_ID:
-                    return -1
-                e.known[i] = <int32_t>(id - FIRST_ID) << 1 | 1
+            if self.is_made[mould] and (self.put_key(e, i, mould) or (
+                    self.key_count == FILLED_AT_ONCE and self.fill(e))):
+                return -1
         self.waiting = e.count
-        return <int64_t>e.count
+        return -1 if self.fill(e) else <int64_t>e.count
 
-    cdef uint32_t filled(self, Extractor e, int32_t mould) noexcept nogil:
-        # the id of a call, by its mould and the texts of the slots that matter
-        cdef size_t used = 4
+    cdef int put_key(self, Extractor e, size_t i, int32_t mould) noexcept nogil:
+        # the key of a call: its mould and the texts of the slots that matter
+        cdef size_t used = self.key_starts[self.key_count] if self.key_count else 0, need
         cdef uint32_t k
         cdef const Slot* slot
-        memcpy(self.out, &mould, 4)
+        cdef void* moved
+        need = used + 4
         for k in range(self.spans[mould], self.spans[mould + 1]):
             if self.wanted[k] >= self.slot_count:
-                return NO_ID  # cannot be: all calls of a mould have the same slots
+                return -1  # cannot be: all calls of a mould have the same slots
+            need += 4 + self.slots[self.wanted[k]].length
+        if need > self.key_room:
+            moved = realloc(self.keys, 2 * need + 4096)
+            if moved == NULL:
+                return -1
+            self.keys = <uint8_t*>moved
+            self.key_room = 2 * need + 4096
+        memcpy(self.keys + used, &mould, 4)
+        self.key_starts[self.key_count] = used
+        used += 4
+        for k in range(self.spans[mould], self.spans[mould + 1]):
             slot = self.slots + self.wanted[k]
-            memcpy(self.out + used, &slot.length, 4)
-            memcpy(self.out + used + 4, e.base + slot.begin, slot.length)
+            memcpy(self.keys + used, &slot.length, 4)
+            memcpy(self.keys + used + 4, e.base + slot.begin, slot.length)
             used += 4 + slot.length
-        return intern_add(&self.filled_table, self.out, used)
+        self.key_records[self.key_count] = i
+        self.key_count += 1
+        self.key_starts[self.key_count] = used
+        return 0
+
+    cdef int fill(self, Extractor e) noexcept nogil:
+        # Number the calls whose keys were put together: in a large table each waits for memory.
+        cdef const uint8_t* texts[FILLED_AT_ONCE]
+        cdef size_t lengths[FILLED_AT_ONCE]
+        cdef uint64_t hashes[FILLED_AT_ONCE]
+        cdef uint32_t ids[FILLED_AT_ONCE]
+        cdef size_t k
+        for k in range(self.key_count):
+            texts[k] = self.keys + self.key_starts[k]
+            lengths[k] = self.key_starts[k + 1] - self.key_starts[k]
+        if self.key_count and intern_many(&self.filled_table, texts, lengths, hashes,
+                                          self.key_count, ids):
+            return -1
+        for k in range(self.key_count):
+            e.known[self.key_records[k]] = <int32_t>(ids[k] - FIRST_ID) << 1 | 1
+        self.key_count = 0
+        return 0
 
     def calls_of(self, size_t plan):
         """How many records of a plan had a mould so far."""

@@ -26,7 +26,8 @@ class LogOptions:
     is_compiled: bool = True
     """Use the compiled extractor where it is built; the columns are the same without it."""
     threads: int = 2
-    """With 2 the next file is inflated in a second thread while this one is being decided."""
+    """With 2, documents are inflated and taken apart in a second thread while what came before is
+    mapped and decided; other files are inflated there. More than 2 changes nothing."""
     endpoint: str | None = None
     """URL of an S3-compatible object store, for `s3://` addresses."""
     deduplicate: bool = True

@@ -11,37 +11,19 @@ from __future__ import annotations
 import gc
 from collections import Counter
 from collections.abc import Callable, Generator, Iterator, Sequence
-from contextlib import closing
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..catalogue import Catalogue, load_catalogue
 from ..errors import SourceError
-from .actions import Plan, looks_at_values
 from .ahead import ReadAhead
-from .arns import NOTHING_BELOW
 from .asked_keys import AskedKeys
 from .batch import Batch, Rows, build
-from .blocks import (
-    BY_MOULD,
-    BY_SHAPE,
-    IS_BLIND,
-    MAX_KEY_BYTES,
-    PARAMETERS_ALL,
-    PARAMETERS_SOME,
-    RESOURCES,
-    SELF,
-    Block,
-    BlockReader,
-    MouldCall,
-    PlanFlags,
-    is_available,
-)
+from .blocks import MAX_KEY_BYTES, Block, BlockReader, MouldCall, PlanFlags, is_available
 from .cache import Cache, Writer, mapping_version
 from .calls import Call, CallMapper, decode_resources
 from .classes import GIVEN
@@ -54,10 +36,9 @@ from .inflate import FileFailed, FileSkipped
 from .moulding import Mould, Slots, learn
 from .names import Names, Resolver
 from .options import LogOptions
-from .outcome import is_denial, strip_opaque
 from .outgoing import Outgoing, Portion
 from .pending import Chunk, Pending
-from .pieces import Refused
+from .plans import PlanRow, Plans, told_of
 from .principals import principal_of
 from .records import (
     BadRecord,
@@ -70,7 +51,7 @@ from .records import (
     too_long,
 )
 from .serving import CachedFiles, stored_batch
-from .sessions import BEGIN, Sessions
+from .sessions import Sessions
 from .sifting import Sieve
 from .sources import LogFile, find_files, is_delivered_before
 from .statistics import Statistics
@@ -78,24 +59,8 @@ from .tables import CallerTable, CallTable, KeyChanges
 from .templates import Where, partition_of
 from .texts import Texts
 
-_NO_PARAMETERS, _SOME_PARAMETERS, _ALL_PARAMETERS = range(3)
-
-
-@dataclass(slots=True)
-class _PlanRow:
-    """A plan with what the loop asks of it."""
-
-    number: int
-    plan: Plan
-    parameters: int
-    """How much of the parameters makes a difference."""
-    needles: tuple[bytes, ...]
-    """With _SOME_PARAMETERS: they matter when one of these is in them."""
-    wants_resources: bool
-    needs_resources: bool
-    """Does a policy ask for more of its calls than the action?"""
-    begins_session: bool
-    """Is it worth knowing what its calls tell of the sessions that they begin?"""
+if TYPE_CHECKING:
+    from .scanner import Scanned
 
 
 class LogReader:
@@ -113,7 +78,6 @@ class LogReader:
         self.catalogue = catalogue
         self.statistics = Statistics(
             files_found=len(self._files), bytes_found=sum(f.size_bytes for f in self._files))
-        self._needs = needs
         self._keys = AskedKeys(keys, catalogue)
         self._cache: Cache | None = None
         self._cached: CachedFiles | None = None
@@ -128,13 +92,15 @@ class LogReader:
             self._writer = Writer(self._cache)
             cached_keys = self._keys.of_cache(catalogue)
             self._keys = self._keys.of_everything(catalogue)
-            self._needs = None  # a cache is for every policy
+            needs = None  # a cache is for every policy
         self.keys: tuple[str, ...] = tuple(plan.name for plan in self._keys.plans)
         """The asked keys: the columns of `batch.context`, which leaves out those that nothing but
         an `eventContext` can tell and none of a batch does."""
         self._event_contexts = EventContexts(None if self._cache is not None else self.keys) if (
             self._cache is not None or self.keys) else None
         self._mapper = CallMapper(catalogue, options, tuple(self._keys.request))
+        self._plans = Plans(self._mapper, self._keys, catalogue, needs,
+                            learns_names=options.learn_names)
         self._names = names or Names(resolver, learns=options.learn_names)
         self._sieve = Sieve(options, self.statistics, self._mapper.actions.prefix_of)
         self._sessions = sessions or Sessions(tells=options.learn_names)
@@ -145,7 +111,6 @@ class LogReader:
             self._cached = CachedFiles(self._cache, cached_keys, self._files, options,
                                        self._outgoing, self.statistics)
         self._session_plans: set[int] = set()
-        self._plans: dict[tuple[str | None, ...], _PlanRow] = {}
         self._times: dict[str | None, int] = {}
         self._blocks = BlockReader(
             self._plan_of_block, self._map_caller, self._call_of_block, self._place_of,
@@ -154,7 +119,8 @@ class LogReader:
             (self._keys.network, self._keys.agent, self._keys.tls, self._keys.additional),
             self._event_contexts.told if self._event_contexts is not None else None,
         ) if options.is_compiled and is_available() else None
-        self._numbered_plans: dict[int, _PlanRow] = {}
+        self._numbered_plans: dict[int, PlanRow] = {}
+        self._ahead: ReadAhead | None = None
         self._start_tables()
         self._batches = self._iterate()
 
@@ -184,6 +150,8 @@ class LogReader:
         self._calls = CallTable(self._keys.request)
         self._caller_rows: dict[tuple[object, ...], int] = {}
         self._call_rows: dict[tuple[object, ...], int] = {}
+        if self._ahead is not None:
+            self._ahead.drop()
         if self._blocks is not None:
             self._blocks.forget()
 
@@ -204,11 +172,12 @@ class LogReader:
             self._sieve.find_corrections(self._files, self._cache)
         if self._cached is not None:
             self._sieve.reserve(self._cached.records())
-        ahead = ReadAhead(self.options, next_of)
+        self._ahead = ReadAhead(
+            self.options, next_of, self._blocks.scanner if self._blocks is not None else None)
         try:
-            yield from self._batches_of(ahead)
+            yield from self._batches_of(self._ahead)
         finally:
-            ahead.close()
+            self._ahead.close()
 
     def _batches_of(self, ahead: ReadAhead) -> Iterator[Batch]:
         pending = Pending()
@@ -282,7 +251,7 @@ class LogReader:
         """As `read_file`, but without the records that the compiled extractor takes."""
         take = None
         if self._blocks is not None:
-            if self._take_document(ahead.document, file, pending, bad):
+            if self._take_document(ahead.document(file), file, pending, bad):
                 yield []
                 return
             take = partial(self._take_block, file=file.name, pending=pending, bad=bad)
@@ -350,7 +319,7 @@ class LogReader:
         self, records: list[Record], file: str, pending: Pending, bad: Counter[str]
     ) -> None:
         """The loop over records. Everything else in this package runs once per distinct value."""
-        plans, caller_rows, call_rows = self._plans, self._caller_rows, self._call_rows
+        plans, caller_rows, call_rows = self._plans.rows, self._caller_rows, self._call_rows
         times, own_user = self._times, self._callers.own_user
         if len(times) > 200_000:
             times.clear()
@@ -366,7 +335,7 @@ class LogReader:
             try:
                 plan = plans.get((source, name, record.eventType, record.eventCategory))
                 if plan is None:
-                    plan = self._plan(record)
+                    plan = self._plans.of(record)
                 corrects = corrected_id(record) if record.addendum else None
                 version = record.eventVersion
                 if version is not None and version[:2] != "1.":
@@ -382,7 +351,7 @@ class LogReader:
                 caller = caller_rows.get(caller_key)
                 if caller is None:
                     caller = caller_rows[caller_key] = self._map_caller(record)
-                message, parameters = _told(record, plan)
+                message, parameters = told_of(record, plan)
                 call_key = (
                     plan.number, record.errorCode, message, parameters,
                     bytes(record.resources) if plan.wants_resources else b"",
@@ -430,18 +399,13 @@ class LogReader:
         return True
 
     def _take_document(
-        self, pieces_of: Callable[[LogFile], Generator[bytes, None, None]], file: LogFile,
-        pending: Pending, bad: Counter[str],
+        self, pieces: Generator[Scanned, None, None], file: LogFile, pending: Pending,
+        bad: Counter[str],
     ) -> bool:
         """A whole file through the extractor; False when it has to be read in another way."""
         assert self._blocks is not None
         local: Counter[str] = Counter()
-        try:
-            pieces = pieces_of(file)
-            with closing(pieces):
-                block = self._blocks.take_pieces(pieces, self.options.max_record_bytes, local)
-        except Refused:
-            return False
+        block = self._blocks.take_pieces(pieces, self.options.max_record_bytes, local)
         if block is None:
             return False
         bad.update(local)
@@ -481,47 +445,11 @@ class LogReader:
 
     def _plan_of_block(self, record: Record, number: int) -> PlanFlags:
         """What the extractor has to know of the plan that it numbers so."""
-        row = self._plan(record)
+        row = self._plans.of(record)
         self._numbered_plans[number] = row
         if row.begins_session:
             self._session_plans.add(number)
-        flags = {_NO_PARAMETERS: 0, _SOME_PARAMETERS: PARAMETERS_SOME,
-                 _ALL_PARAMETERS: PARAMETERS_ALL}[row.parameters]
-        flags |= RESOURCES if row.wants_resources else 0
-        flags |= SELF if row.plan.is_about_self else 0
-        if row.parameters == _ALL_PARAMETERS and self._is_by_shape(row.plan):
-            return PlanFlags(flags | BY_SHAPE, self._rule_needles(row.plan))
-        if row.parameters == _ALL_PARAMETERS and self._is_by_mould(row.plan):
-            if not self._keys.want_parameters_of(row.plan.service) and (
-                    self._mapper.is_blind_below(row.plan, NOTHING_BELOW)):
-                flags |= IS_BLIND
-            return PlanFlags(flags | BY_MOULD, (b"ag",) if self._keys.tags else ())
-        return PlanFlags(flags, row.needles)
-
-    def _is_by_shape(self, plan: Plan) -> bool:
-        """S3 calls whose requests depend on nothing but the listed buckets and objects."""
-        return (
-            plan.service == "s3" and len(plan.steps) == 1 and not plan.steps[0].tail
-            and (plan.rule is None or set(plan.rule) <= {"actions", "when"})
-            and not (plan.are_resources_unknown or plan.is_about_self or plan.may_tag
-                     or plan.passes_role or plan.tagging_action is not None)
-            and not any(key.services is None or "s3" in key.services
-                        for key in self._keys.request))
-
-    def _is_by_mould(self, plan: Plan) -> bool:
-        """Calls whose values are looked at in no other way than `value_classes` says."""
-        return (
-            plan.verdict is None and not any(step.tail for step in plan.steps)
-            and (plan.rule is None or (
-                set(plan.rule) <= {"actions", "when"} and not looks_at_values(plan.rule)))
-            and not (plan.are_resources_unknown or plan.is_about_self)
-            and not any(step.action.startswith("iam:Create") for step in plan.steps))
-
-    def _rule_needles(self, plan: Plan) -> tuple[bytes, ...]:
-        """What in the parameters would change the actions of an S3 call."""
-        conditions = plan.rule.get("when", ()) if plan.rule is not None else ()
-        return (b"--x-s3", *(f'"{name}"'.encode() for condition in conditions
-                             for name in condition["has"]))
+        return self._plans.flags(row)
 
     def _place_of(self, record: Record, row: int) -> int:
         """Which of the ARNs listed in a record is the one resource of the call in `row`."""
@@ -542,82 +470,8 @@ class LogReader:
 
     def _call_of_block(self, record: Record, number: int, caller: int) -> int:
         plan = self._numbered_plans[number]
-        message, parameters = _told(record, plan)
+        message, parameters = told_of(record, plan)
         return self._map_call(record, plan, message, parameters, caller)
-
-    def _plan(self, record: Record) -> _PlanRow:
-        source, name = record.eventSource, record.eventName
-        if not source or not name:
-            raise BadRecord(f"`{'eventName' if source else 'eventSource'}` is missing")
-        if len(source) + len(name) > 1024:
-            raise BadRecord("`eventName` is too long")
-        plan = self._mapper.actions.plan(source, name, record.eventType, record.eventCategory)
-        if len(self._plans) > 100_000:
-            self._plans.clear()
-            self._call_rows.clear()  # its keys carry plan numbers
-        is_needed = self._is_needed(plan)
-        mode, needles = self._parameters_for(plan, is_needed)
-        row = _PlanRow(len(self._plans), plan, mode, needles,
-                       is_needed and self._has_resource_types(plan), is_needed,
-                       self._keys.sessions and any(
-                           step.action in BEGIN for step in plan.steps))
-        self._plans[source, name, record.eventType, record.eventCategory] = row
-        return row
-
-    def _has_resource_types(self, plan: Plan) -> bool:
-        if plan.verdict is not None:
-            return False
-        if plan.rule is not None or plan.tagging_action is not None:
-            return True
-        return any(
-            (action := self.catalogue.action(step.action)) is not None and action.resource_types
-            for step in plan.steps)
-
-    def _is_needed(self, plan: Plan) -> bool:
-        """Can a policy ask for the resource or the context of a call of this plan, or does the
-        resource tell a name?"""
-        rule = plan.rule or {}
-        if self.options.learn_names and any(
-                step.action.startswith("iam:Create") for step in plan.steps):
-            return True
-        if self._needs is None or not plan.steps or not set(rule) <= {"actions", "when"}:
-            return True
-        actions = [step.action for step in plan.steps]
-        for condition in rule.get("when", ()):
-            actions += self._mapper.actions.named(
-                plan.service, condition.get("instead") or condition.get("also", []))
-        if plan.tagging_action is not None:
-            actions.append(plan.tagging_action)
-        return any(map(self._needs, actions))
-
-    def _parameters_for(self, plan: Plan, is_needed: bool) -> tuple[int, tuple[bytes, ...]]:
-        """How much of the parameters can make a difference to calls of this plan."""
-        if plan.verdict is not None:
-            return _NO_PARAMETERS, ()
-        if is_needed and self._keys.want_parameters_of(plan.service):
-            return _ALL_PARAMETERS, ()
-        needles: list[bytes] = []
-        if plan.rule is not None:
-            if "when" not in plan.rule and "actions" not in plan.rule:
-                return _ALL_PARAMETERS, ()
-            needles += (f'"{name}"'.encode() for condition in plan.rule.get("when", ())
-                        for name in condition["has"])
-        if is_needed and (
-                any(step.tail for step in plan.steps) or self._has_resource_types(plan)):
-            return _ALL_PARAMETERS, ()
-        if plan.passes_role:
-            needles.append(b"arn:")
-        if plan.passes_role:
-            if self._keys.want_parameters_of("iam"):
-                return _ALL_PARAMETERS, ()
-            needles += (b"ole", b"rofile")
-        if plan.tagging_action is not None or plan.may_tag or (is_needed and self._keys.tags):
-            needles.append(b"ag")
-        if is_needed and plan.is_about_self:
-            needles.append(b"serName")
-        if plan.service in ("s3", "s3express"):
-            needles.append(b"--x-s3")
-        return (_SOME_PARAMETERS if needles else _NO_PARAMETERS), tuple(needles)
 
     def _map_caller(self, record: Record) -> int:
         raw = bytes(record.userIdentity)
@@ -648,7 +502,7 @@ class LogReader:
     ) -> tuple[MouldCall | None, Mould]:
         """A call and how others of its mould differ from it; None when that is open."""
         row = self._numbered_plans[number]
-        message, parameters = _told(record, row)
+        message, parameters = told_of(record, row)
         resources = bytes(record.resources) if row.wants_resources else b""
         mould = learn(
             lambda parameters, resources: self._mapper.map(
@@ -660,7 +514,7 @@ class LogReader:
         return (record.eventSource, record.eventName, record.errorCode, mould.call), mould
 
     def _call(
-        self, record: Record, plan: _PlanRow, message: str | None, parameters: bytes,
+        self, record: Record, plan: PlanRow, message: str | None, parameters: bytes,
         resources: bytes, own_user: str | None,
     ) -> Call:
         assert record.eventName is not None
@@ -670,7 +524,7 @@ class LogReader:
             plan.needs_resources)
 
     def _map_call(
-        self, record: Record, plan: _PlanRow, message: str | None, parameters: bytes, caller: int
+        self, record: Record, plan: PlanRow, message: str | None, parameters: bytes, caller: int
     ) -> int:
         assert record.eventName is not None and record.eventSource is not None
         is_about_self = plan.plan.is_about_self and caller >= 0
@@ -679,23 +533,6 @@ class LogReader:
             bytes(record.resources) if plan.wants_resources else b"",
             self._callers.own_user[caller] if is_about_self else None))
         return self._calls.add(record.eventSource, record.eventName, record.errorCode, mapped)
-
-
-def _told(record: Record, plan: _PlanRow) -> tuple[str | None, bytes]:
-    """The message and the parameters of a record as far as they make a difference to its plan."""
-    message = None
-    if record.errorCode:
-        if record.errorMessage and is_denial(record.errorCode):
-            message = strip_opaque(record.errorMessage)
-    elif record.errorMessage:
-        message = "?"  # an error without its code: no outcome
-    if not plan.parameters:
-        return message, b""
-    parameters = bytes(record.requestParameters)
-    if plan.parameters == _SOME_PARAMETERS and parameters[:1] == b"{" and not any(
-            needle in parameters for needle in plan.needles):
-        return message, b"{}"
-    return message, parameters
 
 
 def no_log(given: Sequence[str], statistics: Statistics) -> SourceError:

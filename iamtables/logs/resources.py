@@ -35,6 +35,8 @@ class _Form:
     text: str
     service: str
     literal_count: int
+    head: str
+    """What the resource, behind the fifth colon, begins with."""
     pattern: re.Pattern[str]
 
 
@@ -48,7 +50,8 @@ def _compile(text: str) -> _Form | None:
     )
     rest = ".+".join(re.escape(part) for part in fields[5].split("*"))
     literals = sum(len(field.replace("*", "")) for field in fields[5:])
-    return _Form(text, fields[2], literals, re.compile(f"{head}:{rest}", re.DOTALL))
+    return _Form(text, fields[2], literals, fields[5].partition("*")[0],
+                 re.compile(f"{head}:{rest}", re.DOTALL))
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,10 +100,11 @@ class ResourceForms:
             return frozenset()
         best: list[str] = []
         score = -1
-        for form in self._forms(arn.split(":", 3)[2]):
+        fields = arn.split(":", 5)
+        for form in self._forms(fields[2]):
             if form.literal_count < score:
                 break
-            if form.pattern.fullmatch(arn) is not None:
+            if fields[5].startswith(form.head) and form.pattern.fullmatch(arn) is not None:
                 best.append(form.text)
                 score = form.literal_count
         return frozenset(best)
