@@ -7,7 +7,6 @@ times, so a batch of one record for each, and how often it occurs for whom, adds
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .audit_counts import UNDECIDED
-from .batches import Batch
+from .batches import Batch, Decided
 from .logs.columns import packed
 from .logs.numbering import number_keys
 from .repeats import Repeats
@@ -31,19 +30,12 @@ are few."""
 
 
 @dataclass(frozen=True, slots=True)
-class Alike:
-    """Records that stand for others.
+class Alike(Decided):
+    """What records that stand for others came to.
 
-    batch, decision, statement, row, depends_on, layer : as in `BatchResults`
     repeats : the records that each stands for
     """
 
-    batch: Batch
-    decision: NDArray[np.uint8]
-    statement: NDArray[np.int32]
-    row: NDArray[np.int32]
-    depends_on: Mapping[int, tuple[str, ...]]
-    layer: NDArray[np.uint8]
     repeats: Repeats
 
 

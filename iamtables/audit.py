@@ -28,8 +28,8 @@ from numpy.typing import NDArray
 
 from .alike import Alike, alike, asked_records
 from .asking import DECIDABLE, RESOURCE_ACCOUNT, asking_columns
-from .audit_counts import MAX_GROUPS, UNDECIDED, Counts, Summary
-from .batches import Batch
+from .audit_counts import UNDECIDED, Counts, Summary
+from .batches import Batch, Decided
 from .errors import ColumnError
 from .logs.classes import RecordClass, Requester
 from .logs.columns import ABSENT, NOT_GIVEN, UNKNOWN, Coded, packed
@@ -37,6 +37,7 @@ from .logs.numbering import number_keys
 from .reality import CHANGES
 from .runtime.codes import DecisionCode, Layer
 from .runtime.values import encode_text
+from .tallies import MAX_GROUPS
 
 if TYPE_CHECKING:
     from .logs.stored import Questions, Stored
@@ -49,6 +50,8 @@ FURTHER_ACTIONS_ALONE: tuple[str, ...] = (FURTHER_ACTIONS,)
 _RANK = np.zeros(len(DecisionCode), dtype=np.int64)
 _RANK[[DecisionCode.ALLOW, DecisionCode.UNDETERMINED, DecisionCode.IMPLICIT_DENY,
        DecisionCode.EXPLICIT_DENY]] = range(4)
+
+_DEFINITE = (DecisionCode.ALLOW, DecisionCode.IMPLICIT_DENY, DecisionCode.EXPLICIT_DENY)
 
 Missing = Literal["absent", "unknown", "error"]
 
@@ -80,25 +83,14 @@ class Reasons(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class BatchResults:
+class BatchResults(Decided):
     """What one batch came to.
 
-    decision  : uint8 per record, UNDECIDED where it was not decided
-    statement : int32 per record, the deciding statement, -1 for none
-    row       : int32 per record, the deciding request, -1 for none
-    depends_on: for each undetermined record, what would settle it
     request_statement : int32 per request, the statement that decides it
-    layer     : uint8 per record, the layer that decided it (runtime.codes.Layer)
     asked     : the requests that were decided; None where there was none to decide
     """
 
-    batch: Batch
-    decision: NDArray[np.uint8]
-    statement: NDArray[np.int32]
-    row: NDArray[np.int32]
-    depends_on: Mapping[int, tuple[str, ...]]
     request_statement: NDArray[np.int32]
-    layer: NDArray[np.uint8]
     asked: Asked | None = None
 
 
@@ -138,6 +130,18 @@ def needs_request(table: Table) -> Callable[[str], bool]:
         return any(planner.cell(text, class_id)[2] is not None for class_id in class_ids)
 
     return needs
+
+
+def decides_alone(table: Table) -> Callable[[str], bool]:
+    """Tells of an action whether it makes a definite decision, whatever else a request says."""
+    needs = needs_request(table)
+
+    @cache
+    def is_alone(action: str) -> bool:
+        return not needs(action) and table.planner.cell(
+            encode_text(action), 0)[0] in _DEFINITE
+
+    return is_alone
 
 
 def keys_of(table: Table) -> tuple[str, ...]:
@@ -182,6 +186,7 @@ class Audit:
         self._missing = missing
         self._assume = {key.lower(): value for key, value in (assume or {}).items()}
         self._keys = frozenset(key.lower() for key in keys_of(table))
+        self._is_alone = decides_alone(table)
         self._counts = Counts(table)
         kinds = DECIDABLE if table.is_layered else {Requester.ROLE_OR_USER}
         self._decidable = np.array([kind in kinds for kind in Requester])
@@ -211,7 +216,8 @@ class Audit:
         is_left_out = carries & (results.decision == UNDECIDED)
         if asked is not None:
             self._counts.add_not_supplied(asked.decisions.not_supplied)
-        self._counts.add(results, is_call & ~carries, is_left_out, changes)
+        self._counts.add(results, is_call & ~carries, is_left_out,
+                         results.repeats if isinstance(results, Alike) else None, changes)
 
     def _add_alike(self, stored: Stored) -> bool:
         """Decide each distinct question of a batch of a cache once, and count; False when each of
@@ -234,7 +240,7 @@ class Audit:
             return None
         records = asked_records(stored, self._wanted(stored))
         questions = stored.questions(
-            self._keys, by_requester=self._table.is_layered, records=records)
+            self._keys, self._is_alone, by_requester=self._table.is_layered, records=records)
         if questions is None:
             return None
         answers = self._decide_some(
@@ -270,7 +276,7 @@ class Audit:
             is_open = (decision == DecisionCode.ALLOW) & ~batch.is_complete
             decision[is_open] = DecisionCode.UNDETERMINED
             layer[is_open] = Layer.NONE
-        return BatchResults(batch, decision, statement, row, {}, by_request, layer, asked)
+        return BatchResults(batch, decision, statement, row, {}, layer, by_request, asked)
 
     def decisions(self, stored: Stored) -> NDArray[np.uint8] | None:
         """uint8 per record of a batch of a cache, as `decide` has them; None as `ask`."""

@@ -14,29 +14,32 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .batches import Batch
+from .batches import Batch, Decided
 from .logs.classes import Outcome, RecordClass, Requester
 from .logs.columns import packed
-from .logs.numbering import number_keys
 from .reality import Reality, RealityCheck
 from .repeats import Repeats, counted, total
 from .runtime.codes import DecisionCode, Layer
+from .tallies import (
+    ACTION_BITS,
+    DECISIONS,
+    MAX_GROUPS,
+    OTHERS,
+    PRINCIPAL_BITS,
+    Group,
+    Groups,
+    Totals,
+)
 
 if TYPE_CHECKING:
-    from .alike import Alike
-    from .audit import BatchResults
     from .runtime import Table
 
-MAX_GROUPS = 200_000
-"""Distinct (principal, action, statement, decision) counted by name; the rest goes to `OTHERS`."""
-OTHERS = "(others)"
 MAX_DAYS = 20_000
 _DAY_S = 86_400
 _MANY_DAYS = 40_000
 """Days between two of a batch that are counted in one table; with more they are sorted."""
 _NO_DAY = -1
 
-DECISIONS = tuple(code.name for code in DecisionCode)
 REQUESTERS = {
     Requester.ROOT: "root user",
     Requester.SERVICE: "AWS service",
@@ -70,7 +73,7 @@ class Summary:
     """Records by decision code, per principal; busiest first."""
     actions: dict[str, list[int]] = field(default_factory=dict)
     statements: dict[int, list[int]] = field(default_factory=dict)
-    groups: list[tuple[str, str, int, str, int]] = field(default_factory=list)
+    groups: Sequence[Group] = ()
     """(principal, action, statement id, decision, records), most frequent first."""
     depends_on: list[tuple[tuple[str, ...], int]] = field(default_factory=list)
     """What would settle undetermined records, with the number of records."""
@@ -100,10 +103,10 @@ class Counts:
         self.classes = np.zeros(len(RecordClass), dtype=np.int64)
         self.reasons: Counter[tuple[int, str]] = Counter()
         self.not_carrying = np.zeros(len(Requester), dtype=np.int64)
-        self.principals = _Totals(_PRINCIPAL_BITS)
-        self.actions = _Totals(_ACTION_BITS)
+        self.principals = Totals(PRINCIPAL_BITS)
+        self.actions = Totals(ACTION_BITS)
         self.statements: dict[int, NDArray[np.int64]] = {}
-        self.groups = _Groups()
+        self.groups = Groups()
         self.depends_on: Counter[tuple[str, ...]] = Counter()
         self.agreement = np.zeros((len(Outcome), len(DecisionCode)), dtype=np.int64)
         self.days: dict[int, NDArray[np.int64]] = {}
@@ -119,15 +122,15 @@ class Counts:
         else:
             self.not_supplied = tuple(key for key in self.not_supplied if key in keys)
 
-    def add(self, results: BatchResults | Alike, is_other: NDArray[np.bool_],
-            is_unwanted: NDArray[np.bool_], changes: Batch | None = None) -> None:
+    def add(self, results: Decided, is_other: NDArray[np.bool_], is_unwanted: NDArray[np.bool_],
+            repeats: Repeats | None = None, changes: Batch | None = None) -> None:
         """is_other : calls whose requester is not decided about
         is_unwanted : calls of principals that are not selected
+        repeats     : the records that each stands for; None: itself
         changes     : where records stand for others, those that `RealityCheck.note_changes` needs
         """
         batch, decision, statement = results.batch, results.decision, results.statement
         row, layer = results.row, results.layer
-        repeats: Repeats | None = getattr(results, "repeats", None)
         count = None if repeats is None else repeats.count
         self.records += batch.records if count is None else int(count.sum())
         self.requests += batch.requests if count is None else int(count[batch.group].sum())
@@ -253,8 +256,8 @@ class Counts:
             not_carrying={name: int(self.not_carrying[kind]) for kind, name in REQUESTERS.items()
                           if self.not_carrying[kind]},
             decisions=dict(zip(DECISIONS, by_decision.tolist(), strict=True)),
-            principals=_busiest(self.principals.by_name()),
-            actions=_busiest(actions),
+            principals=self.principals.by_name(),
+            actions=actions,
             statements=_busiest(self.statements),
             services=_busiest(_by_service(actions)),
             layers={
@@ -272,153 +275,6 @@ class Counts:
             },
             not_supplied=self.not_supplied or (),
         )
-
-
-_PRINCIPAL_BITS, _ACTION_BITS, _STATEMENT_BITS = 18, 17, 26
-_DECISION_BITS = 2
-
-
-class _Totals:
-    """Records by decision for each name; names beyond a bound share `OTHERS`, number 0."""
-
-    def __init__(self, bits: int) -> None:
-        self.names: list[str] = [OTHERS]
-        self._limit = min(1 << bits, MAX_GROUPS)
-        self._numbers: dict[str, int] = {}
-        self._values: object = None
-        self._by_code = np.zeros(0, dtype=np.int64)
-        """The number of each code of these values, two places on; -1 while nobody asked."""
-        self._counts = np.zeros((1024, len(DecisionCode)), dtype=np.int64)
-
-    def add(self, values: Sequence[Any], codes: NDArray[np.int32], decision: NDArray[np.int64],
-            count: NDArray[np.int64] | None) -> NDArray[np.int64]:
-        """Count rows; the number of each row's name. Code -1 is the name `-`.
-
-        count : how many each row stands for; None: for itself
-        """
-        if values is not self._values:
-            self._values, self._by_code = values, np.zeros(0, dtype=np.int64)
-        shifted = codes + 2  # -2 and -1 are codes, too
-        more = len(values) + 2 - len(self._by_code)
-        if more > 0:
-            self._by_code = np.concatenate([self._by_code, np.full(more, -1, dtype=np.int64)])
-        found: NDArray[np.int64] = self._by_code[shifted]
-        if len(found) and int(found.min()) < 0:
-            for place in np.unique(shifted[found < 0]).tolist():
-                self._by_code[place] = self._number(str(values[place - 2]) if place > 1 else "-")
-            found = self._by_code[shifted]
-        self._grow()
-        flat = self._counts.reshape(-1)
-        flat += counted(found * len(DecisionCode) + decision, count, None, len(flat))
-        return found
-
-    def merge(self, other: _Totals) -> NDArray[np.int64]:
-        """Add the counts of others; the number here of each of their names."""
-        numbers = np.array([0, *map(self._number, other.names[1:])], dtype=np.int64)
-        self._grow()
-        np.add.at(self._counts, numbers, other._counts[: len(numbers)])
-        return numbers
-
-    def _grow(self) -> None:
-        if len(self.names) > len(self._counts):
-            grown = np.zeros((2 * len(self.names), len(DecisionCode)), dtype=np.int64)
-            grown[: len(self._counts)] = self._counts
-            self._counts = grown
-
-    def _number(self, name: str) -> int:
-        number = self._numbers.get(name)
-        if number is None:
-            if len(self.names) >= self._limit:
-                return 0
-            number = self._numbers[name] = len(self.names)
-            self.names.append(name)
-        return number
-
-    def by_name(self) -> dict[str, NDArray[np.int64]]:
-        return {name: counts for name, counts in zip(self.names, self._counts, strict=False)
-                if counts.any()}
-
-
-class _Groups:
-    """Records by principal, action, statement and decision, packed into one number each.
-
-    Past the bound only the busiest groups keep their names; the others are one per decision.
-    """
-
-    def __init__(self) -> None:
-        self._keys: list[NDArray[np.int64]] = []
-        self._counts: list[NDArray[np.int64]] = []
-        self._size = 0
-
-    def add(self, who: NDArray[np.int64], what: NDArray[np.int64], statement: NDArray[np.int32],
-            decision: NDArray[np.int64], count: NDArray[np.int64] | None) -> None:
-        key = ((who << _ACTION_BITS | what) << _STATEMENT_BITS | (statement + 1).astype(np.int64)
-               ) << _DECISION_BITS | decision
-        if count is None:
-            numbers, first = number_keys(key)
-            key, count = key[first], np.bincount(numbers)
-        self._append(key, count)
-
-    def merge(self, other: _Groups, who: NDArray[np.int64], what: NDArray[np.int64]) -> None:
-        """Add the groups of others.
-
-        who, what : the number here of each of their principals and actions
-        """
-        if not other._keys:
-            return
-        other._merge()
-        keys = other._keys[0]
-        rest = _STATEMENT_BITS + _DECISION_BITS
-        actions = keys >> rest & ((1 << _ACTION_BITS) - 1)
-        principals = keys >> (rest + _ACTION_BITS)
-        self._append((who[principals] << _ACTION_BITS | what[actions]) << rest
-                     | keys & ((1 << rest) - 1), other._counts[0])
-
-    def _append(self, keys: NDArray[np.int64], counts: NDArray[np.int64]) -> None:
-        self._keys.append(keys)
-        self._counts.append(counts)
-        self._size += len(keys)
-        if self._size > 4 * MAX_GROUPS:
-            self._merge()
-
-    def _merge(self) -> None:
-        keys, which = np.unique(np.concatenate(self._keys), return_inverse=True)
-        counts = np.bincount(which.ravel(), np.concatenate(self._counts)).astype(np.int64)
-        if len(keys) > MAX_GROUPS:
-            order = np.argsort(-counts, kind="stable")
-            kept, rest = order[:MAX_GROUPS], order[MAX_GROUPS:]
-            others = keys[rest] & ((1 << _DECISION_BITS) - 1)  # of OTHERS, without a statement
-            keys = np.concatenate([keys[kept], others])
-            counts = np.concatenate([counts[kept], counts[rest]])
-            keys, which = np.unique(keys, return_inverse=True)
-            counts = np.bincount(which.ravel(), counts).astype(np.int64)
-        self._keys, self._counts, self._size = [keys], [counts], len(keys)
-
-    def ranked(self, principals: list[str], actions: list[str]
-               ) -> list[tuple[str, str, int, str, int]]:
-        """(principal, action, statement, decision, records), most frequent first, then by name."""
-        if not self._keys:
-            return []
-        self._merge()
-        keys, counts = self._keys[0], self._counts[0]
-        decision = keys & ((1 << _DECISION_BITS) - 1)
-        statement = (keys >> _DECISION_BITS & ((1 << _STATEMENT_BITS) - 1)) - 1
-        what = keys >> (_DECISION_BITS + _STATEMENT_BITS) & ((1 << _ACTION_BITS) - 1)
-        who = keys >> (_DECISION_BITS + _STATEMENT_BITS + _ACTION_BITS)
-        order = np.lexsort((decision, statement, _places_by_name(actions)[what],
-                            _places_by_name(principals)[who], -counts))
-        return list(zip(
-            map(principals.__getitem__, who[order].tolist()),
-            map(actions.__getitem__, what[order].tolist()), statement[order].tolist(),
-            map(DECISIONS.__getitem__, decision[order].tolist()), counts[order].tolist(),
-            strict=True))
-
-
-def _places_by_name(names: list[str]) -> NDArray[np.int64]:
-    """Where each name stands among all of them in order."""
-    places = np.empty(len(names), dtype=np.int64)
-    places[sorted(range(len(names)), key=names.__getitem__)] = np.arange(len(names))
-    return places
 
 
 def _count(table: NDArray[np.int64], first: NDArray[Any], second: NDArray[Any],
@@ -445,11 +301,11 @@ def _add_totals(totals: dict[Any, NDArray[np.int64]], more: Mapping[Any, NDArray
                 _bump(totals, name, decision, count)
 
 
-def _by_service(actions: dict[str, NDArray[np.int64]]) -> dict[str, NDArray[np.int64]]:
+def _by_service(actions: dict[str, list[int]]) -> dict[str, NDArray[np.int64]]:
     totals: dict[str, NDArray[np.int64]] = {}
     for action, counts in actions.items():
         name = action.partition(":")[0]
-        totals[name] = totals.get(name, 0) + counts
+        totals[name] = totals.get(name, 0) + np.array(counts)
     return totals
 
 

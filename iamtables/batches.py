@@ -1,4 +1,5 @@
-"""The shape of a batch as an audit takes it, whoever made it: a log reader, or a table of requests.
+"""The shape of a batch as an audit takes it, whoever made it (a log reader, or a table of
+requests), and of what its records came to.
 
 Members are only read, so that frozen classes fit.
 """
@@ -6,6 +7,7 @@ Members are only read, so that frozen classes fit.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
@@ -45,3 +47,22 @@ class Batch(Protocol):
     def identity(self) -> NDArray[np.uint8]: ...
     @property
     def outcome(self) -> NDArray[np.uint8]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """What the records of a batch came to.
+
+    decision  : uint8 per record, UNDECIDED where it was not decided
+    statement : int32 per record, the deciding statement, -1 for none
+    row       : int32 per record, the deciding request, -1 for none
+    depends_on: for each undetermined record, what would settle it
+    layer     : uint8 per record, the layer that decided it (runtime.codes.Layer)
+    """
+
+    batch: Batch
+    decision: NDArray[np.uint8]
+    statement: NDArray[np.int32]
+    row: NDArray[np.int32]
+    depends_on: Mapping[int, tuple[str, ...]]
+    layer: NDArray[np.uint8]

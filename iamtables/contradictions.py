@@ -13,9 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .logs.numbering import number_keys
+from .tallies import Numbers, places_in_order
 
 NEVER = int(np.iinfo(np.int64).max)
 """Stands for the earliest of no times."""
+BEYOND = (1 << 31) - 1
+"""Number of all principals that are met when no more pairs are kept."""
 
 
 class Kind(NamedTuple):
@@ -35,7 +38,7 @@ class Contradictions:
     def __init__(self) -> None:
         self.dropped = 0
         self._kinds: dict[Kind, int] = {}
-        self._principals: dict[str, int] = {}
+        self._principals = Numbers()
         nothing = np.zeros(0, dtype=np.int64)
         self._keys = self._counts = self._first = self._last = nothing
 
@@ -45,17 +48,16 @@ class Contradictions:
             most: int) -> None:
         """Count records.
 
-        kind, principal : of each pair, its places in `kinds` and `principals`
+        kind, principal : of each pair, its places in `kinds` and `principals`; -1 for nobody
         counts      : records of each pair
         first, last : their times; NEVER and -1 where they have none
         most        : pairs that are kept
         """
         is_full = len(self._keys) >= most
-        of_kinds, of_principals = (
-            _numbers(known, names, is_full) for known, names in (
-                (self._kinds, kinds), (self._principals, principals)))
-        key = of_kinds[kind] << 32 | of_principals[principal]
-        key[(of_kinds[kind] < 0) | (of_principals[principal] < 0)] = -1
+        which = _numbers(self._kinds, kinds, is_full)[kind]
+        whose = self._principals.of(principals, principal, 0 if is_full else 1 << 31, BEYOND)
+        key = which << 32 | whose
+        key[(which < 0) | (whose == BEYOND)] = -1
         before = len(self._keys)
         numbers, at = number_keys(np.concatenate([self._keys, key]))
         total = min(len(at), most)
@@ -74,16 +76,28 @@ class Contradictions:
     def merge(self, other: Contradictions, most: int) -> None:
         """Add what was found in later batches."""
         self.dropped += other.dropped
-        self.add(list(other._kinds), other._keys >> 32, list(other._principals),
+        self.add(list(other._kinds), other._keys >> 32, other._principals.names,
                  other._keys & 0xFFFFFFFF, other._counts, other._first, other._last, most)
 
-    def __iter__(self) -> Iterator[tuple[Kind, str, int, int, int]]:
-        """(kind, principal, records, first, last); times are -1 for none."""
-        kinds, principals = list(self._kinds), list(self._principals)
+    @property
+    def kinds(self) -> list[Kind]:
+        """By number."""
+        return list(self._kinds)
+
+    def ranked(self, order: Sequence[Any]) -> Iterator[tuple[int, str, int, int, int]]:
+        """(number of the kind, principal, records, first, last), those of most records first, then
+        by principal, then by kind; times are -1 for none.
+
+        order : by number of the kind, what kinds are put in order by
+        """
+        principals = self._principals.names
+        kind, principal = self._keys >> 32, self._keys & 0xFFFFFFFF
+        at = np.lexsort((places_in_order(order)[kind], places_in_order(principals)[principal],
+                         -self._counts))
         first = np.where(self._first == NEVER, -1, self._first)
-        for key, count, low, high in zip(self._keys.tolist(), self._counts.tolist(),
-                                         first.tolist(), self._last.tolist(), strict=True):
-            yield kinds[key >> 32], principals[key & 0xFFFFFFFF], count, low, high
+        return zip(kind[at].tolist(), map(principals.__getitem__, principal[at].tolist()),
+                   self._counts[at].tolist(), first[at].tolist(), self._last[at].tolist(),
+                   strict=True)
 
 
 def _numbers(known: dict[Any, int], names: Sequence[Any], is_full: bool) -> NDArray[np.int64]:

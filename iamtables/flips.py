@@ -30,11 +30,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .audit import BatchResults
-from .audit_counts import OTHERS, UNDECIDED
+from .audit_counts import UNDECIDED
 from .gates import find_gate, is_gated
 from .logs.columns import packed
 from .responsible import MatchedEntries, resource_type
 from .runtime.codes import DecisionCode, Layer
+from .tallies import OTHERS
 
 if TYPE_CHECKING:
     from .batches import Batch

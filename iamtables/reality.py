@@ -13,7 +13,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from functools import cache
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,8 +46,7 @@ CHANGES = (
 _MAX_CHANGED = 100_000
 
 
-@dataclass(frozen=True, slots=True)
-class Contradiction:
+class Contradiction(NamedTuple):
     """Records that have recorded outcome, decision, principal, action and statement in common."""
 
     recorded: str
@@ -155,17 +155,14 @@ class RealityCheck:
             batch.error_code.codes[records], decision[records],
             batch.action.codes[row[records]], statement[records]]))
         record = records[first]
-        used, whose = np.unique(principal, return_inverse=True)
-        codes = batch.principal.values
         self._found.add(
             [Kind(outcome, _text(batch.outcome_kind, record), _text(batch.error_code, record), code,
                   _text(batch.action, row[record]) or "-", by)
              for record, outcome, code, by in zip(
                  record.tolist(), batch.outcome[record].tolist(), decision[record].tolist(),
                  statement[record].tolist(), strict=True)],
-            which, [str(codes[code]) if code >= 0 else "-" for code in used.tolist()],
-            whose.ravel(), np.ones(len(which), dtype=np.int64) if many is None else many,
-            low, high, MAX_KINDS)
+            which, batch.principal.values, principal,
+            np.ones(len(which), dtype=np.int64) if many is None else many, low, high, MAX_KINDS)
 
     def merge(self, other: RealityCheck) -> None:
         """Add what another check found in later batches."""
@@ -200,37 +197,52 @@ class RealityCheck:
 
     def reality(self) -> Reality:
         """All contradictions, those of most records first."""
+        kinds = self._found.kinds
+        changes_of = cache(self._changes_of)
+        told = [("passed" if kind.outcome == Outcome.PASSED else "failed",
+                 None if kind.layer == WEAKLY else kind.layer, kind.error,
+                 DecisionCode(kind.decision).name) for kind in kinds]
+        usual = list(map(_usual_cause, kinds))
+        order = [(kind.action, decision, recorded, layer or "", error or "", kind.statement)
+                 for kind, (recorded, layer, error, decision) in zip(kinds, told, strict=True)]
         made = [
-            Contradiction(
-                "passed" if kind.outcome == Outcome.PASSED else "failed",
-                None if kind.layer == WEAKLY else kind.layer, kind.error,
-                DecisionCode(kind.decision).name, principal, kind.action, kind.statement, count,
-                first, last, self._cause(kind, principal, first, last))
-            for kind, principal, count, first, last in self._found]
-        made.sort(key=lambda one: (-one.records, one.principal, one.action, one.decision,
-                                   one.recorded, one.layer or "", one.error or "", one.statement))
+            Contradiction(*told[at], principal, kinds[at].action, kinds[at].statement, count,
+                          first, last, _change(changes_of(principal), first) or usual[at])
+            for at, principal, count, first, last in self._found.ranked(order)]
         failed_by: dict[str, dict[str, int]] = {}
         for (layer, code), count in sorted(self._failed_by.items()):
             failed_by.setdefault(layer, {})[DecisionCode(code).name] = count
         return Reality(made, self._found.dropped, self._explained, self._agreeing, failed_by)
 
-    def _cause(self, kind: Kind, principal: str, first: int, last: int) -> str:
-        changes: Sequence[int] = ()
-        if self._changes:
-            changes = self._changes.get(pattern_of(principal) or principal, ())
-        if any(0 <= first - change <= PROPAGATION_S for change in changes):
-            return "within a minute of a change of the principal's policies"
-        if any(change > first for change in changes):
-            return "the log shows a later change of the principal's policies"
-        if kind.layer == WEAKLY:
-            return f"`{kind.error}` proves only weakly that the call was authorized"
-        if kind.outcome == Outcome.PASSED:
-            return ("a policy of the resource, or one that is missing here, allowed it"
-                    if kind.decision == DecisionCode.IMPLICIT_DENY
-                    else "the policies were others at that time")
-        if kind.layer is None:
-            return "denied by a policy that AWS does not name, or by none"
-        return "the policies were others at that time"
+    def _changes_of(self, principal: str) -> Sequence[int]:
+        """When the log shows changes of a principal's policies."""
+        if not self._changes:
+            return ()
+        return self._changes.get(pattern_of(principal) or principal, ())
+
+
+def _change(changes: Sequence[int], first: int) -> str | None:
+    """What changes of a principal's policies at these times explain."""
+    if not changes:
+        return None
+    if any(0 <= first - change <= PROPAGATION_S for change in changes):
+        return "within a minute of a change of the principal's policies"
+    if any(change > first for change in changes):
+        return "the log shows a later change of the principal's policies"
+    return None
+
+
+def _usual_cause(kind: Kind) -> str:
+    """The likeliest cause of contradictions of a kind, where the log shows no other."""
+    if kind.layer == WEAKLY:
+        return f"`{kind.error}` proves only weakly that the call was authorized"
+    if kind.outcome == Outcome.PASSED:
+        return ("a policy of the resource, or one that is missing here, allowed it"
+                if kind.decision == DecisionCode.IMPLICIT_DENY
+                else "the policies were others at that time")
+    if kind.layer is None:
+        return "denied by a policy that AWS does not name, or by none"
+    return "the policies were others at that time"
 
 
 def _optional(column: Any, row: int) -> str | None:

@@ -9,13 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .audit import BatchResults
-from .audit_counts import DECISIONS
 from .flips import BatchFlips, Change, Side
 from .gates import row_gates
 from .labels import statement_label
 from .logs.columns import ABSENT
 from .results import LAYERS, StatementLabels, of_row, record_columns, repeated
 from .runtime.codes import Layer
+from .tallies import DECISIONS
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -19,12 +19,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .audit import Audit, Missing, keys_of, needs_request
-from .audit_counts import DECISIONS, REQUESTERS, UNDECIDED
+from .audit_counts import REQUESTERS, UNDECIDED
 from .batches import Batch
 from .flips import BatchFlips, Change, Flips, Group, Totals
 from .logs.classes import RecordClass, Requester
 from .request_tables import RequestBatch, is_request_source, request_batches
 from .runtime.values import encode_text
+from .tallies import DECISIONS
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -16,12 +16,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .audit import BatchResults
-from .audit_counts import DECISIONS, OUTCOMES, REQUESTERS, UNDECIDED
+from .audit_counts import OUTCOMES, REQUESTERS, UNDECIDED
 from .errors import SourceError
 from .labels import statement_label
 from .logs.classes import Outcome, RecordClass, Requester
 from .logs.columns import ABSENT, Coded
 from .runtime.codes import Layer
+from .tallies import DECISIONS
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -10,12 +10,13 @@ from command_line import ACCOUNT, FULL_ACCESS, READ_ONLY, USER, allow, deny, pol
 from fake_batch import FakeBatch
 
 import iamtables as it
-from iamtables import DecisionCode, audit_counts
+from iamtables import DecisionCode, tallies
 from iamtables.audit import FURTHER_ACTIONS, Audit, glob_matches, packed
-from iamtables.audit_counts import OTHERS, UNDECIDED
+from iamtables.audit_counts import UNDECIDED
 from iamtables.demo.sample import write_sample
 from iamtables.logs import RecordClass, Requester, read_logs
 from iamtables.logs.columns import Coded
+from iamtables.tallies import OTHERS
 
 A, N, E, U = (DecisionCode.ALLOW, DecisionCode.IMPLICIT_DENY, DecisionCode.EXPLICIT_DENY,
               DecisionCode.UNDETERMINED)
@@ -122,7 +123,7 @@ def test_an_empty_batch_and_no_batch_at_all_are_fine(table):
 
 
 def test_names_beyond_the_limit_are_counted_together(table, monkeypatch):
-    monkeypatch.setattr(audit_counts, "MAX_GROUPS", 3)
+    monkeypatch.setattr(tallies, "MAX_GROUPS", 3)
     audit = Audit(table)
     audit.add(FakeBatch([[NAMES[A]]] * 10, principals=[f"{USER}{i}" for i in range(10)]))
     summary = audit.summary()

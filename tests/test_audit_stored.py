@@ -247,6 +247,7 @@ def test_a_cache_is_decided_by_question_and_not_by_record(
     records = sum(batch.records for batch in whole)
     questions = sum(decided)
     assert 0 < questions < records / 2  # all but the names of objects occur again and again
+    assert questions < 60 * len(whole)  # and what the action decides alone is one question a class
     for batch, found in zip(whole, results, strict=True):
         assert isinstance(found, LateResults)
         for owner, one, names in ((Batch, batch, ("group", "resource", "context", "identity")),
@@ -399,22 +400,74 @@ def test_room_for_hashes_changes_nothing_of_what_is_new() -> None:
     assert (len(plain), plain.forgotten) == (len(roomy), roomy.forgotten)
 
 
-def damage_kinds(segment: Path, change: Callable[[Any], Any]) -> None:
-    path = segment / "kinds.json"
+def damage_tables(segment: Path, change: Callable[[Any], Any]) -> None:
+    path = segment / "tables.json"
     path.write_text(json.dumps(change(json.loads(path.read_text()))))
 
 
-def damage_resources(segment: Path, texts: list[bytes], lengths: list[bytes]) -> None:
+def damage_kinds(segment: Path, change: Callable[[Any], Any]) -> None:
+    damage_tables(segment, lambda tables: tables | change(
+        {name: tables[name] for name in ("calls", "members")}))
+
+
+def damage_counts(segment: Path, part: str, more: int) -> None:
+    """Another number of texts in the first dictionary of a part."""
+    damage_tables(segment, lambda tables: tables | {"texts": tables["texts"] | {
+        part: [[name, count + more * (at == 0)]
+               for at, (name, count) in enumerate(tables["texts"][part])]}})
+
+
+def damage_texts(segment: Path, **columns: list[bytes]) -> None:
+    """Other texts, in a file like any other: it is as large as it should be."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    pq.write_table(pa.table({"texts": texts, "lengths": lengths}), segment / "resources.parquet")
+    path = segment / "texts.parquet"
+    table = pq.read_table(path).to_pydict() | columns
+    most = max(map(len, table.values()))
+    pq.write_table(pa.table({
+        name: pa.array([*column, *[None] * (most - len(column))], pa.binary())
+        for name, column in table.items()}), path)
+    damage_tables(segment, lambda tables: tables | {"layouts": tables["layouts"] | {
+        path.name: {"bytes": path.stat().st_size, "columns": {}}}})
+
+
+def damage_layout(segment: Path, file: str, column: str, change: Callable[[list[Any]], Any]
+                  ) -> None:
+    """Another place of a column."""
+    def changed(tables: Any) -> Any:
+        columns = tables["layouts"][file]["columns"]
+        columns[column] = change(columns[column])
+        return tables
+
+    damage_tables(segment, changed)
+
+
+def damage_in_place(segment: Path, file: str, column: str, value: int) -> None:
+    """Other numbers where those of a column lie."""
+    tables = json.loads((segment / "tables.json").read_text())
+    begin, kind, count = tables["layouts"][file]["columns"][column]
+    data = bytearray((segment / file).read_bytes())
+    values = np.full(count, value, dtype=np.uint8 if kind == "binary" else kind)
+    data[begin : begin + values.nbytes] = values.tobytes()
+    (segment / file).write_bytes(data)
+
+
+def damage_resources(segment: Path, texts: list[bytes], lengths: list[bytes]) -> None:
+    damage_texts(segment, resources=texts, resources_lengths=lengths)
 
 
 DAMAGES: dict[str, Callable[[Path], None]] = {
     "an older format": lambda segment: (segment / "about.json").write_text(
-        (segment / "about.json").read_text().replace('"format": 5', '"format": 4')) and None,
-    "no kinds": lambda segment: (segment / "kinds.json").write_text("[]") and None,
+        (segment / "about.json").read_text().replace('"format": 6', '"format": 5')) and None,
+    "no tables": lambda segment: (segment / "tables.json").write_text("[]") and None,
+    "no kinds": lambda segment: damage_kinds(segment, lambda kinds: {"calls": []}),
+    "no texts": lambda segment: (segment / "texts.parquet").unlink(),
+    "no counts": lambda segment: damage_tables(segment, lambda tables: tables | {"texts": []}),
+    "more texts": lambda segment: damage_counts(segment, "often", 1),
+    "fewer texts than none": lambda segment: damage_counts(segment, "often", -10**6),
+    "texts of other dictionaries": lambda segment: damage_tables(
+        segment, lambda tables: tables | {"texts": tables["texts"] | {"often": []}}),
     "a kind that is no number": lambda segment: damage_kinds(
         segment, lambda kinds: kinds | {"calls": {
             name: ["x" for _ in column] for name, column in kinds["calls"].items()}}),
@@ -439,6 +492,28 @@ DAMAGES: dict[str, Callable[[Path], None]] = {
     "no resources": lambda segment: damage_resources(segment, [], []),
     "no UTF-8": lambda segment: damage_resources(
         segment, [b"\xff" * 4000], [(1).to_bytes(4, "little") * 4000]),
+    "two rows": lambda segment: damage_texts(segment, often=[b"", b""]),
+    "no UTF-8 in place": lambda segment: damage_in_place(
+        segment, "texts.parquet", "resources", 0xFF),
+    "calls of no kind": lambda segment: damage_in_place(segment, "calls.parquet", "kind", 99),
+    "negative resources": lambda segment: damage_in_place(
+        segment, "members.parquet", "resource", -3),
+    "records of no call": lambda segment: damage_in_place(
+        segment, "records.parquet", "call", 1 << 30),
+    "records of no caller": lambda segment: damage_in_place(
+        segment, "records.parquet", "identity", -1),
+    "principals of no text": lambda segment: damage_in_place(
+        segment, "callers.parquet", "principal", 1 << 20),
+    "no layouts": lambda segment: damage_tables(segment, lambda tables: tables | {"layouts": {}}),
+    "columns elsewhere": lambda segment: damage_layout(
+        segment, "records.parquet", "call", lambda place: [1 << 40, *place[1:]]),
+    "columns before the file": lambda segment: damage_layout(
+        segment, "records.parquet", "call", lambda place: [-8, *place[1:]]),
+    "columns of another kind": lambda segment: damage_layout(
+        segment, "records.parquet", "call", lambda place: [place[0], "float", place[2]]),
+    "shorter columns": lambda segment: damage_layout(
+        segment, "records.parquet", "time", lambda place: [*place[:2], place[2] - 1]),
+    "another file": lambda segment: (segment / "event_ids.parquet").write_bytes(b"x") and None,
 }
 
 
@@ -457,3 +532,96 @@ def test_a_segment_that_is_damaged_or_older_is_read_again(
         audit.add(batch)
     assert reader.statistics.files_cached == 0
     assert audit.summary() == audited(log, table, {}, cached=True)[0]
+
+
+@pytest.mark.parametrize("damage", ["cut", "gone", "other lengths"])
+def test_texts_that_hardly_anybody_asks_for_are_found_out_when_somebody_does(
+    log: Log, tmp_path: Path, damage: str
+) -> None:
+    """An audit does not look at them, so it does not miss them; who does gets one clear error."""
+    broken = Log(log.directory, tmp_path / "cache")
+    shutil.copytree(log.cache, broken.cache)
+    segment, = broken.cache.glob("*.segment")
+    if damage == "other lengths":
+        damage_texts(segment, seldom_lengths=[b""])
+    table = POLICIES["resources"]()
+    audit, batches = Audit(table), []
+    reader = broken.reader(keys_of(table), cached=True)
+    for batch in reader:
+        audit.add(batch)
+        batches.append(batch)
+        path = segment / "texts.parquet"
+        if damage == "cut":
+            path.write_bytes(path.read_bytes()[:-20])
+        elif damage == "gone" and path.exists():
+            path.unlink()
+    assert reader.statistics.files_cached == reader.statistics.files_read == 2
+    assert audit.summary() == audited(log, table, {}, cached=True)[0]
+    with pytest.raises(it.SourceError, match=r"cannot read .*texts.parquet") as raised:
+        batches[0].session.to_list()
+    assert raised.value.help == "remove the cache; the logs will be read again"
+
+
+def test_principals_of_several_segments_are_numbered_together(
+    log: Log, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from iamtables.logs import cache, serving
+
+    monkeypatch.setattr(cache, "SEGMENT_RECORDS", 100)
+    several = Log(log.directory, tmp_path / "cache")
+    list(several.reader((), cached=True))
+    assert len(list(several.cache.glob("*.segment"))) > 1
+    table = POLICIES["callers"]()
+    expected = audited(log, table, {}, cached=False)
+    for most in (serving.MOST_PRINCIPALS, 0):
+        monkeypatch.setattr(serving, "MOST_PRINCIPALS", most)
+        assert audited(several, table, {}, cached=True) == expected
+        values = {id(batch.principal.values): batch.principal.values
+                  for batch in several.reader((), cached=True)}
+        assert (len(values) == 1) == bool(most)
+        assert all(len(set(names)) == len(names) for names in values.values())
+
+
+def test_columns_are_read_where_they_lie_and_by_others_as_ever(
+    log: Log, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What every audit reads is found in place; where it is not, Parquet is read as such."""
+    import pyarrow.parquet as pq
+
+    from iamtables.logs import segment_columns
+
+    segment, = log.cache.glob("*.segment")
+    layouts = json.loads((segment / "tables.json").read_text())["layouts"]
+    for file, columns in (("records.parquet", ("call", "identity", "time", "id_hash")),
+                          ("calls.parquet", ("kind",)), ("members.parquet", ("kind", "resource")),
+                          ("callers.parquet", ("principal", "created")),
+                          ("texts.parquet", ("often", "resources_lengths"))):
+        assert set(columns) <= layouts[file]["columns"].keys()
+        table = pq.read_table(segment / file)
+        for name in columns:
+            begin, kind, count = layouts[file]["columns"][name]
+            value = table.column(name).to_numpy() if kind != "binary" else np.frombuffer(
+                table.column(name)[0].as_py(), dtype=np.uint8)
+            assert (np.frombuffer((segment / file).read_bytes(), dtype=value.dtype, count=count,
+                                  offset=begin) == value).all()
+    table = POLICIES["callers"]()
+    expected = audited(log, table, {}, cached=True)
+
+    def unread(*arguments: Any) -> None:
+        raise AssertionError("decoded, though it lies there")
+
+    plain = POLICIES["resources"]()
+    expected_plain = audited(log, plain, {}, cached=False)[0]
+    with monkeypatch.context() as patch:
+        patch.setattr(segment_columns, "read_table", unread)
+        audit = Audit(plain)
+        for batch in log.reader(keys_of(plain), cached=True):
+            audit.add(batch)
+        assert audit.summary() == expected_plain
+    for change in ({}, {"columns": {}}):
+        other = Log(log.directory, tmp_path / f"cache{len(change)}")
+        shutil.copytree(log.cache, other.cache)
+        found, = other.cache.glob("*.segment")
+        damage_tables(found, lambda tables, change=change: tables | {"layouts": {
+            file: layout | change for file, layout in tables["layouts"].items()}})
+        assert audited(other, table, {}, cached=True) == expected

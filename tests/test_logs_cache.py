@@ -226,7 +226,7 @@ def test_a_damaged_segment_is_read_again_from_the_logs(
     elif damage == "about":
         (segment / "about.json").write_text(json.dumps({"format": 1}))
     else:
-        (segment / "texts.json").write_text("[]")
+        (segment / "tables.json").write_text("[]")
     found = reader([two[0]], (), tmp_path / "cache")
     assert names(found) == names(reader([two[0]], (), None))
     assert cached(found) == 0

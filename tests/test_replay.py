@@ -19,7 +19,7 @@ from shared_data import shared_data
 import iamtables as it
 from iamtables import DecisionCode, flips, gates, replay_report
 from iamtables.audit import FURTHER_ACTIONS, Audit, keys_of
-from iamtables.audit_counts import OTHERS, UNDECIDED
+from iamtables.audit_counts import UNDECIDED
 from iamtables.demo.sample import write_sample
 from iamtables.flips import Change, change_of
 from iamtables.logs import RecordClass, Requester, read_logs
@@ -27,6 +27,7 @@ from iamtables.replay_rows import flips_table
 from iamtables.replaying import Replay, either_needs_request, keys_of_both, replay
 from iamtables.request_tables import request_batches
 from iamtables.responsible import MatchedEntries, resource_type
+from iamtables.tallies import OTHERS
 
 A, N, E, U = (DecisionCode.ALLOW, DecisionCode.IMPLICIT_DENY, DecisionCode.EXPLICIT_DENY,
               DecisionCode.UNDETERMINED)

@@ -110,7 +110,7 @@ class _SecondAudit:
 
     @property
     def decisions(self) -> dict[str, int]:
-        from ..audit_counts import DECISIONS
+        from ..tallies import DECISIONS
 
         return dict(zip(DECISIONS, self.flips.totals.transitions.sum(axis=0).tolist(), strict=True))
 

@@ -7,9 +7,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..audit_counts import DECISIONS
 from ..labels import statement_label
 from ..runtime.codes import DecisionCode
+from ..tallies import DECISIONS
 from .exits import printable
 from .outputs import shown
 

@@ -31,7 +31,7 @@ from .sources import LogFile
 from .tables import CallerTable, CallTable
 from .texts import Texts
 
-FORMAT = 5
+FORMAT = 6
 _SUFFIX = ".segment"
 _PART = ".part-"
 _ABOUT = "about.json"

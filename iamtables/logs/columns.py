@@ -101,6 +101,13 @@ class Dictionary:
             self._indexed += 1
         return code
 
+    def codes(self, values: Sequence[str]) -> Int32Array:
+        """`code` of each."""
+        found = list(map(self._index.get, values))
+        if None in found:
+            found = list(map(self.code, values))
+        return np.array(found, dtype=np.int32)
+
     def any_code(self, value: str) -> int:
         """A code of `value`, without looking among values that were taken over at once."""
         code = self._index.get(value)

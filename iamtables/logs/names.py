@@ -53,8 +53,13 @@ class Names:
         self._learns = learns
         self._known: dict[str, str | None] = {}
         self._taken: set[str] = set()
-        self.version = 0
+        self.changed: list[str] = []
+        """The patterns that came to stand for something else, each up to twice."""
+
+    @property
+    def version(self) -> int:
         """Changes whenever a pattern comes to stand for something else."""
+        return len(self.changed)
 
     def learn(self, arn: str) -> None:
         """Take note of an ARN that the log gives in full."""
@@ -62,27 +67,34 @@ class Names:
             return
         if len(self._taken) < _MAX_NAMES:
             self._taken.add(arn)
-        if (pattern := pattern_of(arn)) is None:
+        if (pattern := pattern_of(arn)) is not None:
+            self.learn_of(pattern, arn)
+
+    def learn_of(self, pattern: str, arn: str) -> None:
+        """Take note of an ARN of which this is the pattern."""
+        if not self._learns:
             return
         if pattern not in self._known:
             if len(self._known) < _MAX_NAMES:
                 self._known[pattern] = arn
-                self.version += 1
-        elif self._known[pattern] != arn:
+                self.changed.append(pattern)
+        elif self._known[pattern] not in (arn, None):
             self._known[pattern] = None
-            self.version += 1
+            self.changed.append(pattern)
 
-    def untold(self, arns: Iterable[tuple[int, str]]) -> list[tuple[int, str]]:
-        """Of ARNs with their rows those that have not been learnt."""
+    def news(self, arns: Iterable[tuple[int, str]]) -> list[tuple[int, str, str]]:
+        """Of ARNs with their rows those that change what their pattern means when they are learnt:
+        (row, pattern, ARN)."""
+        if not self._learns:
+            return []
         taken = self._taken
-        return [told for told in arns if told[1] not in taken] if self._learns else []
+        return [(row, pattern, arn) for row, arn in arns if arn not in taken
+                and (pattern := pattern_of(arn)) is not None and self.is_news(pattern, arn)]
 
-    def news(self, arn: str) -> str | None:
-        """The pattern whose meaning changes when this ARN is learnt; None when none does."""
-        if not self._learns or arn in self._taken or (pattern := pattern_of(arn)) is None:
-            return None
+    def is_news(self, pattern: str, arn: str) -> bool:
+        """Does the meaning of a pattern change when this ARN of it is learnt?"""
         known = self._known.get(pattern, "")
-        return None if known is None or known == arn else pattern
+        return known is not None and known != arn
 
     def arns(self, patterns: Iterable[str]) -> list[str | None]:
         """`arn` of each."""

@@ -73,6 +73,9 @@ class Outgoing:
         self._callers: CallerTable | None = None
         self._known_callers = np.zeros(0, dtype=bool)
         """By row of that table: were there records of this caller?"""
+        self._principals: Sequence[str | list[str]] = ()
+        self._told_principals = np.zeros(0, dtype=bool)
+        """By code of those: has a cache told of this principal?"""
 
     def put(self, portion: Portion) -> None:
         """Rows of this epoch, as they were read."""
@@ -94,6 +97,24 @@ class Outgoing:
         self._known_callers[new] = True
         return new
 
+    def _telling_callers(self, portion: Portion) -> Int32Array:
+        """The callers of a cache whose principals were in no segment before."""
+        values = portion.callers.principals.values
+        if values is not self._principals:
+            self._principals, self._told_principals = values, np.zeros(0, dtype=bool)
+        more = len(values) - len(self._told_principals)
+        self._told_principals = np.concatenate([self._told_principals, np.zeros(more, dtype=bool)])
+        assert portion.stored is not None
+        principal = portion.stored.callers.codes.whole("principal")
+        new = np.flatnonzero(principal >= 0)
+        new = new[~self._told_principals[principal[new]]]
+        if len(new):
+            occurs = np.zeros(len(principal), dtype=bool)
+            occurs[portion.rows.caller] = True
+            new = new[occurs[new]]
+            self._told_principals[principal[new]] = True
+        return new.astype(np.int32)
+
     def end(self) -> Iterator[list[Portion]]:
         """The epoch is over: all that waits, if anything does. Of portions that are given together
         corrections and duplicates are found as in one."""
@@ -105,7 +126,8 @@ class Outgoing:
         """Rows of this epoch and of those after it; gives what can be handed out, which has to be
         built before more is asked for."""
         portion = loaded.portion
-        told = _Told(loaded, self._names, self._sessions)
+        told = _Told(loaded, told_by(portion, self._telling_callers(portion)), self._names,
+                     self._sessions)
         ends = self._epochs(loaded.ends)
         begin = at = 0
         for end in (*ends, len(portion)):
@@ -143,14 +165,14 @@ class Outgoing:
 class _Told:
     """What the rows of a portion tell that is not known yet, by row."""
 
-    def __init__(self, loaded: Loaded, names: Names, sessions: Sessions) -> None:
+    def __init__(self, loaded: Loaded, told: list[tuple[int, str]], names: Names,
+                 sessions: Sessions) -> None:
+        """told : by row, the ARNs that may be new"""
         self._portion, self._sessions_of = loaded.portion, loaded.sessions
         self._names, self._sessions = names, sessions
-        self._arns = [(row, arn) for row, arn in names.untold(told_by(loaded.portion))
-                      if names.news(arn) is not None]
+        self._arns = names.news(told)
         self._asks_sessions = any(plan.kind == "session" for plan in loaded.portion.plans)
         self._corrects = loaded.portion.rows.corrects
-        self._open: set[str] | None = None
 
     def matters(self, begin: int, end: int) -> bool:
         """Would what these rows tell change anything of the rows before them?"""
@@ -160,36 +182,33 @@ class _Told:
                 self._sessions.are_new(found) for row, found in self._sessions_of
                 if begin <= row < end):
             return True
-        patterns = {self._names.news(arn) for row, arn in self._arns if begin <= row < end}
-        if not patterns:
-            return False
-        if self._open is None:
-            assert self._portion.stored is not None
-            self._open = {*map(str, self._portion.callers.patterns.values),
-                          *self._portion.stored.calls.nameable}
-        return not self._open.isdisjoint(patterns - {None})
+        patterns = {pattern for row, pattern, arn in self._arns
+                    if begin <= row < end and self._names.is_news(pattern, arn)}
+        assert self._portion.stored is not None
+        return bool(patterns) and self._portion.stored.are_open(patterns)
 
     def learn(self, begin: int, end: int) -> None:
-        for row, arn in self._arns:
+        for row, pattern, arn in self._arns:
             if begin <= row < end:
-                self._names.learn(arn)
+                self._names.learn_of(pattern, arn)
         is_last = end == len(self._portion)
         for row, found in self._sessions_of:
             if begin <= row < end or (is_last and row >= end):
                 self._sessions.restore(found)
 
 
-def told_by(portion: Portion, of_callers: Int32Array | None = None) -> list[tuple[int, str]]:
+def told_by(portion: Portion, of_callers: Int32Array) -> list[tuple[int, str]]:
     """(first row, ARN) of what the records tell of names: who calls, and what was created.
 
-    of_callers : only these of the callers tell; None for all
+    of_callers : the callers that tell, each of some row
     """
     rows, callers, calls = portion.rows, portion.callers, portion.calls
     count = len(rows.call)
     found: dict[str, int] = {}
-    first = _first_rows(rows.caller, len(callers))
-    used = np.flatnonzero(first < count) if of_callers is None else of_callers
-    _note(found, callers.codes.take("principal", used), first[used], callers.principals.values)
+    if len(of_callers):
+        first = _first_rows(rows.caller, len(callers))
+        _note(found, callers.codes.take("principal", of_callers), first[of_callers],
+              callers.principals.values)
     is_creation = np.array(
         [*(str(action).startswith("iam:Create") for action in calls.actions.values), False])
     if is_creation.any():

@@ -8,7 +8,7 @@ stay so (`KindTable`).
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,26 +17,42 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import SourceError
 from .asked_keys import AskedKeys
 from .batch import Rows
 from .cache import Segment, key_of
-from .columns import UNKNOWN, Dictionary, Int32Array
+from .columns import ABSENT, UNKNOWN, Dictionary, Int32Array
 from .duplicates import PROPER_LENGTH
 from .event_context import check_told
 from .outgoing import Loaded, Portion
 from .records import DECODE_ERRORS
+from .segment_columns import ColumnReader, array_of, numbers_of, read_table
+from .segment_texts import KEYS, OFTEN, RESOURCES, SELDOM, TextReader, unreadable
 from .segment_writing import (
+    ARE_PROPER,
+    CALL,
+    CALL_KINDS,
+    CALLER,
+    CALLER_KEYS,
+    CALLERS,
+    CALLS,
+    COUNTS,
+    CREATED,
     ENRICHED,
+    ID_HASH,
     IDENTITY,
     IDS,
-    KEY_TEXTS,
+    IS_PROPER,
     KIND,
-    KINDS,
+    LAYOUTS,
+    MEMBER_KEYS,
+    MEMBER_KINDS,
+    MEMBERS,
+    NAMEABLE,
     OWN,
-    RESOURCES,
+    RECORDS,
     SESSIONS,
-    TEXTS,
+    TABLES,
+    TIME,
 )
 from .sessions import Session, parsed
 from .sources import LogFile
@@ -45,43 +61,48 @@ from .tables import (
     CALL_TEXTS,
     CALLER_TEXTS,
     MEMBER_TEXTS,
-        IntTable,
+    IntTable,
     KindTable,
     StoredCallers,
     StoredCalls,
 )
-from .texts import GrowingTexts, StoredTexts, Texts
+from .texts import StoredTexts, Texts
 
 _sessions = msgspec.json.Decoder(list[tuple[int, int, str]])
-_HARDLY_READ = ("session", "access_key")
-_NO_TEXT = 0xF8
-"""From here on, bytes are in no UTF-8."""
+_IN_PLACE = ("session", "access_key")
 
 
 class Damaged(Exception):
     """A segment that cannot be used: its files are read again."""
 
 
-def load(segment: Segment, wanted: Iterable[LogFile], keys: AskedKeys) -> Loaded:
+def load(segment: Segment, wanted: Iterable[LogFile], keys: AskedKeys, principals: Dictionary
+         ) -> Loaded:
     """The records of the wanted files, with the asked keys only.
 
+    principals : those of the segments before, to which those of this one are added
     Raises Damaged.
     """
     import pyarrow as pa
 
     try:
-        return _load(segment, {key_of(file) for file in wanted}, keys)
-    except (OSError, ValueError, KeyError, IndexError, TypeError, OverflowError,
+        return _load(segment, {key_of(file) for file in wanted}, keys, principals)
+    except (OSError, ValueError, KeyError, IndexError, TypeError, AttributeError, OverflowError,
             pa.ArrowException) as error:
         raise Damaged(str(error)) from error
 
 
-def _load(segment: Segment, wanted: set[tuple[str, int, int]], keys: AskedKeys) -> Loaded:
-    texts = _TextReader(segment.path, TEXTS)
-    key_texts = _TextReader(segment.path, KEY_TEXTS) if keys.caller or keys.request else texts
-    callers = _load_callers(segment.path, keys, texts, key_texts)
-    calls = _load_calls(segment.path, keys, texts, key_texts)
-    rows = _load_rows(segment, len(calls), len(callers), "caller" if keys.caller else IDENTITY)
+def _load(segment: Segment, wanted: set[tuple[str, int, int]], keys: AskedKeys,
+          principals: Dictionary) -> Loaded:
+    about = json.loads((segment.path / TABLES).read_text("utf-8"))
+    parts = [OFTEN, RESOURCES, *([KEYS] if keys.caller or keys.request else []),
+             *([SELDOM] if keys.sessions else [])]
+    columns = ColumnReader(segment.path, about[LAYOUTS])
+    texts = TextReader(segment.path, columns, about[COUNTS], parts)
+    callers = _load_callers(columns, keys, texts, principals)
+    calls = _load_calls(columns, keys, texts, about)
+    rows = _load_rows(segment, columns, len(calls), len(callers),
+                      CALLER if keys.caller else IDENTITY, bool(about[ARE_PROPER]))
     is_chosen = [key_of(part) in wanted for part in segment.parts]
     if not all(is_chosen):
         rows = rows.keep(np.array(is_chosen, dtype=bool)[rows.file])
@@ -93,38 +114,44 @@ def _load(segment: Segment, wanted: set[tuple[str, int, int]], keys: AskedKeys) 
 # -- tables ---------------------------------------------------------------------------------------
 
 
-def _load_callers(path: Path, keys: AskedKeys, texts: _TextReader, key_texts: _TextReader
+def _load_callers(files: ColumnReader, keys: AskedKeys, texts: TextReader, principals: Dictionary
                   ) -> StoredCallers:
     callers = StoredCallers(keys.caller)
-    columns = _read(path / "callers.parquet")
-    created = columns["created"]
+    columns = files.numbers(CALLERS, [*callers.codes.names, CREATED])
+    created = columns[CREATED]
+    _check_lengths(columns)
     for name, attribute in CALLER_TEXTS.items():
-        _check_range(columns[name], texts.count(f"caller/{name}"))
-        getattr(callers, attribute).fill(
-            texts.in_place(f"caller/{name}") if name in _HARDLY_READ
-            else texts.of(f"caller/{name}"))
+        text = f"caller/{name}"
+        _check_range(columns[name], texts.count(text))
+        if name == "principal":
+            # from here on as all segments have them, so that names are looked up once
+            of_all = np.concatenate([principals.codes(texts.of(text)), [UNKNOWN, ABSENT]])
+            columns[name] = of_all[columns[name]].astype(np.int32)
+            callers.principals = principals
+        else:
+            getattr(callers, attribute).fill(
+                texts.in_place(text) if name in _IN_PLACE else texts.of(text))
     identity = None
     if keys.caller:
-        identity = _read(path / "caller_keys.parquet", [IDENTITY])[IDENTITY]
+        identity = files.numbers(CALLER_KEYS, [IDENTITY])[IDENTITY]
         _check_rows(identity, len(created))
         created = created[identity]
     callers.codes = KindTable(
         {name: columns[name] for name in callers.codes.names}, identity, {})
     callers.fill(created)
     callers.key_codes = _load_keys(
-        path / "caller_keys.parquet", [key.spelling for key in keys.caller], callers.key_values,
-        key_texts, "caller_key/", len(created))
+        files, CALLER_KEYS, [key.spelling for key in keys.caller], callers.key_values,
+        texts, "caller_key/", len(created))
     return callers
 
 
-def _load_calls(path: Path, keys: AskedKeys, texts: _TextReader, key_texts: _TextReader
+def _load_calls(files: ColumnReader, keys: AskedKeys, texts: TextReader, about: Mapping[str, Any]
                 ) -> StoredCalls:
     calls = StoredCalls(keys.request)
-    kinds = json.loads((path / KINDS).read_text("utf-8"))
-    of_calls = _kinds(kinds["calls"], {*calls.codes.names} - {"first_member"})
-    of_members = _kinds(kinds["members"], {*calls.members.names} - {*OWN})
-    kind = _read(path / "calls.parquet", [KIND])[KIND]
-    own = _read(path / "members.parquet", [KIND, *OWN])
+    of_calls = _kinds(about[CALL_KINDS], {*calls.codes.names} - {"first_member"})
+    of_members = _kinds(about[MEMBER_KINDS], {*calls.members.names} - {*OWN})
+    kind = files.numbers(CALLS, [KIND])[KIND]
+    own = files.numbers(MEMBERS, [KIND, *OWN])
     many = of_calls["member_count"]
     _check_rows(kind, len(many))
     if (many < 0).any():
@@ -147,17 +174,17 @@ def _load_calls(path: Path, keys: AskedKeys, texts: _TextReader, key_texts: _Tex
     if any(len(column) != count for column in (kind, *own.values())):
         raise ValueError("a call without its members")
     calls.members = KindTable(of_members, kind, own)
-    calls.resources.fill(_read_resources(path / RESOURCES))
+    calls.resources.fill(texts.in_place("member/resource"))
     calls.patterns.fill(texts.in_place("member/pattern"))
-    calls.nameable = [str(text) for text in texts.first("member/pattern")]
+    calls.nameable = texts.of("member/pattern", about[NAMEABLE])
     for name in ("action", "state", "service"):
         getattr(calls, MEMBER_TEXTS[name]).fill(texts.of(f"member/{name}"))
     for name, attribute in MEMBER_TEXTS.items():
         _check_range(own[name] if name in OWN else of_members[name],
                      len(getattr(calls, attribute)))
     calls.key_codes = _load_keys(
-        path / "member_keys.parquet", [key.spelling for key in keys.request], calls.key_values,
-        key_texts, "member_key/", count)
+        files, MEMBER_KEYS, [key.spelling for key in keys.request], calls.key_values,
+        texts, "member_key/", count)
     return calls
 
 
@@ -168,23 +195,9 @@ def _kinds(columns: dict[str, list[int]], names: set[str]) -> dict[str, Int32Arr
     return {name: np.array(column, dtype=np.int32) for name, column in columns.items()}
 
 
-def _read_resources(path: Path) -> GrowingTexts:
-    table = _table(path)
-    texts, lengths = (_array(table.column(name)) for name in ("texts", "lengths"))
-    if len(texts) != 1 or texts.null_count or lengths.null_count:
-        raise ValueError("texts are missing")
-    sizes = np.frombuffer(lengths[0].as_buffer(), dtype="<i4")
-    data = np.frombuffer(texts[0].as_buffer(), dtype=np.uint8)
-    offsets = np.zeros(len(sizes) + 1, dtype=np.int64)
-    np.cumsum(sizes, out=offsets[1:])
-    if (sizes < 0).any() or int(offsets[-1]) != len(data):
-        raise ValueError("texts of other lengths")
-    return GrowingTexts(_checked(Texts(data, offsets)))
-
-
-def _load_keys(path: Path, names: list[str], values: list[Dictionary], texts: _TextReader,
-               prefix: str, count: int) -> IntTable:
-    columns = _read(path, names) if names else {}
+def _load_keys(files: ColumnReader, file: str, names: list[str], values: list[Dictionary],
+               texts: TextReader, prefix: str, count: int) -> IntTable:
+    columns = files.numbers(file, names) if names else {}
     for name, dictionary in zip(names, values, strict=True):
         if len(columns[name]) != count:
             raise ValueError("keys of other rows")
@@ -196,16 +209,18 @@ def _load_keys(path: Path, names: list[str], values: list[Dictionary], texts: _T
 # -- records --------------------------------------------------------------------------------------
 
 
-def _load_rows(segment: Segment, calls: int, callers: int, whose: str) -> Rows:
-    """Raises ValueError where a row leads nowhere: a damaged segment must not crash anything."""
-    import pyarrow.parquet as pq
+def _load_rows(segment: Segment, files: ColumnReader, calls: int, callers: int, whose: str,
+               are_proper: bool) -> Rows:
+    """Raises ValueError where a row leads nowhere: a damaged segment must not crash anything.
 
-    columns = _read(segment.path / "records.parquet",
-                    ["call", whose, "time", "id_hash", "is_proper"])
-    call, caller = columns["call"], columns[whose]
+    are_proper : do all event IDs prove something?
+    """
+    columns = files.numbers(RECORDS, [
+        CALL, whose, TIME, ID_HASH, *([] if are_proper else [IS_PROPER])])
+    call, caller = columns[CALL], columns[whose]
     count = len(call)
-    if pq.read_metadata(segment.path / IDS).num_rows != count:
-        raise ValueError("event IDs of other records")
+    files.check(IDS)
+    _check_lengths(columns)
     if sum(part.records for part in segment.parts) != count:
         raise ValueError("columns of different lengths")
     _check_rows(call, calls)
@@ -213,9 +228,10 @@ def _load_rows(segment: Segment, calls: int, callers: int, whose: str) -> Rows:
     if any(not 0 <= row < count for row in segment.corrects):
         raise ValueError("a correction of no row")
     return Rows(
-        call, caller, columns["time"],
-        StoredTexts(partial(_load_ids, segment.path / IDS), columns["id_hash"],
-                    columns["is_proper"], PROPER_LENGTH),
+        call, caller, columns[TIME],
+        StoredTexts(partial(_load_ids, segment.path / IDS), columns[ID_HASH],
+                    np.ones(count, dtype=np.bool_) if are_proper else columns[IS_PROPER],
+                    PROPER_LENGTH),
         np.repeat(np.arange(len(segment.parts), dtype=np.int32),
                   [part.records for part in segment.parts]),
         segment.corrects,
@@ -248,15 +264,15 @@ def _load_enriched(path: Path, records: int) -> dict[int, str]:
     """Raises ValueError for rows of other records, or for what no `eventContext` tells."""
     import pyarrow as pa
 
-    columns = _table(path)
-    row, told = (_array(columns.column(name)) for name in ("row", "told"))
+    columns = read_table(path)
+    row, told = (array_of(columns.column(name)) for name in ("row", "told"))
     if row.null_count or told.null_count or row.type != pa.int32() or told.type != pa.string():
         raise ValueError("columns of another kind")
     told = told.dictionary_encode()
     texts = told.dictionary.to_pylist()
     for text in texts:
         check_told(text)
-    rows = _numbers(row)
+    rows = numbers_of(row)
     _check_rows(rows, records)
     return dict(zip(rows.tolist(), (texts[code] for code in told.indices.to_pylist()),
                     strict=True))
@@ -266,69 +282,15 @@ def _load_ids(path: Path) -> Texts:
     import pyarrow as pa
 
     try:
-        return _texts_of(_table(path).column(0))
-    except (OSError, pa.ArrowException) as error:
-        raise SourceError(f"cannot read `{path}`: {error}", path=str(path),
-                          help="remove the cache; the logs will be read again") from error
-
-
-# -- columns --------------------------------------------------------------------------------------
-
-
-def _check_rows(rows: Int32Array, size: int) -> None:
-    if len(rows) and not (int(rows.min()) >= 0 and int(rows.max()) < size):
-        raise ValueError("a row of another table")
-
-
-def _check_range(codes: Int32Array, size: int) -> None:
-    if len(codes) and not (int(codes.min()) >= UNKNOWN and int(codes.max()) < size):
-        raise ValueError("a code without its text")
-
-
-def _table(path: Path, columns: Sequence[str] | None = None) -> Any:
-    import pyarrow.parquet as pq
-
-    with pq.ParquetFile(path, memory_map=True) as file:
-        return file.read(columns=columns, use_threads=False)
-
-
-def _read(path: Path, columns: Sequence[str] | None = None) -> dict[str, Any]:
-    table = _table(path, columns)
-    return {name: _numbers(_array(table.column(name))) for name in columns or table.column_names}
-
-
-def _array(column: Any) -> Any:
-    """A column in one piece, in place where it is one."""
-    return column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
-
-
-def _numbers(array: Any) -> NDArray[Any]:
-    """The numbers of an array, or its bools, in place where they can stay. Raises ValueError.
-
-    Not its `to_numpy`, which imports pandas where that is installed: that takes longer than a
-    segment.
-    """
-    import pyarrow as pa
-
-    if array.null_count:
-        raise ValueError("a number is missing")
-    if array.type == pa.bool_():
-        return _numbers(array.cast(pa.uint8())).astype(np.bool_)
-    kind = {pa.uint8(): np.uint8, pa.int32(): np.int32, pa.int64(): np.int64,
-            pa.uint64(): np.uint64}.get(array.type)
-    if kind is None:
-        raise ValueError("a column of another kind")
-    if not len(array):
-        return np.empty(0, dtype=kind)
-    return np.frombuffer(array.buffers()[1], dtype=kind, count=len(array),
-                         offset=array.offset * np.dtype(kind).itemsize)
+        return _texts_of(read_table(path).column(0))
+    except (OSError, ValueError, pa.ArrowException) as error:
+        raise unreadable(path, error) from error
 
 
 def _texts_of(column: Any) -> Texts:
     import pyarrow as pa
 
-    if isinstance(column, pa.ChunkedArray):
-        column = _array(column)
+    column = array_of(column)
     if column.type != pa.string() or column.null_count:
         raise ValueError("a column of another kind")
     _, offsets, data = column.buffers()
@@ -341,52 +303,19 @@ def _texts_of(column: Any) -> Texts:
     return Texts(content[begin : int(places[-1])], places - begin)
 
 
-class _TextReader:
-    """Texts of a segment by dictionary, made into Python objects when asked for."""
-
-    def __init__(self, path: Path, name: str) -> None:
-        table = _table(path / f"{name}.parquet")
-        self._text = _array(table.column("text"))
-        self._is_list = (_numbers(_array(table.column("is_list")))
-                         if "is_list" in table.column_names else None)
-        self._places: dict[str, tuple[int, int, int]] = {}
-        start = 0
-        for dictionary, count, first in json.loads((path / f"{name}.json").read_text("utf-8")):
-            if not 0 <= first <= count:
-                raise ValueError("a text is missing")
-            self._places[dictionary] = (start, count, first)
-            start += count
-        if start != len(self._text):
-            raise ValueError("a text is missing")
-
-    def count(self, name: str) -> int:
-        """How many texts a dictionary has."""
-        return self._places[name][1]
-
-    def in_place(self, name: str) -> GrowingTexts:
-        """The texts as they lie; none is a list."""
-        start, count, _ = self._places[name]
-        return GrowingTexts(_checked(_texts_of(self._text.slice(start, count))))
-
-    def first(self, name: str) -> list[str | list[str]]:
-        """Those that the writer put before the others."""
-        start, _, first = self._places[name]
-        return self._some(start, first)
-
-    def of(self, name: str) -> list[str | list[str]]:
-        start, count, _ = self._places[name]
-        return self._some(start, count)
-
-    def _some(self, start: int, count: int) -> list[str | list[str]]:
-        texts: list[Any] = self._text.slice(start, count).to_pylist()
-        if self._is_list is not None:
-            for index in np.flatnonzero(self._is_list[start : start + count]).tolist():
-                texts[index] = json.loads(texts[index])
-        return texts
+# -- checks ---------------------------------------------------------------------------------------
 
 
-def _checked(texts: Texts) -> Texts:
-    """Raises ValueError for bytes that no text has."""
-    if len(texts.data) and int(texts.data.max()) >= _NO_TEXT:
-        raise ValueError("no text")
-    return texts
+def _check_lengths(columns: Mapping[str, NDArray[Any]]) -> None:
+    if len({len(column) for column in columns.values()}) != 1:
+        raise ValueError("columns of different lengths")
+
+
+def _check_rows(rows: Int32Array, size: int) -> None:
+    if len(rows) and not (int(rows.min()) >= 0 and int(rows.max()) < size):
+        raise ValueError("a row of another table")
+
+
+def _check_range(codes: Int32Array, size: int) -> None:
+    if len(codes) and not (int(codes.min()) >= UNKNOWN and int(codes.max()) < size):
+        raise ValueError("a code without its text")

@@ -12,6 +12,7 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 from .asked_keys import AskedKeys
 from .batch import Batch, Rows
 from .cache import Cache, Segment
+from .columns import Dictionary
 from .names import Names
 from .options import LogOptions
 from .outgoing import Outgoing, Portion
@@ -20,6 +21,9 @@ from .sessions import Sessions
 from .sources import LogFile, is_delivered_before
 from .statistics import Statistics
 from .stored import Stored, StoredBatch, StoredTables
+
+MOST_PRINCIPALS = 500_000
+"""Distinct principals of several segments that are kept; with more, a new list of them begins."""
 
 
 class CachedFiles:
@@ -30,6 +34,7 @@ class CachedFiles:
         """keys : those that are asked for (`AskedKeys.of_cache`)"""
         self._cache, self._keys, self._files = cache, keys, files
         self._options, self._outgoing, self._statistics = options, outgoing, statistics
+        self._principals = Dictionary()
 
     def holds(self, file: LogFile) -> bool:
         """Is this file cached as it is now?"""
@@ -48,7 +53,9 @@ class CachedFiles:
         for segment, numbers in self._steps(at):
             files = [self._files[number] for number in numbers]
             try:
-                loaded = load(segment, files, self._keys)
+                if len(self._principals) > MOST_PRINCIPALS:
+                    self._principals = Dictionary()
+                loaded = load(segment, files, self._keys, self._principals)
             except Damaged:
                 self._cache.discard(segment)
                 return numbers[0]

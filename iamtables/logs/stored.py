@@ -10,8 +10,9 @@ for. Keys that differ from record to record, such as the time of the call, make 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,7 @@ from numpy.typing import NDArray
 
 from .batch import Batch, Columns, KeyPlan, Resolved, Rows
 from .classes import NAMED, NOT_NEEDED, Outcome, RecordClass
-from .columns import ABSENT, Coded, Dictionary, Int32Array, packed
+from .columns import ABSENT, Coded, Int32Array, packed
 from .names import Names
 from .numbering import number_keys
 from .sessions import Sessions
@@ -35,27 +36,61 @@ class StoredTables:
     def __init__(self, callers: StoredCallers, calls: StoredCalls) -> None:
         self.callers, self.calls = callers, calls
         self._looked_up: tuple[int, LookedUp] | None = None
-        self._added: dict[int, dict[str | None, int]] = {}
+        self._named: Int32Array | None = None
+        """`resources_of` as it was last."""
+
+    @cached_property
+    def _open(self) -> frozenset[str]:
+        """The patterns that may stand for a name."""
+        return frozenset([*map(str, self.callers.patterns.values), *self.calls.nameable])
+
+    def are_open(self, patterns: Iterable[str]) -> bool:
+        """Is one of these patterns among those that may stand for a name?"""
+        return not self._open.isdisjoint(patterns)
 
     def looked_up(self, names: Names) -> LookedUp:
         """With the names that are known by now."""
         known = self._looked_up
-        if known is None or known[0] != names.version:
-            known = self._looked_up = names.version, LookedUp.of(self, names)
-        return known[1]
+        changed = None if known is None else frozenset(names.changed[known[0] :])
+        if known is None or changed is None or self.are_open(changed):
+            found = LookedUp.of(self, names, changed)
+        else:
+            found = known[1]
+        self._looked_up = names.version, found
+        return found
 
-    def codes_of(self, patterns: Iterable[str], values: Dictionary, names: Names) -> Int32Array:
-        """The codes among values of the ARNs that patterns stand for; ABSENT where none is known.
+    def resources_of(self, names: Names, changed: frozenset[str] | None) -> Int32Array:
+        """The codes of the resources that patterns stand for which may stand for a name; ABSENT
+        where none is known.
 
-        ARNs are added to the values once each, and without a search whether they were there.
+        changed : patterns that have come to stand for something else since it was asked last; None
+                  the first time
+        ARNs are added to the resources without a search whether they were there.
         """
-        known = self._added.setdefault(id(values), {None: ABSENT})
-        arns = names.arns(patterns)
-        new = [arn for arn in dict.fromkeys(arns) if arn not in known]
-        if new:
-            first = values.extend(Texts.of(str(arn) for arn in new))
-            known |= zip(new, range(first, first + len(new)), strict=True)
-        return np.array(list(map(known.__getitem__, arns)), dtype=np.int32)
+        nameable = self.calls.nameable
+        if changed is None or self._named is None:
+            codes = np.full(len(nameable), ABSENT, dtype=np.int32)
+            places = list(range(len(nameable)))
+            arns = names.arns(nameable)
+        else:
+            codes = self._named.copy()
+            places = [place for place, pattern in enumerate(nameable) if pattern in changed]
+            arns = names.arns([nameable[place] for place in places])
+            codes[places] = ABSENT
+        told = [(place, arn) for place, arn in zip(places, arns, strict=True) if arn is not None]
+        if told:
+            first = self.calls.resources.extend(Texts.of([arn for _, arn in told]))
+            codes[[place for place, _ in told]] = np.arange(
+                first, first + len(told), dtype=np.int32)
+        self._named = codes
+        return codes
+
+    def principals_of(self, names: Names) -> Int32Array:
+        """The codes of the principals that the patterns of callers stand for; ABSENT where none is
+        known."""
+        callers = self.callers
+        return np.array([callers.principals.optional(arn) for arn in names.arns(
+            map(str, callers.patterns.values))], dtype=np.int32)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,11 +115,12 @@ class LookedUp:
     first_class: Int32Array
 
     @classmethod
-    def of(cls, tables: StoredTables, names: Names) -> LookedUp:
+    def of(cls, tables: StoredTables, names: Names, changed: frozenset[str] | None) -> LookedUp:
+        """changed : as for `StoredTables.resources_of`"""
         callers, calls = tables.callers, tables.calls
         of_callers, of_members = callers.codes.whole, calls.members.whole
         resource, pattern, state = map(of_members, ("resource", "pattern", "state"))
-        found = tables.codes_of(calls.nameable, calls.resources, names)
+        found = tables.resources_of(names, changed)
         if (found >= 0).any():
             at = np.flatnonzero((pattern >= 0) & (pattern < len(found)) & (resource < 0))
             codes = found[pattern[at]]
@@ -95,8 +131,7 @@ class LookedUp:
         at = np.flatnonzero((of_role >= 0) & (principal < 0))
         if len(at):
             principal = principal.copy()
-            principal[at] = tables.codes_of(
-                map(str, callers.patterns.values), callers.principals, names)[of_role[at]]
+            principal[at] = tables.principals_of(names)[of_role[at]]
         is_unknown = np.flatnonzero((resource < 0) & (state != calls.states.code(NOT_NEEDED)))
         is_known = np.ones(len(calls), dtype=np.int64)
         if not calls.is_one_each:
@@ -204,11 +239,12 @@ class Stored:
 
     # -- what is asked --------------------------------------------------------------------------
 
-    def questions(self, keys: Collection[str], *, by_requester: bool,
-                  records: NDArray[np.int64] | None) -> Questions | None:
+    def questions(self, keys: Collection[str], is_alone: Callable[[str], bool], *,
+                  by_requester: bool, records: NDArray[np.int64] | None) -> Questions | None:
         """The distinct questions of some records; None where each record is one of its own.
 
         keys         : lower-case names of the context keys that policies ask for
+        is_alone     : does an action make the decision, whatever the resource, whoever asks?
         by_requester : does it matter who asks, apart from what keys tell?
         records      : their places; None for all
         """
@@ -219,6 +255,9 @@ class Stored:
         if records is not None:
             call, caller = call[records], caller[records]
         asker = self._asker(plans, by_requester)
+        like = self._stand_ins(is_alone)
+        if like is not None:
+            call = like.take(call)
         if asker is None:
             occurs = np.zeros(len(self.tables.calls), dtype=bool)
             occurs[call] = True
@@ -233,6 +272,29 @@ class Stored:
         nothing = np.zeros(len(calls), dtype=np.int32)
         rows = Rows(calls, callers, nothing.astype(np.int64), _NO_IDS, nothing)
         return Questions(self._batch(rows, plans), calls, of_record)
+
+    def _stand_ins(self, is_alone: Callable[[str], bool]) -> Int32Array | None:
+        """For each call the one that is asked about in its place; None where that is itself.
+
+        Calls of one request whose action makes the decision are alike where they are of one class.
+        """
+        calls = self.tables.calls
+        alone = np.array([is_alone(str(action)) for action in calls.actions.values], dtype=bool)
+        of_kind = alone[calls.members.of_kinds("action")]
+        if not of_kind.any():
+            return None
+        if calls.is_one_each:
+            at = np.flatnonzero(of_kind.take(calls.members.kind))
+            kind = calls.members.kind[at]
+        else:
+            at = np.flatnonzero(calls.codes.whole("member_count") == 1)
+            kind = calls.members.kind[calls.codes.whole("first_member")[at]]
+            at, kind = at[of_kind[kind]], kind[of_kind[kind]]
+        number, first = number_keys(
+            self.looked_up.call_class[at].astype(np.int64) * len(of_kind) + kind)
+        like = np.arange(len(calls), dtype=np.int32)
+        like[at] = at[first].astype(np.int32)[number]
+        return like
 
     def _asker(self, plans: list[KeyPlan], by_requester: bool) -> NDArray[np.int64] | None:
         """Numbers that tell callers apart as far as it matters; None where it does not."""

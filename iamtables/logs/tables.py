@@ -159,6 +159,10 @@ class KindTable(IntTable):
         """int32 per row: equal only where all columns but a row's own are."""
         return np.arange(len(self), dtype=np.int32) if self._kind is None else self._kind
 
+    def of_kinds(self, name: str) -> Int32Array:
+        """A column that is no row's own, per kind, not to be written to."""
+        return self._kinds[name]
+
     def whole(self, name: str) -> Int32Array:
         """A column of all rows, not to be written to."""
         own = self._own.get(name)

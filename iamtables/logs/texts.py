@@ -33,10 +33,16 @@ class Texts(Sequence[str]):
 
     @classmethod
     def of(cls, texts: Iterable[str]) -> Texts:
-        encoded = [text.encode("utf-8", "surrogatepass") for text in texts]
-        offsets = np.zeros(len(encoded) + 1, dtype=np.int64)
-        np.cumsum([len(text) for text in encoded], out=offsets[1:])
-        return cls(np.frombuffer(b"".join(encoded), dtype=np.uint8), offsets)
+        listed = list(texts)
+        joined = "".join(listed)
+        if joined.isascii():
+            data, sizes = joined.encode("ascii"), list(map(len, listed))
+        else:
+            encoded = [text.encode("utf-8", "surrogatepass") for text in listed]
+            data, sizes = b"".join(encoded), list(map(len, encoded))
+        offsets = np.zeros(len(sizes) + 1, dtype=np.int64)
+        np.cumsum(sizes, out=offsets[1:])
+        return cls(np.frombuffer(data, dtype=np.uint8), offsets)
 
     @classmethod
     def joined(cls, parts: Sequence[Texts]) -> Texts:
@@ -69,10 +75,12 @@ class Texts(Sequence[str]):
             "utf-8", "surrogatepass")
 
     def __iter__(self) -> Iterator[str]:
-        text = self.data.tobytes()
-        places = self.offsets.tolist()
-        for begin, end in pairwise(places):
-            yield text[begin:end].decode("utf-8", "surrogatepass")
+        data = self.data.tobytes()
+        places = pairwise(self.offsets.tolist())
+        if data.isascii():
+            text = data.decode("ascii")
+            return iter([text[begin:end] for begin, end in places])
+        return iter([data[begin:end].decode("utf-8", "surrogatepass") for begin, end in places])
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Sequence) and list(self) == list(other)
@@ -166,16 +174,23 @@ class StoredTexts(Texts):
 
 
 class GrowingTexts(Sequence[str]):
-    """Texts in one piece of memory that grows at its end; those in it stay as they are."""
+    """Texts in one piece of memory that grows at its end; those in it stay as they are.
 
-    __slots__ = ("_count", "_data", "_more", "_offsets")
+    Invariant: texts that are still to be loaded are counted, and come before all others.
+    """
 
-    def __init__(self, texts: Texts | None = None) -> None:
+    __slots__ = ("_count", "_data", "_load", "_more", "_offsets")
+
+    def __init__(self, texts: Texts | None = None, *, count: int = 0,
+                 load: Callable[[], Texts] | None = None) -> None:
+        """load : gives the first texts, `count` of them, when one is looked at; in place of `texts`
+        """
         self._offsets = texts.offsets if texts is not None else np.zeros(1, dtype=np.int64)
         # cut off: where there is no room, what is added goes into other memory
         self._data = (texts.data[: self._offsets[-1]] if texts is not None
                       else np.zeros(0, dtype=np.uint8))
-        self._count = len(self._offsets) - 1
+        self._load = load
+        self._count = count if load is not None else len(self._offsets) - 1
         """Texts in the memory; the others wait in `_more`."""
         self._more: list[str] = []
 
@@ -183,13 +198,17 @@ class GrowingTexts(Sequence[str]):
         self._more.append(text)
 
     def extend(self, texts: Iterable[str]) -> None:
-        if isinstance(texts, Texts):
+        if isinstance(texts, Texts) and self._load is None:
             self._settle()
             self._add(texts)
         else:
             self._more.extend(texts)
 
     def _settle(self) -> None:
+        if self._load is not None:
+            texts = self._load()
+            self._offsets, self._data = texts.offsets, texts.data[: texts.offsets[-1]]
+            self._load = None
         if self._more:
             self._add(Texts.of(self._more))
             self._more = []
@@ -235,6 +254,8 @@ class GrowingTexts(Sequence[str]):
             index += len(self)
         if index >= self._count:
             return self._more[index - self._count]
+        if self._load is not None:
+            self._settle()
         return Texts(self._data, self._offsets[: self._count + 1])[index]
 
     def __iter__(self) -> Iterator[str]:

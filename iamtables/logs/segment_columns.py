@@ -1,0 +1,182 @@
+"""Columns of a segment of a cache in Parquet files, written so that they are read fast.
+
+A column that is neither packed nor encoded nor has nulls lies in one piece at the end of its part
+of the file. Where that is was found out, and compared, when the file was written (`Layout`). So it
+is read where it lies, with the file mapped into memory: decoding it would copy it into fresh
+memory, which costs several times as much as looking at it. Other readers of Parquet see files like
+any other.
+"""
+
+from __future__ import annotations
+
+import mmap
+import os
+from collections.abc import Mapping, Sequence
+from functools import cache
+from inspect import signature
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Layout = dict[str, Any]
+"""`bytes`: size of the file; `columns`: by name, where its values begin, and how many numbers, or
+bytes of one value, there are."""
+
+_KINDS = {"int32": np.int32, "int64": np.int64, "uint64": np.uint64, "binary": np.uint8}
+_PAGE_BYTES = 1 << 30
+
+
+def write_table(path: Path, columns: Mapping[str, Any], packed: str | Mapping[str, str] = "none"
+                ) -> Layout:
+    """Write the columns; where those are that can be read in place.
+
+    packed : `none` for what every audit reads, `zstd` for what only some ask for; of all columns,
+             or by column
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    arrays = [column if isinstance(column, pa.Array) else pa.array(column)
+              for column in columns.values()]
+    schema = pa.schema([pa.field(name, array.type, nullable=False)
+                        for name, array in zip(columns, arrays, strict=True)])
+    pq.write_table(pa.Table.from_arrays(arrays, schema=schema), path,
+                   compression=packed if isinstance(packed, str) else dict(packed),
+                   use_dictionary=False, write_statistics=False, data_page_size=_PAGE_BYTES,
+                   row_group_size=max(len(arrays[0]), 1), **_one_page())
+    return {"bytes": path.stat().st_size,
+            "columns": _found(path, dict(zip(columns, arrays, strict=True)))}
+
+
+@cache
+def _one_page() -> dict[str, int]:
+    """What else keeps a column in one page: newer versions of Arrow count its rows, too."""
+    import pyarrow.parquet as pq
+
+    return ({"max_rows_per_page": _PAGE_BYTES}
+            if "max_rows_per_page" in signature(pq.write_table).parameters else {})
+
+
+def _found(path: Path, arrays: Mapping[str, Any]) -> dict[str, list[Any]]:
+    """Where the values of the columns lie that are in one piece."""
+    import pyarrow.parquet as pq
+
+    metadata = pq.read_metadata(path)
+    if metadata.num_row_groups != 1:
+        return {}
+    whole = _mapped(path)
+    found: dict[str, list[Any]] = {}
+    for number, (name, array) in enumerate(arrays.items()):
+        kind = _KINDS.get(str(array.type))
+        chunk = metadata.row_group(0).column(number)
+        if kind is None or chunk.compression != "UNCOMPRESSED":
+            continue
+        values = bytes_of(array) if kind is np.uint8 and len(array) == 1 else (
+            None if kind is np.uint8 else numbers_of(array))
+        if values is None:
+            continue
+        end = chunk.data_page_offset + chunk.total_compressed_size
+        begin = end - values.nbytes
+        if begin >= 0 and np.array_equal(whole[begin:end], values.view(np.uint8)):
+            found[name] = [begin, str(array.type), len(values)]
+    return found
+
+
+class ColumnReader:
+    """Columns of the files of a segment.
+
+    Raises OSError, Arrow's errors, KeyError, TypeError or ValueError where a file is not as it was
+    written.
+    """
+
+    def __init__(self, directory: Path, layouts: Mapping[str, Layout]) -> None:
+        self._directory, self._layouts = directory, layouts
+
+    def check(self, file: str) -> None:
+        """Is the file there, and as large as it was?"""
+        if (self._directory / file).stat().st_size != self._layouts[file]["bytes"]:
+            raise ValueError("another file")
+
+    def numbers(self, file: str, names: Sequence[str]) -> dict[str, Any]:
+        """int32, int64 or uint64 of each column; bools where it holds such."""
+        return self._read(file, names, numbers_of)
+
+    def bytes_of(self, file: str, names: Sequence[str]) -> dict[str, NDArray[np.uint8]]:
+        """The one value of each column."""
+        return self._read(file, names, bytes_of)
+
+    def _read(self, file: str, names: Sequence[str], decoded: Any) -> dict[str, Any]:
+        self.check(file)
+        places = self._layouts[file]["columns"]
+        found: dict[str, Any] = {}
+        if any(name in places for name in names):
+            whole = _mapped(self._directory / file)
+            for name in names:
+                if name in places:
+                    begin, kind, count = places[name]
+                    found[name] = np.frombuffer(whole, dtype=_KINDS[kind], count=count,
+                                                offset=begin)
+                    if not found[name].flags.aligned:
+                        found[name] = found[name].copy()
+        others = [name for name in names if name not in found]
+        if others:
+            table = read_table(self._directory / file, others)
+            found |= {name: decoded(array_of(table.column(name))) for name in others}
+        return found
+
+
+def _mapped(path: Path) -> NDArray[np.uint8]:
+    """The bytes of a file, in place; they stay as long as somebody holds them."""
+    with path.open("rb") as file:
+        size = os.fstat(file.fileno()).st_size
+        if not size:
+            return np.empty(0, dtype=np.uint8)
+        return np.frombuffer(mmap.mmap(file.fileno(), size, access=mmap.ACCESS_READ),
+                             dtype=np.uint8)
+
+
+def read_table(path: Path, columns: Sequence[str] | None = None) -> Any:
+    """Raises OSError and Arrow's errors."""
+    import pyarrow.parquet as pq
+
+    with pq.ParquetFile(path, memory_map=True) as file:
+        return file.read(columns=columns, use_threads=False)
+
+
+def array_of(column: Any) -> Any:
+    """A column in one piece, in place where it is one."""
+    return column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
+
+
+def numbers_of(array: Any) -> NDArray[Any]:
+    """The numbers of an array, or its bools, in place where they can stay. Raises ValueError.
+
+    Not its `to_numpy`, which imports pandas where that is installed: that takes longer than a
+    segment.
+    """
+    import pyarrow as pa
+
+    if array.null_count:
+        raise ValueError("a number is missing")
+    if array.type == pa.bool_():
+        return numbers_of(array.cast(pa.uint8())).astype(np.bool_)
+    kind = {pa.uint8(): np.uint8, pa.int32(): np.int32, pa.int64(): np.int64,
+            pa.uint64(): np.uint64}.get(array.type)
+    if kind is None:
+        raise ValueError("a column of another kind")
+    if not len(array):
+        return np.empty(0, dtype=kind)
+    return np.frombuffer(array.buffers()[1], dtype=kind, count=len(array),
+                         offset=array.offset * np.dtype(kind).itemsize)
+
+
+def bytes_of(array: Any) -> NDArray[np.uint8]:
+    """The one value of an array, in place. Raises ValueError."""
+    import pyarrow as pa
+
+    if len(array) != 1 or array.null_count or array.type != pa.binary():
+        raise ValueError("texts are missing")
+    buffer = array[0].as_buffer()
+    return np.frombuffer(buffer, dtype=np.uint8) if buffer.size else np.empty(0, dtype=np.uint8)
