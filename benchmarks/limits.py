@@ -136,7 +136,8 @@ class _Rows:
 
     def verify(self, kernel: ModuleType) -> None:
         word = self.words[self.number]
-        expected = (word & np.uint64(3), word >> np.uint64(2) & np.uint64(15), word >> np.uint64(32))
+        expected = (word & np.uint64(3), word >> np.uint64(2) & np.uint64(15),
+                    word >> np.uint64(32))
         for found, wanted in zip(self.look_up(kernel), expected, strict=True):
             assert np.array_equal(found, wanted.astype(found.dtype))
 

@@ -172,6 +172,28 @@ def test_keys_that_follow_from_who_asks_are_those_of_the_row() -> None:
     assert counts["states"] == 3  # one for each of who asks
 
 
+def test_what_was_kept_goes_with_the_records_that_it_is_of() -> None:
+    """Records that are dropped leave their numbers to others."""
+    world = make_layer_world(7_200, 400)
+    table = tables.compile_policies(texts_of(world.policies), world.options, world.is_trust)
+    with table.session() as plain, table.session() as keeping:
+        plain._engine(0).met_before = NEVER
+        keeping._engine(0).met_before = 0
+        keeping._engine(0).record_limit = 1500
+        fewest = most = 0
+        for _ in range(3):
+            for start in range(0, 400, 8):
+                asked = tables.columns(world.requests[start:start + 8], world.keys)
+                expected, found = plain.decide(**asked), keeping.decide(**asked)
+                assert found.decision.tolist() == expected.decision.tolist()
+                assert found.statement.tolist() == expected.statement.tolist()
+                counts = keeping.counts()
+                most = max(most, counts["narrowed"])
+                fewest += counts["narrowed"] < most
+        assert most > 5
+        assert fewest > 5, "nothing was dropped"
+
+
 @pytest.mark.parametrize("limit", [0, 40, 2**24])
 def test_rows_that_cannot_ask_are_counted_once_when_records_are_dropped(limit: int) -> None:
     """A record that says so may be the one that outgrows the limit, in the middle of a block."""
