@@ -13,11 +13,14 @@ from random import Random
 from typing import Any
 
 import layer_tables as tables
+import numpy as np
 import pytest
 from layer_generator import make_layer_world, texts_of
+from numpy.typing import NDArray
 
 import iamtables as it
 from iamtables import DecisionCode
+from iamtables.runtime.column import BoundColumn
 
 A = "111122223333"
 ROLE = f"arn:aws:iam::{A}:role/r"
@@ -211,6 +214,43 @@ def test_rows_that_cannot_ask_are_counted_once_when_records_are_dropped(limit: i
             assert out.error_count == sum(is_wrong)
             assert (out.decision == DecisionCode.ALLOW).tolist() == [not one for one in is_wrong]
             assert not out.layer[out.error != 0].any()
+
+
+@pytest.mark.parametrize("code", [2, 99, -3, 2**31 - 1, -(2**31)])
+@pytest.mark.parametrize("column", ["principal", "action", "resource"])
+def test_codes_beyond_their_dictionary_are_never_looked_up(column: str, code: int) -> None:
+    """Whoever binds columns looks at the codes; the kernel does not rely on it."""
+    table = it.compile_layers(identity=[document(statement("s3:GetObject", "arn:aws:s3:::a/*"))])
+    values = {"principal": [ROLE, ROLE + "2"], "action": ["s3:GetObject", "s3:PutObject"],
+              "resource": ["arn:aws:s3:::a/1", "arn:aws:s3:::b/1"]}
+    with table.session() as session:
+        engine: Any = session._engine(0)
+        keys = len(session._names)
+
+        def bound(name: str, wrong: bool) -> BoundColumn:
+            texts = [text.encode() for text in values[name]]
+            codes = np.array([0, 1] * 50, dtype=np.int32)
+            codes[77] = code if wrong else 0
+            return BoundColumn.codes(
+                codes, np.frombuffer(b"".join(texts), np.uint8),
+                np.cumsum([0, *map(len, texts)]).astype(np.int32))
+
+        def decide(wrong: str | None) -> NDArray[np.uint8]:
+            columns = {name: bound(name, name == wrong) for name in values}
+            if wrong is not None:
+                assert columns[wrong].adopt(known[wrong])
+            known.update(columns)
+            out = [np.zeros(100, kind) for kind in (np.uint8, np.uint8, np.int32, np.uint8)]
+            nothing = BoundColumn.constant(100, 0)
+            engine.decide_layers([columns["principal"], nothing, nothing, nothing], None,
+                                 columns["action"], columns["resource"], nothing, None,
+                                 [nothing] * keys, np.zeros(keys, np.uint8), *out, 0, 100)
+            return out[0]
+
+        known: dict[str, BoundColumn] = {}
+        assert decide(None).tolist().count(DecisionCode.ALLOW) == 51
+        with pytest.raises(MemoryError, match="do not fit"):
+            decide(column)
 
 
 def test_records_are_narrowed_from_the_third_row_that_they_leave_open() -> None:

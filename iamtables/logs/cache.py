@@ -35,7 +35,7 @@ FORMAT = 6
 _SUFFIX = ".segment"
 _PART = ".part-"
 _ABOUT = "about.json"
-SEGMENT_RECORDS = 200_000
+SEGMENT_RECORDS = 100_000
 SEGMENT_ENRICHED_BYTES = 32 << 20
 """A segment is written from this many records on, or when their event contexts are this much."""
 

@@ -279,7 +279,10 @@ class LogReader:
 
     def _renew_tables(self) -> None:
         """Start the tables anew when they are full, and write the rows that lead into them."""
-        if len(self._callers) + self._calls.size <= self.options.max_distinct and not (
+        most = self.options.max_distinct
+        if self._writer is not None:
+            most //= 3
+        if len(self._callers) + self._calls.size <= most and not (
                 self._blocks is not None and self._blocks.is_full):
             return
         if self._writer is not None:
