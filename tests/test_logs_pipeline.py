@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
 import threading
 from collections.abc import Callable
 from concurrent.futures import Executor, Future
@@ -18,7 +19,7 @@ from log_records import ACCOUNT, record
 from test_logs_blocks import both, taken
 
 from iamtables.errors import SourceError
-from iamtables.logs import LogOptions, ahead, pieces, pipeline, read_logs
+from iamtables.logs import LogOptions, ahead, pieces, pipeline, read_logs, sources
 from iamtables.logs import blocks as blocks_module
 
 pytestmark = pytest.mark.skipif(
@@ -254,3 +255,34 @@ def test_a_log_without_any_document_says_so(tmp_path: Path) -> None:
     (tmp_path / "a.json.gz").write_bytes(gzip.compress(b'{"Records":[{]}'))
     with pytest.raises(SourceError):
         list(read_logs(tmp_path))
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes")
+def test_a_pipe_among_files_is_opened_once_and_not_ahead(tmp_path: Path) -> None:
+    """Whoever waits for a pipe has to be the one that an interrupt reaches."""
+    write(tmp_path / "a.json.gz", own(1, 6))
+    write(tmp_path / "c.json.gz", own(3, 6))
+    pipe = tmp_path / "b.json"
+    os.mkfifo(pipe)
+    opened: list[str] = []
+    original = sources._Local.open
+
+    def opening(self: Any) -> Any:
+        opened.append(f"{self.path.name} {threading.current_thread() is reader}")
+        return original(self)
+
+    def read() -> None:
+        found.extend(batch.records for batch in read_logs([tmp_path], LogOptions(threads=2)))
+
+    found: list[int] = []
+    reader = threading.Thread(target=read, daemon=True)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sources._Local, "open", opening)
+        reader.start()
+        with pipe.open("wb") as file:
+            file.write(json.dumps({"Records": own(2, 6)}).encode())
+        reader.join(20)
+        assert not reader.is_alive()
+    assert [one for one in opened if one.startswith("b.json")] == ["b.json True"]
+    # a pipe changes while it is read, and is counted as that
+    assert sum(found) == len(own(1, 6)) + len(own(3, 6))

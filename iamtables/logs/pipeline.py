@@ -18,7 +18,7 @@ from concurrent.futures import Executor, Future
 from typing import TYPE_CHECKING, NamedTuple
 
 from .options import LogOptions
-from .pieces import Document
+from .pieces import Document, Refused
 from .sources import LogFile
 
 if TYPE_CHECKING:
@@ -67,6 +67,9 @@ class Pipeline:
 
         Raises Refused, at any time: then the file has to be read in another way.
         """
+        if not file.size_bytes:
+            self.drop()
+            raise Refused  # a pipe, say: a thread that waits for one could not be interrupted
         if self._asked and self._asked[0] is file:
             self._asked.popleft()
         else:
@@ -98,7 +101,7 @@ class Pipeline:
             if not self._is_end and len(self._files) <= len(self._coming):
                 # each piece may be the first one of a file
                 following = self._next_of(self._asked[-1] if self._asked else file)
-                if following is None:
+                if following is None or not following.size_bytes:
                     self._is_end = True
                 else:
                     self._asked.append(following)
