@@ -27,8 +27,9 @@ ROLE = f"arn:aws:iam::{A}:role/r"
 NEVER = 2**31
 
 
-def document(*statements: dict[str, Any]) -> it.PolicyDocument:
-    return it.parse_policy(json.dumps({"Version": "2012-10-17", "Statement": list(statements)}))
+def document(*statements: dict[str, Any], kind: Any = "identity") -> it.PolicyDocument:
+    return it.parse_policy(json.dumps({"Version": "2012-10-17", "Statement": list(statements)}),
+                           policy_type=kind)
 
 
 def statement(action: str, resource: str | list[str], effect: str = "Allow",
@@ -195,6 +196,25 @@ def test_what_was_kept_goes_with_the_records_that_it_is_of() -> None:
                 fewest += counts["narrowed"] < most
         assert most > 5
         assert fewest > 5, "nothing was dropped"
+
+
+def test_keys_that_follow_from_the_endpoint_are_those_of_the_row() -> None:
+    """CTX-3: endpoints with the same policy put the same question, from networks of their own."""
+    anyone = it.PolicySet((document(statement("*", "*") | {"Principal": "*"}, kind="vpce"),))
+    table = it.compile(it.Organization(
+        accounts=(it.Account(A),), missing_layers=("session", "scp", "rcp"),
+        principals=(it.Principal(ROLE, identity=it.PolicySet((document(statement(
+            "s3:GetObject", "*", StringEquals={"aws:SourceVpc": "vpc-2"})),))),),
+        endpoints=(it.Endpoint("vpce-0aaa", anyone, A, "vpc-1"),
+                   it.Endpoint("vpce-0bbb", anyone, A, "vpc-2"))))
+    through = [("vpce-0aaa", "vpce-0bbb")[i % 2] for i in range(600)]
+    out, counts = both_ways(table, {
+        "principal": ROLE, "action": "s3:GetObject", "resource": "arn:aws:s3:::a/1",
+        "resource_account": A, "context": {"aws:SourceVpce": through}})
+    allowed = [one == "vpce-0bbb" for one in through]
+    assert (out.decision == DecisionCode.ALLOW).tolist() == allowed
+    assert counts["narrowed"] == 1
+    assert counts["states"] == 2
 
 
 @pytest.mark.parametrize("limit", [0, 40, 2**24])
