@@ -150,7 +150,8 @@ def test_how_fast_can_the_files_be_inflated_and_looked_at(
 def test_how_fast_is_an_audit_that_needs_a_quarter_of_the_resources(
     share: Share, log: LogCorpus, quarter: iamtables.Table
 ) -> None:
-    summary = share("audit, a quarter of the resources", lambda: audit(log, quarter), log.records, 60)
+    summary = share("audit, a quarter of the resources", lambda: audit(log, quarter),
+                    log.records, 60)
     assert summary.decisions == audit(log, quarter, is_compiled=False).decisions
     assert summary.decisions["EXPLICIT_DENY"] > 0
 
@@ -159,7 +160,8 @@ def test_how_fast_is_an_audit_that_needs_a_quarter_of_the_resources(
 def test_how_fast_is_an_audit_that_needs_nearly_every_resource(
     share: Share, log: LogCorpus, nearly_all: iamtables.Table
 ) -> None:
-    summary = share("audit, nearly every resource", lambda: audit(log, nearly_all), log.records, 40)
+    summary = share("audit, nearly every resource", lambda: audit(log, nearly_all),
+                    log.records, 40)
     assert summary.decisions == audit(log, nearly_all, is_compiled=False).decisions
 
 
