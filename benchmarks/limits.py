@@ -3,8 +3,8 @@
     F_str   hash and compare every string of the row once
     F_id    stream four int32 columns of ids, gather a word from a table, write a byte
     F_row   the plainest loop that looks at whose the resource is and answers in full: gather a kind
-            by the id of the resource, find the word of (principal, action, kind) in a hash table
-            of those that occur, write decision, layer and statement
+            by the id of the resource, find the word of (principal, action, kind) by its place in
+            a grid of two bytes each, write decision, layer and statement
     F_hash  hash and compare one string
     F_obj   look at every object of lists of strings once, and read all of its text
 
@@ -30,6 +30,9 @@ _SEED = 0x243F6A8885A308D3
 _MASK = (1 << 64) - 1
 _OTHER_KIND = 0.05
 """Share of resources with a policy of their own, or of another account."""
+_KINDS = 2
+_WORDS = 4_000
+"""Distinct answers, as many as an engine over the benchmarks' principals has."""
 
 
 class Limits:
@@ -114,28 +117,29 @@ class Limits:
 
 
 class _Rows:
-    """Rows of ids whose answers are drawn from a seed, and the table that holds them."""
+    """Rows of ids whose answers are drawn from a seed, and the grid that numbers these."""
 
     def __init__(self, principal: NDArray[np.int32], action: NDArray[np.int32],
                  resource: NDArray[np.int32]) -> None:
         rng = np.random.default_rng(2)
         self.ids = (principal, action, resource)
-        self.kind = (rng.random(int(resource.max()) + 1) < _OTHER_KIND).astype(np.uint32)
-        pairs = ((principal.astype(np.uint64) + np.uint64(1)) << np.uint64(32)
-                 | action.astype(np.uint64) << np.uint64(3) | self.kind[resource].astype(np.uint64))
-        distinct, self.number = np.unique(pairs, return_inverse=True)
-        self.words = rng.integers(0, 1 << 62, len(distinct), dtype=np.uint64)
-        self.slots = np.zeros((1 << int(2 * len(distinct)).bit_length(), 2), dtype=np.uint64)
-        load_kernel("limits_kernel").place_pairs(distinct, self.words, self.slots)
+        self.kind = (rng.random(int(resource.max()) + 1) < _OTHER_KIND).astype(np.uint8)
+        self.principals = int(principal.max()) + 1
+        pairs = (int(action.max()) + 1) * _KINDS * self.principals
+        self.cells = rng.integers(0, _WORDS, pairs).astype(np.uint16)
+        self.words = rng.integers(0, 1 << 62, _WORDS, dtype=np.uint64)
         rows = len(principal)
         self.out = (np.zeros(rows, np.uint8), np.zeros(rows, np.uint8), np.zeros(rows, np.int32))
 
     def look_up(self, kernel: ModuleType) -> tuple[NDArray[Any], ...]:
-        kernel.look_up_rows(*self.ids, self.kind, self.slots, *self.out)
+        kernel.look_up_rows(*self.ids, self.kind, _KINDS, self.cells, self.principals, self.words,
+                            *self.out)
         return self.out
 
     def verify(self, kernel: ModuleType) -> None:
-        word = self.words[self.number]
+        principal, action, resource = self.ids
+        word = self.words[self.cells[
+            (action.astype(np.int64) * _KINDS + self.kind[resource]) * self.principals + principal]]
         expected = (word & np.uint64(3), word >> np.uint64(2) & np.uint64(15),
                     word >> np.uint64(32))
         for found, wanted in zip(self.look_up(kernel), expected, strict=True):

@@ -3,7 +3,7 @@
 No product code but the hash: `product_hash.h` is cut from runtime/intern.pyx when this is built.
 """
 
-from libc.stdint cimport int32_t, uint8_t, uint32_t, uint64_t
+from libc.stdint cimport int32_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memcmp, memcpy
 
 cdef extern from "Python.h":
@@ -48,38 +48,20 @@ def stream_ids(const int32_t[::1] principal, const int32_t[::1] action, const in
                                  + <uint32_t>resource[row] + <uint32_t>value[row])
 
 
-def place_pairs(const uint64_t[::1] pairs, const uint64_t[::1] words, uint64_t[:, ::1] slots):
-    """Put each pair with its word into the slots, of which twice as many are needed, all zero.
-
-    pairs : distinct, none of them 0
-    """
-    cdef size_t k, at, mask = slots.shape[0] - 1
-    for k in range(pairs.shape[0]):
-        at = pairs[k] * <uint64_t>0x9E3779B97F4A7C15 >> 20 & mask
-        while slots[at, 0]:
-            at = at + 1 & mask
-        slots[at, 0] = pairs[k]
-        slots[at, 1] = words[k]
-
-
 def look_up_rows(const int32_t[::1] principal, const int32_t[::1] action,
-                 const int32_t[::1] resource, const uint32_t[::1] kind,
-                 const uint64_t[:, ::1] slots, uint8_t[::1] decision, uint8_t[::1] layer,
-                 int32_t[::1] statement):
-    """The word of (principal, action, kind of the resource), cut into a row of three outputs.
+                 const int32_t[::1] resource, const uint8_t[::1] kind, size_t kinds,
+                 const uint16_t[::1] cells, size_t principals, const uint64_t[::1] words,
+                 uint8_t[::1] decision, uint8_t[::1] layer, int32_t[::1] statement):
+    """The word of (action, kind of the resource, principal), cut into a row of three outputs.
 
-    kind : of each resource, below 8
+    cells : number of the word, by (action * kinds + kind) * principals + principal
     """
-    cdef size_t row, rows = decision.shape[0], at, mask = slots.shape[0] - 1
-    cdef uint64_t pair, word
+    cdef size_t row, rows = decision.shape[0]
+    cdef uint64_t word
     with nogil:
         for row in range(rows):
-            pair = (<uint64_t>(principal[row] + 1) << 32
-                    | <uint64_t>action[row] << 3 | kind[resource[row]])
-            at = pair * <uint64_t>0x9E3779B97F4A7C15 >> 20 & mask
-            while slots[at, 0] != pair:
-                at = at + 1 & mask
-            word = slots[at, 1]
+            word = words[cells[(<size_t>action[row] * kinds + kind[resource[row]]) * principals
+                               + <size_t>principal[row]]]
             decision[row] = word & 3
             layer[row] = <uint8_t>(word >> 2 & 15)
             statement[row] = <int32_t>(word >> 32)

@@ -17,7 +17,7 @@ from iamtables import DecisionCode
 
 A = "111122223333"
 ACTIONS = [f"s3:{verb}{what}" for verb in ("Get", "Put", "Delete", "List", "Start")
-           for what in ("Object", "ObjectAcl", "Bucket", "Thing", "Tags", "Version", "Lock", "Cors")]
+           for what in ("Object", "ObjectAcl", "Bucket", "Thing", "Tags", "Lock", "Legal", "Cors")]
 
 
 def allowed(requester: int, action: int) -> bool:
