@@ -480,8 +480,15 @@ class LogReader:
         raw = bytes(record.userIdentity)
         if len(raw) > self.options.max_record_bytes:
             raise BadRecord(too_long(self.options.max_record_bytes))
-        identity = decode_identity(raw)
         keys = self._keys
+        given = (raw, record.awsRegion, record.recipientAccountId), (
+            record.sourceIPAddress, record.vpcEndpointId, record.vpcEndpointAccountId,
+            record.userAgent, bytes(record.tlsDetails) if keys.tls else None,
+            bytes(record.additionalEventData) if keys.additional else None)
+        row = self._callers.again(*given)
+        if row is not None:
+            return row
+        identity = decode_identity(raw)
         additional = (decode_additional(bytes(record.additionalEventData))
                       if keys.additional else None)
         caller = Caller(
@@ -496,9 +503,7 @@ class LogReader:
             additional.AuthenticationMethod if additional is not None else None,
             additional.SignatureVersion if additional is not None else None,
         )
-        row = self._callers.add(caller, record.recipientAccountId,
-                                (raw, record.awsRegion, record.recipientAccountId))
-        return row
+        return self._callers.add(caller, record.recipientAccountId, *given)
 
     def _mould_of_block(
         self, record: Record, number: int, slots: Slots
