@@ -32,13 +32,14 @@ def write_table(path: Path, columns: Mapping[str, Any], packed: str | Mapping[st
                 ) -> Layout:
     """Write the columns; where those are that can be read in place.
 
+    columns : arrays of Arrow, or what `to_arrow` takes
     packed : `none` for what every audit reads, `zstd` for what only some ask for; of all columns,
              or by column
     """
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    arrays = [column if isinstance(column, pa.Array) else pa.array(column)
+    arrays = [column if isinstance(column, pa.Array) else to_arrow(column)
               for column in columns.values()]
     schema = pa.schema([pa.field(name, array.type, nullable=False)
                         for name, array in zip(columns, arrays, strict=True)])
@@ -48,6 +49,27 @@ def write_table(path: Path, columns: Mapping[str, Any], packed: str | Mapping[st
                    row_group_size=max(len(arrays[0]), 1), **_one_page())
     return {"bytes": path.stat().st_size,
             "columns": _found(path, dict(zip(columns, arrays, strict=True)))}
+
+
+def to_arrow(column: NDArray[Any] | bytes) -> Any:
+    """Numbers, bools, or one value of bytes as an array.
+
+    Not `pyarrow.array`, which imports pandas where that is installed: that takes more memory than
+    a segment, and as long as some.
+    """
+    import pyarrow as pa
+
+    if isinstance(column, bytes):
+        ends = np.array([0, len(column)], dtype=np.int32)
+        return pa.Array.from_buffers(
+            pa.binary(), 1, [None, pa.py_buffer(ends), pa.py_buffer(column)])
+    if column.dtype == np.bool_:
+        return pa.Array.from_buffers(pa.bool_(), len(column), [
+            None, pa.py_buffer(np.packbits(column, bitorder="little"))])
+    kinds = {np.dtype(np.int32): pa.int32(), np.dtype(np.int64): pa.int64(),
+             np.dtype(np.uint64): pa.uint64()}
+    return pa.Array.from_buffers(kinds[column.dtype], len(column), [
+        None, pa.py_buffer(np.ascontiguousarray(column))])
 
 
 @cache

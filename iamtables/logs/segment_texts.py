@@ -53,10 +53,10 @@ class TextWriter:
         for part, found in self._texts.items():
             texts = Texts.of(json.dumps(text) if isinstance(text, list) else text
                              for text in found)
-            columns[part] = [texts.data.tobytes()]
-            columns[part + _LENGTHS] = [texts.lengths().astype("<i4").tobytes()]
-        columns[KEYS + _LISTS] = [
-            np.array([isinstance(text, list) for text in self._texts[KEYS]], np.uint8).tobytes()]
+            columns[part] = texts.data.tobytes()
+            columns[part + _LENGTHS] = texts.lengths().astype("<i4").tobytes()
+        columns[KEYS + _LISTS] = np.array(
+            [isinstance(text, list) for text in self._texts[KEYS]], np.uint8).tobytes()
         return write_table(path / FILE, columns, {
             name: packed for part, packed in PACKED.items()
             for name in (part, part + _LENGTHS)} | {KEYS + _LISTS: PACKED[KEYS]})

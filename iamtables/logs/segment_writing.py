@@ -32,6 +32,7 @@ from .segment_columns import Layout, write_table
 from .segment_texts import FILE as TEXT_FILE
 from .segment_texts import KEYS, OFTEN, RESOURCES, SELDOM, TextWriter, renumbered
 from .tables import CALL_TEXTS, CALLER_TEXTS, MEMBER_TEXTS, CallerTable, CallTable, IntTable
+from .texts import Texts
 
 IDS = "event_ids.parquet"
 ENRICHED = "event_contexts.parquet"
@@ -136,12 +137,8 @@ def _put_patterns(texts: TextWriter, name: str, codes: Int32Array, values: Dicti
 
 
 def _write_enriched(path: Path, enriched: dict[int, str]) -> None:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    pq.write_table(pa.table({
-        "row": pa.array(list(enriched), pa.int32()),
-        "told": pa.array(list(enriched.values()), pa.string())}), path, compression="zstd")
+    write_table(path, {"row": np.array(list(enriched), dtype=np.int32),
+                       "told": Texts.of(enriched.values()).to_arrow()}, "zstd")
 
 
 def _kinds(columns: dict[str, Int32Array]) -> tuple[dict[str, list[int]], Int32Array]:
