@@ -30,7 +30,15 @@ from .duplicates import PROPER_LENGTH
 from .names import may_name
 from .segment_columns import Layout, write_table
 from .segment_texts import FILE as TEXT_FILE
-from .segment_texts import KEYS, OFTEN, RESOURCES, SELDOM, TextWriter, renumbered
+from .segment_texts import (
+    ACCESS_KEYS,
+    KEYS,
+    OFTEN,
+    RESOURCES,
+    SESSION_NAMES,
+    TextWriter,
+    renumbered,
+)
 from .tables import CALL_TEXTS, CALLER_TEXTS, MEMBER_TEXTS, CallerTable, CallTable, IntTable
 from .texts import Texts
 
@@ -49,7 +57,7 @@ MEMBER_KEYS = "member_keys.parquet"
 CALLERS, CALLER_KEYS = "callers.parquet", "caller_keys.parquet"
 OWN = ("resource", "pattern")
 """Columns of members that hardly repeat."""
-_PARTS = {"resource": RESOURCES, "session": SELDOM, "access_key": SELDOM}
+_PARTS = {"resource": RESOURCES, "session": SESSION_NAMES, "access_key": ACCESS_KEYS}
 """Where the texts of a column are, if not among those that every audit looks at."""
 
 

@@ -56,8 +56,9 @@ class CachedFiles:
                 if len(self._principals) > MOST_PRINCIPALS:
                     self._principals = Dictionary()
                 loaded = load(segment, files, self._keys, self._principals)
-            except Damaged:
-                self._cache.discard(segment)
+            except Damaged as damage:
+                self._statistics.cache_damaged += 1
+                self._cache.discard(segment, is_lost=damage.is_lasting)
                 return numbers[0]
             names = {file.name for file in files}
             for part in segment.parts:
