@@ -427,3 +427,30 @@ def test_contradictions_add_up_over_batches_and_dictionaries(seed: int) -> None:
              (one.records, one.first if one.last >= 0 else 9, one.last)
              for one in made}
     assert found == expected and len(found) > 20
+
+
+def test_agents_and_tls_details_tell_callers_apart() -> None:
+    """Also where one is missing, or the other's text, or begins alike."""
+    random = Random(5)
+    texts = ["agent/1", "agent/11", "agent/2", '"TLSv1.3"', ""]
+    records = []
+    for number in range(300):
+        made = record("iam", "ListUsers", eventID=f"{number:036d}",
+                      userIdentity={"type": "IAMUser", "userName": random.choice("ab")},
+                      sourceIPAddress=random.choice(["10.0.0.1", "10.0.0.11"]))
+        agent, version = random.choice(texts), random.choice(texts)
+        made.pop("userAgent")
+        if agent:
+            made["userAgent"] = agent
+        if version:
+            made["tlsDetails"] = {"tlsVersion": version}
+        records.append(made)
+    pieces, scanner = Scanned(), Scanner(7, True, True, True, False)
+    scanner.start()
+    pieces.hold(json.dumps({"Records": records}).encode())
+    assert scanner.scan(pieces, 10_000) == len(records)
+    numbers: dict[str, int] = {}
+    expected = [numbers.setdefault(json.dumps([made["userIdentity"], made["sourceIPAddress"], made.get(
+        "userAgent"), made.get("tlsDetails")]), len(numbers)) for made in records]
+    assert [pieces.caller(index) for index in range(len(records))] == expected
+    assert len(numbers) > 80 and scanner.counts()[1] == len(numbers)

@@ -36,7 +36,7 @@ FORMAT = 7
 _SUFFIX = ".segment"
 _PART = ".part-"
 _ABOUT = "about.json"
-SEGMENT_RECORDS = 100_000
+SEGMENT_RECORDS = 80_000
 SEGMENT_ENRICHED_BYTES = 32 << 20
 """A segment is written from this many records on, or when their event contexts are this much."""
 
@@ -223,9 +223,10 @@ class Writer:
             self._records += len(rows.call)
             self._enriched_bytes += sum(map(len, rows.enriched.values()))
 
-    @property
-    def is_due(self) -> bool:
-        return self._records >= SEGMENT_RECORDS or self._enriched_bytes >= SEGMENT_ENRICHED_BYTES
+    def is_due_with(self, more: int) -> bool:
+        """Do what was added and so many rows more make a segment?"""
+        return self._records + more >= SEGMENT_RECORDS or (
+            self._enriched_bytes >= SEGMENT_ENRICHED_BYTES)
 
     def drop(self, file: LogFile) -> None:
         """The file turned out not to be usable: nothing of it is kept."""

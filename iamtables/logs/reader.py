@@ -274,16 +274,14 @@ class LogReader:
         else:
             self._writer.drop(file)
         self._unwritten.clear()
-        if self._writer.is_due:
+        if self._writer.is_due_with(0):
             self._writer.flush(self._callers, self._calls)
 
     def _renew_tables(self) -> None:
         """Start the tables anew when they are full, and write the rows that lead into them."""
-        most = self.options.max_distinct
-        if self._writer is not None:
-            most //= 3
-        if len(self._callers) + self._calls.size <= most and not (
-                self._blocks is not None and self._blocks.is_full):
+        is_due = self._writer is not None and self._writer.is_due_with(len(self._unwritten))
+        if not is_due and len(self._callers) + self._calls.size <= self.options.max_distinct and (
+                self._blocks is None or not self._blocks.is_full):
             return
         if self._writer is not None:
             if len(self._unwritten) and self._file is not None:

@@ -54,15 +54,16 @@ def write_table(path: Path, columns: Mapping[str, Any], packed: str | Mapping[st
             "columns": _found(path, dict(zip(columns, arrays, strict=True)))}
 
 
-def to_arrow(column: NDArray[Any] | bytes) -> Any:
-    """Numbers, bools, or one value of bytes as an array.
+def to_arrow(column: NDArray[Any]) -> Any:
+    """Numbers or bools as an array; bytes (uint8) as an array of one value.
 
     Not `pyarrow.array`, which imports pandas where that is installed: that takes more memory than
     a segment, and as long as some.
     """
     import pyarrow as pa
 
-    if isinstance(column, bytes):
+    column = np.ascontiguousarray(column)
+    if column.dtype == np.uint8:
         ends = np.array([0, len(column)], dtype=np.int32)
         return pa.Array.from_buffers(
             pa.binary(), 1, [None, pa.py_buffer(ends), pa.py_buffer(column)])
@@ -72,7 +73,15 @@ def to_arrow(column: NDArray[Any] | bytes) -> Any:
     kinds = {np.dtype(np.int32): pa.int32(), np.dtype(np.int64): pa.int64(),
              np.dtype(np.uint64): pa.uint64()}
     return pa.Array.from_buffers(kinds[column.dtype], len(column), [
-        None, pa.py_buffer(np.ascontiguousarray(column))])
+        None, pa.py_buffer(column)])
+
+
+def give_back_memory() -> None:
+    """What writing took and nobody uses any more: Arrow's, and the C library's."""
+    import pyarrow as pa
+
+    pa.default_memory_pool().release_unused()
+    pa.system_memory_pool().release_unused()
 
 
 @cache

@@ -55,6 +55,7 @@ from .segment_writing import (
     SESSIONS,
     TABLES,
     TIME,
+    UNTOLD,
 )
 from .sessions import Session, parsed
 from .sources import LogFile
@@ -111,7 +112,7 @@ def _load(segment: Segment, wanted: set[tuple[str, int, int]], keys: AskedKeys,
              *([ACCESS_KEYS] if keys.sessions else [])]
     columns = ColumnReader(segment.path, about[LAYOUTS])
     texts = TextReader(columns, about[COUNTS], parts)
-    callers = _load_callers(columns, keys, texts, principals)
+    callers = _load_callers(columns, keys, texts, about[UNTOLD][CALLER_KEYS], principals)
     calls = _load_calls(columns, keys, texts, about)
     rows = _load_rows(segment, columns, len(calls), len(callers),
                       CALLER if keys.caller else IDENTITY, bool(about[ARE_PROPER]))
@@ -135,8 +136,8 @@ def _sealed(segment: Segment, file: str) -> bytes:
 # -- tables ---------------------------------------------------------------------------------------
 
 
-def _load_callers(files: ColumnReader, keys: AskedKeys, texts: TextReader, principals: Dictionary
-                  ) -> StoredCallers:
+def _load_callers(files: ColumnReader, keys: AskedKeys, texts: TextReader,
+                  untold: Mapping[str, int], principals: Dictionary) -> StoredCallers:
     callers = StoredCallers(keys.caller)
     columns = files.numbers(CALLERS, [*callers.codes.names, CREATED])
     created = columns[CREATED]
@@ -152,6 +153,8 @@ def _load_callers(files: ColumnReader, keys: AskedKeys, texts: TextReader, princ
         elif name in _IN_PLACE:
             if texts.has(text):
                 getattr(callers, attribute).fill(texts.in_place(text))
+            else:  # as in a reader of logs that nobody asks for it
+                columns[name] = np.full(len(created), ABSENT, dtype=np.int32)
         else:
             getattr(callers, attribute).fill(texts.of(text))
     identity = None
@@ -164,7 +167,7 @@ def _load_callers(files: ColumnReader, keys: AskedKeys, texts: TextReader, princ
     callers.fill(created)
     callers.key_codes = _load_keys(
         files, CALLER_KEYS, [key.spelling for key in keys.caller], callers.key_values,
-        texts, "caller_key/", len(created))
+        texts, "caller_key/", len(created), untold)
     return callers
 
 
@@ -207,7 +210,7 @@ def _load_calls(files: ColumnReader, keys: AskedKeys, texts: TextReader, about: 
                      len(getattr(calls, attribute)))
     calls.key_codes = _load_keys(
         files, MEMBER_KEYS, [key.spelling for key in keys.request], calls.key_values,
-        texts, "member_key/", count)
+        texts, "member_key/", count, about[UNTOLD][MEMBER_KEYS])
     return calls
 
 
@@ -219,13 +222,22 @@ def _kinds(columns: dict[str, list[int]], names: set[str]) -> dict[str, Int32Arr
 
 
 def _load_keys(files: ColumnReader, file: str, names: list[str], values: list[Dictionary],
-               texts: TextReader, prefix: str, count: int) -> IntTable:
-    columns = files.numbers(file, names) if names else {}
+               texts: TextReader, prefix: str, count: int, untold: Mapping[str, int]) -> IntTable:
+    """untold : the keys with one code throughout, which stands for no text"""
+    told = [name for name in names if name not in untold]
+    found = files.numbers(file, told) if told else {}
+    columns: dict[str, Int32Array] = {}
     for name, dictionary in zip(names, values, strict=True):
-        if len(columns[name]) != count:
-            raise ValueError("keys of other rows")
-        dictionary.fill(texts.of(f"{prefix}{name}"))
-        _check_range(columns[name], len(dictionary))
+        if name not in untold:
+            columns[name] = found[name]
+            if len(columns[name]) != count:
+                raise ValueError("keys of other rows")
+            dictionary.fill(texts.of(f"{prefix}{name}"))
+            _check_range(columns[name], len(dictionary))
+        elif untold[name] in (ABSENT, UNKNOWN):
+            columns[name] = np.full(count, untold[name], dtype=np.int32)
+        else:
+            raise ValueError("a code without its text")
     return KindTable({}, None, columns)
 
 

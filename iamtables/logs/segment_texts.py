@@ -34,29 +34,34 @@ class TextWriter:
     """Distinct texts of every dictionary that a segment uses, renumbered."""
 
     def __init__(self) -> None:
-        self._texts: dict[str, list[str | list[str]]] = {part: [] for part in PACKED}
+        self._texts: dict[str, list[Texts]] = {part: [] for part in PACKED}
+        self._are_lists: list[bool] = []
+        """Of the values of keys."""
         self.counts: dict[str, list[tuple[str, int]]] = {part: [] for part in PACKED}
         """Of each part its dictionaries, with their number of texts."""
 
     def renumber(self, part: str, name: str, codes: Int32Array, values: Dictionary) -> Int32Array:
         """Put the texts of these codes into a part; their codes there."""
         codes, kept = renumbered(codes)
-        self.put(part, name, [values.values[code] for code in kept])
+        texts = values.values
+        self.put(part, name, texts.take(np.array(kept, dtype=np.int64)) if isinstance(
+            texts, GrowingTexts) else [texts[code] for code in kept])
         return codes
 
-    def put(self, part: str, name: str, texts: Sequence[str | list[str]]) -> None:
-        self._texts[part] += texts
+    def put(self, part: str, name: str, texts: Texts | Sequence[str | list[str]]) -> None:
+        if part == KEYS:
+            self._are_lists += (isinstance(text, list) for text in texts)
+        self._texts[part].append(texts if isinstance(texts, Texts) else Texts.of(
+            json.dumps(text) if isinstance(text, list) else text for text in texts))
         self.counts[part].append((name, len(texts)))
 
     def write(self, path: Path) -> Layout:
         columns: dict[str, Any] = {}
         for part, found in self._texts.items():
-            texts = Texts.of(json.dumps(text) if isinstance(text, list) else text
-                             for text in found)
-            columns[part] = texts.data.tobytes()
-            columns[part + _LENGTHS] = texts.lengths().astype("<i4").tobytes()
-        columns[KEYS + _LISTS] = np.array(
-            [isinstance(text, list) for text in self._texts[KEYS]], np.uint8).tobytes()
+            texts = Texts.joined(found) if found else Texts.of([])
+            columns[part] = texts.data[: texts.offsets[-1]]
+            columns[part + _LENGTHS] = texts.lengths().astype("<i4").view(np.uint8)
+        columns[KEYS + _LISTS] = np.array(self._are_lists, np.uint8)
         return write_table(path / FILE, columns, {
             name: packed for part, packed in PACKED.items()
             for name in (part, part + _LENGTHS)} | {KEYS + _LISTS: PACKED[KEYS]})

@@ -9,7 +9,8 @@
     texts.parquet         what the codes of these columns stand for (`segment_texts`)
     tables.json           the columns of kinds, of which there are few; the number of texts of each
                           dictionary; how many patterns may stand for a name, which are the first;
-                          whether all event IDs prove something; where columns lie in the files
+                          whether all event IDs prove something; the keys that no record of the
+                          segment tells; where columns lie in the files
 
 What every audit reads is stored as it lies in memory (`segment_columns`); what only some ask for is
 packed tightly.
@@ -28,7 +29,7 @@ from .batch import Rows
 from .columns import Dictionary, Int32Array, packed
 from .duplicates import PROPER_LENGTH
 from .names import may_name
-from .segment_columns import Layout, write_table
+from .segment_columns import Layout, give_back_memory, write_table
 from .segment_texts import FILE as TEXT_FILE
 from .segment_texts import (
     ACCESS_KEYS,
@@ -50,7 +51,7 @@ CALL, CALLER, IDENTITY, TIME, ID_HASH, IS_PROPER = (
 KIND, CREATED = "kind", "created"
 TABLES = "tables.json"
 CALL_KINDS, MEMBER_KINDS, COUNTS = "calls", "members", "texts"
-NAMEABLE, ARE_PROPER, LAYOUTS = "nameable", "are_proper", "layouts"
+NAMEABLE, ARE_PROPER, UNTOLD, LAYOUTS = "nameable", "are_proper", "untold", "layouts"
 """What that file tells."""
 RECORDS, CALLS, MEMBERS = "records.parquet", "calls.parquet", "members.parquet"
 MEMBER_KEYS = "member_keys.parquet"
@@ -66,7 +67,9 @@ def write_tables(path: Path, rows: Rows, callers: CallerTable, calls: CallTable)
     layouts: dict[str, Layout] = {}
 
     def write(file: str, columns: dict[str, Any], packed: str = "none") -> None:
-        layouts[file] = write_table(path / file, columns, packed)
+        if columns:  # a segment may have no keys at all
+            layouts[file] = write_table(path / file, columns, packed)
+        give_back_memory()
 
     used_calls, call = np.unique(rows.call, return_inverse=True)
     used_callers, caller = np.unique(rows.caller, return_inverse=True)
@@ -93,10 +96,19 @@ def write_tables(path: Path, rows: Rows, callers: CallerTable, calls: CallTable)
             found[name] = codes
         return found
 
-    def keys(table: IntTable, at: NDArray[Any], values: list[Dictionary], prefix: str
+    untold: dict[str, dict[str, int]] = {}
+
+    def keys(file: str, table: IntTable, at: NDArray[Any], values: list[Dictionary], prefix: str
              ) -> dict[str, Int32Array]:
-        return {name: texts.renumber(KEYS, f"{prefix}{name}", table.take(index, at), values[index])
-                for index, name in enumerate(table.names)}
+        found: dict[str, Int32Array] = {}
+        alike = untold[file] = {}
+        for index, name in enumerate(table.names):
+            codes = table.take(index, at)
+            if len(codes) and int(codes.min()) == int(codes.max()) < 0:
+                alike[name] = int(codes[0])
+            else:
+                found[name] = texts.renumber(KEYS, f"{prefix}{name}", codes, values[index])
+        return found
 
     call_columns = columns(calls.codes, used_calls, CALL_TEXTS, calls, "call/")
     del call_columns["first_member"]  # members follow each other
@@ -110,14 +122,17 @@ def write_tables(path: Path, rows: Rows, callers: CallerTable, calls: CallTable)
     own = {name: member_columns.pop(name) for name in OWN}
     member_kinds, kind = _kinds(member_columns)
     write(MEMBERS, {KIND: kind, **own})
-    write(MEMBER_KEYS, keys(calls.key_codes, members, calls.key_values, "member_key/"), "zstd")
+    write(MEMBER_KEYS, keys(MEMBER_KEYS, calls.key_codes, members, calls.key_values, "member_key/"),
+          "zstd")
     write(CALLERS, {**columns(callers.codes, identities, CALLER_TEXTS, callers, "caller/"),
                     CREATED: created[some]})
     identity = identity.ravel().astype(np.int32)
     write(CALLER_KEYS, {
         IDENTITY: identity,
-        **keys(callers.key_codes, used_callers, callers.key_values, "caller_key/")}, "zstd")
+        **keys(CALLER_KEYS, callers.key_codes, used_callers, callers.key_values, "caller_key/")},
+        "zstd")
     layouts[TEXT_FILE] = texts.write(path)
+    give_back_memory()
     caller = caller.ravel().astype(np.int32)
     are_proper = rows.event_id.are_at_least(PROPER_LENGTH)
     write(RECORDS, {
@@ -126,9 +141,11 @@ def write_tables(path: Path, rows: Rows, callers: CallerTable, calls: CallTable)
     write(IDS, {"event_id": rows.event_id.to_arrow()}, "zstd")
     (path / TABLES).write_text(json.dumps({
         CALL_KINDS: call_kinds, MEMBER_KINDS: member_kinds, COUNTS: texts.counts,
-        NAMEABLE: nameable, ARE_PROPER: bool(are_proper.all()), LAYOUTS: layouts}), "utf-8")
+        NAMEABLE: nameable, ARE_PROPER: bool(are_proper.all()), UNTOLD: untold,
+        LAYOUTS: layouts}), "utf-8")
     if rows.enriched:
         _write_enriched(path / ENRICHED, rows.enriched)
+    give_back_memory()
 
 
 def _put_patterns(texts: TextWriter, name: str, codes: Int32Array, values: Dictionary
