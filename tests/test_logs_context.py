@@ -11,7 +11,16 @@ from random import Random
 from typing import Any
 
 import pytest
-from log_records import ACCOUNT, ROLE, ROLE_IDENTITY, SERVICE_IDENTITY, USER, read_one, record, write
+from log_records import (
+    ACCOUNT,
+    ROLE,
+    ROLE_IDENTITY,
+    SERVICE_IDENTITY,
+    USER,
+    read_one,
+    record,
+    write,
+)
 
 from iamtables.logs import LogOptions, read_logs, tables
 from iamtables.logs.context import key_table
@@ -246,7 +255,8 @@ def test_identities_and_what_comes_beside_them_are_told_apart(
     random = Random(4)
     given = [(random.choice("abcde"), f"198.51.100.{random.randrange(4)}",
               random.choice(["agent/1", "agent/2", "agent/11", None]),
-              random.choice(["TLSv1.2", "TLSv1.3", None]), random.choice(["eu-west-1", "us-east-1"]))
+              random.choice(["TLSv1.2", "TLSv1.3", None]),
+              random.choice(["eu-west-1", "us-east-1"]))
              for _ in range(400)]
     log = write(tmp_path / "log.json", *(
         record("iam", "ListUsers", eventID=f"{number:036d}", sourceIPAddress=address,

@@ -138,7 +138,8 @@ class Cache:
         try:
             text = (path / _ABOUT).read_bytes()
             about = json.loads(text)
-            if path.name != f"{checksum(text)[:32]}{_SUFFIX}" or about["format"] != FORMAT or about["version"] != self.version:
+            if path.name != f"{checksum(text)[:32]}{_SUFFIX}" or (
+                    about["format"], about["version"]) != (FORMAT, self.version):
                 return None
             corrects = about["corrects"]
             return Segment(path, tuple(FilePart(**part) for part in about["files"]),

@@ -24,8 +24,8 @@ from isal import isal_zlib
 from numpy.typing import NDArray
 
 Layout = dict[str, Any]
-"""`bytes`: size of the file; `columns`: by name, where its values begin, of which kind they are, how
-many numbers, or bytes of one value, there are, and their CRC-32."""
+"""`bytes`: size of the file; `columns`: by name, where its values begin, of which kind they are,
+how many numbers, or bytes of one value, there are, and their CRC-32."""
 
 _KINDS = {"int32": np.int32, "int64": np.int64, "uint64": np.uint64, "binary": np.uint8}
 _PAGE_BYTES = 1 << 30

@@ -30,7 +30,6 @@ from .columns import Dictionary, Int32Array, packed
 from .duplicates import PROPER_LENGTH
 from .names import may_name
 from .segment_columns import Layout, give_back_memory, write_table
-from .segment_texts import FILE as TEXT_FILE
 from .segment_texts import (
     ACCESS_KEYS,
     KEYS,
@@ -40,6 +39,7 @@ from .segment_texts import (
     TextWriter,
     renumbered,
 )
+from .segment_texts import FILE as TEXT_FILE
 from .tables import CALL_TEXTS, CALLER_TEXTS, MEMBER_TEXTS, CallerTable, CallTable, IntTable
 from .texts import Texts
 
