@@ -16,8 +16,9 @@ import os
 from collections.abc import Mapping, Sequence
 from functools import cache
 from inspect import signature
+from io import FileIO
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 from isal import isal_zlib
@@ -27,7 +28,8 @@ Layout = dict[str, Any]
 """`bytes`: size of the file; `columns`: by name, where its values begin, of which kind they are,
 how many numbers, or bytes of one value, there are, and their CRC-32."""
 
-_KINDS = {"int32": np.int32, "int64": np.int64, "uint64": np.uint64, "binary": np.uint8}
+_KINDS: dict[str, Any] = {
+    "int32": np.int32, "int64": np.int64, "uint64": np.uint64, "binary": np.uint8}
 _PAGE_BYTES = 1 << 30
 
 
@@ -170,21 +172,21 @@ class ColumnReader:
         return found
 
 
-def _checked(begin: int, count: int, kind: type[np.generic], size: int) -> int:
+def _checked(begin: int, count: int, kind: Any, size: int) -> int:
     """The count, if so many values can be in a file of this size. Raises ValueError."""
     if begin < 0 or count < 0 or begin + count * np.dtype(kind).itemsize > size:
         raise ValueError("a column beyond the file")
     return count
 
 
-def _read_at(file: BinaryIO, begin: int, values: NDArray[Any], checksum: int) -> None:
+def _read_at(file: FileIO, begin: int, values: NDArray[Any], checksum: int) -> None:
     """Fill an array. Raises OSError, and ValueError where the file has other bytes."""
     if begin < 0:
         raise ValueError("a column beyond the file")
     file.seek(begin)
-    left = memoryview(values).cast("B") if values.nbytes else memoryview(b"")
+    left = values.view(np.uint8).data
     while len(left):
-        read = file.readinto(left)  # type: ignore[attr-defined]
+        read = file.readinto(left)
         if not read:
             raise ValueError("the file was cut short")
         left = left[read:]
