@@ -36,7 +36,7 @@ FORMAT = 7
 _SUFFIX = ".segment"
 _PART = ".part-"
 _ABOUT = "about.json"
-SEGMENT_RECORDS = 80_000
+SEGMENT_RECORDS = 60_000
 SEGMENT_ENRICHED_BYTES = 32 << 20
 """A segment is written from this many records on, or when their event contexts are this much."""
 
