@@ -549,9 +549,11 @@ DAMAGES: dict[str, Callable[[Path], None]] = {
     "columns before the file": lambda segment: damage_layout(
         segment, "records.parquet", "call", lambda place: [-8, *place[1:]]),
     "columns of another kind": lambda segment: damage_layout(
-        segment, "records.parquet", "call", lambda place: [place[0], "float", place[2]]),
+        segment, "records.parquet", "call", lambda place: [
+            place[0], "float", *place[2:]]),
     "shorter columns": lambda segment: damage_layout(
-        segment, "records.parquet", "time", lambda place: [*place[:2], place[2] - 1]),
+        segment, "records.parquet", "time", lambda place: [
+            *place[:2], place[2] - 1, *place[3:]]),
     "another file": lambda segment: (segment / "event_ids.parquet").write_bytes(b"x") and None,
 }
 
