@@ -246,17 +246,20 @@ class CallerTable:
         identity : what all but the keys with needs follow from
         rest     : what these follow from
         """
+        if not self._needy:  # then hardly two callers have one identity
+            return None
         known, keys = self._of_identity.get(identity), self._of_rest.get(rest)
         return None if known is None or keys is None else self._append(known, keys)
 
     def add(self, caller: Caller, recipient: str | None, identity: _Texts, rest: _Texts) -> int:
         """The new row; identity, rest: as for `again`."""
-        known, keys = self._of_identity.get(identity), self._of_rest.get(rest)
+        known, keys = (self._of_identity.get(identity), self._of_rest.get(rest)) if (
+            self._needy) else (None, ())
         if known is None:
             known = self._read(caller, recipient)
         if keys is None:
             keys = self._read_keys(caller, self._needy)
-        if self._needy:  # else hardly two callers have one identity
+        if self._needy:
             self._of_identity.put(identity, known)
             self._of_rest.put(rest, keys)
         return self._append(known, keys)
