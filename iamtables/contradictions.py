@@ -6,7 +6,7 @@ principals are numbered, and a pair of numbers is counted. Texts are put togethe
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -84,20 +84,30 @@ class Contradictions:
         """By number."""
         return list(self._kinds)
 
-    def ranked(self, order: Sequence[Any]) -> Iterator[tuple[int, str, int, int, int]]:
-        """(number of the kind, principal, records, first, last), those of most records first, then
-        by principal, then by kind; times are -1 for none.
+    def __len__(self) -> int:
+        return len(self._keys)
+
+    def ranked(self, order: Sequence[Any]
+               ) -> Callable[[], Iterator[tuple[int, str, int, int, int]]]:
+        """Gives, when it is called, what was found until now: (number of the kind, principal,
+        records, first, last), those of most records first, then by principal, then by kind; times
+        are -1 for none.
 
         order : by number of the kind, what kinds are put in order by
         """
+        # columns are not written to once they are made, and names only grow
+        keys, counts, earliest, last = self._keys, self._counts, self._first, self._last
         principals = self._principals.names
-        kind, principal = self._keys >> 32, self._keys & 0xFFFFFFFF
-        at = np.lexsort((places_in_order(order)[kind], places_in_order(principals)[principal],
-                         -self._counts))
-        first = np.where(self._first == NEVER, -1, self._first)
-        return zip(kind[at].tolist(), map(principals.__getitem__, principal[at].tolist()),
-                   self._counts[at].tolist(), first[at].tolist(), self._last[at].tolist(),
-                   strict=True)
+
+        def rank() -> Iterator[tuple[int, str, int, int, int]]:
+            kind, principal = keys >> 32, keys & 0xFFFFFFFF
+            at = np.lexsort((places_in_order(order)[kind],
+                             places_in_order(principals)[principal], -counts))
+            first = np.where(earliest == NEVER, -1, earliest)
+            return zip(kind[at].tolist(), map(principals.__getitem__, principal[at].tolist()),
+                       counts[at].tolist(), first[at].tolist(), last[at].tolist(), strict=True)
+
+        return rank
 
 
 def _numbers(known: dict[Any, int], names: Sequence[Any], is_full: bool) -> NDArray[np.int64]:

@@ -27,6 +27,7 @@ from .logs.numbering import number_keys
 from .logs.outcome import WEAKLY
 from .repeats import Repeats, total
 from .runtime.codes import DecisionCode
+from .tallies import LateList
 
 MAX_KINDS = 50_000
 """Distinct contradictions kept; further ones are counted in `dropped`."""
@@ -73,7 +74,8 @@ class Reality:
     failed_by : policy type named by AWS -> decision -> records that failed
     """
 
-    contradictions: list[Contradiction]
+    contradictions: Sequence[Contradiction]
+    """Made when one is looked at: there may be many."""
     dropped: int
     explained: int
     """Records that failed by a policy type that was not loaded while these policies allow."""
@@ -198,27 +200,32 @@ class RealityCheck:
     def reality(self) -> Reality:
         """All contradictions, those of most records first."""
         kinds = self._found.kinds
-        changes_of = cache(self._changes_of)
+        changes = {name: tuple(times) for name, times in self._changes.items()}
+
+        @cache
+        def changes_of(principal: str) -> Sequence[int]:
+            """When the log shows changes of a principal's policies."""
+            return changes.get(pattern_of(principal) or principal, ()) if changes else ()
+
         told = [("passed" if kind.outcome == Outcome.PASSED else "failed",
                  None if kind.layer == WEAKLY else kind.layer, kind.error,
                  DecisionCode(kind.decision).name) for kind in kinds]
         usual = list(map(_usual_cause, kinds))
         order = [(kind.action, decision, recorded, layer or "", error or "", kind.statement)
                  for kind, (recorded, layer, error, decision) in zip(kinds, told, strict=True)]
-        made = [
-            Contradiction(*told[at], principal, kinds[at].action, kinds[at].statement, count,
-                          first, last, _change(changes_of(principal), first) or usual[at])
-            for at, principal, count, first, last in self._found.ranked(order)]
+        found, size = self._found.ranked(order), len(self._found)
+
+        def make() -> list[Contradiction]:
+            return [
+                Contradiction(*told[at], principal, kinds[at].action, kinds[at].statement, count,
+                              first, last, _change(changes_of(principal), first) or usual[at])
+                for at, principal, count, first, last in found()]
+
         failed_by: dict[str, dict[str, int]] = {}
         for (layer, code), count in sorted(self._failed_by.items()):
             failed_by.setdefault(layer, {})[DecisionCode(code).name] = count
-        return Reality(made, self._found.dropped, self._explained, self._agreeing, failed_by)
-
-    def _changes_of(self, principal: str) -> Sequence[int]:
-        """When the log shows changes of a principal's policies."""
-        if not self._changes:
-            return ()
-        return self._changes.get(pattern_of(principal) or principal, ())
+        return Reality(LateList(make, size), self._found.dropped, self._explained,
+                       self._agreeing, failed_by)
 
 
 def _change(changes: Sequence[int], first: int) -> str | None:

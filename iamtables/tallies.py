@@ -6,8 +6,8 @@ are numbered when they are met first; what comes beyond the bound shares `OTHERS
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import Any, overload
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, TypeVar, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -178,49 +178,39 @@ class Groups:
         return RankedGroups(self._keys[0], self._counts[0], tuple(principals), tuple(actions))
 
 
-class RankedGroups(Sequence[Group]):
-    """Groups, those of most records first, then by principal, action, statement and decision.
+_Item = TypeVar("_Item")
 
-    There may be many and few ask for them: they are put in order when one is looked at.
-    """
 
-    __slots__ = ("_actions", "_counts", "_keys", "_made", "_principals")
+class LateList(Sequence[_Item]):
+    """A list that is made when somebody looks at one of its items; equal to any sequence of the
+    same ones."""
 
-    def __init__(self, keys: NDArray[np.int64], counts: NDArray[np.int64],
-                 principals: Sequence[str], actions: Sequence[str]) -> None:
-        self._keys, self._counts = keys, counts
-        self._principals, self._actions = principals, actions
-        self._made: list[Group] | None = None
+    __slots__ = ("_made", "_make", "_size")
 
-    def _all(self) -> list[Group]:
+    def __init__(self, make: Callable[[], list[_Item]], size: int) -> None:
+        """make : gives `size` items"""
+        self._make, self._size = make, size
+        self._made: list[_Item] | None = None
+
+    def _all(self) -> list[_Item]:
         if self._made is None:
-            who, what, statement, decision = _unpack(self._keys)
-            order = np.lexsort((
-                _pack(places_in_order(self._principals)[who], places_in_order(self._actions)[what],
-                      statement, decision), -self._counts))
-            self._made = list(zip(
-                map(self._principals.__getitem__, who[order].tolist()),
-                map(self._actions.__getitem__, what[order].tolist()),
-                (statement[order] - 1).tolist(),
-                map(DECISIONS.__getitem__, decision[order].tolist()),
-                self._counts[order].tolist(), strict=True))
+            self._made = self._make()
         return self._made
 
     def __len__(self) -> int:
-        return len(self._keys)
+        return self._size
 
     @overload
-    def __getitem__(self, index: int) -> Group: ...
+    def __getitem__(self, index: int) -> _Item: ...
     @overload
-    def __getitem__(self, index: slice) -> list[Group]: ...
-    def __getitem__(self, index: int | slice) -> Group | list[Group]:
+    def __getitem__(self, index: slice) -> list[_Item]: ...
+    def __getitem__(self, index: int | slice) -> _Item | list[_Item]:
         return self._all()[index]
 
-    def __iter__(self) -> Iterator[Group]:
+    def __iter__(self) -> Iterator[_Item]:
         return iter(self._all())
 
     def __eq__(self, other: object) -> bool:
-        """Equal to any sequence of the same groups."""
         if not isinstance(other, Sequence):
             return NotImplemented
         return self._all() == list(other)
@@ -229,6 +219,36 @@ class RankedGroups(Sequence[Group]):
 
     def __repr__(self) -> str:
         return repr(self._all())
+
+    def __reduce__(self) -> Any:
+        return list, (self._all(),)
+
+
+class RankedGroups(LateList[Group]):
+    """Groups, those of most records first, then by principal, action, statement and decision.
+
+    There may be many and few ask for them: they are put in order when one is looked at.
+    """
+
+    __slots__ = ()
+
+    def __init__(self, keys: NDArray[np.int64], counts: NDArray[np.int64],
+                 principals: Sequence[str], actions: Sequence[str]) -> None:
+        super().__init__(lambda: _ranked(keys, counts, principals, actions), len(keys))
+
+
+def _ranked(keys: NDArray[np.int64], counts: NDArray[np.int64], principals: Sequence[str],
+            actions: Sequence[str]) -> list[Group]:
+    who, what, statement, decision = _unpack(keys)
+    order = np.lexsort((
+        _pack(places_in_order(principals)[who], places_in_order(actions)[what], statement,
+              decision), -counts))
+    return list(zip(
+        map(principals.__getitem__, who[order].tolist()),
+        map(actions.__getitem__, what[order].tolist()),
+        (statement[order] - 1).tolist(),
+        map(DECISIONS.__getitem__, decision[order].tolist()),
+        counts[order].tolist(), strict=True))
 
 
 def _pack(who: NDArray[np.int64], what: NDArray[np.int64], statement: NDArray[np.int64],

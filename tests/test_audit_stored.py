@@ -3,8 +3,12 @@ deciding and counting every record comes to."""
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
+import subprocess
+import sys
+import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -432,6 +436,36 @@ def damage_texts(segment: Path, **columns: list[bytes]) -> None:
         path.name: {"bytes": path.stat().st_size, "columns": {}}}})
 
 
+def in_place(segment: Path, file: str, column: str) -> slice:
+    """Where the bytes of a column lie."""
+    tables = json.loads((segment / "tables.json").read_text())
+    begin, kind, count, _ = tables["layouts"][file]["columns"][column]
+    return slice(begin, begin + count * np.dtype(np.uint8 if kind == "binary" else kind).itemsize)
+
+
+def sealed(segment: Path) -> Path:
+    """What a segment is as somebody would leave it who wants to be believed: with right checksums.
+    Where it is then."""
+    path = segment / "tables.json"
+    tables = json.loads(path.read_text())
+    layouts = tables["layouts"] if isinstance(tables, dict) else {}
+    for file, layout in layouts.items():
+        if (segment / file).exists():
+            data = (segment / file).read_bytes()
+            for place in layout["columns"].values():
+                begin, kind, count, _ = place
+                if kind != "float" and 0 <= begin < len(data):
+                    size = count * np.dtype(np.uint8 if kind == "binary" else kind).itemsize
+                    place[3] = zlib.crc32(data[begin : begin + size])
+    path.write_text(json.dumps(tables))
+    about = json.loads((segment / "about.json").read_text())
+    for name in about["checksums"]:
+        about["checksums"][name] = hashlib.sha256((segment / name).read_bytes()).hexdigest()
+    text = json.dumps(about).encode()
+    (segment / "about.json").write_bytes(text)
+    return segment.rename(segment.with_name(f"{hashlib.sha256(text).hexdigest()[:32]}.segment"))
+
+
 def damage_layout(segment: Path, file: str, column: str, change: Callable[[list[Any]], Any]
                   ) -> None:
     """Another place of a column."""
@@ -446,10 +480,10 @@ def damage_layout(segment: Path, file: str, column: str, change: Callable[[list[
 def damage_in_place(segment: Path, file: str, column: str, value: int) -> None:
     """Other numbers where those of a column lie."""
     tables = json.loads((segment / "tables.json").read_text())
-    begin, kind, count = tables["layouts"][file]["columns"][column]
+    _, kind, count, _ = tables["layouts"][file]["columns"][column]
     data = bytearray((segment / file).read_bytes())
-    values = np.full(count, value, dtype=np.uint8 if kind == "binary" else kind)
-    data[begin : begin + values.nbytes] = values.tobytes()
+    data[in_place(segment, file, column)] = np.full(
+        count, value, dtype=np.uint8 if kind == "binary" else kind).tobytes()
     (segment / file).write_bytes(data)
 
 
@@ -459,7 +493,7 @@ def damage_resources(segment: Path, texts: list[bytes], lengths: list[bytes]) ->
 
 DAMAGES: dict[str, Callable[[Path], None]] = {
     "an older format": lambda segment: (segment / "about.json").write_text(
-        (segment / "about.json").read_text().replace('"format": 6', '"format": 5')) and None,
+        (segment / "about.json").read_text().replace('"format": 7', '"format": 6')) and None,
     "no tables": lambda segment: (segment / "tables.json").write_text("[]") and None,
     "no kinds": lambda segment: damage_kinds(segment, lambda kinds: {"calls": []}),
     "no texts": lambda segment: (segment / "texts.parquet").unlink(),
@@ -495,6 +529,11 @@ DAMAGES: dict[str, Callable[[Path], None]] = {
     "two rows": lambda segment: damage_texts(segment, often=[b"", b""]),
     "no UTF-8 in place": lambda segment: damage_in_place(
         segment, "texts.parquet", "resources", 0xFF),
+    "half a character": lambda segment: damage_in_place(
+        segment, "texts.parquet", "sessions", 0x80),
+    "a key with another code": lambda segment: damage_tables(
+        segment, lambda tables: tables | {"untold": {
+            file: dict.fromkeys(keys, 7) for file, keys in tables["untold"].items()}}),
     "calls of no kind": lambda segment: damage_in_place(segment, "calls.parquet", "kind", 99),
     "negative resources": lambda segment: damage_in_place(
         segment, "members.parquet", "resource", -3),
@@ -510,56 +549,143 @@ DAMAGES: dict[str, Callable[[Path], None]] = {
     "columns before the file": lambda segment: damage_layout(
         segment, "records.parquet", "call", lambda place: [-8, *place[1:]]),
     "columns of another kind": lambda segment: damage_layout(
-        segment, "records.parquet", "call", lambda place: [place[0], "float", place[2]]),
+        segment, "records.parquet", "call", lambda place: [
+            place[0], "float", *place[2:]]),
     "shorter columns": lambda segment: damage_layout(
-        segment, "records.parquet", "time", lambda place: [*place[:2], place[2] - 1]),
+        segment, "records.parquet", "time", lambda place: [
+            *place[:2], place[2] - 1, *place[3:]]),
     "another file": lambda segment: (segment / "event_ids.parquet").write_bytes(b"x") and None,
 }
 
 
+Told = tuple[Summary, list[Any]]
+
+
+def told(reader: LogReader, table: it.Table) -> Told:
+    """(summary, name of the session of each record)"""
+    audit, sessions = Audit(table), []
+    for batch in reader:
+        audit.add(batch)
+        sessions += batch.session.to_list()
+    return audit.summary(), sessions
+
+
+def read_again(log: Log, cache: Path, table: it.Table, expected: Told | None = None
+               ) -> tuple[int, int]:
+    """The log from a cache comes to what it comes to; (files taken from it, damaged segments)."""
+    reader = Log(log.directory, cache).reader(keys_of(table), cached=True)
+    found = told(reader, table)
+    assert found == (expected or told(log.reader(keys_of(table), cached=False), table))
+    return reader.statistics.files_cached, reader.statistics.cache_damaged
+
+
+def copied(log: Log, path: Path) -> Path:
+    """The one segment of a copy of the cache."""
+    shutil.copytree(log.cache, path / "cache")
+    segment, = (path / "cache").glob("*.segment")
+    return segment
+
+
+@pytest.mark.parametrize("is_sealed", [False, True], ids=["damaged", "forged"])
 @pytest.mark.parametrize("damage", DAMAGES)
 def test_a_segment_that_is_damaged_or_older_is_read_again(
-    log: Log, tmp_path: Path, damage: str
+    log: Log, tmp_path: Path, damage: str, is_sealed: bool
 ) -> None:
-    broken = Log(log.directory, tmp_path / "cache")
-    shutil.copytree(log.cache, broken.cache)
-    segment, = broken.cache.glob("*.segment")
+    segment = copied(log, tmp_path)
     DAMAGES[damage](segment)
-    table = POLICIES["resources"]()
-    audit = Audit(table)
-    reader = broken.reader(keys_of(table), cached=True)
-    for batch in reader:
-        audit.add(batch)
-    assert reader.statistics.files_cached == 0
-    assert audit.summary() == audited(log, table, {}, cached=True)[0]
+    if is_sealed:
+        segment = sealed(segment)
+    table = POLICIES["callers" if damage.startswith("a key") else "resources"]()
+    if damage == "a key with another code" and is_sealed:
+        tables = json.loads((segment / "tables.json").read_text())
+        assert tables["untold"]["caller_keys.parquet"]
+        table = identity(allow("*"), *(deny("*", **when("StringLike", key, "*")) for key in (
+            tables["untold"]["caller_keys.parquet"])))
+    cached, damaged = read_again(log, segment.parent, table)
+    assert cached == 0
+    assert damaged == (damage != "an older format")
+    # the next time there is a segment that can be used, and no other
+    assert read_again(log, segment.parent, table) == (2, 0)
 
 
-@pytest.mark.parametrize("damage", ["cut", "gone", "other lengths"])
-def test_texts_that_hardly_anybody_asks_for_are_found_out_when_somebody_does(
-    log: Log, tmp_path: Path, damage: str
+@pytest.mark.parametrize("policy", ["callers", "organization"])
+def test_no_altered_byte_of_a_segment_changes_an_answer(
+    log: Log, tmp_path: Path, policy: str
 ) -> None:
-    """An audit does not look at them, so it does not miss them; who does gets one clear error."""
-    broken = Log(log.directory, tmp_path / "cache")
-    shutil.copytree(log.cache, broken.cache)
-    segment, = broken.cache.glob("*.segment")
-    if damage == "other lengths":
-        damage_texts(segment, seldom_lengths=[b""])
-    table = POLICIES["resources"]()
-    audit, batches = Audit(table), []
-    reader = broken.reader(keys_of(table), cached=True)
-    for batch in reader:
-        audit.add(batch)
-        batches.append(batch)
-        path = segment / "texts.parquet"
-        if damage == "cut":
-            path.write_bytes(path.read_bytes()[:-20])
-        elif damage == "gone" and path.exists():
-            path.unlink()
-    assert reader.statistics.files_cached == reader.statistics.files_read == 2
-    assert audit.summary() == audited(log, table, {}, cached=True)[0]
-    with pytest.raises(it.SourceError, match=r"cannot read .*texts.parquet") as raised:
-        batches[0].session.to_list()
-    assert raised.value.help == "remove the cache; the logs will be read again"
+    """Wherever it is: what is read of a file is what was written, or it is not used."""
+    table, random = POLICIES[policy](), np.random.default_rng(6)
+    expected = told(log.reader(keys_of(table), cached=False), table)
+    copied(log, tmp_path)
+    used = 0
+    for path in sorted(log.cache.glob("*.segment/*")):
+        for at in random.integers(0, path.stat().st_size, 2).tolist():
+            shutil.rmtree(tmp_path / "cache")
+            segment = copied(log, tmp_path)
+            data = bytearray((segment / path.name).read_bytes())
+            data[at] ^= 1 << int(random.integers(8))
+            (segment / path.name).write_bytes(data)
+            used += read_again(log, segment.parent, table, expected)[0]
+    assert used  # of what was altered, some nobody had to read
+
+
+@pytest.mark.parametrize(("file", "column"), [
+    ("texts.parquet", "sessions"), ("texts.parquet", "sessions_lengths"),
+    ("callers.parquet", "session"), ("texts.parquet", "resources"), ("records.parquet", "id_hash"),
+    ("members.parquet", "resource")])
+def test_altered_columns_are_found_out_under_an_organization(
+    log: Log, tmp_path: Path, file: str, column: str
+) -> None:
+    segment = copied(log, tmp_path)
+    where = in_place(segment, file, column)
+    data = bytearray((segment / file).read_bytes())
+    assert where.stop > where.start
+    data[(where.start + where.stop) // 2] ^= 1
+    (segment / file).write_bytes(data)
+    assert read_again(log, segment.parent, POLICIES["organization"]()) == (0, 1)
+
+
+def test_a_file_that_is_cut_short_while_it_is_read_does_no_harm(
+    log: Log, tmp_path: Path
+) -> None:
+    """In a process of its own, which a mapped file would end by a signal."""
+    segment = copied(log, tmp_path)
+    done = subprocess.run([sys.executable, "-c", CUT_SHORT, log.directory, segment], text=True,
+                          capture_output=True, timeout=120)
+    assert (done.returncode, done.stderr) == (0, "")
+    cached, damaged, first, second = json.loads(done.stdout)
+    assert (cached, damaged) == (0, 1) and first == second
+
+
+CUT_SHORT = """
+import json, os, sys
+from pathlib import Path
+from iamtables.logs import LogOptions, read_logs, segment_columns
+log, segment = sys.argv[1], Path(sys.argv[2])
+
+def names(options):
+    reader = read_logs([log], options, ())
+    # what a batch has of the cache is looked at when all files were cut
+    batches = list(reader)
+    for path in segment.glob("*.parquet"):
+        os.truncate(path, 0)
+    return reader.statistics, [[batch.session.to_list(), batch.resource.to_list()]
+                               for batch in batches]
+
+def cutting(file, *more):
+    if file.name.endswith("texts.parquet"):
+        os.truncate(file.name, 5000)
+    return read_at(file, *more)
+
+read_at, cached = segment_columns._read_at, LogOptions(cache=str(segment.parent))
+whole = read_logs([log], cached, ())
+held = list(whole)
+assert whole.statistics.files_cached == 2
+segment_columns._read_at = cutting
+statistics, found = names(cached)
+again = [[batch.session.to_list(), batch.resource.to_list()] for batch in held]
+flat = [[sum(part, []) for part in zip(*of)] for of in (again, found)]
+print(json.dumps([statistics.files_cached, statistics.cache_damaged, *flat]))
+"""
 
 
 def test_principals_of_several_segments_are_numbered_together(
@@ -599,7 +725,7 @@ def test_columns_are_read_where_they_lie_and_by_others_as_ever(
         assert set(columns) <= layouts[file]["columns"].keys()
         table = pq.read_table(segment / file)
         for name in columns:
-            begin, kind, count = layouts[file]["columns"][name]
+            begin, kind, count, _ = layouts[file]["columns"][name]
             value = table.column(name).to_numpy() if kind != "binary" else np.frombuffer(
                 table.column(name)[0].as_py(), dtype=np.uint8)
             assert (np.frombuffer((segment / file).read_bytes(), dtype=value.dtype, count=count,
@@ -624,4 +750,5 @@ def test_columns_are_read_where_they_lie_and_by_others_as_ever(
         found, = other.cache.glob("*.segment")
         damage_tables(found, lambda tables, change=change: tables | {"layouts": {
             file: layout | change for file, layout in tables["layouts"].items()}})
+        sealed(found)
         assert audited(other, table, {}, cached=True) == expected

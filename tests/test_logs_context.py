@@ -7,11 +7,22 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
-from log_records import ACCOUNT, ROLE, ROLE_IDENTITY, SERVICE_IDENTITY, USER, read_one, record
+from log_records import (
+    ACCOUNT,
+    ROLE,
+    ROLE_IDENTITY,
+    SERVICE_IDENTITY,
+    USER,
+    read_one,
+    record,
+    write,
+)
 
+from iamtables.logs import LogOptions, read_logs, tables
 from iamtables.logs.context import key_table
 
 ROOT = f"arn:aws:iam::{ACCOUNT}:root"
@@ -232,3 +243,32 @@ def test_keys_that_records_never_tell_are_left_out(tmp_path: Path, key: str) -> 
 def test_columns_are_named_as_the_keys_were_asked(tmp_path: Path) -> None:
     seen = read_one(tmp_path, record("iam", "ListUsers"), keys=["AWS:sourceip"])
     assert list(seen.context[0]) == ["AWS:sourceip"]
+
+
+@pytest.mark.parametrize("is_compiled", [True, False])
+@pytest.mark.parametrize("room", [4 << 20, 3000, 0])
+def test_identities_and_what_comes_beside_them_are_told_apart(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_compiled: bool, room: int
+) -> None:
+    """Each is read once, and forgotten when they are too many: every record has its own values."""
+    monkeypatch.setattr(tables, "_MAX_BYTES", room)
+    random = Random(4)
+    given = [(random.choice("abcde"), f"198.51.100.{random.randrange(4)}",
+              random.choice(["agent/1", "agent/2", "agent/11", None]),
+              random.choice(["TLSv1.2", "TLSv1.3", None]),
+              random.choice(["eu-west-1", "us-east-1"]))
+             for _ in range(400)]
+    log = write(tmp_path / "log.json", *(
+        record("iam", "ListUsers", eventID=f"{number:036d}", sourceIPAddress=address,
+               userAgent=agent, awsRegion=region,
+               tlsDetails=None if tls is None else {"tlsVersion": tls},
+               userIdentity={"type": "IAMUser", "arn": f"arn:aws:iam::{ACCOUNT}:user/{name}",
+                             "accountId": ACCOUNT, "userName": name})
+        for number, (name, address, agent, tls, region) in enumerate(given)))
+    keys = ("aws:UserAgent", "aws:username", "aws:SourceIp", "aws:RequestedRegion",
+            "aws:SecureTransport")
+    batch, = read_logs([log], LogOptions(is_compiled=is_compiled), keys)
+    found = [batch.context[key].to_list() for key in keys]
+    assert list(zip(*found, strict=True)) == [
+        (agent, name, address, region, None if tls is None else "true")
+        for name, address, agent, tls, region in given]

@@ -57,6 +57,7 @@ class Reading:
     cache_error: str | None = None
     replaced: int = 0
     corrections_late: int = 0
+    cache_damaged: int = 0
 
     @property
     def is_whole(self) -> bool:
@@ -165,11 +166,14 @@ def reading_of(source: Input) -> Reading:
     return Reading(statistics.files_read, statistics.duplicates,
                    dict(statistics.bad_reasons().most_common()), tuple(statistics.skipped),
                    tuple(statistics.failed), statistics.files_cached, statistics.cache_error,
-                   statistics.replaced, statistics.corrections_late)
+                   statistics.replaced, statistics.corrections_late, statistics.cache_damaged)
 
 
 def warn_of_failed(reading: Reading) -> None:
     """What was not read, and a cache that is not complete, on stderr."""
+    if reading.cache_damaged:
+        click.echo(f"warning: {reading.cache_damaged:,} damaged parts of the cache were not used; "
+                   "their files were read again", err=True)
     if reading.cache_error is not None:
         click.echo(printable(f"warning: the cache is not complete: {reading.cache_error}"),
                    err=True)

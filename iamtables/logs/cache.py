@@ -12,6 +12,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import secrets
 import shutil
 from collections import Counter
 from collections.abc import Sequence
@@ -26,16 +27,16 @@ import numpy as np
 from ..errors import SourceError
 from .batch import Rows
 from .pending import Pending, no_rows
-from .segment_writing import SESSIONS, write_tables
+from .segment_writing import SESSIONS, TABLES, write_tables
 from .sources import LogFile
 from .tables import CallerTable, CallTable
 from .texts import Texts
 
-FORMAT = 6
+FORMAT = 7
 _SUFFIX = ".segment"
 _PART = ".part-"
 _ABOUT = "about.json"
-SEGMENT_RECORDS = 100_000
+SEGMENT_RECORDS = 60_000
 SEGMENT_ENRICHED_BYTES = 32 << 20
 """A segment is written from this many records on, or when their event contexts are this much."""
 
@@ -49,6 +50,11 @@ def mapping_version() -> str:
             if entry.name.endswith(suffixes) and entry.is_file():
                 digest.update(entry.name.encode() + b"\0" + entry.read_bytes())
     return digest.hexdigest()
+
+
+def checksum(content: bytes) -> str:
+    """Of what is no column; the name of a segment is that of what tells about it."""
+    return hashlib.sha256(content).hexdigest()
 
 
 @dataclass(slots=True)
@@ -79,6 +85,8 @@ class Segment:
     """The receiving account of each of them."""
     is_enriched: bool
     """Has it records with an `eventContext` that tells something?"""
+    checksums: dict[str, str]
+    """Of the files that are not in columns, by name."""
 
     def place_of(self, file: LogFile) -> int:
         """Which of the parts is the first of a file."""
@@ -128,14 +136,16 @@ class Cache:
 
     def _open(self, path: Path) -> Segment | None:
         try:
-            about = json.loads((path / _ABOUT).read_text("utf-8"))
-            if about["format"] != FORMAT or about["version"] != self.version:
+            text = (path / _ABOUT).read_bytes()
+            about = json.loads(text)
+            if path.name != f"{checksum(text)[:32]}{_SUFFIX}" or (
+                    about["format"], about["version"]) != (FORMAT, self.version):
                 return None
             corrects = about["corrects"]
             return Segment(path, tuple(FilePart(**part) for part in about["files"]),
                            {int(row): str(replaced) for row, replaced, _ in corrects},
                            tuple(account for _, _, account in corrects),
-                           bool(about["is_enriched"]))
+                           bool(about["is_enriched"]), dict(about["checksums"]))
         except (OSError, ValueError, KeyError, TypeError):
             return None
 
@@ -143,27 +153,33 @@ class Cache:
         """The segments that hold a file; None when it is not cached as it is now."""
         return self._whole.get(key_of(file))
 
-    def discard(self, segment: Segment) -> None:
-        """A damaged segment: its files are read again."""
+    def discard(self, segment: Segment, *, is_lost: bool) -> None:
+        """A damaged segment: its files are read again.
+
+        is_lost : remove it, so that it does not stand in the way of the one that will be written
+        """
+        if is_lost:
+            shutil.rmtree(segment.path, ignore_errors=True)
         self._whole = {key: found for key, found in self._whole.items() if segment not in found}
 
     def write(self, rows: Rows, parts: Sequence[FilePart], callers: CallerTable, calls: CallTable,
               sessions: str) -> None:
         """A new segment; `sessions` is JSON of (number of a part, row in it, what
         `Sessions.take_new` gave). Raises OSError; then nothing is left of it."""
-        about = json.dumps({
-            "format": FORMAT, "version": self.version,
-            "files": [{name: getattr(part, name) for name in FilePart.__slots__}
-                      for part in parts],
-            "corrects": _corrections(rows, callers), "is_enriched": bool(rows.enriched)})
-        name = hashlib.sha256(about.encode()).hexdigest()[:32]
-        temporary = self.directory / f"{_PART}{os.getpid()}-{name}"
+        temporary = self.directory / f"{_PART}{os.getpid()}-{secrets.token_hex(8)}"
         try:
             temporary.mkdir()
             write_tables(temporary, rows, callers, calls)
             (temporary / SESSIONS).write_text(sessions, "utf-8")
-            (temporary / _ABOUT).write_text(about, "utf-8")
-            target = self.directory / f"{name}{_SUFFIX}"
+            about = json.dumps({
+                "format": FORMAT, "version": self.version,
+                "files": [{name: getattr(part, name) for name in FilePart.__slots__}
+                          for part in parts],
+                "corrects": _corrections(rows, callers), "is_enriched": bool(rows.enriched),
+                "checksums": {name: checksum((temporary / name).read_bytes())
+                              for name in (TABLES, SESSIONS)}}).encode()
+            (temporary / _ABOUT).write_bytes(about)
+            target = self.directory / f"{checksum(about)[:32]}{_SUFFIX}"
             if target.exists():
                 shutil.rmtree(target)
             os.replace(temporary, target)
@@ -208,9 +224,10 @@ class Writer:
             self._records += len(rows.call)
             self._enriched_bytes += sum(map(len, rows.enriched.values()))
 
-    @property
-    def is_due(self) -> bool:
-        return self._records >= SEGMENT_RECORDS or self._enriched_bytes >= SEGMENT_ENRICHED_BYTES
+    def is_due_with(self, more: int) -> bool:
+        """Do what was added and so many rows more make a segment?"""
+        return self._records + more >= SEGMENT_RECORDS or (
+            self._enriched_bytes >= SEGMENT_ENRICHED_BYTES)
 
     def drop(self, file: LogFile) -> None:
         """The file turned out not to be usable: nothing of it is kept."""

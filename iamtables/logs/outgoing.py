@@ -10,6 +10,7 @@ over epochs as long as nothing that is told in between could make a difference t
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -170,7 +171,8 @@ class _Told:
         """told : by row, the ARNs that may be new"""
         self._portion, self._sessions_of = loaded.portion, loaded.sessions
         self._names, self._sessions = names, sessions
-        self._arns = names.news(told)
+        self._arns = sorted(names.news(told))
+        self._rows = [row for row, _, _ in self._arns]
         self._asks_sessions = any(plan.kind == "session" for plan in loaded.portion.plans)
         self._corrects = loaded.portion.rows.corrects
 
@@ -182,15 +184,17 @@ class _Told:
                 self._sessions.are_new(found) for row, found in self._sessions_of
                 if begin <= row < end):
             return True
-        patterns = {pattern for row, pattern, arn in self._arns
-                    if begin <= row < end and self._names.is_news(pattern, arn)}
+        patterns = {pattern for _, pattern, arn in self._within(begin, end)
+                    if self._names.is_news(pattern, arn)}
         assert self._portion.stored is not None
         return bool(patterns) and self._portion.stored.are_open(patterns)
 
+    def _within(self, begin: int, end: int) -> list[tuple[int, str, str]]:
+        return self._arns[bisect_left(self._rows, begin) : bisect_left(self._rows, end)]
+
     def learn(self, begin: int, end: int) -> None:
-        for row, pattern, arn in self._arns:
-            if begin <= row < end:
-                self._names.learn_of(pattern, arn)
+        for _, pattern, arn in self._within(begin, end):
+            self._names.learn_of(pattern, arn)
         is_last = end == len(self._portion)
         for row, found in self._sessions_of:
             if begin <= row < end or (is_last and row >= end):

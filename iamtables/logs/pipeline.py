@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 DEPTH = 10
 """Buffers: with few, the second thread waits while a batch is decided and counted, and is waited
 for while a file is coded, which takes half as long as taking it apart."""
+SLOW_DEPTH = 3
+"""The same where every key is read for a cache, which takes many times as long as the scan."""
 
 
 class _Step(NamedTuple):
@@ -54,7 +56,8 @@ class Pipeline:
 
         self._options, self._next_of = options, next_of
         self._scanner, self._pool = scanner, pool
-        self._buffers = [Scanned() for _ in range(1 if pool is None else DEPTH)]
+        depth = DEPTH if options.cache is None else SLOW_DEPTH
+        self._buffers = [Scanned() for _ in range(1 if pool is None else depth)]
         self._spare = deque(self._buffers)
         self._rooms: list[NDArray[np.uint8]] = []
         """Memory for what is inflated ahead of the thread."""

@@ -274,16 +274,14 @@ class LogReader:
         else:
             self._writer.drop(file)
         self._unwritten.clear()
-        if self._writer.is_due:
+        if self._writer.is_due_with(0):
             self._writer.flush(self._callers, self._calls)
 
     def _renew_tables(self) -> None:
         """Start the tables anew when they are full, and write the rows that lead into them."""
-        most = self.options.max_distinct
-        if self._writer is not None:
-            most //= 3
-        if len(self._callers) + self._calls.size <= most and not (
-                self._blocks is not None and self._blocks.is_full):
+        is_due = self._writer is not None and self._writer.is_due_with(len(self._unwritten))
+        if not is_due and len(self._callers) + self._calls.size <= self.options.max_distinct and (
+                self._blocks is None or not self._blocks.is_full):
             return
         if self._writer is not None:
             if len(self._unwritten) and self._file is not None:
@@ -480,8 +478,15 @@ class LogReader:
         raw = bytes(record.userIdentity)
         if len(raw) > self.options.max_record_bytes:
             raise BadRecord(too_long(self.options.max_record_bytes))
-        identity = decode_identity(raw)
         keys = self._keys
+        given = (raw, record.awsRegion, record.recipientAccountId), (
+            record.sourceIPAddress, record.vpcEndpointId, record.vpcEndpointAccountId,
+            record.userAgent, bytes(record.tlsDetails) if keys.tls else None,
+            bytes(record.additionalEventData) if keys.additional else None)
+        row = self._callers.again(*given)
+        if row is not None:
+            return row
+        identity = decode_identity(raw)
         additional = (decode_additional(bytes(record.additionalEventData))
                       if keys.additional else None)
         caller = Caller(
@@ -496,9 +501,7 @@ class LogReader:
             additional.AuthenticationMethod if additional is not None else None,
             additional.SignatureVersion if additional is not None else None,
         )
-        row = self._callers.add(caller, record.recipientAccountId,
-                                (raw, record.awsRegion, record.recipientAccountId))
-        return row
+        return self._callers.add(caller, record.recipientAccountId, *given)
 
     def _mould_of_block(
         self, record: Record, number: int, slots: Slots

@@ -48,6 +48,7 @@ cdef class Scanned:
 # scanner.pyx.
 cdef class Scanner:
     cdef InternTable plan_table, caller_table, error_table
+    cdef InternTable long_texts     # agents and TLS details
     cdef ScanMemo memo
     cdef KnownCaller* known_callers # by id of the identity in the memo
     cdef size_t known_caller_room

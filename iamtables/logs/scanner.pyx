@@ -209,12 +209,14 @@ cdef class Scanner:
         self.no_error = -1
         self.is_done = True
         if (intern_init(&self.plan_table, seed) or intern_init(&self.caller_table, seed)
+                or intern_init(&self.long_texts, seed)
                 or intern_init(&self.error_table, seed) or memo_init(&self.memo, seed)):
             raise MemoryError
 
     def __dealloc__(self):
         intern_free(&self.plan_table)
         intern_free(&self.caller_table)
+        intern_free(&self.long_texts)
         intern_free(&self.error_table)
         memo_free(&self.memo)
         free(self.known_callers)
@@ -327,6 +329,7 @@ cdef class Scanner:
         s.error_count = self.error_table.count - FIRST_ID
         s.table_bytes = (
             intern_bytes(&self.caller_table) + intern_bytes(&self.plan_table)
+            + intern_bytes(&self.long_texts)
             + intern_bytes(&self.memo.values) + self.known_caller_room * sizeof(KnownCaller))
         return 0
 
@@ -437,8 +440,16 @@ cdef class Scanner:
                     return -1
                 memcpy(self.scratch + used, s.identities + i, 4)
                 used += 4
+                continue
+            slice = s.slices + (i * FIELD_COUNT + field) * 2
+            if field == AGENT or field == TLS:  # long, and beside many an identity
+                id = intern_add(&self.long_texts, s.base + slice[0], slice[1])
+                need += 4
+                if id == NO_ID or self.ensure(need):
+                    return -1
+                memcpy(self.scratch + used, &id, 4)
+                used += 4
             else:
-                slice = s.slices + (i * FIELD_COUNT + field) * 2
                 need += 4 + slice[1]
                 if self.ensure(need):
                     return -1
@@ -562,8 +573,10 @@ cdef class Scanner:
         self.known_callers = NULL
         self.known_caller_room = 0
         intern_free(&self.caller_table)
+        intern_free(&self.long_texts)
         memo_free(&self.memo)
-        if memo_init(&self.memo, seed) or intern_init(&self.caller_table, seed):
+        if (memo_init(&self.memo, seed) or intern_init(&self.caller_table, seed)
+                or intern_init(&self.long_texts, seed)):
             raise MemoryError
 
     def forget_plans(self, uint64_t seed):

@@ -7,6 +7,7 @@ stay so (`KindTable`).
 
 from __future__ import annotations
 
+import errno
 import json
 from collections.abc import Iterable, Mapping
 from functools import partial
@@ -17,16 +18,17 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from ..errors import SourceError
 from .asked_keys import AskedKeys
 from .batch import Rows
-from .cache import Segment, key_of
+from .cache import Segment, checksum, key_of
 from .columns import ABSENT, UNKNOWN, Dictionary, Int32Array
 from .duplicates import PROPER_LENGTH
 from .event_context import check_told
 from .outgoing import Loaded, Portion
 from .records import DECODE_ERRORS
 from .segment_columns import ColumnReader, array_of, numbers_of, read_table
-from .segment_texts import KEYS, OFTEN, RESOURCES, SELDOM, TextReader, unreadable
+from .segment_texts import ACCESS_KEYS, KEYS, OFTEN, RESOURCES, SESSION_NAMES, TextReader
 from .segment_writing import (
     ARE_PROPER,
     CALL,
@@ -53,6 +55,7 @@ from .segment_writing import (
     SESSIONS,
     TABLES,
     TIME,
+    UNTOLD,
 )
 from .sessions import Session, parsed
 from .sources import LogFile
@@ -70,10 +73,18 @@ from .texts import StoredTexts, Texts
 
 _sessions = msgspec.json.Decoder(list[tuple[int, int, str]])
 _IN_PLACE = ("session", "access_key")
+"""Texts that hardly anybody looks at."""
 
 
 class Damaged(Exception):
-    """A segment that cannot be used: its files are read again."""
+    """A segment that cannot be used: its files are read again.
+
+    is_lasting : it will not do the next time either
+    """
+
+    def __init__(self, reason: str, *, is_lasting: bool) -> None:
+        super().__init__(reason)
+        self.is_lasting = is_lasting
 
 
 def load(segment: Segment, wanted: Iterable[LogFile], keys: AskedKeys, principals: Dictionary
@@ -89,17 +100,19 @@ def load(segment: Segment, wanted: Iterable[LogFile], keys: AskedKeys, principal
         return _load(segment, {key_of(file) for file in wanted}, keys, principals)
     except (OSError, ValueError, KeyError, IndexError, TypeError, AttributeError, OverflowError,
             pa.ArrowException) as error:
-        raise Damaged(str(error)) from error
+        # what has a number comes from the system, and may pass
+        number = getattr(error, "errno", None)
+        raise Damaged(str(error), is_lasting=number in (None, errno.ENOENT)) from error
 
 
 def _load(segment: Segment, wanted: set[tuple[str, int, int]], keys: AskedKeys,
           principals: Dictionary) -> Loaded:
-    about = json.loads((segment.path / TABLES).read_text("utf-8"))
-    parts = [OFTEN, RESOURCES, *([KEYS] if keys.caller or keys.request else []),
-             *([SELDOM] if keys.sessions else [])]
+    about = json.loads(_sealed(segment, TABLES))
+    parts = [OFTEN, RESOURCES, SESSION_NAMES, *([KEYS] if keys.caller or keys.request else []),
+             *([ACCESS_KEYS] if keys.sessions else [])]
     columns = ColumnReader(segment.path, about[LAYOUTS])
-    texts = TextReader(segment.path, columns, about[COUNTS], parts)
-    callers = _load_callers(columns, keys, texts, principals)
+    texts = TextReader(columns, about[COUNTS], parts)
+    callers = _load_callers(columns, keys, texts, about[UNTOLD][CALLER_KEYS], principals)
     calls = _load_calls(columns, keys, texts, about)
     rows = _load_rows(segment, columns, len(calls), len(callers),
                       CALLER if keys.caller else IDENTITY, bool(about[ARE_PROPER]))
@@ -111,11 +124,20 @@ def _load(segment: Segment, wanted: set[tuple[str, int, int]], keys: AskedKeys,
     return Loaded(portion, *_marks(segment, is_chosen))
 
 
+def _sealed(segment: Segment, file: str) -> bytes:
+    """The content of a file that is not in columns. Raises ValueError for any but what was
+    written."""
+    content = (segment.path / file).read_bytes()
+    if checksum(content) != segment.checksums[file]:
+        raise ValueError(f"{file} was damaged")
+    return content
+
+
 # -- tables ---------------------------------------------------------------------------------------
 
 
-def _load_callers(files: ColumnReader, keys: AskedKeys, texts: TextReader, principals: Dictionary
-                  ) -> StoredCallers:
+def _load_callers(files: ColumnReader, keys: AskedKeys, texts: TextReader,
+                  untold: Mapping[str, int], principals: Dictionary) -> StoredCallers:
     callers = StoredCallers(keys.caller)
     columns = files.numbers(CALLERS, [*callers.codes.names, CREATED])
     created = columns[CREATED]
@@ -128,9 +150,13 @@ def _load_callers(files: ColumnReader, keys: AskedKeys, texts: TextReader, princ
             of_all = np.concatenate([principals.codes(texts.of(text)), [UNKNOWN, ABSENT]])
             columns[name] = of_all[columns[name]].astype(np.int32)
             callers.principals = principals
+        elif name in _IN_PLACE:
+            if texts.has(text):
+                getattr(callers, attribute).fill(texts.in_place(text))
+            else:  # as in a reader of logs that nobody asks for it
+                columns[name] = np.full(len(created), ABSENT, dtype=np.int32)
         else:
-            getattr(callers, attribute).fill(
-                texts.in_place(text) if name in _IN_PLACE else texts.of(text))
+            getattr(callers, attribute).fill(texts.of(text))
     identity = None
     if keys.caller:
         identity = files.numbers(CALLER_KEYS, [IDENTITY])[IDENTITY]
@@ -141,7 +167,7 @@ def _load_callers(files: ColumnReader, keys: AskedKeys, texts: TextReader, princ
     callers.fill(created)
     callers.key_codes = _load_keys(
         files, CALLER_KEYS, [key.spelling for key in keys.caller], callers.key_values,
-        texts, "caller_key/", len(created))
+        texts, "caller_key/", len(created), untold)
     return callers
 
 
@@ -184,7 +210,7 @@ def _load_calls(files: ColumnReader, keys: AskedKeys, texts: TextReader, about: 
                      len(getattr(calls, attribute)))
     calls.key_codes = _load_keys(
         files, MEMBER_KEYS, [key.spelling for key in keys.request], calls.key_values,
-        texts, "member_key/", count)
+        texts, "member_key/", count, about[UNTOLD][MEMBER_KEYS])
     return calls
 
 
@@ -196,13 +222,22 @@ def _kinds(columns: dict[str, list[int]], names: set[str]) -> dict[str, Int32Arr
 
 
 def _load_keys(files: ColumnReader, file: str, names: list[str], values: list[Dictionary],
-               texts: TextReader, prefix: str, count: int) -> IntTable:
-    columns = files.numbers(file, names) if names else {}
+               texts: TextReader, prefix: str, count: int, untold: Mapping[str, int]) -> IntTable:
+    """untold : the keys with one code throughout, which stands for no text"""
+    told = [name for name in names if name not in untold]
+    found = files.numbers(file, told) if told else {}
+    columns: dict[str, Int32Array] = {}
     for name, dictionary in zip(names, values, strict=True):
-        if len(columns[name]) != count:
-            raise ValueError("keys of other rows")
-        dictionary.fill(texts.of(f"{prefix}{name}"))
-        _check_range(columns[name], len(dictionary))
+        if name not in untold:
+            columns[name] = found[name]
+            if len(columns[name]) != count:
+                raise ValueError("keys of other rows")
+            dictionary.fill(texts.of(f"{prefix}{name}"))
+            _check_range(columns[name], len(dictionary))
+        elif untold[name] in (ABSENT, UNKNOWN):
+            columns[name] = np.full(count, untold[name], dtype=np.int32)
+        else:
+            raise ValueError("a code without its text")
     return KindTable({}, None, columns)
 
 
@@ -253,7 +288,7 @@ def _marks(segment: Segment, is_chosen: list[bool]
             ends += (start + end for end in part.ends)
             start += part.records
     try:
-        kept = _sessions.decode((segment.path / SESSIONS).read_bytes())
+        kept = _sessions.decode(_sealed(segment, SESSIONS))
     except DECODE_ERRORS as error:
         raise ValueError(str(error)) from error
     return ends, [(starts[number] + row, parsed(text)) for number, row, text in kept
@@ -284,7 +319,9 @@ def _load_ids(path: Path) -> Texts:
     try:
         return _texts_of(read_table(path).column(0))
     except (OSError, ValueError, pa.ArrowException) as error:
-        raise unreadable(path, error) from error
+        # records of the segment were handed out: it is too late for reading them again
+        raise SourceError(f"cannot read `{path}`: {error}", path=str(path),
+                          help="remove the cache; the logs will be read again") from error
 
 
 def _texts_of(column: Any) -> Texts:

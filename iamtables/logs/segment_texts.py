@@ -2,8 +2,7 @@
 
 All texts of a part lie end to end in one value of a Parquet file of one row, with their lengths in
 another: that is read many times as fast as a value for each. Parts are read apart: what every audit
-looks at, the resources, the values of context keys, and what hardly anybody asks for. The last are
-read when somebody looks at one of them.
+looks at, the resources, the names of sessions, the values of context keys, and their access keys.
 """
 
 from __future__ import annotations
@@ -16,47 +15,53 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import SourceError
 from .columns import Dictionary, Int32Array
 from .segment_columns import ColumnReader, Layout, write_table
 from .texts import GrowingTexts, Texts
 
 FILE = "texts.parquet"
-OFTEN, RESOURCES, KEYS, SELDOM = "often", "resources", "keys", "seldom"
-PACKED = {OFTEN: "none", RESOURCES: "none", KEYS: "zstd", SELDOM: "zstd"}
+OFTEN, RESOURCES, SESSION_NAMES, KEYS, ACCESS_KEYS = (
+    "often", "resources", "sessions", "keys", "access_keys")
+PACKED = {OFTEN: "none", RESOURCES: "none", SESSION_NAMES: "none", KEYS: "zstd",
+          ACCESS_KEYS: "zstd"}
 """How the texts of each part are packed: those that every audit reads lie as they are."""
+_ROOM_BYTES, _ROOM_TEXTS = 256 << 10, 4096
+"""Room behind the resources, for those whose names the log tells: without it they are copied."""
 _LENGTHS, _LISTS = "_lengths", "_lists"
-_NO_TEXT = 0xF8
-"""From here on, bytes are in no UTF-8."""
 
 
 class TextWriter:
     """Distinct texts of every dictionary that a segment uses, renumbered."""
 
     def __init__(self) -> None:
-        self._texts: dict[str, list[str | list[str]]] = {part: [] for part in PACKED}
+        self._texts: dict[str, list[Texts]] = {part: [] for part in PACKED}
+        self._are_lists: list[bool] = []
+        """Of the values of keys."""
         self.counts: dict[str, list[tuple[str, int]]] = {part: [] for part in PACKED}
         """Of each part its dictionaries, with their number of texts."""
 
     def renumber(self, part: str, name: str, codes: Int32Array, values: Dictionary) -> Int32Array:
         """Put the texts of these codes into a part; their codes there."""
         codes, kept = renumbered(codes)
-        self.put(part, name, [values.values[code] for code in kept])
+        texts = values.values
+        self.put(part, name, texts.take(np.array(kept, dtype=np.int64)) if isinstance(
+            texts, GrowingTexts) else [texts[code] for code in kept])
         return codes
 
-    def put(self, part: str, name: str, texts: Sequence[str | list[str]]) -> None:
-        self._texts[part] += texts
+    def put(self, part: str, name: str, texts: Texts | Sequence[str | list[str]]) -> None:
+        if part == KEYS:
+            self._are_lists += (isinstance(text, list) for text in texts)
+        self._texts[part].append(texts if isinstance(texts, Texts) else Texts.of(
+            json.dumps(text) if isinstance(text, list) else text for text in texts))
         self.counts[part].append((name, len(texts)))
 
     def write(self, path: Path) -> Layout:
         columns: dict[str, Any] = {}
         for part, found in self._texts.items():
-            texts = Texts.of(json.dumps(text) if isinstance(text, list) else text
-                             for text in found)
-            columns[part] = [texts.data.tobytes()]
-            columns[part + _LENGTHS] = [texts.lengths().astype("<i4").tobytes()]
-        columns[KEYS + _LISTS] = [
-            np.array([isinstance(text, list) for text in self._texts[KEYS]], np.uint8).tobytes()]
+            texts = Texts.joined(found) if found else Texts.of([])
+            columns[part] = texts.data[: texts.offsets[-1]]
+            columns[part + _LENGTHS] = texts.lengths().astype("<i4").view(np.uint8)
+        columns[KEYS + _LISTS] = np.array(self._are_lists, np.uint8)
         return write_table(path / FILE, columns, {
             name: packed for part, packed in PACKED.items()
             for name in (part, part + _LENGTHS)} | {KEYS + _LISTS: PACKED[KEYS]})
@@ -74,10 +79,9 @@ def renumbered(codes: Int32Array) -> tuple[Int32Array, list[int]]:
 class TextReader:
     """Texts of a segment by dictionary. Raises ValueError or KeyError for what no segment has."""
 
-    def __init__(self, path: Path, columns: ColumnReader,
-                 counts: Mapping[str, Iterable[tuple[str, int]]], parts: Iterable[str]) -> None:
+    def __init__(self, columns: ColumnReader, counts: Mapping[str, Iterable[tuple[str, int]]],
+                 parts: Sequence[str]) -> None:
         """parts : those to read"""
-        self._path, self._columns = path / FILE, columns
         self._places: dict[str, tuple[str, int, int]] = {}
         """Dictionary -> (its part, its first text there, how many)"""
         sizes = {}
@@ -89,30 +93,28 @@ class TextReader:
                 self._places[name] = part, start, start + count
                 start += count
             sizes[part] = start
-        self._sizes = sizes
         self._parts: dict[str, Texts] = {}
         self._lists: NDArray[np.uint8] = np.zeros(0, dtype=np.uint8)
-        self._read(list(parts))
-
-    def _read(self, parts: list[str]) -> None:
         names = [name for part in parts for name in (part, part + _LENGTHS)]
         if KEYS in parts:
             names.append(KEYS + _LISTS)
-        found = self._columns.bytes_of(FILE, names)
+        found = columns.bytes_of(FILE, names, {RESOURCES: _ROOM_BYTES})
         for part in parts:
             data = found[part]
-            sizes = np.frombuffer(found[part + _LENGTHS].tobytes(), dtype="<i4")
-            offsets = np.zeros(len(sizes) + 1, dtype=np.int64)
-            np.cumsum(sizes, out=offsets[1:])
-            if ((sizes < 0).any() or int(offsets[-1]) != len(data)
-                    or len(sizes) != self._sizes[part]):
+            lengths = np.frombuffer(found[part + _LENGTHS].tobytes(), dtype="<i4")
+            if len(lengths) != sizes[part] or (len(lengths) and int(lengths.min()) < 0):
                 raise ValueError("texts of other lengths")
-            if len(data) and int(data.max()) >= _NO_TEXT:
-                raise ValueError("no text")
+            room = np.empty(len(lengths) + 1 + (_ROOM_TEXTS if part == RESOURCES else 0), np.int64)
+            offsets = room[: len(lengths) + 1]
+            offsets[0] = 0
+            np.cumsum(lengths, out=offsets[1:])
+            if int(offsets[-1]) != len(data):
+                raise ValueError("texts of other lengths")
+            _check_texts(data, offsets)
             self._parts[part] = Texts(data, offsets)
         if KEYS in parts:
             self._lists = found[KEYS + _LISTS]
-            if len(self._lists) != self._sizes[KEYS]:
+            if len(self._lists) != sizes[KEYS]:
                 raise ValueError("texts of other lengths")
 
     def count(self, name: str) -> int:
@@ -120,12 +122,17 @@ class TextReader:
         _, start, end = self._places[name]
         return end - start
 
+    def has(self, name: str) -> bool:
+        """Was the part read in which a dictionary is?"""
+        return self._places[name][0] in self._parts
+
     def in_place(self, name: str) -> GrowingTexts:
-        """The texts as they lie, read when one is looked at if they were not; none is a list."""
-        part, start, end = self._places[name]
-        if part in self._parts:
-            return GrowingTexts(self._slice(name))
-        return GrowingTexts(count=end - start, load=lambda: self._late(name))
+        """The texts as they lie, of which none is a list; resources have room behind them, which
+        is given once."""
+        part = self._places[name][0]
+        if part == RESOURCES and self.count(name) == len(self._parts[part]):
+            return GrowingTexts.with_room(self._parts[part])
+        return GrowingTexts(self._slice(name))
 
     def of(self, name: str, first: int | None = None) -> list[Any]:
         """The texts, and lists of texts, as Python has them; all, or some at the beginning."""
@@ -146,19 +153,12 @@ class TextReader:
         offsets = whole.offsets[start : end + 1]
         return Texts(whole.data[offsets[0] : offsets[-1]], offsets - offsets[0])
 
-    def _late(self, name: str) -> Texts:
-        import pyarrow as pa
 
-        part = self._places[name][0]
-        try:
-            if part not in self._parts:
-                self._read([part])
-        except (OSError, ValueError, KeyError, pa.ArrowException) as error:
-            raise unreadable(self._path, error) from error
-        return self._slice(name)
-
-
-def unreadable(path: Path, error: Exception) -> SourceError:
-    """What turned out not to be readable after records of the segment had been handed out."""
-    return SourceError(f"cannot read `{path}`: {error}", path=str(path),
-                       help="remove the cache; the logs will be read again")
+def _check_texts(data: NDArray[np.uint8], offsets: NDArray[np.int64]) -> None:
+    """Raises ValueError for texts that are no UTF-8 (surrogates are)."""
+    if not len(data) or int(data.max()) < 0x80:
+        return
+    data.tobytes().decode("utf-8", "surrogatepass")
+    begins = data[offsets[:-1][offsets[:-1] < len(data)]]
+    if ((begins & 0xC0) == 0x80).any():
+        raise ValueError("a part of a character")

@@ -9,7 +9,8 @@
     texts.parquet         what the codes of these columns stand for (`segment_texts`)
     tables.json           the columns of kinds, of which there are few; the number of texts of each
                           dictionary; how many patterns may stand for a name, which are the first;
-                          whether all event IDs prove something; where columns lie in the files
+                          whether all event IDs prove something; the keys that no record of the
+                          segment tells; where columns lie in the files
 
 What every audit reads is stored as it lies in memory (`segment_columns`); what only some ask for is
 packed tightly.
@@ -28,10 +29,19 @@ from .batch import Rows
 from .columns import Dictionary, Int32Array, packed
 from .duplicates import PROPER_LENGTH
 from .names import may_name
-from .segment_columns import Layout, write_table
+from .segment_columns import Layout, give_back_memory, write_table
+from .segment_texts import (
+    ACCESS_KEYS,
+    KEYS,
+    OFTEN,
+    RESOURCES,
+    SESSION_NAMES,
+    TextWriter,
+    renumbered,
+)
 from .segment_texts import FILE as TEXT_FILE
-from .segment_texts import KEYS, OFTEN, RESOURCES, SELDOM, TextWriter, renumbered
 from .tables import CALL_TEXTS, CALLER_TEXTS, MEMBER_TEXTS, CallerTable, CallTable, IntTable
+from .texts import Texts
 
 IDS = "event_ids.parquet"
 ENRICHED = "event_contexts.parquet"
@@ -41,14 +51,14 @@ CALL, CALLER, IDENTITY, TIME, ID_HASH, IS_PROPER = (
 KIND, CREATED = "kind", "created"
 TABLES = "tables.json"
 CALL_KINDS, MEMBER_KINDS, COUNTS = "calls", "members", "texts"
-NAMEABLE, ARE_PROPER, LAYOUTS = "nameable", "are_proper", "layouts"
+NAMEABLE, ARE_PROPER, UNTOLD, LAYOUTS = "nameable", "are_proper", "untold", "layouts"
 """What that file tells."""
 RECORDS, CALLS, MEMBERS = "records.parquet", "calls.parquet", "members.parquet"
 MEMBER_KEYS = "member_keys.parquet"
 CALLERS, CALLER_KEYS = "callers.parquet", "caller_keys.parquet"
 OWN = ("resource", "pattern")
 """Columns of members that hardly repeat."""
-_PARTS = {"resource": RESOURCES, "session": SELDOM, "access_key": SELDOM}
+_PARTS = {"resource": RESOURCES, "session": SESSION_NAMES, "access_key": ACCESS_KEYS}
 """Where the texts of a column are, if not among those that every audit looks at."""
 
 
@@ -57,7 +67,9 @@ def write_tables(path: Path, rows: Rows, callers: CallerTable, calls: CallTable)
     layouts: dict[str, Layout] = {}
 
     def write(file: str, columns: dict[str, Any], packed: str = "none") -> None:
-        layouts[file] = write_table(path / file, columns, packed)
+        if columns:  # a segment may have no keys at all
+            layouts[file] = write_table(path / file, columns, packed)
+        give_back_memory()
 
     used_calls, call = np.unique(rows.call, return_inverse=True)
     used_callers, caller = np.unique(rows.caller, return_inverse=True)
@@ -84,10 +96,19 @@ def write_tables(path: Path, rows: Rows, callers: CallerTable, calls: CallTable)
             found[name] = codes
         return found
 
-    def keys(table: IntTable, at: NDArray[Any], values: list[Dictionary], prefix: str
+    untold: dict[str, dict[str, int]] = {}
+
+    def keys(file: str, table: IntTable, at: NDArray[Any], values: list[Dictionary], prefix: str
              ) -> dict[str, Int32Array]:
-        return {name: texts.renumber(KEYS, f"{prefix}{name}", table.take(index, at), values[index])
-                for index, name in enumerate(table.names)}
+        found: dict[str, Int32Array] = {}
+        alike = untold[file] = {}
+        for index, name in enumerate(table.names):
+            codes = table.take(index, at)
+            if len(codes) and int(codes.min()) == int(codes.max()) < 0:
+                alike[name] = int(codes[0])
+            else:
+                found[name] = texts.renumber(KEYS, f"{prefix}{name}", codes, values[index])
+        return found
 
     call_columns = columns(calls.codes, used_calls, CALL_TEXTS, calls, "call/")
     del call_columns["first_member"]  # members follow each other
@@ -101,14 +122,17 @@ def write_tables(path: Path, rows: Rows, callers: CallerTable, calls: CallTable)
     own = {name: member_columns.pop(name) for name in OWN}
     member_kinds, kind = _kinds(member_columns)
     write(MEMBERS, {KIND: kind, **own})
-    write(MEMBER_KEYS, keys(calls.key_codes, members, calls.key_values, "member_key/"), "zstd")
+    write(MEMBER_KEYS, keys(MEMBER_KEYS, calls.key_codes, members, calls.key_values, "member_key/"),
+          "zstd")
     write(CALLERS, {**columns(callers.codes, identities, CALLER_TEXTS, callers, "caller/"),
                     CREATED: created[some]})
     identity = identity.ravel().astype(np.int32)
     write(CALLER_KEYS, {
         IDENTITY: identity,
-        **keys(callers.key_codes, used_callers, callers.key_values, "caller_key/")}, "zstd")
+        **keys(CALLER_KEYS, callers.key_codes, used_callers, callers.key_values, "caller_key/")},
+        "zstd")
     layouts[TEXT_FILE] = texts.write(path)
+    give_back_memory()
     caller = caller.ravel().astype(np.int32)
     are_proper = rows.event_id.are_at_least(PROPER_LENGTH)
     write(RECORDS, {
@@ -117,9 +141,11 @@ def write_tables(path: Path, rows: Rows, callers: CallerTable, calls: CallTable)
     write(IDS, {"event_id": rows.event_id.to_arrow()}, "zstd")
     (path / TABLES).write_text(json.dumps({
         CALL_KINDS: call_kinds, MEMBER_KINDS: member_kinds, COUNTS: texts.counts,
-        NAMEABLE: nameable, ARE_PROPER: bool(are_proper.all()), LAYOUTS: layouts}), "utf-8")
+        NAMEABLE: nameable, ARE_PROPER: bool(are_proper.all()), UNTOLD: untold,
+        LAYOUTS: layouts}), "utf-8")
     if rows.enriched:
         _write_enriched(path / ENRICHED, rows.enriched)
+    give_back_memory()
 
 
 def _put_patterns(texts: TextWriter, name: str, codes: Int32Array, values: Dictionary
@@ -136,12 +162,8 @@ def _put_patterns(texts: TextWriter, name: str, codes: Int32Array, values: Dicti
 
 
 def _write_enriched(path: Path, enriched: dict[int, str]) -> None:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    pq.write_table(pa.table({
-        "row": pa.array(list(enriched), pa.int32()),
-        "told": pa.array(list(enriched.values()), pa.string())}), path, compression="zstd")
+    write_table(path, {"row": np.array(list(enriched), dtype=np.int32),
+                       "told": Texts.of(enriched.values()).to_arrow()}, "zstd")
 
 
 def _kinds(columns: dict[str, Int32Array]) -> tuple[dict[str, list[int]], Int32Array]:

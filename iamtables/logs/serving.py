@@ -6,8 +6,10 @@ read again from the log.
 
 from __future__ import annotations
 
+import gc
 from collections import Counter
 from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import contextmanager
 
 from .asked_keys import AskedKeys
 from .batch import Batch, Rows
@@ -55,9 +57,11 @@ class CachedFiles:
             try:
                 if len(self._principals) > MOST_PRINCIPALS:
                     self._principals = Dictionary()
-                loaded = load(segment, files, self._keys, self._principals)
-            except Damaged:
-                self._cache.discard(segment)
+                with _uncollected():
+                    loaded = load(segment, files, self._keys, self._principals)
+            except Damaged as damage:
+                self._statistics.cache_damaged += 1
+                self._cache.discard(segment, is_lost=damage.is_lasting)
                 return numbers[0]
             names = {file.name for file in files}
             for part in segment.parts:
@@ -91,6 +95,18 @@ class CachedFiles:
                     steps.append((segment, [number]))
                 place = following
         return steps
+
+
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """Without a search for garbage: thousands of texts are made at once, and none of it is."""
+    is_collecting = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if is_collecting:
+            gc.enable()
 
 
 def stored_batch(rows: Rows, portion: Portion, tables: StoredTables, names: Names,

@@ -33,6 +33,8 @@ class Statistics:
     """Of these: read, or passed over."""
     files_cached: int = 0
     """Of those read: taken from the cache."""
+    cache_damaged: int = 0
+    """Segments of the cache that were damaged: their files were read again from the log."""
     cache_error: str | None = None
     """Why nothing more was written to the cache."""
     files_outside: int = 0
@@ -120,8 +122,8 @@ class Statistics:
     def merge(self, other: Statistics) -> None:
         """Add the counts of a reader of other files."""
         for name in ("files_found", "files_read", "bytes_found", "bytes_done", "files_cached",
-                     "files_outside", "records", "outside", "duplicates", "ids_forgotten",
-                     "requests", "replaced", "corrections_late"):
+                     "cache_damaged", "files_outside", "records", "outside", "duplicates",
+                     "ids_forgotten", "requests", "replaced", "corrections_late"):
             setattr(self, name, getattr(self, name) + getattr(other, name))
         self.cache_error = self.cache_error or other.cache_error
         self.skipped += other.skipped

@@ -40,6 +40,11 @@ class StoredTables:
         """`resources_of` as it was last."""
 
     @cached_property
+    def unresolved(self) -> NDArray[np.int64]:
+        """The members of calls without a resource, ascending."""
+        return np.flatnonzero(self.calls.members.whole("resource") < 0)
+
+    @cached_property
     def _open(self) -> frozenset[str]:
         """The patterns that may stand for a name."""
         return frozenset([*map(str, self.callers.patterns.values), *self.calls.nameable])
@@ -121,9 +126,11 @@ class LookedUp:
         of_callers, of_members = callers.codes.whole, calls.members.whole
         resource, pattern, state = map(of_members, ("resource", "pattern", "state"))
         found = tables.resources_of(names, changed)
+        unresolved = tables.unresolved
         if (found >= 0).any():
-            at = np.flatnonzero((pattern >= 0) & (pattern < len(found)) & (resource < 0))
-            codes = found[pattern[at]]
+            stands_for = pattern[unresolved]
+            may_stand = (stands_for >= 0) & (stands_for < len(found))
+            at, codes = unresolved[may_stand], found[stands_for[may_stand]]
             at, codes = at[codes >= 0], codes[codes >= 0]
             resource, pattern, state = resource.copy(), pattern.copy(), state.copy()
             resource[at], pattern[at], state[at] = codes, ABSENT, calls.states.code(NAMED)
@@ -132,7 +139,8 @@ class LookedUp:
         if len(at):
             principal = principal.copy()
             principal[at] = tables.principals_of(names)[of_role[at]]
-        is_unknown = np.flatnonzero((resource < 0) & (state != calls.states.code(NOT_NEEDED)))
+        is_unknown = unresolved[(resource[unresolved] < 0)
+                                & (state[unresolved] != calls.states.code(NOT_NEEDED))]
         is_known = np.ones(len(calls), dtype=np.int64)
         if not calls.is_one_each:
             is_unknown = np.searchsorted(

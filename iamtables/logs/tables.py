@@ -8,8 +8,8 @@ together and are dropped together when the reader starts new ones.
 from __future__ import annotations
 
 from array import array
-from collections.abc import Callable, Hashable, Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -172,13 +172,42 @@ class KindTable(IntTable):
         return column if self._kind is None else column.take(self._kind)
 
 
-_MAX_BASES = 20_000
+_MAX_BYTES = 4 << 20
+"""Of identities, and of what comes beside them, that are remembered: both repeat."""
 _Base = tuple[tuple[int, ...], int, int, "str | None", tuple[int, ...]]
 """(codes, start of the session, hash of the account, own user, codes of the keys)"""
+_Texts = tuple["str | bytes | None", ...]
+_Value = TypeVar("_Value")
+
+
+class _Remembered(Generic[_Value]):
+    """What was found for texts; forgotten when these are too many."""
+
+    __slots__ = ("_bytes", "_known")
+
+    def __init__(self) -> None:
+        self._known: dict[_Texts, _Value] = {}
+        self._bytes = 0
+
+    def get(self, texts: _Texts) -> _Value | None:
+        return self._known.get(texts)
+
+    def put(self, texts: _Texts, value: _Value) -> None:
+        size = 200 + sum(len(text) for text in texts if text is not None)
+        if self._bytes + size > _MAX_BYTES:
+            self._known.clear()
+            self._bytes = 0
+        self._known[texts] = value
+        self._bytes += size
 
 
 class CallerTable:
-    """One row per distinct (identity, region, receiving account, and the fields that keys need)."""
+    """One row per distinct (identity, region, receiving account, and the fields that keys need).
+
+    An identity comes with many addresses, agents and the like, and these with many identities, so
+    that either is read once: the keys of a caller follow from the one or from the other
+    (`context.CallerKey.needs`).
+    """
 
     def __init__(self, keys: Sequence[CallerKey], *, has_access_keys: bool = False) -> None:
         """has_access_keys : keep those of sessions"""
@@ -202,35 +231,52 @@ class CallerTable:
         self._account_hash = array("q")
         self.own_user: list[str | None] = []
         self._needy = [place for place, key in enumerate(self.keys) if key.needs]
-        self._of_base: dict[Hashable, _Base] = {}
+        self._others = [place for place, key in enumerate(self.keys) if not key.needs]
+        places = [*self._others, *self._needy]
+        self._in_order = [places.index(place) for place in range(len(places))]
+        self._of_identity: _Remembered[_Base] = _Remembered()
+        self._of_rest: _Remembered[tuple[int, ...]] = _Remembered()
 
     def __len__(self) -> int:
         return len(self.own_user)
 
-    def add(self, caller: Caller, recipient: str | None, base: Hashable) -> int:
-        """The new row.
+    def again(self, identity: _Texts, rest: _Texts) -> int | None:
+        """The new row of a caller, from what earlier ones were given as; None where it takes more.
 
-        base : identity, region and recipient: what all but the keys with needs follow from
+        identity : what all but the keys with needs follow from
+        rest     : what these follow from
         """
-        known = self._of_base.get(base) if self._needy else None
+        if not self._needy:  # then hardly two callers have one identity
+            return None
+        known, keys = self._of_identity.get(identity), self._of_rest.get(rest)
+        return None if known is None or keys is None else self._append(known, keys)
+
+    def add(self, caller: Caller, recipient: str | None, identity: _Texts, rest: _Texts) -> int:
+        """The new row; identity, rest: as for `again`."""
+        known, keys = (self._of_identity.get(identity), self._of_rest.get(rest)) if (
+            self._needy) else (None, ())
         if known is None:
             known = self._read(caller, recipient)
-            if self._needy:  # else hardly two callers have one
-                if len(self._of_base) >= _MAX_BASES:
-                    self._of_base.clear()
-                self._of_base[base] = known
-        codes, created, of_account, own_user, keys = known
+        if keys is None:
+            keys = self._read_keys(caller, self._needy)
+        if self._needy:
+            self._of_identity.put(identity, known)
+            self._of_rest.put(rest, keys)
+        return self._append(known, keys)
+
+    def _append(self, known: _Base, keys: tuple[int, ...]) -> int:
+        codes, created, of_account, own_user, of_identity = known
         self.codes.add(codes)
         self._created.append(created)
         self._account_hash.append(of_account)
-        if self._needy:
-            of_keys = list(keys)
-            for place in self._needy:
-                of_keys[place] = _key_code(self.key_values[place], self.keys[place].read(caller))
-            keys = tuple(of_keys)
-        self.key_codes.add(keys)
+        both = of_identity + keys
+        self.key_codes.add(tuple([both[place] for place in self._in_order]))
         self.own_user.append(own_user)
         return len(self.own_user) - 1
+
+    def _read_keys(self, caller: Caller, places: list[int]) -> tuple[int, ...]:
+        return tuple([_key_code(self.key_values[place], self.keys[place].read(caller))
+                      for place in places])
 
     def _read(self, caller: Caller, recipient: str | None) -> _Base:
         identity, principal = caller.identity, caller.principal
@@ -251,9 +297,7 @@ class CallerTable:
                 and is_temporary(identity.accessKeyId)) else ABSENT,
         )
         attributes = caller.attributes
-        keys = tuple(
-            ABSENT if key.needs else _key_code(dictionary, key.read(caller))
-            for key, dictionary in zip(self.keys, self.key_values, strict=True))
+        keys = self._read_keys(caller, self._others)
         is_user = kind == "IAMUser" and principal.requester == Requester.ROLE_OR_USER
         return (codes, seconds(attributes.creationDate if attributes is not None else None),
                 account_hash(recipient), principal.arn if is_user else None, keys)

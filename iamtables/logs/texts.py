@@ -175,40 +175,40 @@ class StoredTexts(Texts):
 
 class GrowingTexts(Sequence[str]):
     """Texts in one piece of memory that grows at its end; those in it stay as they are.
-
-    Invariant: texts that are still to be loaded are counted, and come before all others.
     """
 
-    __slots__ = ("_count", "_data", "_load", "_more", "_offsets")
+    __slots__ = ("_count", "_data", "_more", "_offsets")
 
-    def __init__(self, texts: Texts | None = None, *, count: int = 0,
-                 load: Callable[[], Texts] | None = None) -> None:
-        """load : gives the first texts, `count` of them, when one is looked at; in place of `texts`
-        """
+    def __init__(self, texts: Texts | None = None) -> None:
         self._offsets = texts.offsets if texts is not None else np.zeros(1, dtype=np.int64)
         # cut off: where there is no room, what is added goes into other memory
         self._data = (texts.data[: self._offsets[-1]] if texts is not None
                       else np.zeros(0, dtype=np.uint8))
-        self._load = load
-        self._count = count if load is not None else len(self._offsets) - 1
+        self._count = len(self._offsets) - 1
         """Texts in the memory; the others wait in `_more`."""
         self._more: list[str] = []
+
+    @classmethod
+    def with_room(cls, texts: Texts) -> GrowingTexts:
+        """With what lies behind the texts and their offsets in memory of their own: nobody else
+        may take it."""
+        made = cls(texts)
+        for name, array in (("_data", texts.data), ("_offsets", texts.offsets)):
+            if isinstance(array.base, np.ndarray) and array.base.flags.owndata:
+                setattr(made, name, array.base)
+        return made
 
     def append(self, text: str) -> None:
         self._more.append(text)
 
     def extend(self, texts: Iterable[str]) -> None:
-        if isinstance(texts, Texts) and self._load is None:
+        if isinstance(texts, Texts):
             self._settle()
             self._add(texts)
         else:
             self._more.extend(texts)
 
     def _settle(self) -> None:
-        if self._load is not None:
-            texts = self._load()
-            self._offsets, self._data = texts.offsets, texts.data[: texts.offsets[-1]]
-            self._load = None
         if self._more:
             self._add(Texts.of(self._more))
             self._more = []
@@ -254,8 +254,6 @@ class GrowingTexts(Sequence[str]):
             index += len(self)
         if index >= self._count:
             return self._more[index - self._count]
-        if self._load is not None:
-            self._settle()
         return Texts(self._data, self._offsets[: self._count + 1])[index]
 
     def __iter__(self) -> Iterator[str]:
