@@ -27,7 +27,7 @@ class Element:
         negated: bool,
         span: tuple[int, int],
         entries: tuple[Text, ...],
-        void: frozenset[int] = ...,
+        void: frozenset[int],
     ) -> None:
         """
         span    : of the whole value
@@ -120,7 +120,7 @@ class StatementNode:
         principal: PrincipalElement | None,
         conditions: tuple[ConditionEntry, ...],
         condition_span: tuple[int, int] | None,
-        faults: frozenset[Fault] = ...,
+        faults: frozenset[Fault],
     ) -> None:
         """effect_span, condition_span : None where there is none"""
 

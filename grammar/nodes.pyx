@@ -21,7 +21,7 @@ cdef tuple pair_of(Py_ssize_t start, Py_ssize_t end):
 cdef class Element:
     """What `ActionElement` and `ResourceElement` have in common."""
 
-    def __init__(self, bint negated, span, tuple entries not None, frozenset void=NONE_VOID):
+    def __init__(self, bint negated, span, tuple entries not None, frozenset void not None):
         """
         span    : of the whole value
         entries : its `Text`s
@@ -73,7 +73,7 @@ cdef class ConditionEntry:
     entry whose operator is unknown has `base` None and the statement carries the fault `condition`.
     """
 
-    def __init__(self, Text operator not None, str set_operator not None, str base, bint if_exists,
+    def __init__(self, Text operator not None, set_operator, str base, bint if_exists,
                  Text key not None, tuple values not None, span):
         """span : from the key to the end of its values"""
         self.operator = operator
@@ -114,9 +114,9 @@ cdef class StatementNode:
     """One statement as written. An element that is missing or faulty is None or listed in `faults`;
     `faults` empty means that every element was understood."""
 
-    def __init__(self, Py_ssize_t index, span, Text sid, str effect, effect_span,
-                 ActionElement action, ResourceElement resource, principal,
-                 tuple conditions not None, condition_span, frozenset faults=NO_FAULTS):
+    def __init__(self, index, span, Text sid, effect, effect_span, ActionElement action,
+                 ResourceElement resource, principal, tuple conditions not None, condition_span,
+                 frozenset faults not None):
         """effect_span, condition_span : None where there is none"""
         self.index = index
         self.start, self.end = span
@@ -143,7 +143,7 @@ cdef class StatementNode:
     def condition_span(self):
         return None if self.condition_start < 0 else Span(self.condition_start, self.condition_end)
 
-    def spoiled(self, str fault not None):
+    def spoiled(self, fault):
         """The same statement, its conditions not understood, with one more fault."""
         return StatementNode(
             self.index, (self.start, self.end), self.sid, self.effect, self.effect_span, self.action,
