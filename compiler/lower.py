@@ -255,7 +255,8 @@ class _Lowering:
         folded = fold_action(text)
         while "**" in folded:
             folded = folded.replace("**", "*")
-        return self.action_patterns.id(folded)
+        ids = self.action_patterns.ids
+        return ids.setdefault(folded, len(ids))
 
     def _with_variables(self, text: str) -> tuple[bytes, tuple[ir.Variable, ...]] | None:
         """A resource pattern in which `${` stands, the reach of its wildcards open, and its

@@ -9,7 +9,6 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from functools import cached_property
-from itertools import pairwise
 from typing import Any, Generic, TypeVar, overload
 
 import numpy as np
@@ -161,13 +160,11 @@ class PatternSets(_Made[PatternSet]):
         self.start = start
         self.pattern = pattern
 
-    @cached_property
-    def _rows(self) -> list[tuple[int, ...]]:
-        patterns = self.pattern.tolist()
-        return [tuple(patterns[a:b]) for a, b in pairwise(self.start.tolist())]
+    def patterns_of(self, number: int) -> tuple[int, ...]:
+        return tuple(self.pattern[self.start[number] : self.start[number + 1]].tolist())
 
     def _make(self, at: int) -> PatternSet:
-        return PatternSet(bool(self.negated[at]), self._rows[at])
+        return PatternSet(bool(self.negated[at]), self.patterns_of(at))
 
     def of_several(self) -> list[int]:
         """Numbers of the sets of more than one pattern."""
@@ -175,11 +172,12 @@ class PatternSets(_Made[PatternSet]):
 
     def with_patterns(self, kept: Mapping[int, Sequence[int]]) -> PatternSets:
         """The same sets, but these of these patterns only."""
-        if not kept:
+        sizes = np.diff(self.start)
+        fewer = {i: patterns for i, patterns in kept.items() if len(patterns) < sizes[i]}
+        if not fewer:
             return self
         parts, begin = [], 0
-        sizes = np.diff(self.start)
-        for number, patterns in sorted(kept.items()):
+        for number, patterns in sorted(fewer.items()):
             parts.append(self.pattern[begin : self.start[number]])
             parts.append(np.array(patterns, dtype=np.uint32))
             begin = int(self.start[number + 1])

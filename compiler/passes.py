@@ -31,21 +31,25 @@ def optimize(program: ir.Program) -> ir.Program:
 def drop_subsumed_patterns(program: ir.Program) -> ir.Program:
     """`a*` makes `ab` and `ab*` of the same set superfluous; `*` makes everything so."""
     action_sets, resource_sets = _sets_of(program)
-    texts = [p.text for p in program.action_patterns]
+    texts = [text for (text,) in program.action_patterns]
     stems = {
         i: text[:-1]
         for i, text in enumerate(texts)
         if text.endswith("*") and "*" not in text[:-1] and "?" not in text
     }
+    kept_actions = {
+        i: _kept_actions(texts, stems, action_sets.patterns_of(i))
+        for i in action_sets.of_several()
+    }
+    kept_resources = {
+        i: _kept_resources(program, resource_sets.patterns_of(i))
+        for i in resource_sets.of_several()
+    }
     return replace(
         program,
-        action_sets=action_sets.with_patterns({
-            i: _kept_actions(texts, stems, action_sets[i]) for i in action_sets.of_several()
-        }),
-        resource_sets=resource_sets.with_patterns({
-            i: _kept_resources(program, resource_sets[i]) for i in resource_sets.of_several()
-        }),
-    )  # fmt: skip
+        action_sets=action_sets.with_patterns(kept_actions),
+        resource_sets=resource_sets.with_patterns(kept_resources),
+    )
 
 
 def _sets_of(program: ir.Program) -> tuple[PatternSets, PatternSets]:
@@ -66,12 +70,12 @@ def _patterns_of(program: ir.Program) -> ResourcePatterns:
 
 
 def _kept_actions(
-    texts: Sequence[str], stem_of: Mapping[int, str], action_set: ir.PatternSet
+    texts: Sequence[str], stem_of: Mapping[int, str], patterns: tuple[int, ...]
 ) -> tuple[int, ...]:
     """stem_of : the text before the `*` of the patterns that end in their only wildcard"""
-    heads = {i: stem_of[i] for i in action_set.pattern_ids if i in stem_of}
+    heads = {i: stem_of[i] for i in patterns if i in stem_of}
     if not heads:
-        return action_set.pattern_ids
+        return patterns
     stems: list[str] = []  # those that no other begins
     for stem in sorted(heads.values()):
         if not stems or not stem.startswith(stems[-1]):
@@ -79,19 +83,19 @@ def _kept_actions(
     whole, leading = set(stems), tuple(stems)
     return tuple(
         i
-        for i in action_set.pattern_ids
+        for i in patterns
         if heads.get(i) in whole or not texts[i].startswith(leading)
     )
 
 
-def _kept_resources(program: ir.Program, resource_set: ir.PatternSet) -> tuple[int, ...]:
-    patterns = {i: program.resource_patterns[i] for i in resource_set.pattern_ids}
+def _kept_resources(program: ir.Program, pattern_ids: tuple[int, ...]) -> tuple[int, ...]:
+    patterns = {i: program.resource_patterns[i] for i in pattern_ids}
     everything = [i for i, p in patterns.items() if p.is_all]
     if everything:
         return (everything[0],)
     heads = {i: p.encoded[:-1] for i, p in patterns.items() if _is_prefix(p)}
     if not heads:
-        return resource_set.pattern_ids
+        return pattern_ids
     whole, leading = set(heads.values()), tuple(heads.values())
     return tuple(
         i
@@ -162,7 +166,7 @@ def constant_value(predicate: ir.Predicate) -> bool | None:
 
 def mark_dead_statements(program: ir.Program) -> ir.Program:
     """Flag statements whose action or resource set is empty, or excludes everything."""
-    any_action = {i for i, p in enumerate(program.action_patterns) if p.text == "*"}
+    any_action = {i for i, (text,) in enumerate(program.action_patterns) if text == "*"}
     any_resource = set(np.flatnonzero(_patterns_of(program).is_all).tolist())
     action_sets, resource_sets = _sets_of(program)
     dead_actions = np.flatnonzero(_is_empty(action_sets, any_action))

@@ -15,7 +15,7 @@ from ..runtime.codes import BASE_CODE, NO_ID, WILD_BYTE, Token
 from ..runtime.model import TableModel
 from ..runtime.values import encode_text
 from . import ir
-from .encoding import decode_elements, encode_glob
+from .encoding import as_glob, decode_elements
 from .frames import CarrierRow, Frame
 from .parts import PatternSets, ResourcePatterns, Statements
 from .trie import compile_joined
@@ -32,8 +32,9 @@ def build_model(program: ir.Program, frame: Frame) -> TableModel:
     assert isinstance(patterns, ResourcePatterns) and isinstance(statements, Statements)
     arrays: Arrays = {}
     glyphs = _GlyphStore()
-    actions = [p.text for p in program.action_patterns]
-    _put_globs(arrays, "action/", *_joined([encode_glob(text) for text in actions]))
+    actions = [text for (text,) in program.action_patterns]
+    letters, start = _encoded(actions)
+    _put_globs(arrays, "action/", as_glob(letters), start)
     _put_globs(arrays, "resource/", patterns.encoded.replace(_VARIABLE, _STAR), patterns.start)
     _put_texts(arrays, "action_text", actions)
     arrays["resource_text"] = patterns.spelled
@@ -82,18 +83,17 @@ def _put_rows(arrays: Arrays, start: str, items: str, rows: Sequence[Sequence[in
 
 
 def _put_texts(arrays: Arrays, name: str, texts: Sequence[str]) -> None:
+    letters, arrays[f"{name}_start"] = _encoded(texts)
+    arrays[name] = np.frombuffer(letters, dtype=np.uint8)
+
+
+def _encoded(texts: Sequence[str]) -> tuple[bytes, NDArray[np.uint32]]:
+    """Texts end to end, where each begins and the last one ends."""
     joined = "".join(texts)
     if joined.isascii():
-        arrays[name] = np.frombuffer(joined.encode("ascii"), dtype=np.uint8)
-        arrays[f"{name}_start"] = _starts(texts)
-        return
+        return joined.encode("ascii"), _starts(texts)
     encoded = [encode_text(text) for text in texts]
-    arrays[name] = np.frombuffer(b"".join(encoded), dtype=np.uint8)
-    arrays[f"{name}_start"] = _starts(encoded)
-
-
-def _joined(texts: Sequence[bytes]) -> tuple[bytes, NDArray[np.uint32]]:
-    return b"".join(texts), _starts(texts)
+    return b"".join(encoded), _starts(encoded)
 
 
 def _put_globs(
