@@ -190,6 +190,7 @@ class PatternSets(_Made[PatternSet]):
         """bool[n]: which sets hold one of the wanted patterns."""
         found = np.zeros(len(self), dtype=np.bool_)
         if wanted:
-            is_wanted = np.isin(self.pattern, np.array(sorted(wanted), dtype=np.uint32))
-            found[np.repeat(np.arange(len(self)), np.diff(self.start))[is_wanted]] = True
+            chosen = np.zeros(int(self.pattern.max(initial=max(wanted))) + 1, dtype=np.bool_)
+            chosen[list(wanted)] = True
+            found[np.repeat(np.arange(len(self)), np.diff(self.start))[chosen[self.pattern]]] = True
         return found

@@ -10,7 +10,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -129,23 +129,20 @@ def fold_constant_predicates(program: ir.Program) -> ir.Program:
     }
     if not constants:
         return program
-    always = {i for i, constant in constants.items() if constant}
+    is_true = np.array([constants.get(i) is True for i in range(len(program.predicates))])
+    is_false = np.array([constants.get(i) is False for i in range(len(program.predicates))])
     statements = _statements_of(program)
     columns = statements.arrays
     predicates, start = columns["statement_predicate"], columns["statement_predicate_start"]
     of_statement = np.repeat(np.arange(len(statements)), np.diff(start))
     flags = columns["statement_flags"].copy()
-    flags[of_statement[np.isin(predicates, _ids(constants.keys() - always))]] |= FLAG_NEVER
-    is_kept = np.isin(predicates, _ids(always), invert=True)
+    flags[of_statement[is_false[predicates]]] |= FLAG_NEVER
+    is_kept = ~is_true[predicates]
     kept_start = np.zeros_like(start)
     np.cumsum(np.bincount(of_statement[is_kept], minlength=len(statements)), out=kept_start[1:])
     return replace(program, statements=statements.replaced(
         statement_flags=flags, statement_predicate=predicates[is_kept],
         statement_predicate_start=kept_start))
-
-
-def _ids(numbers: Collection[int]) -> NDArray[np.uint32]:
-    return np.array(sorted(numbers), dtype=np.uint32)
 
 
 def constant_value(predicate: ir.Predicate) -> bool | None:
@@ -169,14 +166,14 @@ def mark_dead_statements(program: ir.Program) -> ir.Program:
     any_action = {i for i, (text,) in enumerate(program.action_patterns) if text == "*"}
     any_resource = set(np.flatnonzero(_patterns_of(program).is_all).tolist())
     action_sets, resource_sets = _sets_of(program)
-    dead_actions = np.flatnonzero(_is_empty(action_sets, any_action))
-    dead_resources = np.flatnonzero(_is_empty(resource_sets, any_resource))
-    if not len(dead_actions) and not len(dead_resources):
+    dead_actions = _is_empty(action_sets, any_action)
+    dead_resources = _is_empty(resource_sets, any_resource)
+    if not dead_actions.any() and not dead_resources.any():
         return program
     statements = _statements_of(program)
     columns = statements.arrays
-    is_dead = np.isin(columns["statement_action_set"], dead_actions)
-    is_dead |= np.isin(columns["statement_resource_set"], dead_resources)
+    is_dead = _among(columns["statement_action_set"], dead_actions)
+    is_dead |= _among(columns["statement_resource_set"], dead_resources)
     flags = np.where(is_dead, columns["statement_flags"] | FLAG_NEVER, columns["statement_flags"])
     return replace(program, statements=statements.replaced(
         statement_flags=flags.astype(np.uint8)))
@@ -185,3 +182,8 @@ def mark_dead_statements(program: ir.Program) -> ir.Program:
 def _is_empty(sets: PatternSets, everything: set[int]) -> NDArray[np.bool_]:
     """everything : ids of the patterns that match all there is"""
     return np.where(sets.negated != 0, sets.holding(everything), np.diff(sets.start) == 0)
+
+
+def _among(ids: NDArray[np.uint32], chosen: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """bool[n]: whether each id is chosen; NO_ID never is."""
+    return np.append(chosen, False)[np.minimum(ids, len(chosen))]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from array import array
 from collections.abc import Iterable, Sequence, Sized
-from itertools import chain
+from itertools import accumulate, chain
 from typing import Any
 
 import numpy as np
@@ -70,11 +70,9 @@ def _ids(values: Iterable[int]) -> NDArray[np.uint32]:
     return np.fromiter(values, dtype=np.int32).view(np.uint32)
 
 
-def _starts(rows: Sequence[Sized]) -> NDArray[np.uint32]:
+def _starts(rows: Iterable[Sized]) -> NDArray[np.uint32]:
     """Where each row begins when they stand end to end, and where the last one ends."""
-    offsets = np.zeros(len(rows) + 1, dtype=np.uint32)
-    np.cumsum(np.fromiter(map(len, rows), np.int64, len(rows)), out=offsets[1:])
-    return offsets
+    return _words(accumulate(map(len, rows), initial=0))
 
 
 def _put_rows(arrays: Arrays, start: str, items: str, rows: Sequence[Sequence[int]]) -> None:
@@ -161,10 +159,8 @@ def _put_predicates(
 
 def _put_principals(arrays: Arrays, elements: Sequence[ir.PrincipalElement]) -> None:
     entries = [entry for element in elements for entry in element.entries]
-    offsets = np.zeros(len(elements) + 1, dtype=np.uint32)
-    np.cumsum([len(element.entries) for element in elements], out=offsets[1:])
     arrays["principal_element_flags"] = _bytes(element.flags for element in elements)
-    arrays["principal_entry_start"] = offsets
+    arrays["principal_entry_start"] = _starts([element.entries for element in elements])
     arrays["principal_entry_kind"] = _bytes(kind for kind, _ in entries)
     _put_texts(arrays, "principal_entry_text", [text for _, text in entries])
 
