@@ -16,7 +16,8 @@ class PatternTable:
         """
         variables_of : of a text with variables, its tokens encoded and the variables among them, or
                        None where it matches nothing; a missing text is lowered when asked for
-        spans        : whether a `*` that ends one of the first five segments may match across colons
+        spans        : whether a `*` that ends one of the first five segments may match across
+                       colons
         """
 
     def number(self, text: str, has_variables: bool, is_carried: bool) -> int:
@@ -35,8 +36,8 @@ class PatternTable:
         NDArray[np.uint32],
         dict[int, tuple[Variable, ...]],
     ]:
-        """(encoded patterns end to end, where each begins and the last one ends, is_all, texts end to
-        end, where each begins, variables by number of those that have any)"""
+        """(encoded patterns end to end, where each begins and the last one ends, is_all, texts end
+        to end, where each begins, variables by number of those that have any)"""
 
 class SetTable:
     """Sets of patterns by number: `Action` and `Resource` elements, or their negations."""
@@ -45,4 +46,5 @@ class SetTable:
         """Number of the set of these patterns, in order, each once; -1 is none of them."""
 
     def arrays(self) -> tuple[NDArray[np.uint8], NDArray[np.uint32], NDArray[np.uint32]]:
-        """(negated, where the patterns of each begin and those of the last one end, all patterns)"""
+        """(negated, where the patterns of each begin and those of the last one end, all
+        patterns)"""

@@ -2,8 +2,8 @@
 
 Everything is frozen and hash-consed: equal patterns, equal sets and equal predicates exist once per
 program and are named by their index. Spans live on the statements, so nothing shared forgets where
-it was written. What there are many of is kept as arrays (compiler/parts.py), and a named tuple for who
-looks at one. `compiler.render.emit_ir` prints the stable text form that tests
+it was written. What there are many of is kept as arrays (compiler/parts.py), and a named tuple for
+who looks at one. `compiler.render.emit_ir` prints the stable text form that tests
 compare.
 """
 

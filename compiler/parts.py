@@ -87,6 +87,7 @@ class Statements(_Made[Statement]):
         start, stop = columns["statement_predicate_start"][at : at + 2]
         letters, end = columns["statement_sid_start"][at : at + 2]
         offsets = columns["statement_span"][10 * at : 10 * at + 10]
+        span, effect, action, resource, principal = map(Span, offsets[::2], offsets[1::2])
         return Statement(
             number("document"),
             number("index"),
@@ -98,7 +99,11 @@ class Statements(_Made[Statement]):
             number("principal"),
             tuple(columns["statement_predicate"][start:stop]),
             number("flags"),
-            *map(Span, offsets[::2], offsets[1::2]),
+            span,
+            effect,
+            action,
+            resource,
+            principal,
             entries("action"),
             entries("resource"),
             entries("predicate"),
@@ -168,7 +173,7 @@ class PatternSets(_Made[PatternSet]):
 
     def of_several(self) -> list[int]:
         """Numbers of the sets of more than one pattern."""
-        return np.flatnonzero(np.diff(self.start) > 1).tolist()  # type: ignore[no-any-return]
+        return np.flatnonzero(np.diff(self.start) > 1).tolist()
 
     def with_patterns(self, kept: Mapping[int, Sequence[int]]) -> PatternSets:
         """The same sets, but these of these patterns only."""

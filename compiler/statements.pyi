@@ -45,15 +45,16 @@ class StatementLowering:
         fault_flags         : flags of a statement that could not be understood
         actions, predicates : ids by text, or by the parts of a condition entry; a missing one is
                               lowered when it is asked for
-        principal           : (document, node, effect) -> id of the principal element; None where the
-                              policy type has none
+        principal           : (document, node, effect) -> id of the principal element; None where
+                              the policy type has none
         """
 
     def lower(self, number: int, nodes: Iterable[StatementNode]) -> None:
         """Add the statements of a document with this number."""
 
     def lower_unreadable(self, number: int, span: tuple[int, int], principal: int) -> None:
-        """Add a statement for a document whose `Statement` could not be read: it may say anything.
+        """Add a statement for a document whose `Statement` could not be read: it may say
+        anything.
 
         principal : id of its principal element; -1: none
         """

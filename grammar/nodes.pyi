@@ -1,4 +1,4 @@
-"""The nodes of the syntax tree that there are many of: statements, their elements and conditions."""
+"""The nodes of the syntax tree that there are many of: statements, elements, conditions."""
 
 from ..source import Span
 from .json_reader import Text
@@ -44,8 +44,9 @@ class ResourceElement(Element):
 class ConditionEntry:
     """One operator x key x values entry of a `Condition` (COND-1).
 
-    `set_operator`, `base` and `if_exists` are the parsed operator in its exact spelling (COND-6); an
-    entry whose operator is unknown has `base` None and the statement carries the fault `condition`.
+    `set_operator`, `base` and `if_exists` are the parsed operator in its exact spelling (COND-6);
+    an entry whose operator is unknown has `base` None and the statement carries the fault
+    `condition`.
     """
 
     @property

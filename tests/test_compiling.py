@@ -306,14 +306,14 @@ def test_patterns_get_one_number_by_what_they_mean() -> None:
                 rng.choices(["arn:", "a", ":", "*", "?", "\u00e9", "\ud800"], k=rng.randint(0, 9)))
             is_known, is_carried = rng.random() < 0.7, rng.random() < 0.3
             number = table.number(text, is_known, is_carried)
-            encoded, variables = text, ()
+            encoded = text
             if is_known and text in with_variable:
                 lowered = with_variable[text]
                 if lowered is None:
                     assert number == -1
                     continue
                 meaning: Any = (lowered[0], lowered[1])
-                encoded, variables = "arn:a:b:c:d:x", lowered[1]
+                encoded = "arn:a:b:c:d:x"
             elif not text.strip("*"):
                 meaning = (b"\xfb", ())
             else:
