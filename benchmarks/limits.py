@@ -186,8 +186,13 @@ def python_hash(text: bytes, seed: int) -> int:
         return int.from_bytes(at, "little")
 
     h, n = seed ^ fold(len(text) ^ k1, k2), len(text)
-    while n > 16:
-        h = fold(word(text[:8]) ^ k1 ^ seed, word(text[8:16]) ^ h)
-        text, n = text[16:], n - 16
-    a, b = (word(text[:8]), word(text[n - 8:])) if n >= 8 else (word(text), 0)
+    for at in range(0, max(n - 1, 0) // 16 * 16, 16):
+        h = fold(word(text[at:at + 8]) ^ k1 ^ seed, word(text[at + 8:at + 16]) ^ h)
+    a, b = 0, 0
+    if n >= 8:
+        a, b = word(text[max(n - 16, 0):][:8]), word(text[-8:])
+    elif n >= 4:
+        a, b = word(text[:4]), word(text[-4:])
+    elif n:
+        a = text[0] | text[n >> 1] << 8 | text[-1] << 16
     return fold(a ^ k2 ^ seed, fold(b ^ h, k1) ^ k1 ^ (h >> 29))

@@ -25,6 +25,7 @@ from .column cimport (
     column_ids,
     column_text,
     column_value,
+    intern_ahead,
     is_code,
 )
 from .globs cimport GlobSet
@@ -39,7 +40,6 @@ from .intern cimport (
     intern_clear,
     intern_free,
     intern_init,
-    intern_many,
 )
 from .shapes cimport place_of_resource
 from .words cimport Words, words_fill, words_reserve
@@ -258,7 +258,7 @@ cdef class ResourceClasses:
     cdef int resource_ids(self, ColumnData* column, size_t start, size_t n, uint32_t* ids,
                           Ahead* ahead) noexcept nogil:
         """`resource_id` of rows start..start + n, at most MOST_AHEAD; -1 on failure."""
-        cdef size_t k
+        cdef size_t k, count = 0
         cdef int32_t code
         cdef int status
         if column.kind == COLUMN_STRINGS:
@@ -269,25 +269,24 @@ cdef class ResourceClasses:
                     ids[k] = UNKNOWN_ID
             return 0
         for k in range(n):
-            ahead.texts[k] = NULL
             code = column.codes[start + k] if column.kind == COLUMN_CODES else -1
             if (code >= 0 and is_code(column, code) and column.by_code != NULL
                     and column.instead == NULL and column.validity == NULL
                     and <uint32_t>column.by_code[code] == NO_ID):
-                status = column_text(&column.strings, <size_t>code, &ahead.texts[k],
-                                     &ahead.lengths[k])
+                status = column_text(&column.strings, <size_t>code, &ahead.texts[count],
+                                     &ahead.lengths[count])
                 if status == 0:
+                    ahead.rows[count] = <uint32_t>k
+                    count += 1
                     continue
-                ahead.texts[k] = NULL
             ids[k] = self.resource_id(column, start + k)
             if ids[k] == NO_ID:
                 return -1
-        if intern_many(&self.texts, ahead.texts, ahead.lengths, ahead.hashes, n, ids):
+        if intern_ahead(ahead, &self.texts, count, ids):
             return -1
-        for k in range(n):
-            if ahead.texts[k] != NULL:
-                code = column.codes[start + k]
-                column.by_code[code] = column.by_code[code] >> 32 << 32 | ids[k]
+        for k in range(count):
+            code = column.codes[start + ahead.rows[k]]
+            column.by_code[code] = column.by_code[code] >> 32 << 32 | ahead.found[k]
         return 0
 
     cdef int is_valid(self, ColumnData* column, size_t i) noexcept nogil:

@@ -70,11 +70,22 @@ cdef enum:
     MOST_AHEAD = 256        # rows whose texts are interned together
 
 cdef struct Ahead:
-    # Scratch of `column_ids`.
+    # Texts that are to be interned together, and whose ids they are.
     const uint8_t* texts[256]
     size_t lengths[256]
-    uint64_t hashes[256]
+    uint32_t rows[256]
+    uint64_t hashes[256]    # scratch, as `found`
+    uint32_t found[256]
 
+cdef extern from *:
+    """
+    #define IAMT_NO_TEXTS ((size_t)-1)
+    """
+    const size_t NO_TEXTS "IAMT_NO_TEXTS"
+
+cdef size_t column_texts(ColumnData* c, size_t start, size_t n, uint32_t* ids,
+                         Ahead* ahead) noexcept nogil
+cdef int intern_ahead(Ahead* ahead, InternTable* table, size_t n, uint32_t* ids) noexcept nogil
 cdef bint codes_fit(const int32_t* codes, size_t n, int32_t lowest, uint32_t span) noexcept nogil
 cdef int column_ids(ColumnData* c, InternTable* table, size_t start, size_t n, uint32_t* ids,
                     Ahead* ahead) noexcept nogil

@@ -180,11 +180,61 @@ cdef bint known_ids(const ColumnData* c, size_t start, size_t n, uint32_t* ids) 
     return not missing
 
 
+cdef int intern_ahead(Ahead* ahead, InternTable* table, size_t n, uint32_t* ids) noexcept nogil:
+    """Ids of the first n texts of `ahead`, written where their rows are; -1 when one has none."""
+    cdef size_t k
+    if intern_many(table, ahead.texts, ahead.lengths, ahead.hashes, n, ahead.found):
+        return -1
+    for k in range(n):
+        ids[ahead.rows[k]] = ahead.found[k]
+    return 0
+
+
+cdef size_t column_texts(ColumnData* c, size_t start, size_t n, uint32_t* ids,
+                         Ahead* ahead) noexcept nogil:
+    """Put the texts of rows start..start + n of a column of strings ahead, at most MOST_AHEAD; their
+    number, NO_TEXTS where a row's offsets do not fit.
+
+    ids : of the rows without a text, which are absent or have something else instead; those of the
+          others are any
+    """
+    cdef Strings* s = &c.strings
+    cdef const int32_t* offsets = s.offsets32 + start + c.row_offset
+    cdef size_t k, count = 0, at = s.validity_offset + start + c.row_offset
+    cdef uint64_t begin, end
+    cdef int status
+    cdef bint is_bad = False, is_there = True
+    if s.offsets32 == NULL or c.instead != NULL:
+        for k in range(n):
+            ids[k] = ABSENT_ID
+            if c.instead != NULL and c.instead[start + k]:
+                ids[k] = instead_of(c, start + k)
+                continue
+            status = column_text(s, start + k + c.row_offset, &ahead.texts[count],
+                                 &ahead.lengths[count])
+            if status == TEXT_BAD:
+                return NO_TEXTS
+            ahead.rows[count] = <uint32_t>k
+            count += status == TEXT_OK
+        return count
+    for k in range(n):  # which rows are null is nothing a branch predictor could know
+        begin = <uint64_t>offsets[k]
+        end = <uint64_t>offsets[k + 1]
+        if s.validity != NULL:
+            is_there = bit_is_set(s.validity, at + k)
+        is_bad |= is_there & ((begin > end) | (end > s.data_size))
+        ids[k] = ABSENT_ID
+        ahead.texts[count] = s.data + begin
+        ahead.lengths[count] = <size_t>(end - begin)
+        ahead.rows[count] = <uint32_t>k
+        count += is_there
+    return NO_TEXTS if is_bad else count
+
+
 cdef int column_ids(ColumnData* c, InternTable* table, size_t start, size_t n, uint32_t* ids,
                     Ahead* ahead) noexcept nogil:
     """Value ids of rows start..start + n, at most MOST_AHEAD; -1 when a row has none."""
-    cdef size_t k
-    cdef int status
+    cdef size_t k, count
     if c.kind != COLUMN_STRINGS:
         if c.kind == COLUMN_CODES and c.instead == NULL and known_ids(c, start, n, ids):
             return 0
@@ -193,19 +243,8 @@ cdef int column_ids(ColumnData* c, InternTable* table, size_t start, size_t n, u
             if ids[k] == NO_ID:
                 return -1
         return 0
-    for k in range(n):
-        ahead.texts[k] = NULL
-        if c.instead != NULL and c.instead[start + k]:
-            ids[k] = instead_of(c, start + k)
-            continue
-        status = column_text(&c.strings, start + k + c.row_offset, &ahead.texts[k],
-                             &ahead.lengths[k])
-        if status == TEXT_BAD:
-            return -1
-        if status == TEXT_NULL:
-            ahead.texts[k] = NULL
-            ids[k] = ABSENT_ID
-    return intern_many(table, ahead.texts, ahead.lengths, ahead.hashes, n, ids)
+    count = column_texts(c, start, n, ids, ahead)
+    return -1 if count == NO_TEXTS else intern_ahead(ahead, table, count, ids)
 
 
 cdef uint8_t* column_states(ColumnData* c, size_t slot, size_t slots,

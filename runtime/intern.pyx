@@ -13,7 +13,7 @@ Ids grow from 2: 0 stands for a null (absent) and 1 for an unknown value everywh
 
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free, malloc, realloc
-from libc.string cimport memcmp, memcpy, memset
+from libc.string cimport memcpy, memset
 
 from .pages cimport large_pages
 from .prefetch cimport prefetch
@@ -34,19 +34,42 @@ cdef extern from *:
     #endif
     }
     static inline uint64_t iamt_word(const uint8_t *p) { uint64_t w; memcpy(&w, p, 8); return w; }
+    static inline uint32_t iamt_half(const uint8_t *p) { uint32_t w; memcpy(&w, p, 4); return w; }
     static inline uint64_t iamt_hash(const uint8_t *p, size_t n, uint64_t seed) {
         const uint64_t k1 = 0x9E3779B97F4A7C15ull, k2 = 0xD6E8FEB86659FD93ull;
+        const uint8_t *end = p + n;
         uint64_t h = seed ^ iamt_fold(n ^ k1, k2), a = 0, b = 0;
-        while (n > 16) {
+        for (; end - p > 16; p += 16)
             h = iamt_fold(iamt_word(p) ^ k1 ^ seed, iamt_word(p + 8) ^ h);
-            p += 16; n -= 16;
-        }
-        if (n >= 8) { a = iamt_word(p); b = iamt_word(p + n - 8); }
-        else if (n > 0) { memcpy(&a, p, n); }
+        /* The last 16 bytes, or all: words that overlap, where copying what is left would wait for it. */
+        if (n >= 8) { a = iamt_word(n >= 16 ? end - 16 : p); b = iamt_word(end - 8); }
+        else if (n >= 4) { a = iamt_half(p); b = iamt_half(end - 4); }
+        else if (n > 0) { a = p[0] | (uint64_t)p[n >> 1] << 8 | (uint64_t)p[n - 1] << 16; }
         return iamt_fold(a ^ k2 ^ seed, iamt_fold(b ^ h, k1) ^ k1 ^ (h >> 29));
+    }
+    /* Texts of equal length that a tag says are the same, as they nearly always are: no call, and no
+       branch for each word. */
+    static inline int iamt_same(const uint8_t *a, const uint8_t *b, size_t n) {
+        uint64_t differ = 0;
+        if (n >= 8) {
+            differ = iamt_word(a + n - 8) ^ iamt_word(b + n - 8);
+            for (; n > 8; n -= 8, a += 8, b += 8)
+                differ |= iamt_word(a) ^ iamt_word(b);
+            return differ == 0;
+        }
+        if (n >= 4) {
+            differ = (iamt_half(a) ^ iamt_half(b)) | (iamt_half(a + n - 4) ^ iamt_half(b + n - 4));
+            return differ == 0;
+        }
+        while (n--) differ |= (uint64_t)(a[n] ^ b[n]);
+        return differ == 0;
     }
     """
     uint64_t iamt_hash(const uint8_t* text, size_t length, uint64_t seed) noexcept nogil
+    bint iamt_same(const uint8_t* a, const uint8_t* b, size_t length) noexcept nogil
+
+cdef enum:
+    NEAR_SLOTS = 2048       # a table of up to so many lies in the nearest cache, more or less
 
 
 cdef int intern_init(InternTable* table, uint64_t seed) noexcept nogil:
@@ -122,7 +145,7 @@ cdef uint32_t intern_find(InternTable* table, const uint8_t* text, size_t length
         if (slot & <uint64_t>0xFFFFFFFF00000000) == tag:
             id = <uint32_t>slot
             start = <size_t>table.ends[id - 1]
-            if table.ends[id] - start == length and memcmp(table.arena + start, text, length) == 0:
+            if table.ends[id] - start == length and iamt_same(table.arena + start, text, length):
                 return id
         at = (at + 1) & table.mask
 
@@ -147,7 +170,7 @@ cdef uint32_t intern_hashed(InternTable* table, const uint8_t* text, size_t leng
         if (slot & <uint64_t>0xFFFFFFFF00000000) == tag:
             id = <uint32_t>slot
             start = <size_t>table.ends[id - 1]
-            if table.ends[id] - start == length and memcmp(table.arena + start, text, length) == 0:
+            if table.ends[id] - start == length and iamt_same(table.arena + start, text, length):
                 return id
         at = (at + 1) & table.mask
     if table.count >= <size_t>0xFFFFFFF0:
@@ -176,7 +199,8 @@ cdef uint32_t intern_hashed(InternTable* table, const uint8_t* text, size_t leng
     table.ends[id] = table.arena_used
     table.slots[at] = tag | id
     table.count += 1
-    if table.count * 2 > table.mask and grow_slots(table) != 0:
+    if (table.count * (4 if table.mask < NEAR_SLOTS else 2) > table.mask
+            and grow_slots(table) != 0):
         # The table still works, only fuller; it must never run out of empty slots.
         if table.count + 2 > table.mask:
             return NO_ID
@@ -187,34 +211,38 @@ cdef int intern_many(InternTable* table, const uint8_t** texts, const size_t* le
                      uint64_t* hashes, size_t n, uint32_t* ids) noexcept nogil:
     """Ids of n strings, as `intern_add` would give them one by one; -1 when one has no id.
 
-    texts : NULL for a string whose id stays as it is in `ids`
     hashes : n words of scratch
 
-    In a large table a string costs three misses of the cache in a row: slot, end, bytes. Here all
+    In a large table a string costs three misses of the cache in a row: slot, end, bytes. There all
     strings take each of these steps before any takes the next, so that the misses overlap.
     """
-    cdef size_t k
+    cdef size_t k, start
     cdef uint64_t slot
     cdef uint32_t id
     for k in range(n):
-        if texts[k] != NULL:
-            hashes[k] = iamt_hash(texts[k], lengths[k], table.seed)
-            prefetch(table.slots + (hashes[k] >> 32 & table.mask))
-    for k in range(n):
-        if texts[k] != NULL:
+        hashes[k] = iamt_hash(texts[k], lengths[k], table.seed)
+        prefetch(table.slots + (hashes[k] >> 32 & table.mask))
+    if table.mask >= NEAR_SLOTS:
+        for k in range(n):
             slot = table.slots[hashes[k] >> 32 & table.mask]
             if slot >> 32 == hashes[k] >> 32 and <uint32_t>slot:
                 prefetch(table.ends + (<uint32_t>slot - 1))
-    for k in range(n):
-        if texts[k] != NULL:
+        for k in range(n):
             slot = table.slots[hashes[k] >> 32 & table.mask]
             id = <uint32_t>slot
             if slot >> 32 == hashes[k] >> 32 and id:
                 prefetch(table.arena + table.ends[id - 1])
                 prefetch(table.arena + table.ends[id - 1] + 64)
     for k in range(n):
-        if texts[k] != NULL:
-            ids[k] = intern_hashed(table, texts[k], lengths[k], hashes[k])
-            if ids[k] == NO_ID:
-                return -1
+        slot = table.slots[hashes[k] >> 32 & table.mask]
+        id = <uint32_t>slot
+        if slot >> 32 == hashes[k] >> 32 and id:
+            start = <size_t>table.ends[id - 1]
+            if (table.ends[id] - start == lengths[k]
+                    and iamt_same(table.arena + start, texts[k], lengths[k])):
+                ids[k] = id
+                continue
+        ids[k] = intern_hashed(table, texts[k], lengths[k], hashes[k])
+        if ids[k] == NO_ID:
+            return -1
     return 0

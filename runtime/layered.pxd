@@ -1,4 +1,4 @@
-from libc.stdint cimport int32_t, uint8_t, uint32_t
+from libc.stdint cimport int32_t, uint8_t, uint32_t, uint64_t
 
 from .column cimport ColumnData
 from .narrowed cimport NarrowedEngine
@@ -51,6 +51,7 @@ cdef class LayeredEngine(NarrowedEngine):
     cdef int _find_questions(self, Batch* batch, size_t start, size_t n) noexcept nogil
     cdef uint32_t _new_question(self, Batch* batch, uint32_t action, uint32_t crossing,
                                 size_t i) noexcept nogil
+    cdef void _keep_answer(self, size_t k, uint64_t word) noexcept nogil
     cdef PairSlot* _meet(self, size_t k) noexcept nogil
     cdef size_t _find_records(self, Batch* batch, size_t start, size_t n, bint is_settled,
                               size_t* taken) noexcept nogil

@@ -9,11 +9,11 @@ In a large organization every one of these look-ups misses the caches of the pro
 rows takes each step together, and each step asks early for what the next will read.
 """
 
-from libc.stdint cimport int32_t, uint8_t, uint32_t, uint64_t
+from libc.stdint cimport int32_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.stdlib cimport free, malloc
 from libc.string cimport memset
 
-from .column cimport BoundColumn, ColumnData, Strings, column_text
+from .column cimport Ahead, BoundColumn, ColumnData, Strings, column_text
 from .engine cimport (
     ERROR_ACTION,
     ERROR_PRINCIPAL,
@@ -25,7 +25,9 @@ from .engine cimport (
     known_state,
 )
 from .globs cimport GlobSet
+from .grids cimport Grid, grid_numbers, grid_put
 from .intern cimport NO_ID, intern_many
+from .lists cimport ACTION_ERROR, LEVEL_SIGNALS
 from .narrowed cimport NarrowedEngine
 from .outcomes cimport Signals, add_entry
 from .pairs cimport (
@@ -59,14 +61,22 @@ from .records cimport (
     entries_of,
     tests_of,
 )
-from .sides cimport ACTION_ERROR, BLOCK, LEVEL_SIGNALS, Asked
+from .sides cimport BLOCK, Asked
 from .words cimport Words
 
 
 cdef inline void put_outcome(Batch* batch, size_t i, const PairSlot* slot) noexcept nogil:
-    batch.decision[i] = slot.value >> OUTCOME_SHIFT & 3
-    batch.layer[i] = <uint8_t>(slot.value >> OUTCOME_SHIFT + 2)
-    batch.statement[i] = <int32_t>slot.extra
+    put_word(batch, i, word_of(slot))
+
+
+cdef inline uint64_t word_of(const PairSlot* slot) noexcept nogil:
+    return slot.value | <uint64_t>slot.extra << 32
+
+
+cdef inline void put_word(Batch* batch, size_t i, uint64_t word) noexcept nogil:
+    batch.decision[i] = word >> OUTCOME_SHIFT & 3
+    batch.layer[i] = <uint8_t>(<uint32_t>word >> OUTCOME_SHIFT + 2)
+    batch.statement[i] = <int32_t>(word >> 32)
 
 
 cdef class LayeredEngine(NarrowedEngine):
@@ -216,7 +226,8 @@ cdef class LayeredEngine(NarrowedEngine):
                     return -1
                 near = self.near
             self.question[k] = question
-            prefetch(pair_slot(&slots, pair_of(asked.requester[k], question)))
+            if self.answers.is_full:
+                prefetch(pair_slot(&slots, pair_of(asked.requester[k], question)))
         return 0
 
     cdef uint32_t _new_question(self, Batch* batch, uint32_t action, uint32_t crossing,
@@ -242,46 +253,61 @@ cdef class LayeredEngine(NarrowedEngine):
         """
         # Copies, since a byte written to an output might be anything's for all the compiler knows.
         cdef PairTable slots = self.record_slots
+        cdef Grid answers = self.answers
         cdef Batch out = batch[0]
         cdef Row* row = self.rows
-        cdef size_t k, left
+        cdef size_t k, left, stop = n
+        cdef uint64_t word
         cdef uint32_t outcome
-        cdef bint is_left
+        cdef bint is_left, is_by_place = is_settled and out.others == NULL
         cdef PairSlot* slot
-        taken[0] = n
+        cdef uint16_t[256] numbers
+        if is_by_place:
+            grid_numbers(&answers, self.asked.requester, self.question, n, numbers)
+        else:
+            memset(numbers, 0, sizeof(numbers))
         for k in range(n):
-            if k == taken[0]:
+            if k == stop:
                 break
-            if self.question[k] == NO_ID:
-                out.decision[start + k] = UNDETERMINED
-                out.layer[start + k] = 0
-                out.statement[start + k] = -1
-                batch.errors += 1
-                continue
-            slot = pairs_find(&slots, pair_of(self.asked.requester[k], self.question[k]))
-            if slot.value == NO_ID:
-                slot = self._meet(k)
-                if slot == NULL:
-                    return 0
-                slots = self.record_slots
-                if self.records.count > self.record_limit:
-                    taken[0] = k + 1
-            put_outcome(&out, start + k, slot)
-            outcome = slot.value >> OUTCOME_SHIFT
-            if outcome == OUTCOME_ERROR:
-                out.error[start + k] = ERROR_PRINCIPAL
-                out.layer[start + k] = 0
-                batch.errors += 1
-                continue
+            if numbers[k]:
+                word = answers.words[numbers[k]]
+            else:
+                if self.question[k] == NO_ID:
+                    out.decision[start + k] = UNDETERMINED
+                    out.layer[start + k] = 0
+                    out.statement[start + k] = -1
+                    batch.errors += 1
+                    continue
+                slot = pairs_find(&slots, pair_of(self.asked.requester[k], self.question[k]))
+                if slot.value == NO_ID:
+                    slot = self._meet(k)
+                    if slot == NULL:
+                        return 0
+                    slots = self.record_slots
+                    if self.records.count > self.record_limit:
+                        stop = k + 1
+                word = word_of(slot)
+                if slot.value >> OUTCOME_SHIFT == OUTCOME_ERROR:
+                    put_word(&out, start + k, word)
+                    out.error[start + k] = ERROR_PRINCIPAL
+                    out.layer[start + k] = 0
+                    batch.errors += 1
+                    continue
+                if is_by_place and not answers.is_full:
+                    self._keep_answer(k, word)
+                    answers = self.answers
+            put_word(&out, start + k, word)
+            outcome = <uint32_t>word >> OUTCOME_SHIFT
             # Whether a row is open is nothing a branch predictor could know.
             row.i = start + k
             row.k = k
-            row.record = slot.value & OFFSET_MASK
-            row.is_classified = slot.value & SLOT_SETS
+            row.record = <uint32_t>word & OFFSET_MASK
+            row.is_classified = <uint32_t>word & SLOT_SETS
             is_left = outcome == OUTCOME_OPEN
             if not is_settled or (out.others != NULL and out.others[start + k]):
                 is_left = True
             row += is_left
+        taken[0] = stop
         left = row - self.rows
         for k in range(left):
             row = self.rows + k
@@ -290,6 +316,13 @@ cdef class LayeredEngine(NarrowedEngine):
             row.endpoint = self.asked.endpoint[row.k]
             row.resource = self.asked.resource[row.k]
         return left
+
+    cdef void _keep_answer(self, size_t k, uint64_t word) noexcept nogil:
+        """Let what row k of the block comes to be found by its place. A record is read only where it
+        leaves something open: many that do not are one word."""
+        if <uint32_t>word >> OUTCOME_SHIFT != OUTCOME_OPEN:
+            word &= ~<uint64_t>(OFFSET_MASK | SLOT_SETS)
+        grid_put(&self.answers, self.asked.requester[k], self.question[k], word)
 
     cdef PairSlot* _meet(self, size_t k) noexcept nogil:
         """Slot of the record of row k of the block, which is made; NULL on failure."""
@@ -303,24 +336,22 @@ cdef class LayeredEngine(NarrowedEngine):
     cdef int _find_resources(self, Batch* batch, size_t n) noexcept nogil:
         """Intern the resources that the first n of `rows` read and that nothing has asked for."""
         cdef const ColumnData* column = batch.resources
+        cdef Ahead* ahead = &self.ahead
         cdef const Row* row
         cdef size_t k, count = 0
         for k in range(n):
             row = self.rows + k
-            self.ahead.texts[k] = NULL
             if row.resource == NO_ID and row.is_classified:
                 if column_text(<Strings*>&column.strings, row.i + column.row_offset,
-                               &self.ahead.texts[k], &self.ahead.lengths[k]):
+                               &ahead.texts[count], &ahead.lengths[count]):
                     return -1
+                ahead.rows[count] = <uint32_t>k
                 count += 1
-        if count == 0:
-            return 0
-        if intern_many(&self.resources.texts, self.ahead.texts, self.ahead.lengths,
-                       self.ahead.hashes, n, self.asked.resource):
+        if intern_many(&self.resources.texts, ahead.texts, ahead.lengths, ahead.hashes, count,
+                       ahead.found):
             return -1
-        for k in range(n):
-            if self.ahead.texts[k] != NULL:
-                self.rows[k].resource = self.asked.resource[k]
+        for k in range(count):
+            self.rows[ahead.rows[k]].resource = ahead.found[k]
         return 0
 
     cdef size_t _find_narrowed(self, Batch* batch, size_t n) noexcept nogil:

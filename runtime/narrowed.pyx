@@ -30,7 +30,7 @@ from .records cimport (
     RecordsEngine,
     entries_of,
 )
-from .sides cimport LEVEL_SIGNALS
+from .lists cimport LEVEL_SIGNALS
 from .words cimport words_reserve
 
 

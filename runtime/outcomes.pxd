@@ -1,6 +1,7 @@
 from libc.stdint cimport int32_t, uint8_t, uint32_t, uint64_t
 
-from .sides cimport LEVEL_SIGNALS, SidesEngine
+from .lists cimport LEVEL_SIGNALS
+from .sides cimport SidesEngine
 
 cdef enum:
     # Signals: the numbers of runtime/signals.py.

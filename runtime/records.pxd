@@ -1,5 +1,6 @@
 from libc.stdint cimport int32_t, uint32_t, uint64_t
 
+from .grids cimport Grid
 from .outcomes cimport Facts, OutcomesEngine, Signals
 from .pairs cimport PairSlot, PairTable
 from .sides cimport Requester, Side
@@ -22,6 +23,7 @@ cdef enum:
 
     MOST_RECORD_WORDS = 1 << 24     # 64 MiB
     MOST_QUESTIONS = 1 << 22
+    MOST_ANSWERS = 1 << 22          # cells, 8 MiB
 
     # Questions that are found by their place: of so many crossings, under so many actions.
     NEAR_BITS = 4
@@ -76,6 +78,7 @@ cdef class RecordsEngine(OutcomesEngine):
     cdef PairTable questions                # (action, crossing) -> question
     cdef Words near                         # action << NEAR_BITS | crossing -> question
     cdef PairTable record_slots             # (requester, question) -> OUTCOME | offset, statement
+    cdef Grid answers                       # the same by place: slot.value | slot.extra << 32
     cdef Words records                      # of Record and what follows
     cdef public size_t record_limit         # words of records, above which they are dropped
     cdef Words draft                        # entries while a record is made

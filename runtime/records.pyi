@@ -11,6 +11,9 @@ class RecordsEngine(OutcomesEngine):
     record_limit: int
     """Words of records, of four bytes, above which they are dropped and made again."""
 
+    answer_limit: int
+    """Most pairs of requester and question whose answers are found by their place, not by a hash."""
+
     def __init__(
         self, planner: LayeredPlanner, globs: GlobSet, facts: EngineFacts, layers: LayerFacts
     ) -> None:

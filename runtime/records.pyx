@@ -17,6 +17,17 @@ from libc.string cimport memcpy, memset
 from .engine cimport ALLOW, ENTRY_UNKNOWN, SET_ANY, SET_UNREADABLE
 from .globs cimport GlobSet
 from .intern cimport NO_ID
+from .grids cimport grid_bytes, grid_clear, grid_free, grid_init
+from .lists cimport (
+    ACTION_BUCKET_POLICY,
+    ACTION_CALLER,
+    ACTION_FEDERATED,
+    ACTION_KMS,
+    ACTION_NO_RCP,
+    ACTION_TOKEN,
+    ACTION_TRUST,
+    LEVEL_SIGNALS,
+)
 from .outcomes cimport (
     DENY_COUNT,
     DIRECT,
@@ -44,14 +55,6 @@ from .pairs cimport (
 from .sides cimport (
     ACCOUNT_OF_REQUESTER,
     ACCOUNT_UNKNOWN,
-    ACTION_BUCKET_POLICY,
-    ACTION_CALLER,
-    ACTION_FEDERATED,
-    ACTION_KMS,
-    ACTION_NO_RCP,
-    ACTION_TOKEN,
-    ACTION_TRUST,
-    LEVEL_SIGNALS,
     REQUESTER_CALLER,
     REQUESTER_ROOT,
     REQUESTER_TOKEN,
@@ -82,13 +85,15 @@ cdef class RecordsEngine(OutcomesEngine):
         self.record_limit = MOST_RECORD_WORDS
         seed = int.from_bytes(planner.seed(), "little")
         if (pairs_init(&self.crossings, seed + 201) or pairs_init(&self.questions, seed + 202)
-                or pairs_init(&self.record_slots, seed + 203)):
+                or pairs_init(&self.record_slots, seed + 203)
+                or grid_init(&self.answers, seed + 204, MOST_ANSWERS)):
             raise MemoryError
 
     def __dealloc__(self):
         pairs_free(&self.crossings)
         pairs_free(&self.questions)
         pairs_free(&self.record_slots)
+        grid_free(&self.answers)
         free(self.near.data)
         free(self.records.data)
         free(self.draft.data)
@@ -100,6 +105,7 @@ cdef class RecordsEngine(OutcomesEngine):
         pairs_clear(&self.crossings)
         pairs_clear(&self.questions)
         pairs_clear(&self.record_slots)
+        grid_clear(&self.answers)
         self.near.count = 0
         self.records.count = 0
         return 0
@@ -417,9 +423,19 @@ cdef class RecordsEngine(OutcomesEngine):
     # --- doorway
 
     cdef size_t _used(self) noexcept nogil:
-        return (OutcomesEngine._used(self) + pairs_bytes(&self.crossings)
+        return (OutcomesEngine._used(self) + grid_bytes(&self.answers)
+                + pairs_bytes(&self.crossings)
                 + pairs_bytes(&self.questions) + pairs_bytes(&self.record_slots)
                 + 4 * (self.records.capacity + self.near.capacity))
+
+    @property
+    def answer_limit(self):
+        """Most pairs of requester and question whose answers are found by their place."""
+        return self.answers.limit
+
+    @answer_limit.setter
+    def answer_limit(self, size_t cells):
+        self.answers.limit = cells
 
     def clear(self):
         """Drop everything learnt from data. Columns bound before hold stale ids: bind them again."""
@@ -432,4 +448,5 @@ cdef class RecordsEngine(OutcomesEngine):
             **OutcomesEngine.counts(self),
             "questions": self.questions.count,
             "records": self.record_slots.count,
+            "answers": self.answers.count - 1,
         }

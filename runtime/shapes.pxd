@@ -6,16 +6,35 @@ from libc.string cimport memcmp, memcpy
 
 cdef extern from *:
     """
-    static inline int iamt_colons(uint64_t word) {
-        const uint64_t low = 0x7F7F7F7F7F7F7F7FULL, each = 0x0101010101010101ULL;
-        word ^= each * ':';
-        /* The high bit of each byte that is zero now, then their number in the top byte. */
-        word = ~(((word & low) + low) | word | low);
-        return (int)((word >> 7) * each >> 56);
+    /* The high bit of each of eight bytes that is a colon. */
+    static inline uint64_t iamt_colons(uint64_t word) {
+        const uint64_t low = 0x7F7F7F7F7F7F7F7FULL;
+        word ^= 0x0101010101010101ULL * ':';
+        return ~(((word & low) + low) | word | low);
+    }
+    static inline int iamt_count(uint64_t colons) {
+        return (int)((colons >> 7) * 0x0101010101010101ULL >> 56);
+    }
+    /* Where the number-th of the colons of eight bytes is, of which there are as many. */
+    static inline size_t iamt_at(uint64_t colons, int number) {
+    #if (defined(__GNUC__) || defined(__clang__)) && __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+        while (--number > 0)
+            colons &= colons - 1;
+        return (size_t)__builtin_ctzll(colons) >> 3;
+    #else
+        uint8_t bytes[8];
+        size_t at = 0;
+        memcpy(bytes, &colons, 8);
+        for (; at < 8; at++)
+            if (bytes[at] && --number == 0)
+                break;
+        return at;
+    #endif
     }
     """
-    # Colons among eight bytes.
-    int colons_of "iamt_colons"(uint64_t word) noexcept nogil
+    uint64_t colons_of "iamt_colons"(uint64_t word) noexcept nogil
+    int count_of "iamt_count"(uint64_t colons) noexcept nogil
+    size_t place_in "iamt_at"(uint64_t colons, int number) noexcept nogil
 
 # Length of the fields up to the fifth colon, 0 where there are fewer: a text to be asked whole.
 # Eight bytes at a time: the colons of an ARN are too near to each other for memchr.
@@ -25,9 +44,10 @@ cdef inline size_t place_length(const uint8_t* text, size_t length) noexcept nog
     cdef int colons = 0, more
     while at + 8 <= length:
         memcpy(&word, text + at, 8)
-        more = colons_of(word)
+        word = colons_of(word)
+        more = count_of(word)
         if colons + more >= 5:
-            break
+            return at + place_in(word, 5 - colons) + 1
         colons += more
         at += 8
     while at < length:

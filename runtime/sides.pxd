@@ -1,26 +1,12 @@
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 
 from .column cimport Ahead, ColumnData
-from .engine cimport Engine
 from .intern cimport InternTable
+from .lists cimport ListsEngine
 from .pairs cimport PairTable
 from .words cimport Words
 
 cdef enum:
-    # Signals that are no bit of their own: the numbers of runtime/signals.py.
-    NO_SIGNAL = 64
-    LEVEL_SIGNALS = 65
-
-    # What an action is (layered_plan.ACTION_ flags).
-    ACTION_TRUST = 1
-    ACTION_FEDERATED = 2
-    ACTION_KMS = 4
-    ACTION_BUCKET_POLICY = 8
-    ACTION_NO_RCP = 16
-    ACTION_CALLER = 32
-    ACTION_TOKEN = 64
-    ACTION_ERROR = 0x8000
-
     # What a requester is (layered_plan.REQUESTER_ flags).
     REQUESTER_ROOT = 1
     REQUESTER_CALLER = 2            # may ask who it is, whatever the policies (EVAL-11)
@@ -38,11 +24,9 @@ cdef extern from *:
     """
     #define IAMT_ACCOUNT_OF_REQUESTER 0xFFFFFFFFu
     #define IAMT_ACCOUNT_UNKNOWN 0xFFFFFFFEu
-    #define IAMT_SET_NEVER 0xFFFFFFFDu
     """
     const uint32_t ACCOUNT_OF_REQUESTER "IAMT_ACCOUNT_OF_REQUESTER"
     const uint32_t ACCOUNT_UNKNOWN "IAMT_ACCOUNT_UNKNOWN"
-    const uint32_t SET_NEVER "IAMT_SET_NEVER"          # statement: its resources match nothing
 
 cdef struct Requester:
     uint64_t given          # signals that hold without a policy
@@ -71,18 +55,8 @@ cdef struct Asked:
     # A block of rows, looked up; a resource may be NO_ID as yet (`_find_sides_of_texts`).
     uint32_t[256] action, requester, side, resource, endpoint
 
-cdef class SidesEngine(Engine):
-    cdef const uint32_t* class_start
-    cdef const uint32_t* class_statement
-    cdef const uint32_t* class_action          # action set of each, or the one past the last
-    cdef const uint8_t* statement_effect
-    cdef const uint8_t* statement_flags
-    cdef const uint32_t* statement_resource    # resource set, SET_ANY or SET_UNREADABLE
-    cdef const uint32_t* statement_principal
-    cdef const uint32_t* statement_test_start
-    cdef const uint32_t* statement_test
+cdef class SidesEngine(ListsEngine):
     cdef const uint8_t* element_reads          # bit 0: aws:userid, bit 1: aws:PrincipalArn
-    cdef size_t action_set_count
     cdef uint32_t key_user_id, key_principal_arn, key_assumed_root, key_endpoint
     cdef bint has_endpoints                    # endpoint policies depend on aws:SourceVpce
     cdef Ahead ahead
@@ -115,18 +89,7 @@ cdef class SidesEngine(Engine):
     cdef Words endpoint_bundle                 # by value id of aws:SourceVpce; NO_ID unseen
     cdef Words endpoint_values
     cdef Words assumed                         # by value id of aws:AssumedRoot
-    cdef Words bundle_start                    # rows of a bundle: class, allow, deny, is_open
-    cdef Words bundle_row
-    cdef dict bundles
     cdef list asking                           # what the planner said of each requester
-    cdef Words action_flag                     # by action id; NO_ID unseen
-    cdef Words action_states                   # by action id: offset of its states / set count
-    cdef uint8_t* states                       # one byte per (action, set)
-    cdef size_t states_used, states_size
-    cdef InternTable list_table
-    cdef Words list_start                      # by list id
-    cdef PairTable cells                       # (action, bundle) -> list offset
-    cdef Words build
     cdef PairTable plain_levels                # (element, requester) -> masks
     cdef InternTable level_table               # (element, requester, user id, principal ARN)
     cdef Words level_masks
@@ -135,7 +98,6 @@ cdef class SidesEngine(Engine):
     cdef Words derived_from                    # by key: which of the three << 30 | place in it
 
     cdef int _start(self) except -1
-    cdef uint32_t _bundle(self, tuple rows) except? 0
     cdef int _put_row(self, Words* rows, Words* values, Words* keys, tuple derived,
                       dict known) except -1
     cdef uint32_t _derived_id(self, uint32_t key, value) except? 0
@@ -147,22 +109,15 @@ cdef class SidesEngine(Engine):
     cdef int _find_shape(self, const uint8_t* text, size_t length, size_t place,
                          uint32_t* found) noexcept nogil
     cdef int _fill_endpoint(self, uint32_t value) noexcept with gil
-    cdef int _fill_action(self, uint32_t action) noexcept with gil
     cdef uint32_t _fill_levels(self, const uint32_t* asked) noexcept with gil
     cdef int _fill_assumed(self, uint32_t value) noexcept with gil
-    cdef uint32_t _build_list(self, uint32_t action, uint32_t bundle) noexcept nogil
-    cdef int _put_statement(self, uint32_t statement, uint32_t allow, uint32_t deny,
-                            size_t head) noexcept nogil
-    cdef int _put_entry(self, uint32_t statement, uint32_t target, uint32_t is_unknown,
-                        size_t head) noexcept nogil
-    cdef int _put_open(self, uint32_t allow, uint32_t deny) noexcept nogil
-    cdef uint32_t _list(self, uint32_t action, uint32_t bundle) noexcept nogil
     cdef int _look_up(self, Asked* asked, ColumnData** who, const uint8_t* management,
                       ColumnData* actions, ColumnData* resources, ColumnData* owners,
                       ColumnData** keys, size_t start, size_t n) noexcept nogil
-    cdef uint32_t _action_flags(self, uint32_t action) noexcept nogil
     cdef int _find_sides(self, Asked* asked, ColumnData* resources, ColumnData* owners,
                          size_t start, size_t n) noexcept nogil
+    cdef int _find_shapes(self, Asked* asked, const uint32_t* owner, const size_t* lengths,
+                          size_t count) noexcept nogil
     cdef int _find_sides_of_texts(self, Asked* asked, ColumnData* resources, ColumnData* owners,
                                   size_t start, size_t n) noexcept nogil
     cdef int _find_requesters(self, uint32_t* found, ColumnData** who, const uint8_t* management,

@@ -1,15 +1,15 @@
-"""What is distinct in a layered table: requesters, sides of resources, endpoints, lists."""
+"""What is distinct in a layered table: requesters, sides of resources, endpoints."""
 
-from .engine import Engine
 from .globs import GlobSet
 from .layered_plan import LayeredPlanner, LayerFacts
+from .lists import ListsEngine
 from .plan import EngineFacts
 
-class SidesEngine(Engine):
+class SidesEngine(ListsEngine):
     """Caches of what is distinct in the requests of a layered table.
 
     `planner` (runtime/layered_plan.py) answers, once per distinct thing, `requester`, `side`,
-    `exceptions_of`, `endpoint`, `action_facts`, `levels` and `assumed_root`.
+    `exceptions_of`, `endpoint`, `levels` and `assumed_root`.
     """
 
     def __init__(

@@ -1,18 +1,17 @@
-"""What is distinct in a layered table: requesters, sides of resources, endpoints, bundles, lists.
+"""What is distinct in a layered table: requesters, sides of resources, endpoints.
 
 A request has two sides. Its requester carries a bundle of policy sets (identity, boundary, session,
 SCP levels), its resource another (its policy, RCPs), the endpoint it came through a third. Each is
 asked of Python once, through a `_fill_*` door, and is a number from then on. Resources in whose
-place nothing is filed share their side, so that a million objects of a bucket ask once. For each (action,
-bundle) the statements that the action leaves are one list, built once, whose entries name the signal
-they give (runtime/signals.py). runtime/layered.pyx runs over rows with what is found here.
+place nothing is filed share their side, so that a million objects of a bucket ask once.
+runtime/layered.pyx runs over rows with what is found here.
 
 Invariant: numbers are given in order, so a table of words is filled up to the number asked for. When
 a door fails, everything learnt is dropped (`clear`).
 """
 
 from libc.stdint cimport int32_t, uint8_t, uint32_t, uint64_t
-from libc.stdlib cimport free, realloc
+from libc.stdlib cimport free
 from libc.string cimport memcmp, memcpy, memset
 
 from .classify cimport is_resource
@@ -20,27 +19,31 @@ from .column cimport (
     COLUMN_CODES,
     COLUMN_CONSTANT,
     COLUMN_STRINGS,
+    NO_TEXTS,
+    Ahead,
     ColumnData,
     codes_fit,
     column_ids,
     column_text,
+    column_texts,
     column_value,
+    intern_ahead,
 )
-from .engine cimport ENTRY_UNKNOWN, SET_ANY, Engine
 from .globs cimport GlobSet
 from .intern cimport (
     ABSENT_ID,
     FIRST_ID,
     NO_ID,
     UNKNOWN_ID,
-    InternTable,
     intern_add,
     intern_bytes,
     intern_clear,
     intern_find,
     intern_free,
     intern_init,
+    intern_many,
 )
+from .lists cimport ListsEngine
 from .pairs cimport pairs_bytes, pairs_clear, pairs_free, pairs_get, pairs_init, pairs_put
 from .prefetch cimport prefetch
 from .shapes cimport kind_length, place_of_resource
@@ -57,35 +60,23 @@ cdef enum:
     SHAPE_EXCEPTIONS = 2    # they have one side, but for those in `exceptions`
 
 
-cdef class SidesEngine(Engine):
+cdef class SidesEngine(ListsEngine):
     """Caches of what is distinct in the requests of a layered table.
 
     `planner` (runtime/layered_plan.py) answers, once per distinct thing, `requester`, `side`,
-    `exceptions_of`, `endpoint`, `action_facts`, `levels` and `assumed_root`.
+    `exceptions_of`, `endpoint`, `levels` and `assumed_root`.
     """
 
     def __init__(self, planner, GlobSet globs, facts, layers):
         """layers: layered_plan.LayerFacts, whose arrays are borrowed."""
         cdef uint64_t seed
-        Engine.__init__(self, planner, globs, facts)
-        self.keep = (*self.keep, layers)
-        self.class_start = <const uint32_t*><size_t>layers.class_start.ctypes.data
-        self.class_statement = <const uint32_t*><size_t>layers.class_statement.ctypes.data
-        self.class_action = <const uint32_t*><size_t>layers.class_action.ctypes.data
-        self.statement_effect = <const uint8_t*><size_t>layers.statement_effect.ctypes.data
-        self.statement_flags = <const uint8_t*><size_t>layers.statement_flags.ctypes.data
-        self.statement_resource = <const uint32_t*><size_t>layers.statement_resource.ctypes.data
-        self.statement_principal = <const uint32_t*><size_t>layers.statement_principal.ctypes.data
-        self.statement_test_start = <const uint32_t*><size_t>layers.statement_test_start.ctypes.data
-        self.statement_test = <const uint32_t*><size_t>layers.statement_test.ctypes.data
+        ListsEngine.__init__(self, planner, globs, facts, layers)
         self.element_reads = <const uint8_t*><size_t>layers.element_reads.ctypes.data
-        self.action_set_count = layers.action_set_count
         self.key_user_id = layers.key_user_id
         self.key_principal_arn = layers.key_principal_arn
         self.key_assumed_root = layers.key_assumed_root
         self.key_endpoint = layers.key_endpoint
         self.has_endpoints = layers.has_endpoints
-        self.bundles = {}
         self.requester_rows = {}
         self.side_rows = {}
         self.asking = []
@@ -93,8 +84,6 @@ cdef class SidesEngine(Engine):
         if (intern_init(&self.names, seed + 101)
                 or intern_init(&self.requester_table, seed + 102)
                 or pairs_init(&self.side_pairs, seed + 103)
-                or intern_init(&self.list_table, seed + 104)
-                or pairs_init(&self.cells, seed + 105)
                 or intern_init(&self.level_table, seed + 106)
                 or pairs_init(&self.plain_levels, seed + 107)
                 or intern_init(&self.shapes, seed + 108)
@@ -114,8 +103,6 @@ cdef class SidesEngine(Engine):
         intern_free(&self.exceptions)
         pairs_free(&self.shape_pairs)
         intern_free(&self.kinds)
-        intern_free(&self.list_table)
-        pairs_free(&self.cells)
         intern_free(&self.level_table)
         pairs_free(&self.plain_levels)
         free(self.requester_of.data)
@@ -132,20 +119,13 @@ cdef class SidesEngine(Engine):
         free(self.endpoint_bundle.data)
         free(self.endpoint_values.data)
         free(self.assumed.data)
-        free(self.bundle_start.data)
-        free(self.bundle_row.data)
-        free(self.action_flag.data)
-        free(self.action_states.data)
-        free(self.states)
-        free(self.list_start.data)
-        free(self.build.data)
         free(self.level_masks.data)
         free(self.requester_key.data)
         free(self.side_key.data)
         free(self.endpoint_key.data)
 
     cdef int _start(self) except -1:
-        """Empty caches. Bundle 0 holds nothing."""
+        """Empty caches."""
         self.requester_of.count = self.side_of.count = 0
         self.shape_state.count = self.side_kind.count = 0
         self.invalid_side = NO_ID
@@ -153,43 +133,14 @@ cdef class SidesEngine(Engine):
         self.requesters.count = self.requester_values.count = 0
         self.sides.count = self.side_values.count = 0
         self.endpoint_bundle.count = self.endpoint_values.count = self.assumed.count = 0
-        self.bundle_start.count = self.bundle_row.count = 0
-        self.action_flag.count = self.action_states.count = 0
-        self.states_used = 0
-        self.list_start.count = self.level_masks.count = 0
-        self.pool.count = 0
+        self.level_masks.count = 0
         self.requester_row.count = self.side_row.count = 0
         self.requester_rows.clear()
         self.side_rows.clear()
-        self.bundles.clear()
         self.asking.clear()
-        if words_reserve(&self.bundle_start, 1):
-            raise MemoryError
-        self.bundle_start.data[0] = 0
-        self.bundle_start.count = 1
-        self._bundle(())
         return 0
 
     # --- doors to Python: one call per distinct thing, errors are kept and raised after the loop
-
-    cdef uint32_t _bundle(self, tuple rows) except? 0:
-        """Id of a bundle of (class, allow, deny, is_open) rows."""
-        cdef uint32_t word
-        known = self.bundles.get(rows)
-        if known is not None:
-            return known
-        known = len(self.bundles)
-        if words_reserve(&self.bundle_row, 4 * len(rows)) or words_reserve(&self.bundle_start, 1):
-            raise MemoryError
-        for row in rows:
-            for value in row:
-                word = NO_ID if value < 0 else <uint32_t>value
-                self.bundle_row.data[self.bundle_row.count] = word
-                self.bundle_row.count += 1
-        self.bundle_start.data[self.bundle_start.count] = <uint32_t>self.bundle_row.count
-        self.bundle_start.count += 1
-        self.bundles[rows] = known
-        return known
 
     cdef int _put_row(self, Words* rows, Words* values, Words* keys, tuple derived,
                       dict known) except -1:
@@ -336,37 +287,6 @@ cdef class SidesEngine(Engine):
             self.failed = True
             return -1
 
-    cdef int _fill_action(self, uint32_t action) noexcept with gil:
-        cdef const uint8_t[::1] found
-        cdef size_t size
-        cdef void* moved
-        try:
-            text = None
-            if action >= FIRST_ID:
-                text = self._text(&self.action_table, action)
-            flags, states = self.planner.action_facts(text)
-            if (words_fill(&self.action_flag, action, NO_ID)
-                    or words_fill(&self.action_states, action, 0)):
-                raise MemoryError
-            if states is not None:
-                found = states
-                size = self.action_set_count + 1
-                if self.states_used + size > self.states_size:
-                    moved = realloc(self.states, 2 * (self.states_used + size))
-                    if moved == NULL:
-                        raise MemoryError
-                    self.states = <uint8_t*>moved
-                    self.states_size = 2 * (self.states_used + size)
-                memcpy(self.states + self.states_used, &found[0], size)
-                self.action_states.data[action] = <uint32_t>(self.states_used // size)
-                self.states_used += size
-            self.action_flag.data[action] = flags
-            return 0
-        except BaseException as error:
-            self.error = error
-            self.failed = True
-            return -1
-
     cdef uint32_t _fill_levels(self, const uint32_t* asked) noexcept with gil:
         cdef uint32_t masks
         try:
@@ -394,120 +314,6 @@ cdef class SidesEngine(Engine):
             self.failed = True
             return -1
 
-    # --- lists: what an action leaves of a bundle
-
-    cdef uint32_t _list(self, uint32_t action, uint32_t bundle) noexcept nogil:
-        """Offset of the list of (action, bundle) in the pool; NO_ID on failure."""
-        cdef uint32_t words = pairs_get(&self.cells, action, bundle)
-        return words if words != NO_ID else self._build_list(action, bundle)
-
-    cdef uint32_t _build_list(self, uint32_t action, uint32_t bundle) noexcept nogil:
-        cdef const uint8_t* states
-        cdef const uint32_t* row
-        cdef size_t r, s, size
-        cdef uint32_t list_id, head
-        self.build.count = 0
-        if words_reserve(&self.build, 1):
-            self.failed = True
-            return NO_ID
-        self.build.data[0] = 0
-        self.build.count = 1
-        states = self.states + <size_t>self.action_states.data[action] * (self.action_set_count + 1)
-        for r in range(self.bundle_start.data[bundle], self.bundle_start.data[bundle + 1], 4):
-            row = self.bundle_row.data + r
-            head = self.build.count
-            if row[0] != NO_ID:
-                for s in range(self.class_start[row[0]], self.class_start[row[0] + 1]):
-                    if states[self.class_action[s]]:
-                        self._put_statement(self.class_statement[s], row[1], row[2], head)
-            if row[3]:
-                self._put_open(row[1], row[2])
-            if self.failed:
-                return NO_ID
-        size = self.build.count * sizeof(uint32_t)
-        list_id = intern_add(&self.list_table, <const uint8_t*>self.build.data, size)
-        if list_id == NO_ID:
-            self.failed = True
-            return NO_ID
-        list_id -= FIRST_ID
-        if list_id == self.list_start.count:
-            if (words_reserve(&self.list_start, 1) or words_reserve(&self.pool, self.build.count)
-                    or self.pool.count + self.build.count >= <size_t>0xFFFFFFF0U):
-                self.failed = True
-                return NO_ID
-            self.list_start.data[list_id] = <uint32_t>self.pool.count
-            self.list_start.count += 1
-            memcpy(self.pool.data + self.pool.count, self.build.data, size)
-            self.pool.count += self.build.count
-        if pairs_put(&self.cells, action, bundle, self.list_start.data[list_id]):
-            self.failed = True
-            return NO_ID
-        return self.list_start.data[list_id]
-
-    cdef int _put_statement(self, uint32_t statement, uint32_t allow, uint32_t deny,
-                            size_t head) noexcept nogil:
-        """Entries of one statement whose action matches or could (FLAG_UNKNOWN 1, FLAG_NEVER 2)."""
-        cdef uint32_t flags = self.statement_flags[statement]
-        cdef uint32_t effect = self.statement_effect[statement]
-        if flags & 2 or self.statement_resource[statement] == SET_NEVER:
-            return 0
-        if effect != 0:
-            self._put_entry(statement, deny, flags & 1, head)
-        if effect != 1 and allow != NO_SIGNAL:
-            self._put_entry(statement, allow, flags & 1, head)
-        return 0
-
-    cdef int _put_entry(self, uint32_t statement, uint32_t target, uint32_t is_unknown,
-                        size_t head) noexcept nogil:
-        cdef size_t start = self.statement_test_start[statement], at = head, i
-        cdef size_t tests = self.statement_test_start[statement + 1] - start
-        cdef uint32_t* words
-        cdef uint32_t principal = self.statement_principal[statement]
-        cdef uint32_t resource = self.statement_resource[statement]
-        while at < self.build.count:
-            # An entry that matches everything leaves nothing to others of its signal.
-            words = self.build.data + at
-            if (words[1] == target and words[2] == NO_ID and words[3] == SET_ANY
-                    and words[4] == 0 and target != LEVEL_SIGNALS):
-                return 0
-            at += 5 + (words[4] & 0xFFFF)
-        if words_reserve(&self.build, 5 + tests):
-            self.failed = True
-            return -1
-        words = self.build.data + self.build.count
-        words[0] = statement
-        words[1] = target
-        words[2] = principal
-        words[3] = resource
-        words[4] = <uint32_t>tests | (ENTRY_UNKNOWN if is_unknown else 0)
-        for i in range(tests):
-            words[5 + i] = self.statement_test[start + i]
-        self.build.count += 5 + tests
-        self.build.data[0] += 1
-        return 0
-
-    cdef int _put_open(self, uint32_t allow, uint32_t deny) noexcept nogil:
-        """A set of which something is not known may allow and deny anything."""
-        cdef uint32_t* words
-        cdef uint32_t target
-        cdef int k
-        for k in range(2):
-            target = deny if k == 0 else allow
-            if target == NO_SIGNAL:
-                continue
-            if words_reserve(&self.build, 5):
-                self.failed = True
-                return -1
-            words = self.build.data + self.build.count
-            words[0] = NO_ID
-            words[1] = target
-            words[2] = NO_ID
-            words[3] = SET_ANY
-            words[4] = ENTRY_UNKNOWN
-            self.build.count += 5
-            self.build.data[0] += 1
-        return 0
-
     # --- look-ups of a row; all set `failed` and answer NO_ID when something goes wrong
 
     cdef int _look_up(self, Asked* asked, ColumnData** who, const uint8_t* management,
@@ -521,13 +327,6 @@ cdef class SidesEngine(Engine):
                 or self._find_requesters(asked.requester, who, management, start, n)):
             return -1
         return self._find_endpoints(asked.endpoint, keys, start, n)
-
-    cdef uint32_t _action_flags(self, uint32_t action) noexcept nogil:
-        """What an action is; NO_ID on failure."""
-        if (action >= self.action_flag.count or self.action_flag.data[action] == NO_ID
-                ) and self._fill_action(action):
-            return NO_ID
-        return self.action_flag.data[action]
 
     cdef int _find_sides(self, Asked* asked, ColumnData* resources, ColumnData* owners,
                          size_t start, size_t n) noexcept nogil:
@@ -557,39 +356,91 @@ cdef class SidesEngine(Engine):
                                   size_t start, size_t n) noexcept nogil:
         """Most rows are decided by what their resource begins with. Only where that does not tell
         its side is the text interned here; the others have NO_ID for a resource as yet."""
+        cdef Ahead* ahead = &self.ahead
         cdef const uint8_t* text = NULL
-        cdef size_t k, place, length = 0
-        cdef uint32_t owner, shape
-        cdef int status
+        cdef size_t[256] lengths
+        cdef uint32_t[256] owner
+        cdef size_t k, left, length, place, count
+        cdef uint32_t row
+        count = column_texts(resources, start, n, asked.resource, ahead)
         for k in range(n):
-            status = column_text(&resources.strings, start + k + resources.row_offset, &text,
-                                 &length)
-            owner = column_value(owners, &self.names, start + k)
-            if status < 0 or owner == NO_ID:
+            owner[k] = column_value(owners, &self.names, start + k)
+            asked.side[k] = NO_ID
+            if count == NO_TEXTS or owner[k] == NO_ID:
                 self.failed = True
                 return -1
-            shape = NO_ID
-            asked.side[k] = asked.resource[k] = NO_ID
-            if status:
+            if asked.resource[k] == ABSENT_ID:
                 asked.resource[k] = UNKNOWN_ID
-            else:
-                place = place_of_resource(text, length)
-                if place:
-                    if self._find_shape(text, length, place, &shape):
-                        return -1
-                elif not is_resource(text, length):
-                    asked.side[k] = self._side_of_none()
-            if shape != NO_ID:
-                asked.side[k] = pairs_get(&self.shape_pairs, shape, owner)
+        left = 0
+        for k in range(count):
+            row, text, length = ahead.rows[k], ahead.texts[k], ahead.lengths[k]
+            asked.resource[row] = NO_ID
+            lengths[row] = length
+            place = place_of_resource(text, length)
+            ahead.texts[left] = text
+            ahead.lengths[left] = place
+            ahead.rows[left] = row
+            left += place != 0
+            if place == 0 and not is_resource(text, length):
+                asked.side[row] = self._side_of_none()
+        count = left
+        if self._find_shapes(asked, owner, lengths, count):
+            self.failed = True
+            return -1
+        count = 0
+        for k in range(n):
+            if asked.side[k] == NO_ID and asked.resource[k] == NO_ID:
+                column_text(&resources.strings, start + k + resources.row_offset,
+                            &ahead.texts[count], &ahead.lengths[count])
+                ahead.rows[count] = <uint32_t>k
+                count += 1
+        if intern_ahead(ahead, &self.resources.texts, count, asked.resource):
+            self.failed = True
+            return -1
+        for k in range(n):
             if asked.side[k] == NO_ID:
-                if not status:
-                    asked.resource[k] = intern_add(&self.resources.texts, text, length)
-                    if asked.resource[k] == NO_ID:
-                        self.failed = True
-                        return -1
                 asked.side[k] = self._side(asked.resource[k], owners, start + k)
                 if asked.side[k] == NO_ID:
                     return -1
+        return 0
+
+    cdef int _find_shapes(self, Asked* asked, const uint32_t* owner, const size_t* lengths,
+                          size_t count) noexcept nogil:
+        """Sides of rows that what their resource begins with tells, as `_find_shape` finds it; the
+        others stay NO_ID.
+
+        lengths : of the resources, by row. The first `count` texts of `ahead` are resources with the
+        lengths of their places
+        """
+        cdef Ahead* ahead = &self.ahead
+        cdef uint32_t shape, row, state
+        cdef size_t k, left
+        cdef int turn
+        for turn in range(2):
+            if intern_many(&self.shapes, ahead.texts, ahead.lengths, ahead.hashes, count,
+                           ahead.found):
+                return -1
+            left = 0
+            for k in range(count):
+                shape, row = ahead.found[k], ahead.rows[k]
+                state = NO_ID
+                if shape < self.shape_state.count:
+                    state = self.shape_state.data[shape]
+                if state == NO_ID:
+                    if self._fill_shape(shape):
+                        return -1
+                    state = self.shape_state.data[shape]
+                if state == SHAPE_UNIFORM or (
+                        state == SHAPE_EXCEPTIONS
+                        and intern_find(&self.exceptions, ahead.texts[k], lengths[row]) == NO_ID):
+                    asked.side[row] = pairs_get(&self.shape_pairs, shape, owner[row])
+                elif state != SHAPE_EXCEPTIONS:
+                    ahead.texts[left] = ahead.texts[k]
+                    ahead.lengths[left] = kind_length(ahead.texts[k], lengths[row],
+                                                      ahead.lengths[k])
+                    ahead.rows[left] = row
+                    left += ahead.lengths[left] != 0
+            count = left
         return 0
 
     cdef int _find_requesters(self, uint32_t* found, ColumnData** who, const uint8_t* management,
@@ -851,22 +702,20 @@ cdef class SidesEngine(Engine):
 
     cdef size_t _used(self) noexcept nogil:
         cdef size_t words = (
-            self.requesters.capacity + self.requester_values.capacity + self.sides.capacity + self.side_values.capacity
-            + self.endpoint_bundle.capacity + self.endpoint_values.capacity + self.assumed.capacity
-            + self.bundle_start.capacity + self.bundle_row.capacity + self.action_flag.capacity
-            + self.action_states.capacity + self.list_start.capacity + self.level_masks.capacity
+            self.requesters.capacity + self.requester_values.capacity + self.sides.capacity
+            + self.side_values.capacity + self.endpoint_bundle.capacity
+            + self.endpoint_values.capacity + self.assumed.capacity + self.level_masks.capacity
             + self.requester_of.capacity + self.side_of.capacity + self.shape_state.capacity
             + self.side_kind.capacity + self.requester_row.capacity + self.side_row.capacity)
-        return (Engine._used(self) + 4 * words + self.states_size + intern_bytes(&self.names)
+        return (ListsEngine._used(self) + 4 * words + intern_bytes(&self.names)
                 + intern_bytes(&self.requester_table) + pairs_bytes(&self.side_pairs)
                 + intern_bytes(&self.shapes) + pairs_bytes(&self.shape_pairs)
                 + intern_bytes(&self.exceptions) + intern_bytes(&self.kinds)
-                + intern_bytes(&self.list_table) + intern_bytes(&self.level_table)
-                + pairs_bytes(&self.cells) + pairs_bytes(&self.plain_levels))
+                + intern_bytes(&self.level_table) + pairs_bytes(&self.plain_levels))
 
     def clear(self):
         """Drop everything learnt from data. Columns bound before hold stale ids: bind them again."""
-        Engine.clear(self)
+        ListsEngine.clear(self)
         intern_clear(&self.names)
         intern_clear(&self.requester_table)
         pairs_clear(&self.side_pairs)
@@ -874,20 +723,16 @@ cdef class SidesEngine(Engine):
         intern_clear(&self.exceptions)
         pairs_clear(&self.shape_pairs)
         intern_clear(&self.kinds)
-        intern_clear(&self.list_table)
         intern_clear(&self.level_table)
-        pairs_clear(&self.cells)
         pairs_clear(&self.plain_levels)
         self._start()
 
     def counts(self):
         """Numbers of distinct things seen so far."""
         return {
-            **Engine.counts(self),
-            "lists": self.list_start.count,
+            **ListsEngine.counts(self),
             "requesters": self.requesters.count // REQUESTER_WORDS,
             "sides": self.side_kind.count,
-            "cells": self.cells.count,
         }
 
 

@@ -136,6 +136,8 @@ def decide(table: Any, requests: Sequence[LayerRequest], keys: Sequence[str], *,
     if is_known:
         with table.session() as session:
             session._engine(0).met_before = 0
+            if dictionary:  # and without room for all by their place
+                session._engine(0).answer_limit = 256
             session.decide(**given, **more)
             out = session.decide(**given, **more)
     else:

@@ -98,7 +98,7 @@ def numbers_of(*names: str) -> dict[str, int]:
 
 
 def test_the_kernel_has_the_numbers_of_the_signals() -> None:
-    kernel = numbers_of("outcomes.pxd", "sides.pxd")
+    kernel = numbers_of("outcomes.pxd", "lists.pxd", "sides.pxd")
     for name in ("DENY_RESOURCE", "DENY_SESSION", "IDENTITY", "VPCE", "DIRECT", "ACCOUNT"):
         assert kernel[name] == Signal[name], name
     assert kernel["DENIES"] == sum(1 << signal for signal in DENIES.values())
@@ -117,7 +117,7 @@ def test_the_kernel_has_the_numbers_of_the_signals() -> None:
 
 
 def test_the_kernel_has_the_numbers_of_stages_layers_and_flags() -> None:
-    kernel = numbers_of("outcomes.pxd", "sides.pxd")
+    kernel = numbers_of("outcomes.pxd", "lists.pxd", "sides.pxd")
     stages = ("SAME", "PARTITION", "MUST", "TRUST", "ASSUMED", "OTHER")
     assert [kernel[f"STAGE_{name}"] for name in stages] == [1 << bit for bit in range(6)]
     assert kernel["STAGE_COUNT"] == STAGE_COUNT and kernel["ROW_LENGTH"] == ROW_LENGTH

@@ -7,6 +7,7 @@ import json
 import os
 from collections.abc import Callable
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ from test_logs_blocks import content, taken
 from iamtables.errors import SourceError
 from iamtables.logs import LogOptions, inflate, pieces, read_logs
 from iamtables.logs import blocks as blocks_module
+from iamtables.logs.sources import find_files
 
 pytestmark = pytest.mark.skipif(
     not blocks_module.is_available(), reason="the extractor is not built")
@@ -99,6 +101,58 @@ def test_threads_and_many_files_change_nothing(
         document(30), document(50), plain, plain, document(20), document(1), document(60)))]
     monkeypatch.chdir(tmp_path)
     assert read(paths, threads=threads) == read(paths, is_compiled=False)
+
+
+@pytest.mark.parametrize("size", [64, 1000, 10_000])
+def test_pieces_that_were_inflated_ahead_are_those_that_are_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: int
+) -> None:
+    from iamtables.logs.scanner import Scanned, Scanner
+
+    monkeypatch.setattr(pieces, "PIECE_BYTES", size)
+    data = document(60)
+    (source,) = find_files([write(tmp_path / "log.json.gz", data)])
+    rooms: list[Any] = []
+    ahead = 0
+    for seed in range(8):
+        random, scanner, scanned = Random(seed), Scanner(seed), Scanned()
+        asked = pieces.Document(source, LogOptions(), rooms)
+        records: list[bytes] = []
+        while not asked.is_over:
+            while random.random() < 0.6 and asked.inflate_ahead():
+                ahead += 1
+            asked.scan_piece(scanner, scanned)
+            assert not scanned.is_refused
+            records += map(scanned.record, range(scanned.count))
+        asked.close()
+        assert b'{"Records":[' + b",".join(records) + b"]}" == data
+        assert len(rooms) <= pieces.MAX_AHEAD
+        assert not asked.inflate_ahead()
+    assert ahead > 8
+
+
+def test_what_goes_wrong_ahead_is_told_when_the_piece_is_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from iamtables.logs.scanner import Scanned, Scanner
+
+    monkeypatch.setattr(pieces, "PIECE_BYTES", 5000)
+    path = tmp_path / "log.json.gz"
+    path.write_bytes(gzip.compress(document(60), mtime=0)[:-4])
+    (source,) = find_files([path])
+    asked, scanner, scanned = pieces.Document(source, LogOptions()), Scanner(1), Scanned()
+    ahead = 0
+    while asked.inflate_ahead():
+        ahead += 1
+    assert ahead > 2
+    for _ in range(ahead - 1):
+        asked.scan_piece(scanner, scanned)
+        assert scanned.count > 0
+        while asked.inflate_ahead():
+            ahead += 1
+    with pytest.raises(pieces.Refused):
+        while True:
+            asked.scan_piece(scanner, scanned)
 
 
 def damaged(change: Callable[[bytes], bytes]) -> Callable[[bytes], bytes]:

@@ -8,6 +8,7 @@ import os
 import threading
 from collections.abc import Callable
 from concurrent.futures import Executor, Future
+from functools import partial
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -42,10 +43,35 @@ class AtOnce(Executor):
         return future
 
 
-@pytest.fixture(params=["a thread", "at once"])
+class Later(Future[Any]):
+    """Does what it is to do when the result is asked for."""
+
+    def __init__(self, do: Callable[[], Any]) -> None:
+        super().__init__()
+        self._do = do
+
+    def result(self, timeout: float | None = None) -> Any:
+        if not self.done():
+            self.set_result(self._do())
+        return super().result(timeout)
+
+
+class AsLateAsCanBe(Executor):
+    """As far behind as a thread can ever be: who waits for it helps as long as there is a way."""
+
+    def __init__(self, threads: int, name: str) -> None:
+        assert threads == 1
+
+    def submit(self, function: Callable[..., Any], /, *given: Any, **named: Any) -> Future[Any]:
+        return Later(partial(function, *given, **named))
+
+
+@pytest.fixture(params=["a thread", "at once", "as late as can be"])
 def _ahead(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     if request.param == "at once":
         monkeypatch.setattr(ahead, "ThreadPoolExecutor", AtOnce)
+    elif request.param == "as late as can be":
+        monkeypatch.setattr(ahead, "ThreadPoolExecutor", AsLateAsCanBe)
     monkeypatch.setattr(pieces, "SMALL_BYTES", 0)
     monkeypatch.setattr(pieces, "PIECE_BYTES", 2000)
 
@@ -182,6 +208,26 @@ def test_buffers_are_used_again(
     assert len(seen) == (pipeline.DEPTH if threads == 2 else 1)
 
 
+def test_who_waits_for_a_piece_inflates_some_of_the_next_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ahead, "ThreadPoolExecutor", AsLateAsCanBe)
+    monkeypatch.setattr(pieces, "SMALL_BYTES", 0)
+    monkeypatch.setattr(pieces, "PIECE_BYTES", 4000)
+    helped: list[str] = []
+    original = pieces.Document.inflate_ahead
+
+    def inflate_ahead(self: pieces.Document) -> bool:
+        done = original(self)
+        helped.extend([self._source.name] * done)
+        return done
+
+    monkeypatch.setattr(pieces.Document, "inflate_ahead", inflate_ahead)
+    paths = [write(tmp_path / f"{n}.json.gz", own(n, 40)) for n in range(4)]
+    both(paths, ())
+    assert {helped.count(str(path)) for path in paths} == {pieces.MAX_AHEAD}
+
+
 def test_records_that_are_being_coded_stay_as_they_are() -> None:
     scanned, scanner, extractor = Scanned(), Scanner(1), Extractor(1)
     scanner.start()
@@ -189,7 +235,8 @@ def test_records_that_are_being_coded_stay_as_they_are() -> None:
     assert scanner.scan(scanned, 100) > 3
     extractor.take(scanned)
     for change in (lambda: scanner.scan(scanned, 100), lambda: scanned.hold(b""),
-                   lambda: scanner.room(scanned, 10)):
+                   lambda: scanner.room(scanned, 10),
+                   lambda: scanner.put(scanned, np.zeros(10, dtype=np.uint8), 2, 8)):
         with pytest.raises(ValueError, match="being coded"):
             change()
     extractor.release()

@@ -10,7 +10,7 @@ import decimal
 import gc
 import itertools
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from random import Random
 from typing import Any
 
@@ -97,6 +97,25 @@ def test_more_texts_than_addresses_are_remembered(distinct: int) -> None:
     assert_as_plain([random.choice(pool) if random.random() < 0.9 else None for _ in range(40_000)])
     assert_as_plain(pool)
     assert_as_plain(pool + pool[::-1])
+
+
+def nearly_alike(count: int) -> Iterator[list[str]]:
+    """Texts of one length that only a comparison of all their bytes tells apart: among so many,
+    some have the same 32 bits of hash that say where they belong, under any key."""
+    letters = [chr(letter) for letter in range(32, 127)]
+    words = ["".join(word) for word in itertools.product(letters, repeat=3)]
+    for form in ("same{}", "{}same", "{} and the same end", "the same beginning {}",
+                 f"{'the same at both ends':30}{{}}{'the same at both ends':>30}"):
+        yield [form.format(word) for word in Random(3).sample(words, count)]
+
+
+def test_texts_with_the_same_tag_are_compared_whole() -> None:
+    for texts in nearly_alike(300_000):
+        coded = code_texts(texts, UNKNOWN)
+        assert coded is not None
+        codes, _, offsets, originals = coded
+        assert len(offsets) - 1 == len(originals) == len(texts)
+        assert [originals[code] for code in codes] == texts
 
 
 def test_texts_of_other_classes_are_what_they_say() -> None:

@@ -394,16 +394,23 @@ def _resolve(
 
 class _Resolved:
     """The codes of the ARNs that the patterns of a dictionary stand for, as far as they were asked
-    for. Holds until a pattern comes to stand for something else."""
+    for. Each holds until its pattern comes to stand for something else."""
 
     def __init__(self, values: Dictionary, names: Names) -> None:
         self._values, self._names, self._version = values, names, names.version
         self._codes = np.zeros(0, dtype=np.int32)
         self._is_known = np.zeros(0, dtype=bool)
+        self._places: dict[str, list[int]] = {}
+        """Where each pattern that was asked for stands: a dictionary may have it more than once."""
 
     def is_of(self, values: Dictionary, names: Names) -> bool:
-        return (self._values is values and self._names is names
-                and self._version == names.version)
+        return self._values is values and self._names is names
+
+    def _forget_changed(self) -> None:
+        for pattern in self._names.changed[self._version :]:
+            for place in self._places.pop(pattern, ()):
+                self._codes[place], self._is_known[place] = ABSENT, False
+        self._version = self._names.version
 
     def take(self, texts: Dictionary, patterns: Int32Array) -> Int32Array:
         """The code for each of these patterns; ABSENT where it stands for nothing known."""
@@ -411,11 +418,13 @@ class _Resolved:
         if more:
             self._codes = np.concatenate([self._codes, np.full(more, ABSENT, dtype=np.int32)])
             self._is_known = np.concatenate([self._is_known, np.zeros(more, dtype=bool)])
+        self._forget_changed()
         is_asked = np.zeros(len(texts), dtype=bool)
         is_asked[patterns] = True
         asked = np.flatnonzero(is_asked & ~self._is_known).tolist()
-        for code, arn in zip(asked, self._names.arns(str(texts.values[code]) for code in asked),
-                             strict=True):
+        spelled = [str(texts.values[code]) for code in asked]
+        for code, pattern, arn in zip(asked, spelled, self._names.arns(spelled), strict=True):
+            self._places.setdefault(pattern, []).append(code)
             if arn is not None:
                 self._codes[code] = self._values.any_code(arn)
         self._is_known[asked] = True

@@ -15,6 +15,8 @@ from functools import cache, lru_cache
 from importlib.resources import files
 from typing import Any
 
+import msgspec
+
 from .classes import Requester
 from .parameters import NOT_SHOWN, _Unknown, is_hidden
 from .principals import CONSOLE, INTERNAL, Principal, is_service
@@ -23,8 +25,7 @@ from .records import Attributes, TlsDetails, UserIdentity
 KeyValue = str | list[str] | None | _Unknown
 
 
-@dataclass(frozen=True, slots=True)
-class Caller:
+class Caller(msgspec.Struct, frozen=True, gc=False):
     """What a record says about its caller: the input of every function here."""
 
     identity: UserIdentity | None

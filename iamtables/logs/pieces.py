@@ -12,7 +12,9 @@ is wrong and keeps what can be kept (`inflate`, `containers`).
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, BinaryIO
+from collections import deque
+from threading import Lock
+from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
 import numpy as np
 from isal import igzip, isal_zlib
@@ -28,6 +30,8 @@ if TYPE_CHECKING:
 PIECE_BYTES = 2 << 20
 SMALL_BYTES = 128 << 10
 """A file of at most this size is inflated at once, if that gives no more than a piece."""
+MAX_AHEAD = 4
+"""Pieces of a file that are inflated before they are asked for."""
 MAX_RECORDS = 1 << 15
 """Of a piece; records of a log are not that short."""
 _GZIP = b"\x1f\x8b"
@@ -37,35 +41,58 @@ class Refused(Exception):
     """The file has to be read in the way that is ready for everything."""
 
 
+class _Inflated(NamedTuple):
+    """A piece that was inflated before it was asked for: room[begin : begin + size]."""
+
+    room: NDArray[np.uint8]
+    begin: int
+    size: int
+    is_last: bool
+    error: BaseException | None = None
+
+
 class Document:
     """A packed file that is taken apart piece by piece.
 
     is_over : was the last piece that was taken apart the last one?
+
+    One thread takes it apart; another may inflate pieces ahead at the same time.
     """
 
-    def __init__(self, source: LogFile, options: LogOptions) -> None:
+    def __init__(self, source: LogFile, options: LogOptions,
+                 rooms: list[NDArray[np.uint8]] | None = None) -> None:
+        """rooms : memory to inflate pieces ahead in, taken from here and given back"""
         self._source = source
         self._left = min(options.max_file_bytes, options.max_document_bytes,
                          max(RATIO_FROM_BYTES, options.max_inflation * source.size_bytes))
+        self._rooms = [] if rooms is None else rooms
         self._file: BinaryIO | None = None
         self._stream: igzip.IGzipFile | None = None
+        self._inflating = Lock()
+        self._ahead: deque[_Inflated] = deque()
+        self._is_inflated = False
+        """Is nothing left to be inflated?"""
+        self._is_begun = False
         self.is_over = False
 
     def scan_piece(self, scanner: Scanner, scanned: Scanned) -> None:
         """Inflate PIECE_BYTES and take them apart, into `scanned`. Raises Refused."""
-        size = 0
         content: bytes | None = None
+        if not self._is_begun:
+            scanner.start()
+            self._is_begun = True
         try:
-            if self._file is None:
-                if self._source.suffix == ".csv":
-                    raise Refused
-                self._file = self._source.opener.open()
-                scanner.start()
-            if self._source.size_bytes <= SMALL_BYTES:
-                content = self._at_once(self._file)
-                size = len(content)
-            else:
-                size = self._inflate(self._file, scanner.room(scanned, PIECE_BYTES))
+            with self._inflating:
+                if self._ahead:
+                    size = self._take(scanner, scanned, self._ahead.popleft())
+                else:
+                    file = self._opened()
+                    if self._source.size_bytes <= SMALL_BYTES:
+                        content = self._at_once(file)
+                        size = len(content)
+                    else:
+                        size = self._inflate(file, scanner.room(scanned, PIECE_BYTES))
+                    self.is_over = self._is_inflated
             self._left -= size
             if self._left < 0 or (self.is_over and self._source.has_changed()):
                 raise Refused
@@ -78,6 +105,43 @@ class Document:
             if scanner.scan(scanned, MAX_RECORDS) == MAX_RECORDS:
                 raise Refused
 
+    def inflate_ahead(self) -> bool:
+        """Inflate the next piece; False: there is none, or it is none of this thread's business."""
+        if self._source.size_bytes <= SMALL_BYTES or not self._inflating.acquire(blocking=False):
+            return False
+        try:
+            if self._is_inflated or len(self._ahead) == MAX_AHEAD:
+                return False
+            begin, size = PIECE_BYTES // 16, 0
+            room = self._rooms.pop() if self._rooms else np.empty(0, dtype=np.uint8)
+            if len(room) < begin + PIECE_BYTES:
+                room = np.empty(begin + PIECE_BYTES, dtype=np.uint8)
+            error: Exception | None = None
+            try:
+                size = self._inflate(self._opened(), room[begin : begin + PIECE_BYTES])
+            except Exception as problem:  # it comes when the piece is asked for
+                error, self._is_inflated = problem, True
+            self._ahead.append(_Inflated(room, begin, size, self._is_inflated, error))
+            return True
+        finally:
+            self._inflating.release()
+
+    def _take(self, scanner: Scanner, scanned: Scanned, piece: _Inflated) -> int:
+        if piece.error is not None:
+            raise piece.error
+        spare = scanner.put(scanned, piece.room, piece.begin, piece.size)
+        if spare is not None and len(self._rooms) < MAX_AHEAD:
+            self._rooms.append(spare)
+        self.is_over = piece.is_last
+        return piece.size
+
+    def _opened(self) -> BinaryIO:
+        if self._file is None:
+            if self._source.suffix == ".csv":
+                raise Refused
+            self._file = self._source.opener.open()
+        return self._file
+
     def _inflate(self, file: BinaryIO, room: NDArray[np.uint8]) -> int:
         """Fill the room, or what the file has left; how many bytes."""
         if self._stream is None:
@@ -88,7 +152,7 @@ class Document:
         while size < len(view):
             more = self._buffer.readinto1(view[size:])
             if not more:
-                self.is_over = True
+                self._is_inflated = True
                 break
             size += more
         return size
@@ -101,7 +165,7 @@ class Document:
         content: bytes = inflater.decompress(data, PIECE_BYTES)
         if not inflater.eof or inflater.unused_data:
             raise Refused
-        self.is_over = True
+        self._is_inflated = True
         return content
 
     def close(self) -> None:

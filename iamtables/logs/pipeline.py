@@ -3,9 +3,10 @@
 Half of the work on a record depends on nothing but its text: inflating, scanning, numbering who
 asks. With two threads a second one does it, up to `DEPTH` pieces ahead and into the next files. All
 of it releases the GIL, but for some calls a piece. Pieces come in order, and the same as with one
-thread; their buffers are used again, so memory is bounded by their number.
+thread; their buffers are used again, so memory is bounded by their number. Who would have to wait
+for a piece inflates some of the next file instead, so that both have as much to do.
 
-The thread is handed one piece after the other and never waits for anybody: when nobody asks for
+The thread is handed one piece after the other and hardly waits for anybody: when nobody asks for
 more, it ends. A document that is refused stops it until `drop`; what it took apart beyond that is
 not used.
 """
@@ -16,6 +17,9 @@ from collections import deque
 from collections.abc import Callable, Generator
 from concurrent.futures import Executor, Future
 from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
 
 from .options import LogOptions
 from .pieces import Document, Refused
@@ -52,8 +56,10 @@ class Pipeline:
         self._scanner, self._pool = scanner, pool
         self._buffers = [Scanned() for _ in range(1 if pool is None else DEPTH)]
         self._spare = deque(self._buffers)
+        self._rooms: list[NDArray[np.uint8]] = []
+        """Memory for what is inflated ahead of the thread."""
         self._coming: deque[Future[_Step]] = deque()
-        self._files: deque[LogFile] = deque()
+        self._documents: deque[Document] = deque()
         """To be begun; the thread takes them from the left."""
         self._asked: deque[LogFile] = deque()
         """The same as they will be asked for."""
@@ -74,7 +80,7 @@ class Pipeline:
             self._asked.popleft()
         else:
             self.drop()
-            self._files.append(file)
+            self._documents.append(self._made(file))
         is_over = False
         try:
             while not is_over:
@@ -91,30 +97,44 @@ class Pipeline:
         if self._pool is None:
             return self._step(self._spare.popleft())
         self._hand_over(file, self._pool)
-        step = self._coming.popleft().result()
+        coming = self._coming.popleft()
+        while not coming.done() and self._help():
+            pass
+        step = coming.result()
         self._hand_over(file, self._pool)
         return step
+
+    def _help(self) -> bool:
+        """Instead of waiting: inflate a piece of the file that the thread begins next."""
+        try:
+            document = self._documents[0]
+        except IndexError:
+            return False
+        return document.inflate_ahead()
+
+    def _made(self, file: LogFile) -> Document:
+        return Document(file, self._options, self._rooms)
 
     def _hand_over(self, file: LogFile, pool: Executor) -> None:
         """Let spare buffers be filled."""
         while self._spare:
-            if not self._is_end and len(self._files) <= len(self._coming):
+            if not self._is_end and len(self._documents) <= len(self._coming):
                 # each piece may be the first one of a file
                 following = self._next_of(self._asked[-1] if self._asked else file)
                 if following is None or not following.size_bytes:
                     self._is_end = True
                 else:
                     self._asked.append(following)
-                    self._files.append(following)
+                    self._documents.append(self._made(following))
             self._coming.append(pool.submit(self._step, self._spare.popleft()))
 
     def _step(self, scanned: Scanned) -> _Step:
         """Fill a buffer with the next piece."""
-        if self._is_stopped or (self._document is None and not self._files):
+        if self._is_stopped or (self._document is None and not self._documents):
             return _Step(scanned, True)
         try:
             if self._document is None:
-                self._document = Document(self._files.popleft(), self._options)
+                self._document = self._documents.popleft()
             self._document.scan_piece(self._scanner, scanned)
             is_over = self._document.is_over
             self._is_stopped = scanned.is_refused
@@ -138,7 +158,8 @@ class Pipeline:
                 future.result()
         self._close_document()
         self._coming.clear()
-        self._files.clear()
+        while self._documents:
+            self._documents.popleft().close()
         self._asked.clear()
         self._spare = deque(self._buffers)
         self._is_end = self._is_stopped = False

@@ -7,7 +7,7 @@ it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import msgspec
 
 from .classes import Requester
 from .records import UserIdentity
@@ -18,8 +18,7 @@ INTERNAL = "AWS Internal"
 CONSOLE = "signin.amazonaws.com"
 
 
-@dataclass(frozen=True, slots=True)
-class Principal:
+class Principal(msgspec.Struct, frozen=True, gc=False):
     requester: Requester
     arn: str | None
     """Whose policies apply: user, role or root ARN; service name or identity provider; or None."""

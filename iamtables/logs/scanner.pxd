@@ -15,6 +15,7 @@ cdef struct KnownCaller:
 cdef class Scanned:
     cdef object text                # bytes, or `own`
     cdef object own                 # room for texts that are inflated in place
+    cdef size_t start               # where in it the text begins
     cdef const uint8_t* base        # of the text: all slices count from here
     cdef const uint8_t* at          # where the next scan begins
     cdef const uint8_t* end

@@ -252,18 +252,37 @@ cdef class Scanner:
         if s.own is None or <size_t>len(s.own) < self.rest_used + size:
             s.own = np.empty(self.rest_used + size + (self.rest_used + size) // 16, dtype=np.uint8)
         own = s.own
+        s.start = 0
         if self.rest_used:
             memcpy(&own[0], self.rest, self.rest_used)
         return s.own[self.rest_used : self.rest_used + size]
 
+    def put(self, Scanned s not None, room not None, size_t begin, size_t size):
+        """Take the next piece of a document where it lies, in room[begin : begin + size]; the
+        record that the piece before broke off goes before it. Gives what is free for others then,
+        uint8[...] or None."""
+        cdef uint8_t[::1] own = room
+        if begin > <size_t>len(own) or size > len(own) - begin:
+            raise IndexError(size)
+        if self.rest_used > begin:  # no room before it
+            self.room(s, size)[:] = room[begin : begin + size]
+            return room
+        if s.is_lent:
+            raise ValueError("records that are being coded")
+        spare, s.own = s.own, room
+        s.start = begin - self.rest_used
+        if self.rest_used:
+            memcpy(&own[s.start], self.rest, self.rest_used)
+        return spare
+
     def scan_piece(self, Scanned s not None, size_t added, bint is_last, size_t most):
-        """Take apart a piece of a document, of which `added` bytes were put in its `room`; see
-        `scan`. With more than `most` records it is refused."""
+        """Take apart a piece of a document, of which `added` bytes lie in its `room` or where they
+        were `put`; see `scan`. With more than `most` records it is refused."""
         cdef const uint8_t[::1] own = s.own
-        if self.rest_used + added > <size_t>len(own):
+        if s.start + self.rest_used + added > <size_t>len(own):
             raise IndexError(added)
         s.text = s.own
-        s.base = s.at = &own[0] if own.shape[0] else NULL
+        s.base = s.at = &own[0] + s.start if own.shape[0] else NULL
         s.end = s.base + self.rest_used + added
         self.is_last = is_last
         self.run(s, most + 1)

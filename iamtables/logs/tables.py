@@ -212,7 +212,7 @@ class CallerTable:
 
         base : identity, region and recipient: what all but the keys with needs follow from
         """
-        known = self._of_base.get(base)
+        known = self._of_base.get(base) if self._needy else None
         if known is None:
             known = self._read(caller, recipient)
             if self._needy:  # else hardly two callers have one

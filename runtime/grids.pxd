@@ -1,0 +1,24 @@
+from libc.stdint cimport uint16_t, uint32_t, uint64_t
+
+from .pairs cimport PairTable
+
+# What pairs of small numbers come to, found by their place. A cell takes two bytes: most pairs come to
+# one of few words, which lie in a list of their own.
+cdef struct Grid:
+    uint16_t* cells         # row << bits | column -> number of its word, 0 where there is none yet
+    size_t rows             # that there is room for
+    int bits                # log2 of the columns that there is room for
+    size_t limit            # most cells
+    uint64_t* words         # by number, from 1
+    size_t count, capacity
+    PairTable numbers       # the halves of a word -> its number
+    bint is_full            # a pair had no room: the grid is empty, and stays so until it is cleared
+
+cdef int grid_init(Grid* grid, uint64_t seed, size_t limit) noexcept nogil
+cdef void grid_free(Grid* grid) noexcept nogil
+cdef void grid_clear(Grid* grid) noexcept nogil
+cdef void grid_put(Grid* grid, uint32_t row, uint32_t column, uint64_t word) noexcept nogil
+cdef size_t grid_bytes(const Grid* grid) noexcept nogil
+
+cdef void grid_numbers(const Grid* grid, const uint32_t* rows, const uint32_t* columns, size_t n,
+                       uint16_t* numbers) noexcept nogil

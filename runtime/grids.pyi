@@ -1,0 +1,1 @@
+"""Pairs of small numbers to words, by their place: no hash, nothing to compare, no probing."""

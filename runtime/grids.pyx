@@ -1,0 +1,139 @@
+"""Pairs of small numbers to words, by their place: no hash, nothing to compare, no probing.
+
+A hash table of 63,000 pairs takes 2 MB and a comparison that no branch predictor can know the outcome
+of; their grid, of 500 rows and 512 columns, half a megabyte and a load. It is worth having while
+it is small: when rows times columns pass the limit, or words are too many for two bytes, the grid gives
+up, and whoever asks looks in the table that it stands before.
+"""
+
+from libc.stdint cimport uint16_t, uint32_t, uint64_t
+from libc.stdlib cimport calloc, free, realloc
+from libc.string cimport memcpy, memset
+
+from .intern cimport NO_ID
+from .pages cimport large_pages
+from .pairs cimport pairs_bytes, pairs_clear, pairs_free, pairs_get, pairs_init, pairs_put
+
+cdef enum:
+    FIRST_ROWS = 16
+    FIRST_BITS = 4
+    MOST_WORDS = 0xFFFF     # their numbers fit a cell
+
+
+cdef int grid_init(Grid* grid, uint64_t seed, size_t limit) noexcept nogil:
+    """Empty grid of at most `limit` cells; -1 when memory is short."""
+    memset(grid, 0, sizeof(Grid))
+    grid.limit = limit
+    grid.count = 1
+    return pairs_init(&grid.numbers, seed)
+
+
+cdef void grid_free(Grid* grid) noexcept nogil:
+    free(grid.cells)
+    free(grid.words)
+    pairs_free(&grid.numbers)
+    memset(grid, 0, sizeof(Grid))
+
+
+cdef void grid_clear(Grid* grid) noexcept nogil:
+    """Forget every pair."""
+    give_up(grid)
+    grid.is_full = False
+
+
+cdef size_t grid_bytes(const Grid* grid) noexcept nogil:
+    return (grid.rows << grid.bits) * 2 + grid.capacity * 8 + pairs_bytes(&grid.numbers)
+
+
+cdef void give_up(Grid* grid) noexcept nogil:
+    free(grid.cells)
+    grid.cells = NULL
+    grid.rows = 0
+    grid.bits = 0
+    grid.count = 1
+    pairs_clear(&grid.numbers)
+    grid.is_full = True
+
+
+cdef int make_room(Grid* grid, uint32_t row, uint32_t column) noexcept nogil:
+    """Let there be a cell for a pair; -1 where there may be none."""
+    cdef size_t rows = grid.rows if grid.rows else FIRST_ROWS, at
+    cdef int bits = grid.bits if grid.rows else FIRST_BITS
+    cdef uint16_t* cells
+    while rows <= row:
+        rows *= 2
+    while column >> bits:
+        bits += 1
+    if rows << bits > grid.limit:
+        return -1
+    if rows == grid.rows and bits == grid.bits:
+        return 0
+    cells = <uint16_t*>calloc(rows << bits, sizeof(uint16_t))
+    if cells == NULL:
+        return -1
+    large_pages(cells, (rows << bits) * sizeof(uint16_t))
+    for at in range(grid.rows):
+        memcpy(cells + (at << bits), grid.cells + (at << grid.bits),
+               sizeof(uint16_t) << grid.bits)
+    free(grid.cells)
+    grid.cells = cells
+    grid.rows = rows
+    grid.bits = bits
+    return 0
+
+
+cdef uint32_t number_of(Grid* grid, uint64_t word) noexcept nogil:
+    """Number of a word, the next one for a new word; 0 where it may have none."""
+    cdef uint32_t high = <uint32_t>(word >> 32), low = <uint32_t>word
+    cdef uint32_t number = pairs_get(&grid.numbers, high, low)
+    cdef size_t capacity
+    cdef void* moved
+    if number != NO_ID:
+        return number
+    if grid.count > MOST_WORDS:
+        return 0
+    if grid.count >= grid.capacity:
+        capacity = grid.capacity * 2 if grid.capacity else 64
+        moved = realloc(grid.words, capacity * sizeof(uint64_t))
+        if moved == NULL:
+            return 0
+        grid.words = <uint64_t*>moved
+        grid.capacity = capacity
+    number = <uint32_t>grid.count
+    if pairs_put(&grid.numbers, high, low, number):
+        return 0
+    grid.words[number] = word
+    grid.count += 1
+    return number
+
+
+cdef void grid_put(Grid* grid, uint32_t row, uint32_t column, uint64_t word) noexcept nogil:
+    """Keep the word of a pair. Where there is no room the grid gives up, and keeps nothing."""
+    cdef uint32_t number
+    if grid.is_full:
+        return
+    if make_room(grid, row, column):
+        give_up(grid)
+        return
+    number = number_of(grid, word)
+    if number == 0:
+        give_up(grid)
+        return
+    grid.cells[<size_t>row << grid.bits | column] = <uint16_t>number
+
+
+cdef void grid_numbers(const Grid* grid, const uint32_t* rows, const uint32_t* columns, size_t n,
+                       uint16_t* numbers) noexcept nogil:
+    """Numbers of the words of n pairs; 0 where one has none.
+
+    No branch hangs on data, so that the processor waits for many pairs at a time.
+    """
+    cdef const uint16_t* cells = grid.cells
+    cdef size_t k, is_there
+    cdef int bits = grid.bits
+    if grid.rows == 0:
+        memset(numbers, 0, n * sizeof(uint16_t))
+        return
+    for k in range(n):
+        is_there = (columns[k] >> bits == 0) & (rows[k] < grid.rows)
+        numbers[k] = <uint16_t>(cells[(<size_t>rows[k] << bits | columns[k]) * is_there] * is_there)

@@ -1,0 +1,62 @@
+from libc.stdint cimport uint8_t, uint32_t
+
+from .engine cimport Engine
+from .intern cimport InternTable
+from .pairs cimport PairTable
+from .words cimport Words
+
+cdef enum:
+    # Signals that are no bit of their own: the numbers of runtime/signals.py.
+    NO_SIGNAL = 64
+    LEVEL_SIGNALS = 65
+
+    # What an action is (layered_plan.ACTION_ flags).
+    ACTION_TRUST = 1
+    ACTION_FEDERATED = 2
+    ACTION_KMS = 4
+    ACTION_BUCKET_POLICY = 8
+    ACTION_NO_RCP = 16
+    ACTION_CALLER = 32
+    ACTION_TOKEN = 64
+    ACTION_ERROR = 0x8000
+
+cdef extern from *:
+    """
+    #define IAMT_SET_NEVER 0xFFFFFFFDu
+    """
+    const uint32_t SET_NEVER "IAMT_SET_NEVER"          # statement: its resources match nothing
+
+cdef class ListsEngine(Engine):
+    cdef const uint32_t* class_start
+    cdef const uint32_t* class_statement
+    cdef const uint32_t* class_action          # action set of each, or the one past the last
+    cdef const uint8_t* statement_effect
+    cdef const uint8_t* statement_flags
+    cdef const uint32_t* statement_resource    # resource set, SET_ANY or SET_UNREADABLE
+    cdef const uint32_t* statement_principal
+    cdef const uint32_t* statement_test_start
+    cdef const uint32_t* statement_test
+    cdef size_t action_set_count
+    cdef Words bundle_start                    # rows of a bundle: class, allow, deny, is_open
+    cdef Words bundle_row
+    cdef dict bundles
+    cdef Words action_flag                     # by action id; NO_ID unseen
+    cdef Words action_states                   # by action id: offset of its states / set count
+    cdef uint8_t* states                       # one byte per (action, set)
+    cdef size_t states_used, states_size
+    cdef InternTable list_table
+    cdef Words list_start                      # by list id
+    cdef PairTable cells                       # (action, bundle) -> list offset
+    cdef Words build
+
+    cdef int _start_lists(self) except -1
+    cdef uint32_t _bundle(self, tuple rows) except? 0
+    cdef int _fill_action(self, uint32_t action) noexcept with gil
+    cdef uint32_t _action_flags(self, uint32_t action) noexcept nogil
+    cdef uint32_t _list(self, uint32_t action, uint32_t bundle) noexcept nogil
+    cdef uint32_t _build_list(self, uint32_t action, uint32_t bundle) noexcept nogil
+    cdef int _put_statement(self, uint32_t statement, uint32_t allow, uint32_t deny,
+                            size_t head) noexcept nogil
+    cdef int _put_entry(self, uint32_t statement, uint32_t target, uint32_t is_unknown,
+                        size_t head) noexcept nogil
+    cdef int _put_open(self, uint32_t allow, uint32_t deny) noexcept nogil

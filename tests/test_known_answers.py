@@ -1,0 +1,126 @@
+"""What a requester's question comes to is found by its place, or, where there is no room, by a hash:
+the answers are the same (runtime/grids.pyx stands before the table of runtime/records.pyx).
+
+Sizes are those at which a grid grows: from 16 requesters and 16 questions, by doubling.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+import iamtables as it
+from iamtables import DecisionCode
+
+A = "111122223333"
+ACTIONS = [f"s3:{verb}{what}" for verb in ("Get", "Put", "Delete", "List", "Restore")
+           for what in ("Object", "ObjectAcl", "Bucket", "Thing", "Tagging", "Version", "Lock", "Cors")]
+
+
+def allowed(requester: int, action: int) -> bool:
+    """By what the policies below say; every third requester only in one region."""
+    return action % (requester % 7 + 1) == 0
+
+
+@pytest.fixture(scope="module")
+def table() -> Any:
+    """70 roles; of every third, what they may do hangs on a condition."""
+    principals = []
+    for requester in range(70):
+        statement: dict[str, Any] = {
+            "Effect": "Allow", "Resource": "*",
+            "Action": [a for n, a in enumerate(ACTIONS) if allowed(requester, n)]}
+        if requester % 3 == 0:
+            statement["Condition"] = {"StringEquals": {"aws:RequestedRegion": "eu-west-1"}}
+        principals.append(it.Principal(role(requester), identity=it.PolicySet((
+            it.parse_policy(json.dumps({"Version": "2012-10-17", "Statement": [statement]})),))))
+    return it.compile(it.Organization(
+        accounts=(it.Account(A),), missing_layers=("session", "scp", "rcp", "vpce"),
+        principals=tuple(principals)))
+
+
+def role(requester: int) -> str:
+    return f"arn:aws:iam::{A}:role/r{requester}"
+
+
+def decide(session: Any, rows: list[tuple[int, int, str]]) -> tuple[Any, list[bool]]:
+    out = session.decide(
+        principal=[role(r) for r, _, _ in rows], action=[ACTIONS[a] for _, a, _ in rows],
+        resource="arn:aws:s3:::b/1", resource_account=A,
+        context={"aws:RequestedRegion": [region for _, _, region in rows]})
+    expected = [allowed(r, a) and (r % 3 != 0 or region == "eu-west-1") for r, a, region in rows]
+    return out, expected
+
+
+def rows_of(requesters: int, actions: int) -> list[tuple[int, int, str]]:
+    """All pairs, in an order in which both numbers go up and down, with two regions."""
+    return [(r, (a * 7 + r) % actions, ("eu-west-1", "us-east-1")[(a + r) % 2])
+            for a in range(actions) for r in range(requesters)]
+
+
+@pytest.mark.parametrize("limit", [0, 255, 256, 512, 1024, 4096, None])
+@pytest.mark.parametrize(("requesters", "actions"), [
+    (2, 1), (16, 16), (17, 16), (16, 17), (33, 40), (70, 40)])
+def test_the_way_does_not_change_the_answer(
+    table: Any, requesters: int, actions: int, limit: int | None
+) -> None:
+    rows = rows_of(requesters, actions)
+    with table.session() as session:
+        if limit is not None:
+            session._engine(0).answer_limit = limit
+        for _ in range(3):
+            out, expected = decide(session, rows)
+            assert (out.decision == DecisionCode.ALLOW).tolist() == expected
+            assert out.error_count == 0
+        has_room = requesters_room(requesters) * requesters_room(actions) <= (
+            2**22 if limit is None else limit)
+        assert (session.counts()["answers"] > 0) == has_room
+
+
+def requesters_room(count: int) -> int:
+    return max(16, 1 << (count - 1).bit_length())
+
+
+def test_statements_are_those_of_the_other_way(table: Any) -> None:
+    rows = rows_of(70, 40)
+    with table.session() as by_place, table.session() as by_hash:
+        by_hash._engine(0).answer_limit = 0
+        for _ in range(2):
+            one, _ = decide(by_place, rows)
+            other, _ = decide(by_hash, rows)
+            assert one.statement.tolist() == other.statement.tolist()
+            assert one.layer.tolist() == other.layer.tolist()
+            assert one.decision.tolist() == other.decision.tolist()
+        assert by_place.counts()["answers"] and not by_hash.counts()["answers"]
+
+
+def test_answers_go_with_the_records_that_they_lead_to(table: Any) -> None:
+    """Records that are dropped leave their numbers, and those of questions, to others."""
+    rows = rows_of(70, 40)
+    with table.session() as session:
+        session._engine(0).record_limit = 2_000
+        counts = []
+        for start in [*range(0, len(rows), 100), *range(0, len(rows), 70)]:
+            out, expected = decide(session, rows[start:start + 150])
+            assert (out.decision == DecisionCode.ALLOW).tolist() == expected
+            counts.append(session.counts()["answers"])
+        assert any(later < earlier for earlier, later in zip(counts, counts[1:], strict=False))
+
+
+def test_rows_that_are_errors_have_no_place(table: Any) -> None:
+    rows = rows_of(20, 20)
+    with table.session() as session:
+        for _ in range(3):
+            out = session.decide(
+                principal=[role(r) if r % 5 else "nobody" for r, _, _ in rows],
+                action=[ACTIONS[a] if a % 4 else "nothing" for _, a, _ in rows],
+                resource="arn:aws:s3:::b/1", resource_account=A,
+                context={"aws:RequestedRegion": "eu-west-1"})
+            is_wrong = [r % 5 == 0 or a % 4 == 0 for r, a, _ in rows]
+            assert (out.error != 0).tolist() == is_wrong
+            assert out.error_count == sum(is_wrong)
+            assert (out.decision == DecisionCode.ALLOW).tolist() == [
+                not wrong and allowed(r, a)
+                for wrong, (r, a, _) in zip(is_wrong, rows, strict=True)]
