@@ -23,8 +23,8 @@ JOBS = os.cpu_count() or 1
 
 def mirror_declarations() -> str:
     root = HERE / "build" / "declarations"
-    for name, folder in (("grammar", HERE / "grammar"), ("runtime", HERE / "runtime"),
-                         ("logs", HERE / "iamtables" / "logs")):
+    for name, folder in (("grammar", HERE / "grammar"), ("compiler", HERE / "compiler"),
+                         ("runtime", HERE / "runtime"), ("logs", HERE / "iamtables" / "logs")):
         package = root / "iamtables" / name
         package.mkdir(parents=True, exist_ok=True)
         for directory in (package.parent, package):

@@ -14,7 +14,12 @@ _STAR, _ANY = bytes([WILD_BYTE + Token.STAR]), bytes([WILD_BYTE + Token.ANY])
 
 def encode_glob(text: str) -> bytes:
     """A glob whose every `*` and `?` is a wildcard and may match every character (GLOB-1)."""
-    return encode_point_text(text).replace(b"*", _STAR).replace(b"?", _ANY)
+    return as_glob(encode_point_text(text))
+
+
+def as_glob(encoded: bytes) -> bytes:
+    """Encoded texts, every `*` and `?` a wildcard; no longer than they were."""
+    return encoded.replace(b"*", _STAR).replace(b"?", _ANY)
 
 
 def encode_elements(elements: Iterable[Element]) -> bytes:

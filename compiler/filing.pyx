@@ -14,7 +14,7 @@ link points forward. Work is linear in the bytes of the patterns.
 
 import numpy as np
 
-from libc.stdint cimport uint8_t, uint32_t, uint64_t
+from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memcpy, memset
 
 from ..runtime.codes import WILD_BYTE as _WILD_BYTE
@@ -61,6 +61,7 @@ cdef struct Filing:
     uint32_t* order
     uint32_t* choice_order
     uint32_t* sorted
+    uint16_t* bucket_of
     # By node.
     uint32_t* low
     uint32_t* high
@@ -124,15 +125,22 @@ cdef inline uint8_t key_byte(const Filing* f, uint32_t key, size_t i, uint8_t tr
 cdef size_t common_size(const Filing* f, const uint32_t* order, size_t n, size_t depth,
                         const uint32_t* keys, const uint32_t* sizes, uint8_t trie) noexcept nogil:
     """How many bytes all literals of a range share, of which they share `depth` for certain."""
-    cdef uint32_t first = keys[order[0]], key
+    cdef const uint8_t* first = f.text + keys[order[0]]
+    cdef const uint8_t* other
     cdef size_t common = sizes[order[0]], i, k
     for i in range(1, n):
-        key = keys[order[i]]
+        other = f.text + keys[order[i]]
         if sizes[order[i]] < common:
             common = sizes[order[i]]
+        if common == depth:
+            break
         k = depth
-        while k < common and key_byte(f, first, k, trie) == key_byte(f, key, k, trie):
-            k += 1
+        if trie == SUB_BACKWARD:
+            while k < common and (first - k)[0] == (other - k)[0]:
+                k += 1
+        else:
+            while k < common and first[k] == other[k]:
+                k += 1
         common = k
     return common
 
@@ -165,15 +173,19 @@ cdef void count_all(const Filing* f, uint32_t* order, size_t n, size_t depth, co
                     const uint32_t* sizes, uint8_t trie) noexcept nogil:
     """Sort a range by counting."""
     cdef uint32_t[258] next
-    cdef uint32_t here
+    cdef uint32_t here, first = 256, last = 0
     cdef size_t i
     memset(next, 0, sizeof(next))
     for i in range(n):
-        next[bucket(f, order[i], depth, keys, sizes, trie) + 1] += 1
-    for i in range(257):
+        here = bucket(f, order[i], depth, keys, sizes, trie)
+        f.bucket_of[i] = <uint16_t>here
+        next[here + 1] += 1
+        first = here if here < first else first
+        last = here if here > last else last
+    for i in range(first, last):
         next[i + 1] += next[i]
     for i in range(n):
-        here = bucket(f, order[i], depth, keys, sizes, trie)
+        here = f.bucket_of[i]
         f.sorted[next[here]] = order[i]
         next[here] += 1
     memcpy(order, f.sorted, n * sizeof(uint32_t))
@@ -505,6 +517,7 @@ def file_patterns(bytes text, uint32_t[::1] start):
     f.choice_order = words_in(room, "choice_order", choices)
     f.order = words_in(room, "order", count)
     f.sorted = words_in(room, "sorted", choices)
+    f.bucket_of = <uint16_t*>words_in(room, "bucket_of", choices // 2 + 1)
     f.low = words_in(room, "low", nodes)
     f.high = words_in(room, "high", nodes)
     f.depth = words_in(room, "depth", nodes)

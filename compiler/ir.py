@@ -2,17 +2,17 @@
 
 Everything is frozen and hash-consed: equal patterns, equal sets and equal predicates exist once per
 program and are named by their index. Spans live on the statements, so nothing shared forgets where
-it was written. What there are many of is a named tuple: a frozen dataclass of twenty fields takes
-several times as long to make. `compiler.render.emit_ir` prints the stable text form that tests
+it was written. What there are many of is kept as arrays (compiler/parts.py), and a named tuple for
+who looks at one. `compiler.render.emit_ir` prints the stable text form that tests
 compare.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from ..grammar.tree import ConditionEntry, Text
 from ..options import Options
 from ..runtime.codes import Effect, KeyKind, Layer, PrincipalKind, SetOperator
 from ..source import Source, Span
@@ -113,10 +113,7 @@ class Entry(NamedTuple):
 
 
 class Statement(NamedTuple):
-    """One statement. A set id of -1 means that the element could not be read.
-
-    Its entries are two rows each: ids, and the nodes of the syntax tree that they came from.
-    """
+    """One statement. A set id of -1 means that the element could not be read."""
 
     document: int
     index: int  # type: ignore[assignment]  # not the method of tuples
@@ -134,24 +131,9 @@ class Statement(NamedTuple):
     action_span: Span
     resource_span: Span
     principal_span: Span
-    action_entry_ids: tuple[int, ...] = ()
-    action_places: tuple[Text, ...] = ()
-    resource_entry_ids: tuple[int, ...] = ()
-    resource_places: tuple[Text, ...] = ()
-    predicate_entry_ids: tuple[int, ...] = ()
-    predicate_places: tuple[ConditionEntry, ...] = ()
-
-    @property
-    def action_entries(self) -> tuple[Entry, ...]:
-        return _entries(self.action_entry_ids, self.action_places)
-
-    @property
-    def resource_entries(self) -> tuple[Entry, ...]:
-        return _entries(self.resource_entry_ids, self.resource_places)
-
-
-def _entries(ids: tuple[int, ...], places: tuple[Text, ...]) -> tuple[Entry, ...]:
-    return tuple([Entry(i, place.span) for i, place in zip(ids, places, strict=True)])
+    action_entries: tuple[Entry, ...] = ()
+    resource_entries: tuple[Entry, ...] = ()
+    predicate_entries: tuple[Entry, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,15 +147,15 @@ class Document:
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """A whole compilation."""
+    """A whole compilation. Lowering gives the sequences of compiler/parts.py."""
 
     options: Options
     documents: tuple[Document, ...]
     keys: tuple[Key, ...]
     action_patterns: tuple[ActionPattern, ...]
-    resource_patterns: tuple[ResourcePattern, ...]
-    action_sets: tuple[PatternSet, ...]
-    resource_sets: tuple[PatternSet, ...]
+    resource_patterns: Sequence[ResourcePattern]
+    action_sets: Sequence[PatternSet]
+    resource_sets: Sequence[PatternSet]
     predicates: tuple[Predicate, ...]
     principals: tuple[PrincipalElement, ...]
-    statements: tuple[Statement, ...]
+    statements: Sequence[Statement]

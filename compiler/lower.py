@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Hashable, Iterable
-from dataclasses import replace
 from functools import partial
 from typing import Generic, TypeVar
 
@@ -43,8 +42,9 @@ from ..runtime.codes import (
 from ..runtime.keys import key_kind
 from . import ir
 from .encoding import encode_glob, encode_point_text
-from .reach import settle_reach, settle_text
-from .statements import StatementLowering
+from .interned import PatternTable, SetTable
+from .parts import PatternSets, ResourcePatterns, Statements
+from .statements import StatementColumns, StatementLowering
 
 _ASCII_LOWER = {c: c + 32 for c in range(ord("A"), ord("Z") + 1)}
 
@@ -84,6 +84,7 @@ _COLONS = 5
 """Colons of an ARN that separate its segments."""
 
 T = TypeVar("T", bound=Hashable)
+Meaning = TypeVar("Meaning")
 
 
 class Interned(Generic[T]):
@@ -101,15 +102,15 @@ class Interned(Generic[T]):
         return tuple(self.ids)
 
 
-class _Known(dict[T, int]):
-    """Ids of what was lowered before; a look-up of these costs no call in Python."""
+class _Known(dict[T, Meaning]):
+    """What was lowered before, ids as a rule; a look-up of these costs no call in Python."""
 
     __slots__ = ("_lower",)
 
-    def __init__(self, lower: Callable[[T], int]) -> None:
+    def __init__(self, lower: Callable[[T], Meaning]) -> None:
         self._lower = lower
 
-    def __missing__(self, item: T) -> int:
+    def __missing__(self, item: T) -> Meaning:
         found = self[item] = self._lower(item)
         return found
 
@@ -143,45 +144,43 @@ class _Lowering:
         self._interface_endpoints = interface_endpoints
         self.keys: Interned[ir.Key] = Interned()
         self.action_patterns: Interned[str] = Interned()
-        self.resource_patterns: list[ir.ResourcePattern] = []
-        self.action_sets: Interned[ir.PatternSet] = Interned()
-        self.resource_sets: Interned[ir.PatternSet] = Interned()
+        self.resource_patterns = PatternTable(
+            _Known(self._with_variables), options.resource_glob == "span")
+        self.action_sets = SetTable()
+        self.resource_sets = SetTable()
+        self.statements = StatementColumns()
         self.predicates: Interned[ir.Predicate] = Interned()
         self.principals: Interned[ir.PrincipalElement] = Interned()
         self._actions = _Known(self._action_pattern)
         self._key_ids = _Known(self._key)
-        self._pattern_ids: dict[bytes | tuple[bytes, tuple[ir.Variable, ...]], int] = {}
         self._lowerings: dict[tuple[PolicyType, bool], StatementLowering] = {}
-        self._spans = options.resource_glob == "span"
         self._fault_flags = FLAG_NEVER if options.invalid_statement == "never" else FLAG_UNKNOWN
 
     def run(self, documents: Iterable[PolicyDocument]) -> ir.Program:
         parts: list[ir.Document] = []
-        statements: list[ir.Statement] = []
         for number, document in enumerate(documents):
             parts.append(
                 ir.Document(document.source, document.version, len(document.diagnostics))
             )
+            of_kind = self._statements_of(document.policy_type, document.has_variables)
             if document.is_unreadable:
-                statements.append(self._unreadable_document(number, document))
+                of_kind.lower_unreadable(
+                    number, document.span, self._unreadable_principal(document.policy_type))
             nodes: Iterable[StatementNode] = document.statements
             if document.is_faulty:  # what its version means for a statement is not known
-                nodes = [
-                    replace(n, conditions=(), faults=n.faults | {"resource"}) for n in nodes
-                ]
-            of_kind = self._statements_of(document.policy_type, document.has_variables)
-            statements += of_kind.lower(number, nodes)
+                nodes = [node.spoiled("resource") for node in nodes]
+            of_kind.lower(number, nodes)
         return ir.Program(
             self.options,
             tuple(parts),
             self.keys.items(),
             tuple(map(ir.ActionPattern, self.action_patterns.items())),
-            tuple(self.resource_patterns),
-            self.action_sets.items(),
-            self.resource_sets.items(),
+            ResourcePatterns(*self.resource_patterns.arrays()),
+            PatternSets(*self.action_sets.arrays()),
+            PatternSets(*self.resource_sets.arrays()),
             self.predicates.items(),
             self.principals.items(),
-            tuple(statements),
+            Statements(self.statements.arrays()),
         )
 
     def _statements_of(self, policy_type: PolicyType, has_variables: bool) -> StatementLowering:
@@ -189,30 +188,26 @@ class _Lowering:
         known = self._lowerings.get((policy_type, has_variables))
         if known is None:
             layer = _LAYERS[policy_type]
-            is_carried = layer in (Layer.RESOURCE, Layer.VPCE)
             known = self._lowerings[policy_type, has_variables] = StatementLowering(
+                self.statements,
                 layer,
                 policy_type,
+                has_variables,
+                layer in (Layer.RESOURCE, Layer.VPCE),
                 self._fault_flags,
                 self._actions,
-                _Known(partial(self._resource_pattern, has_variables, is_carried)),
+                self.resource_patterns,
                 _Known(partial(self._predicate, has_variables)),
-                self.action_sets.ids,
-                self.resource_sets.ids,
+                self.action_sets,
+                self.resource_sets,
                 partial(self._principal, policy_type) if policy_type in _HAVE_PRINCIPALS else None,
             )
         return known
 
-    def _unreadable_document(self, number: int, document: PolicyDocument) -> ir.Statement:
-        """A document whose `Statement` could not be read may say anything."""
-        span = document.span
-        principal = -1
-        if document.policy_type in _HAVE_PRINCIPALS:
-            principal = self.principals.id(ir.PrincipalElement(PRINCIPAL_UNREADABLE, ()))
-        return ir.Statement(
-            number, 0, _LAYERS[document.policy_type], Effect.UNREADABLE, "", -1, -1, principal, (),
-            self._fault_flags, span, span, span, span, span,
-        )  # fmt: skip
+    def _unreadable_principal(self, policy_type: PolicyType) -> int:
+        if policy_type not in _HAVE_PRINCIPALS:
+            return -1
+        return self.principals.id(ir.PrincipalElement(PRINCIPAL_UNREADABLE, ()))
 
     # --- principals
 
@@ -260,35 +255,14 @@ class _Lowering:
         folded = fold_action(text)
         while "**" in folded:
             folded = folded.replace("**", "*")
-        return self.action_patterns.id(folded)
+        ids = self.action_patterns.ids
+        return ids.setdefault(folded, len(ids))
 
-    def _resource_pattern(self, has_variables: bool, is_carried: bool, text: str) -> int:
-        """Its id, with the reach of every wildcard settled (RES-4); -1: it matches nothing.
-
-        is_carried : the policy speaks for the resource that carries it
-        """
-        is_all = not text.strip("*")
-        is_void = False
-        encoded = _STAR
-        variables: tuple[ir.Variable, ...] = ()
-        if not is_all and has_variables and "${" in text:
-            tokens = parse_pattern(text, variables=True)
-            if self._has_literal_variable(tokens):
-                return -1
-            encoded, variables = self._encode(tokens, globs=True)
-            is_void = is_carried and encoded.count(b":") < _COLONS and _STAR not in encoded
-            encoded = settle_reach(encoded, self._spans)
-        elif not is_all:
-            is_void = is_carried and text.count(":") < _COLONS and "*" not in text
-            encoded = settle_text(text, self._spans)
-        if is_void:
-            return -1  # RES-7
-        ids = self._pattern_ids
-        count = len(ids)
-        known = ids.setdefault((encoded, variables) if variables else encoded, count)
-        if known == count:
-            self.resource_patterns.append(ir.ResourcePattern(encoded, variables, is_all, text))
-        return known
+    def _with_variables(self, text: str) -> tuple[bytes, tuple[ir.Variable, ...]] | None:
+        """A resource pattern in which `${` stands, the reach of its wildcards open, and its
+        variables; None: it matches nothing."""
+        tokens = parse_pattern(text, variables=True)
+        return None if self._has_literal_variable(tokens) else self._encode(tokens, globs=True)
 
     def _has_literal_variable(self, tokens: Iterable[PatternToken]) -> bool:
         """Whether a variable stands where none does by the letter of the documentation (VAR-10)."""

@@ -10,11 +10,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
 
 from ..runtime.codes import FLAG_NEVER, NEGATED_BASES, WILD_BYTE, SetOperator, Token
 from . import ir
+from .parts import PatternSets, ResourcePatterns, Statements
 
 
 def optimize(program: ir.Program) -> ir.Program:
@@ -26,26 +30,52 @@ def optimize(program: ir.Program) -> ir.Program:
 
 def drop_subsumed_patterns(program: ir.Program) -> ir.Program:
     """`a*` makes `ab` and `ab*` of the same set superfluous; `*` makes everything so."""
-    action_sets = tuple([
-        s._replace(pattern_ids=_kept_actions(program, s)) if len(s.pattern_ids) > 1 else s
-        for s in program.action_sets
-    ])
-    resource_sets = tuple([
-        s._replace(pattern_ids=_kept_resources(program, s)) if len(s.pattern_ids) > 1 else s
-        for s in program.resource_sets
-    ])
-    return replace(program, action_sets=action_sets, resource_sets=resource_sets)
-
-
-def _kept_actions(program: ir.Program, action_set: ir.PatternSet) -> tuple[int, ...]:
-    texts = {i: program.action_patterns[i].text for i in action_set.pattern_ids}
-    heads = {
+    action_sets, resource_sets = _sets_of(program)
+    texts = [text for (text,) in program.action_patterns]
+    stems = {
         i: text[:-1]
-        for i, text in texts.items()
+        for i, text in enumerate(texts)
         if text.endswith("*") and "*" not in text[:-1] and "?" not in text
     }
+    kept_actions = {
+        i: _kept_actions(texts, stems, action_sets.patterns_of(i))
+        for i in action_sets.of_several()
+    }
+    kept_resources = {
+        i: _kept_resources(program, resource_sets.patterns_of(i))
+        for i in resource_sets.of_several()
+    }
+    return replace(
+        program,
+        action_sets=action_sets.with_patterns(kept_actions),
+        resource_sets=resource_sets.with_patterns(kept_resources),
+    )
+
+
+def _sets_of(program: ir.Program) -> tuple[PatternSets, PatternSets]:
+    """The action and resource sets of a program as lowering gives it."""
+    assert isinstance(program.action_sets, PatternSets)
+    assert isinstance(program.resource_sets, PatternSets)
+    return program.action_sets, program.resource_sets
+
+
+def _statements_of(program: ir.Program) -> Statements:
+    assert isinstance(program.statements, Statements)
+    return program.statements
+
+
+def _patterns_of(program: ir.Program) -> ResourcePatterns:
+    assert isinstance(program.resource_patterns, ResourcePatterns)
+    return program.resource_patterns
+
+
+def _kept_actions(
+    texts: Sequence[str], stem_of: Mapping[int, str], patterns: tuple[int, ...]
+) -> tuple[int, ...]:
+    """stem_of : the text before the `*` of the patterns that end in their only wildcard"""
+    heads = {i: stem_of[i] for i in patterns if i in stem_of}
     if not heads:
-        return action_set.pattern_ids
+        return patterns
     stems: list[str] = []  # those that no other begins
     for stem in sorted(heads.values()):
         if not stems or not stem.startswith(stems[-1]):
@@ -53,19 +83,19 @@ def _kept_actions(program: ir.Program, action_set: ir.PatternSet) -> tuple[int, 
     whole, leading = set(stems), tuple(stems)
     return tuple(
         i
-        for i, text in texts.items()
-        if heads.get(i) in whole or not text.startswith(leading)
+        for i in patterns
+        if heads.get(i) in whole or not texts[i].startswith(leading)
     )
 
 
-def _kept_resources(program: ir.Program, resource_set: ir.PatternSet) -> tuple[int, ...]:
-    patterns = {i: program.resource_patterns[i] for i in resource_set.pattern_ids}
+def _kept_resources(program: ir.Program, pattern_ids: tuple[int, ...]) -> tuple[int, ...]:
+    patterns = {i: program.resource_patterns[i] for i in pattern_ids}
     everything = [i for i, p in patterns.items() if p.is_all]
     if everything:
         return (everything[0],)
     heads = {i: p.encoded[:-1] for i, p in patterns.items() if _is_prefix(p)}
     if not heads:
-        return resource_set.pattern_ids
+        return pattern_ids
     whole, leading = set(heads.values()), tuple(heads.values())
     return tuple(
         i
@@ -99,15 +129,20 @@ def fold_constant_predicates(program: ir.Program) -> ir.Program:
     }
     if not constants:
         return program
-    statements = tuple(
-        s._replace(
-            predicate_ids=tuple(i for i in s.predicate_ids if constants.get(i) is not True),
-            flags=s.flags
-            | (FLAG_NEVER if any(constants.get(i) is False for i in s.predicate_ids) else 0),
-        )
-        for s in program.statements
-    )
-    return replace(program, statements=statements)
+    is_true = np.array([constants.get(i) is True for i in range(len(program.predicates))])
+    is_false = np.array([constants.get(i) is False for i in range(len(program.predicates))])
+    statements = _statements_of(program)
+    columns = statements.arrays
+    predicates, start = columns["statement_predicate"], columns["statement_predicate_start"]
+    of_statement = np.repeat(np.arange(len(statements)), np.diff(start))
+    flags = columns["statement_flags"].copy()
+    flags[of_statement[is_false[predicates]]] |= FLAG_NEVER
+    is_kept = ~is_true[predicates]
+    kept_start = np.zeros_like(start)
+    np.cumsum(np.bincount(of_statement[is_kept], minlength=len(statements)), out=kept_start[1:])
+    return replace(program, statements=statements.replaced(
+        statement_flags=flags, statement_predicate=predicates[is_kept],
+        statement_predicate_start=kept_start))
 
 
 def constant_value(predicate: ir.Predicate) -> bool | None:
@@ -128,23 +163,27 @@ def constant_value(predicate: ir.Predicate) -> bool | None:
 
 def mark_dead_statements(program: ir.Program) -> ir.Program:
     """Flag statements whose action or resource set is empty, or excludes everything."""
-    any_action = {i for i, p in enumerate(program.action_patterns) if p.text == "*"}
-    any_resource = {i for i, p in enumerate(program.resource_patterns) if p.is_all}
-    dead_actions = {i for i, s in enumerate(program.action_sets) if _is_empty(s, any_action)}
-    dead_resources = {i for i, s in enumerate(program.resource_sets) if _is_empty(s, any_resource)}
-    if not dead_actions and not dead_resources:
+    any_action = {i for i, (text,) in enumerate(program.action_patterns) if text == "*"}
+    any_resource = set(np.flatnonzero(_patterns_of(program).is_all).tolist())
+    action_sets, resource_sets = _sets_of(program)
+    dead_actions = _is_empty(action_sets, any_action)
+    dead_resources = _is_empty(resource_sets, any_resource)
+    if not dead_actions.any() and not dead_resources.any():
         return program
-    statements = tuple(
-        s._replace(flags=s.flags | FLAG_NEVER)
-        if s.action_set in dead_actions or s.resource_set in dead_resources
-        else s
-        for s in program.statements
-    )
-    return replace(program, statements=statements)
+    statements = _statements_of(program)
+    columns = statements.arrays
+    is_dead = _among(columns["statement_action_set"], dead_actions)
+    is_dead |= _among(columns["statement_resource_set"], dead_resources)
+    flags = np.where(is_dead, columns["statement_flags"] | FLAG_NEVER, columns["statement_flags"])
+    return replace(program, statements=statements.replaced(
+        statement_flags=flags.astype(np.uint8)))
 
 
-def _is_empty(pattern_set: ir.PatternSet, everything: Collection[int]) -> bool:
+def _is_empty(sets: PatternSets, everything: set[int]) -> NDArray[np.bool_]:
     """everything : ids of the patterns that match all there is"""
-    if pattern_set.negated:
-        return any(p in everything for p in pattern_set.pattern_ids)
-    return not pattern_set.pattern_ids
+    return np.where(sets.negated != 0, sets.holding(everything), np.diff(sets.start) == 0)
+
+
+def _among(ids: NDArray[np.uint32], chosen: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """bool[n]: whether each id is chosen; NO_ID never is."""
+    return np.append(chosen, False)[np.minimum(ids, len(chosen))]

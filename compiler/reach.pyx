@@ -12,7 +12,6 @@ cdef enum:
     ANY_BUT_COLON
     STAR
     STAR_BUT_COLON
-    COLONS = 5          # of an ARN; behind the last one everything may be matched
 
 assert ANY == _WILD_BYTE + Token.ANY and STAR_BUT_COLON == _WILD_BYTE + Token.STAR_BUT_COLON
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from array import array
 from collections.abc import Iterable, Sequence, Sized
-from itertools import chain
+from itertools import accumulate, chain
 from typing import Any
 
 import numpy as np
@@ -15,10 +15,10 @@ from ..runtime.codes import BASE_CODE, NO_ID, WILD_BYTE, Token
 from ..runtime.model import TableModel
 from ..runtime.values import encode_text
 from . import ir
-from .columns import statement_columns
-from .encoding import decode_elements, encode_glob
+from .encoding import as_glob, decode_elements
 from .frames import CarrierRow, Frame
-from .trie import compile_patterns
+from .parts import PatternSets, ResourcePatterns, Statements
+from .trie import compile_joined
 
 Arrays = dict[str, NDArray[Any]]
 
@@ -26,28 +26,34 @@ _STAR, _VARIABLE = bytes([WILD_BYTE + Token.STAR]), bytes([WILD_BYTE + Token.VAR
 
 
 def build_model(program: ir.Program, frame: Frame) -> TableModel:
-    """All arrays of a program and of where its documents stand."""
+    """All arrays of a program, as lowering and the passes give it, and of where its documents
+    stand."""
+    patterns, statements = program.resource_patterns, program.statements
+    assert isinstance(patterns, ResourcePatterns) and isinstance(statements, Statements)
     arrays: Arrays = {}
     glyphs = _GlyphStore()
-    _put_globs(arrays, "action/", [encode_glob(p.text) for p in program.action_patterns])
-    _put_globs(arrays, "resource/", superset_globs(program.resource_patterns))
-    _put_texts(arrays, "action_text", [p.text for p in program.action_patterns])
-    _put_texts(arrays, "resource_text", [p.text for p in program.resource_patterns])
-    arrays["resource_is_all"] = _bytes([p.is_all for p in program.resource_patterns])
-    arrays["resource_sequence"] = _words([
-        glyphs.sequence(p.glyphs) if p.variables else NO_ID for p in program.resource_patterns
-    ])
+    actions = [text for (text,) in program.action_patterns]
+    letters, start = _encoded(actions)
+    _put_globs(arrays, "action/", as_glob(letters), start)
+    _put_globs(arrays, "resource/", patterns.encoded.replace(_VARIABLE, _STAR), patterns.start)
+    _put_texts(arrays, "action_text", actions)
+    arrays["resource_text"] = patterns.spelled
+    arrays["resource_text_start"] = patterns.spelled_start
+    arrays["resource_is_all"] = patterns.is_all
+    sequence = np.full(len(patterns), NO_ID, dtype=np.uint32)
+    for number in sorted(patterns.variables):
+        sequence[number] = glyphs.sequence(patterns[number].glyphs)
+    arrays["resource_sequence"] = sequence
     _put_sets(arrays, "action_set", program.action_sets)
     _put_sets(arrays, "resource_set", program.resource_sets)
     _put_predicates(arrays, program.predicates, glyphs)
     _put_texts(arrays, "key_name", [k.name for k in program.keys])
     arrays["key_kind"] = _bytes(k.kind for k in program.keys)
     glyphs.put(arrays)
-    arrays |= statement_columns(program.statements)
-    _put_texts(arrays, "statement_sid", [s.sid for s in program.statements])
+    arrays |= statements.arrays
     _put_sources(arrays, program.documents)
     _put_principals(arrays, program.principals)
-    _put_frame(arrays, frame, program.statements)
+    _put_frame(arrays, frame, statements.arrays["statement_document"])
     return TableModel(arrays, {"options": program.options.to_mapping(), "frame": frame.meta})
 
 
@@ -64,11 +70,9 @@ def _ids(values: Iterable[int]) -> NDArray[np.uint32]:
     return np.fromiter(values, dtype=np.int32).view(np.uint32)
 
 
-def _starts(rows: Sequence[Sized]) -> NDArray[np.uint32]:
+def _starts(rows: Iterable[Sized]) -> NDArray[np.uint32]:
     """Where each row begins when they stand end to end, and where the last one ends."""
-    offsets = np.zeros(len(rows) + 1, dtype=np.uint32)
-    np.cumsum(np.fromiter(map(len, rows), np.int64, len(rows)), out=offsets[1:])
-    return offsets
+    return _words(accumulate(map(len, rows), initial=0))
 
 
 def _put_rows(arrays: Arrays, start: str, items: str, rows: Sequence[Sequence[int]]) -> None:
@@ -77,27 +81,24 @@ def _put_rows(arrays: Arrays, start: str, items: str, rows: Sequence[Sequence[in
 
 
 def _put_texts(arrays: Arrays, name: str, texts: Sequence[str]) -> None:
+    letters, arrays[f"{name}_start"] = _encoded(texts)
+    arrays[name] = np.frombuffer(letters, dtype=np.uint8)
+
+
+def _encoded(texts: Sequence[str]) -> tuple[bytes, NDArray[np.uint32]]:
+    """Texts end to end, where each begins and the last one ends."""
     joined = "".join(texts)
     if joined.isascii():
-        arrays[name] = np.frombuffer(joined.encode("ascii"), dtype=np.uint8)
-        arrays[f"{name}_start"] = _starts(texts)
-        return
+        return joined.encode("ascii"), _starts(texts)
     encoded = [encode_text(text) for text in texts]
-    arrays[name] = np.frombuffer(b"".join(encoded), dtype=np.uint8)
-    arrays[f"{name}_start"] = _starts(encoded)
+    return b"".join(encoded), _starts(encoded)
 
 
-def _put_globs(arrays: Arrays, prefix: str, patterns: Sequence[bytes]) -> None:
-    for name, column in compile_patterns(patterns).items():
+def _put_globs(
+    arrays: Arrays, prefix: str, encoded: bytes, start: NDArray[np.uint32]
+) -> None:
+    for name, column in compile_joined(encoded, start).items():
         arrays[prefix + name] = column
-
-
-def superset_globs(patterns: Iterable[ir.ResourcePattern]) -> list[bytes]:
-    """Encoded patterns, a variable standing for any text."""
-    return [
-        p.encoded.replace(_VARIABLE, _STAR) if p.variables else p.encoded
-        for p in patterns
-    ]
 
 
 class _GlyphStore:
@@ -139,8 +140,10 @@ class _GlyphStore:
 
 
 def _put_sets(arrays: Arrays, name: str, sets: Sequence[ir.PatternSet]) -> None:
-    arrays[f"{name}_negated"] = _bytes([s.negated for s in sets])
-    _put_rows(arrays, f"{name}_start", f"{name}_pattern", [s.pattern_ids for s in sets])
+    assert isinstance(sets, PatternSets)
+    arrays[f"{name}_negated"] = sets.negated
+    arrays[f"{name}_start"] = sets.start
+    arrays[f"{name}_pattern"] = sets.pattern
 
 
 def _put_predicates(
@@ -156,21 +159,27 @@ def _put_predicates(
 
 def _put_principals(arrays: Arrays, elements: Sequence[ir.PrincipalElement]) -> None:
     entries = [entry for element in elements for entry in element.entries]
-    offsets = np.zeros(len(elements) + 1, dtype=np.uint32)
-    np.cumsum([len(element.entries) for element in elements], out=offsets[1:])
     arrays["principal_element_flags"] = _bytes(element.flags for element in elements)
-    arrays["principal_entry_start"] = offsets
+    arrays["principal_entry_start"] = _starts([element.entries for element in elements])
     arrays["principal_entry_kind"] = _bytes(kind for kind, _ in entries)
     _put_texts(arrays, "principal_entry_text", [text for _, text in entries])
 
 
-def _put_frame(arrays: Arrays, frame: Frame, statements: Sequence[ir.Statement]) -> None:
-    """Classes of statements, and who carries them (compiler/frames.py)."""
-    of_document: list[list[int]] = [[] for _ in frame.documents]
-    for number, statement in enumerate(statements):
-        of_document[statement.document].append(number)
-    _put_rows(arrays, "class_start", "class_statement",
-              [[s for d in documents for s in of_document[d]] for documents, _ in frame.classes])
+def _put_frame(arrays: Arrays, frame: Frame, document_of: NDArray[np.uint32]) -> None:
+    """Classes of statements, and who carries them (compiler/frames.py).
+
+    document_of : the document of each statement, ascending
+    """
+    count = np.bincount(document_of, minlength=len(frame.documents))
+    first = np.cumsum(count) - count
+    held = [documents for documents, _ in frame.classes]
+    documents = np.fromiter(chain.from_iterable(held), dtype=np.int64)
+    end = np.cumsum(count[documents])
+    statements = np.repeat(first[documents] - end + count[documents], count[documents])
+    statements += np.arange(len(statements))
+    start = np.concatenate(([0], end))[_starts(held)]
+    arrays["class_start"] = start.astype(np.uint32)
+    arrays["class_statement"] = statements.astype(np.uint32)
     arrays["class_is_open"] = _bytes(bool(gaps) for _, gaps in frame.classes)
     _put_texts(arrays, "class_gap", ["\n".join(gaps) for _, gaps in frame.classes])
     arrays["place_role"] = _bytes(role for role, _ in frame.places)

@@ -30,14 +30,24 @@ def compile_patterns(patterns: Sequence[bytes]) -> Arrays:
     patterns : encoded (compiler/encoding.py)
     """
     start = np.fromiter(accumulate(map(len, patterns), initial=0), np.uint32, len(patterns) + 1)
-    arrays = file_patterns(b"".join(patterns), start)
+    return compile_joined(b"".join(patterns), start)
+
+
+def compile_joined(encoded: bytes, start: NDArray[np.uint32]) -> Arrays:
+    """`compile_patterns` of patterns that stand end to end.
+
+    start : where each begins, and the last one ends
+    """
+    arrays = file_patterns(encoded, start)
     kind = arrays.pop("kind")
-    return arrays | _automaton_arrays(patterns, np.flatnonzero(kind == _AUTOMATON).tolist())
+    return arrays | _automaton_arrays(encoded, start, np.flatnonzero(kind == _AUTOMATON).tolist())
 
 
-def _automaton_arrays(patterns: Sequence[bytes], needed: Sequence[int]) -> Arrays:
+def _automaton_arrays(
+    encoded: bytes, start: NDArray[np.uint32], needed: Sequence[int]
+) -> Arrays:
     """Automata of the patterns with the numbers `needed`."""
-    ids = np.full(len(patterns), NO_ID, dtype=np.uint32)
+    ids = np.full(len(start) - 1, NO_ID, dtype=np.uint32)
     ids[needed] = np.arange(len(needed), dtype=np.uint32)
     word_count: list[int] = []
     masks: list[int] = []
@@ -45,7 +55,8 @@ def _automaton_arrays(patterns: Sequence[bytes], needed: Sequence[int]) -> Array
     symbols: list[int] = []
     symbol_start = [0]
     for pattern in needed:
-        automaton = automaton_of(list(decode_elements(patterns[pattern])))
+        letters = encoded[start[pattern] : start[pattern + 1]]
+        automaton = automaton_of(list(decode_elements(letters)))
         word_count.append(automaton.word_count)
         for row in _rows(automaton):
             masks += [(row >> 64 * w) & (1 << 64) - 1 for w in range(automaton.word_count)]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from ..source import Span
 from .findings import (
     ARN_COND_SHORT,
     COND_POLICY_VALUE,
@@ -51,7 +50,7 @@ def read_condition(
                 is_faulty = True
                 continue
             if operator is not None:
-                _check_entry(operator, key, values, value_list.span, variables, findings)
+                _check_entry(operator, key, values, value_list, variables, findings)
             entries.append(
                 ConditionEntry(
                     operator_text,
@@ -60,7 +59,7 @@ def read_condition(
                     operator.if_exists if operator else False,
                     key,
                     values,
-                    Span(key.span.start, value_list.span.end),
+                    (key.start, value_list.end),
                 )
             )
     return tuple(entries), is_faulty
@@ -130,7 +129,7 @@ def _check_entry(
     operator: Operator,
     key: Text,
     values: tuple[Text, ...],
-    values_span: Span,
+    value_list: JsonValue,
     variables: bool,
     findings: Findings,
 ) -> None:
@@ -146,7 +145,7 @@ def _check_entry(
         always = "true" if "Not" in base else "false"
         findings.add(
             CONDITION_EMPTY,
-            values_span,
+            value_list.span,
             f"key {quoted(key.value)} has no values, so the condition is {always} "
             "whenever the key is present",
             help="list the values, or remove the key",

@@ -108,7 +108,7 @@ def read_action(
     void = []
     problems = [action_problem[entry.value] for entry in entries]
     if not any(problems) and policy_type != "rcp":
-        return ActionElement(name == "NotAction", value.span, entries, NONE_VOID)
+        return ActionElement(name == "NotAction", (value.start, value.end), entries, NONE_VOID)
     for i, (entry, problem) in enumerate(zip(entries, problems, strict=True)):
         if problem:
             _report_action(problem, entry, findings)
@@ -121,7 +121,7 @@ def read_action(
                 "AWS may refuse `*` as an action of a resource control policy",
                 help="name the services: `s3:*`, `sts:*`",
             )
-    return ActionElement(name == "NotAction", value.span, entries, frozenset(void))
+    return ActionElement(name == "NotAction", (value.start, value.end), entries, frozenset(void))
 
 
 action_problem = Memo(_action_problem)
@@ -277,7 +277,10 @@ def read_resource(
     if is_faulty:
         return None
     return ResourceElement(
-        name == "NotResource", value.span, entries, frozenset(void) if void else NONE_VOID
+        name == "NotResource",
+        (value.start, value.end),
+        entries,
+        frozenset(void) if void else NONE_VOID,
     )
 
 

@@ -137,7 +137,7 @@ class StatementReader:
         condition_span = None
         if "Condition" in members:
             condition = members["Condition"][1]
-            condition_span = condition.span
+            condition_span = condition.start, condition.end
             conditions, is_faulty = read_condition(condition, self.variables, self.findings)
             if is_faulty:
                 faults.add("condition")
@@ -151,7 +151,7 @@ class StatementReader:
             )
         return StatementNode(
             index,
-            value.span,
+            (value.start, value.end),
             sid,
             effect,
             effect_span,
@@ -273,7 +273,7 @@ class StatementReader:
 
     def _read_effect(
         self, node: JsonObject, faults: set[Fault]
-    ) -> tuple[Effect | None, Span | None]:
+    ) -> tuple[Effect | None, tuple[int, int] | None]:
         if "Effect" not in node.members:
             self.findings.add(
                 EFFECT_MISSING,
@@ -293,7 +293,7 @@ class StatementReader:
                     "a resource control policy cannot allow, so the statement is ignored",
                     help="write `Deny`, or remove the statement",
                 )
-            return effect, value.span
+            return effect, (value.start, value.end)
         help = "write `Allow` or `Deny`"
         message = f"`Effect` must be a string, not {described(value)}"
         if isinstance(value, Text):

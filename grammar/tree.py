@@ -13,43 +13,24 @@ from typing import Literal, NamedTuple
 
 from ..errors import Diagnostic
 from ..source import Source, Span
-from .json_reader import Text as Text  # a node of the tree like the others here
+from .json_reader import Text as Text  # nodes of the tree like the others here
+from .nodes import NO_FAULTS as NO_FAULTS
+from .nodes import NONE_VOID as NONE_VOID
+from .nodes import ActionElement as ActionElement
+from .nodes import ConditionEntry as ConditionEntry
+from .nodes import ResourceElement as ResourceElement
+from .nodes import StatementNode as StatementNode
 
 PolicyType = Literal["identity", "boundary", "session", "resource", "trust", "scp", "rcp", "vpce"]
 Mode = Literal["strict", "lenient"]
 Version = Literal["2008-10-17", "2012-10-17"]
 Effect = Literal["Allow", "Deny"]
+SetOperator = Literal["", "ForAllValues", "ForAnyValue"]
 PrincipalKind = Literal["AWS", "Service", "Federated", "CanonicalUser"]
 Fault = Literal["statement", "effect", "action", "resource", "principal", "condition"]
 """The part of a statement that could not be understood. `statement` stands for a violation that
 concerns the statement as a whole (an element that is not allowed there, an unknown element that
 looks like a known one)."""
-
-
-NONE_VOID: frozenset[int] = frozenset()
-NO_FAULTS: frozenset[Fault] = frozenset()
-
-
-@dataclass(frozen=True, slots=True)
-class ActionElement:
-    """`Action` or `NotAction`. Entries the rules void (ACT-3, ACT-4) are kept in `void`."""
-
-    negated: bool
-    span: Span
-    """Span of the whole value."""
-    entries: tuple[Text, ...]
-    void: frozenset[int] = NONE_VOID
-    """Indexes of entries that match nothing."""
-
-
-@dataclass(frozen=True, slots=True)
-class ResourceElement:
-    """`Resource` or `NotResource`. Entries the rules void (RES-7, RES-8) are kept in `void`."""
-
-    negated: bool
-    span: Span
-    entries: tuple[Text, ...]
-    void: frozenset[int] = NONE_VOID
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,51 +49,6 @@ class PrincipalElement:
     negated: bool
     span: Span
     entries: tuple[PrincipalEntry, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class ConditionEntry:
-    """One operator x key x values entry of a `Condition` (COND-1).
-
-    `set_operator`, `base` and `if_exists` are the parsed operator in its exact spelling
-    (COND-6); an entry whose operator is unknown has `base` None and the statement carries the
-    fault `condition`.
-    """
-
-    operator: Text
-    set_operator: Literal["", "ForAllValues", "ForAnyValue"]
-    base: str | None
-    if_exists: bool
-    key: Text
-    values: tuple[Text, ...]
-    span: Span
-    """From the key to the end of its values."""
-
-    @property
-    def start(self) -> int:
-        return self.span.start
-
-    @property
-    def end(self) -> int:
-        return self.span.end
-
-
-@dataclass(frozen=True, slots=True)
-class StatementNode:
-    """One statement as written. An element that is missing or faulty is None or listed in
-    `faults`; `faults` empty means that every element was understood."""
-
-    index: int
-    span: Span
-    sid: Text | None
-    effect: Effect | None
-    effect_span: Span | None
-    action: ActionElement | None
-    resource: ResourceElement | None
-    principal: PrincipalElement | None
-    conditions: tuple[ConditionEntry, ...]
-    condition_span: Span | None
-    faults: frozenset[Fault] = NO_FAULTS
 
 
 @dataclass(frozen=True, slots=True)

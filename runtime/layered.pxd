@@ -49,6 +49,7 @@ cdef class LayeredEngine(NarrowedEngine):
     cdef void _derive(self, Batch* batch, Row* row, Record* record) noexcept nogil
     cdef int _settle(self, Batch* batch, Row* row, bint is_all) noexcept nogil
     cdef int _find_questions(self, Batch* batch, size_t start, size_t n) noexcept nogil
+    cdef bint _near_questions(self, size_t n) noexcept nogil
     cdef uint32_t _new_question(self, Batch* batch, uint32_t action, uint32_t crossing,
                                 size_t i) noexcept nogil
     cdef void _keep_answer(self, size_t k, uint64_t word) noexcept nogil

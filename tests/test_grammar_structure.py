@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import json
+import pickle
 import time
 from pathlib import Path
 
@@ -18,7 +20,7 @@ from iamtables.errors import (
     PolicySemanticError,
     RequestError,
 )
-from iamtables.grammar import parse_policy
+from iamtables.grammar import parse_policy, tree
 from iamtables.grammar.findings import MAX_DIAGNOSTICS
 from iamtables.grammar.structure import MAX_STATEMENTS
 from iamtables.grammar.tree import Text
@@ -143,6 +145,9 @@ def test_every_shipped_policy_is_accepted_by_strict_mode():
         assert structure_of(document) == structure_of_json(json.loads(path.read_bytes()))
 
 
+NODES = (tree.StatementNode, tree.ActionElement, tree.ResourceElement, tree.ConditionEntry)
+
+
 def texts_of(node):
     """Every `Text` below a node of the tree."""
     if isinstance(node, Text):
@@ -150,9 +155,10 @@ def texts_of(node):
     elif isinstance(node, tuple):
         for item in node:
             yield from texts_of(item)
-    elif hasattr(node, "__dataclass_fields__"):
-        for name in node.__dataclass_fields__:
-            yield from texts_of(getattr(node, name))
+    elif hasattr(node, "__dataclass_fields__") or isinstance(node, NODES):
+        for name in getattr(node, "__dataclass_fields__", dir(node)):
+            if not name.startswith("_"):
+                yield from texts_of(getattr(node, name))
 
 
 def test_the_span_of_every_text_is_its_token():
@@ -1163,3 +1169,44 @@ def test_a_hostile_document_is_read_in_linear_time(policy_type, statement):
     parse_policy(text, policy_type=policy_type)
     # Quadratic time would be minutes, so the bound leaves room for slow machines.
     assert time.process_time() - start < 15
+
+
+# --- nodes
+
+def nodes_with_everything():
+    text = json.dumps(policy({
+        **ALLOW, "Sid": "A1", "Action": ["s3:Get*", "no colon"],
+        "Condition": {"StringLikeIfExists": {"aws:x": ["a", "b"]}}}))
+    (node,) = parse_policy(text).statements
+    return [node, node.action, node.resource, *node.conditions]
+
+
+def test_nodes_are_equal_when_all_of_them_is():
+    for one, again in zip(nodes_with_everything(), nodes_with_everything(), strict=True):
+        assert one == again and hash(one) == hash(again) and one is not again
+        assert pickle.loads(pickle.dumps(one)) == one
+        assert one != one.span and repr(one) == repr(again)
+        kind, parts = one.__reduce__()
+        for at, part in enumerate(parts):
+            other = {bool: lambda p: not p, int: lambda p: p + 1, str: lambda p: p + "x",
+                     frozenset: lambda p: p | {7}}.get(type(part))
+            if other is None and isinstance(part, tuple) and part and isinstance(part[0], int):
+                other = lambda p: (p[0], p[1] + 1)  # noqa: E731
+            if other is not None:
+                changed = kind(*parts[:at], other(part), *parts[at + 1:])
+                assert changed != one and repr(changed) != repr(one)
+
+
+def test_nodes_are_no_containers_to_the_collector_and_do_not_change():
+    for node in nodes_with_everything():
+        assert not gc.is_tracked(node)
+        with pytest.raises(AttributeError):
+            node.start = 3
+
+
+def test_a_spoiled_statement_keeps_all_but_its_conditions():
+    node = nodes_with_everything()[0]
+    spoiled = node.spoiled("resource")
+    assert spoiled.conditions == () and spoiled.faults == {"resource"}
+    assert spoiled.__reduce__()[1][:8] == node.__reduce__()[1][:8]
+    assert spoiled.condition_span == node.condition_span is not None
