@@ -101,6 +101,29 @@ def test_a_slice_of_an_arrow_column_keeps_its_own_nulls(kind: pa.DataType) -> No
             allowed(table, whole.slice(start), values[start:])
 
 
+@pytest.mark.parametrize("kind", [pa.string(), pa.large_string(), pa.string_view()])
+@pytest.mark.parametrize("start", [0, 1, 7, 8, 300])
+def test_a_slice_keeps_its_own_nulls_where_blocks_are_read_at_once(
+    kind: pa.DataType, start: int
+) -> None:
+    """Under several layers; nulls of an action are errors, those of a resource leave rows open."""
+    table = iamtables.compile_layers(identity=[iamtables.parse_policy(json.dumps({
+        "Version": "2012-10-17", "Statement": [
+            {"Effect": "Allow", "Action": "s3:GetObject", "Resource": "arn:aws:s3:::a/*"}]}))])
+    places = [None if i % 7 == 3 else f"arn:aws:s3:::{'ab'[i % 3 == 1]}/{i}" for i in range(900)]
+    actions = [None if i % 11 == 5 else "s3:GetObject" for i in range(900)]
+    out = table.decide(
+        principal="arn:aws:iam::111122223333:role/r", resource_account="111122223333",
+        action=pa.array(actions, kind).slice(start), resource=pa.array(places, kind).slice(start))
+    asked = list(zip(actions, places, strict=True))[start:]
+    assert (out.error != 0).tolist() == [action is None for action, _ in asked]
+    assert (out.decision == DecisionCode.ALLOW).tolist() == [
+        action is not None and place is not None and place.startswith("arn:aws:s3:::a/")
+        for action, place in asked]
+    assert (out.decision == DecisionCode.UNDETERMINED).tolist() == [
+        action is None or place is None for action, place in asked]
+
+
 @pytest.mark.parametrize("width", [4, 8])
 def test_arrow_buffers_are_taken_as_they_are_only_where_they_hold_all_rows(width: int) -> None:
     from iamtables.runtime.column import BoundColumn

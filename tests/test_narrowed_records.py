@@ -273,6 +273,38 @@ def test_codes_beyond_their_dictionary_are_never_looked_up(column: str, code: in
             decide(column)
 
 
+@pytest.mark.parametrize("width", [4, 8])
+@pytest.mark.parametrize("end", [10**6, 2**31 - 1, -1])
+@pytest.mark.parametrize("column", ["principal", "action", "resource"])
+def test_texts_beyond_their_data_are_never_read(column: str, end: int, width: int) -> None:
+    """Offsets of a foreign buffer may say anything; the row before is where one ends too late."""
+    table = it.compile_layers(identity=[document(statement("s3:GetObject", "arn:aws:s3:::a/*"))])
+    values = {"principal": ROLE, "action": "s3:GetObject", "resource": "arn:aws:s3:::a/1"}
+    with table.session() as session:
+        engine: Any = session._engine(0)
+        keys = len(session._names)
+
+        def bound(name: str, wrong: bool) -> BoundColumn:
+            text = values[name].encode()
+            offsets = np.arange(101, dtype=f"i{width}") * len(text)
+            if wrong:
+                offsets[78] = end
+            return BoundColumn.strings(100, np.frombuffer(text * 100, np.uint8), offsets)
+
+        def decide(wrong: str | None) -> NDArray[np.uint8]:
+            columns = {name: bound(name, name == wrong) for name in values}
+            out = [np.zeros(100, kind) for kind in (np.uint8, np.uint8, np.int32, np.uint8)]
+            nothing = BoundColumn.constant(100, 0)
+            engine.decide_layers([columns["principal"], nothing, nothing, nothing], None,
+                                 columns["action"], columns["resource"], nothing, None,
+                                 [nothing] * keys, np.zeros(keys, np.uint8), *out, 0, 100)
+            return out[0]
+
+        assert decide(None).tolist() == [DecisionCode.ALLOW] * 100
+        with pytest.raises(MemoryError, match="do not fit"):
+            decide(column)
+
+
 def test_records_are_narrowed_from_the_third_row_that_they_leave_open() -> None:
     """What is met once or twice costs no more than it did."""
     table = it.compile_layers(identity=[document(statement("s3:GetObject", "arn:aws:s3:::a/*"))])
