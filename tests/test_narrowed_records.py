@@ -274,10 +274,13 @@ def test_codes_beyond_their_dictionary_are_never_looked_up(column: str, code: in
 
 
 @pytest.mark.parametrize("width", [4, 8])
-@pytest.mark.parametrize("end", [10**6, 2**31 - 1, -1])
+@pytest.mark.parametrize(("at", "end"), [
+    (78, 10**6), (78, 2**31 - 1), (78, -1), (100, 10**4), (100, -(2**31))])
 @pytest.mark.parametrize("column", ["principal", "action", "resource"])
-def test_texts_beyond_their_data_are_never_read(column: str, end: int, width: int) -> None:
-    """Offsets of a foreign buffer may say anything; the row before is where one ends too late."""
+def test_texts_beyond_their_data_are_never_read(
+    column: str, at: int, end: int, width: int
+) -> None:
+    """Offsets of a foreign buffer may say anything, the last of them too."""
     table = it.compile_layers(identity=[document(statement("s3:GetObject", "arn:aws:s3:::a/*"))])
     values = {"principal": ROLE, "action": "s3:GetObject", "resource": "arn:aws:s3:::a/1"}
     with table.session() as session:
@@ -288,7 +291,7 @@ def test_texts_beyond_their_data_are_never_read(column: str, end: int, width: in
             text = values[name].encode()
             offsets = np.arange(101, dtype=f"i{width}") * len(text)
             if wrong:
-                offsets[78] = end
+                offsets[at] = end
             return BoundColumn.strings(100, np.frombuffer(text * 100, np.uint8), offsets)
 
         def decide(wrong: str | None) -> NDArray[np.uint8]:
