@@ -307,7 +307,8 @@ def nested(depth, opener, closer, core="1"):
 @pytest.mark.parametrize(("opener", "closer"), [("[", "]"), ('{"a":', "}"), ('[{"a":', "}]")])
 def test_nesting_up_to_the_limit_is_accepted(opener, closer):
     levels = opener.count("[") + opener.count("{")
-    parse_json(Source("x", nested(MAX_DEPTH // levels, opener, closer)))
+    text = nested(MAX_DEPTH // levels, opener, closer)
+    assert parsed(text) == loads(text) is not None
 
 
 @pytest.mark.parametrize(("opener", "closer"), [("[", "]"), ('{"a":', "}"), ('[{"a":', "}]")])
@@ -333,7 +334,8 @@ def test_unclosed_nesting_does_not_recurse():
 
 def test_a_document_of_the_largest_size_is_parsed():
     text = '{"Statement": []}'
-    parse_policy(text + " " * (MAX_CHARACTERS - len(text)))
+    document = parse_policy(text + " " * (MAX_CHARACTERS - len(text)))
+    assert not document.statements and not document.is_unreadable
 
 
 @pytest.mark.parametrize("convert", [str, str.encode])

@@ -125,3 +125,31 @@ def test_rows_that_are_errors_have_no_place(table: Any) -> None:
             assert (out.decision == DecisionCode.ALLOW).tolist() == [
                 not wrong and allowed(r, a)
                 for wrong, (r, a, _) in zip(is_wrong, rows, strict=True)]
+
+
+def test_more_kinds_of_resources_than_have_questions_by_place() -> None:
+    """Sixteen have; each of forty buckets denies other actions, so each is of a kind of its own."""
+    def held(effect: str, actions: list[str], kind: Any, **more: Any) -> it.PolicySet:
+        text = json.dumps({"Version": "2012-10-17", "Statement": [
+            {"Effect": effect, "Action": actions, "Resource": "*", **more}]})
+        return it.PolicySet((it.parse_policy(text, policy_type=kind),))
+
+    buckets = [f"arn:aws:s3:::bucket-{n}" for n in range(40)]
+    table = it.compile(it.Organization(
+        accounts=(it.Account(A),), missing_layers=("session", "scp", "rcp", "vpce"),
+        principals=(it.Principal(role(0), identity=held("Allow", ["s3:*"], "identity")),),
+        resource_policies=tuple(
+            it.ResourcePolicy(bucket, held(
+                "Deny", [a for n, a in enumerate(ACTIONS) if (n + b) % 3 == 0 or n == b],
+                "resource", Principal="*"), A)
+            for b, bucket in enumerate(buckets))))
+    rows = [(n, (n * 7 + turn) % 40) for n in range(40) for turn in range(40)]
+    expected = [DecisionCode.EXPLICIT_DENY if (n + b) % 3 == 0 or n == b else DecisionCode.ALLOW
+                for n, b in rows]
+    with table.session() as session:
+        for _ in range(3):
+            out = session.decide(
+                principal=role(0), action=[ACTIONS[n] for n, _ in rows], resource_account=A,
+                resource=[f"{buckets[b]}/key" for _, b in rows])
+            assert out.decision.tolist() == expected
+        assert session.counts()["sides"] >= 40
