@@ -1,4 +1,4 @@
-from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
 from .intern cimport ABSENT_ID, FIRST_ID, NO_ID, UNKNOWN_ID, InternTable, intern_add
 
@@ -52,6 +52,7 @@ cdef struct ColumnData:
     uint8_t** states            # CODES: per predicate slot, code -> state, or NULL; -1, -2 as remap
     size_t state_slots
     uint64_t* by_code           # CODES: eight bytes of the engine's for each code, or NULL
+    uint16_t* places            # CODES: code -> where an answer is looked for, 0 for not known, or NULL
     uint8_t* scratch            # LISTS: where a list is encoded before it is interned
     size_t scratch_size
     int resource_check          # RESOURCES_*: what is known of RES-12 for the whole column
@@ -62,6 +63,9 @@ cdef enum:
     RESOURCES_MIXED = 2
 
 cdef int column_text(Strings* s, size_t row, const uint8_t** text, size_t* length) noexcept nogil
+cdef uint16_t* column_places(ColumnData* c) noexcept nogil
+cdef const int32_t* block_codes(const ColumnData* c, size_t start, size_t n,
+                                int32_t* scratch) noexcept nogil
 cdef uint8_t* column_states(ColumnData* c, size_t slot, size_t slots,
                             uint8_t unseen) noexcept nogil
 cdef uint32_t column_intern(ColumnData* c, InternTable* table, size_t row) noexcept nogil

@@ -11,7 +11,7 @@ is reported (`column_text` returns -1).
 import numpy as np
 
 from cpython.buffer cimport PyBUF_SIMPLE, PyBuffer_Release, PyObject_GetBuffer
-from libc.stdint cimport INT32_MAX, int32_t, int64_t, uint8_t, uint32_t, uint64_t
+from libc.stdint cimport INT32_MAX, int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free, malloc, realloc
 from libc.string cimport memcmp, memcpy, memset
 
@@ -154,28 +154,39 @@ cdef bint codes_fit(const int32_t* codes, size_t n, int32_t lowest, uint32_t spa
     return not wrong
 
 
+cdef const int32_t* block_codes(const ColumnData* c, size_t start, size_t n,
+                                int32_t* scratch) noexcept nogil:
+    """Codes of n rows, at most MOST_AHEAD, -1 for nulls; NULL where one is no code.
+
+    scratch : where they are written if there may be nulls
+    """
+    cdef const int32_t* codes = c.codes + start
+    cdef size_t k, at = c.validity_offset + start
+    cdef int32_t is_there
+    cdef bint is_bad = False
+    if c.validity == NULL:
+        return codes if codes_fit(codes, n, c.lowest_code, c.code_span) else NULL
+    for k in range(n):
+        is_there = bit_is_set(c.validity, at + k)
+        is_bad |= is_there & (not is_code(c, codes[k]))
+        scratch[k] = codes[k] | (is_there - 1)
+    return NULL if is_bad else scratch
+
+
 cdef bint known_ids(const ColumnData* c, size_t start, size_t n, uint32_t* ids) noexcept nogil:
     """Value ids of rows whose codes were all met before; False where one was not.
 
     No branch hangs on data, so the processor waits for many rows at a time.
     """
-    cdef const int32_t* codes = c.codes + start
+    cdef int32_t[256] scratch
+    cdef const int32_t* codes = block_codes(c, start, n, scratch)
     cdef const uint32_t* remap = c.remap
     cdef uint32_t missing = 0
     cdef size_t k
-    cdef int32_t is_there
-    if c.validity == NULL:
-        if not codes_fit(codes, n, c.lowest_code, c.code_span):
-            return False
-        for k in range(n):
-            ids[k] = remap[codes[k]]
-            missing |= ids[k] == NO_ID
-        return not missing
+    if codes == NULL:
+        return False
     for k in range(n):
-        is_there = bit_is_set(c.validity, c.validity_offset + start + k)
-        if is_there & (not is_code(c, codes[k])):
-            return False
-        ids[k] = remap[codes[k] | (is_there - 1)]
+        ids[k] = remap[codes[k]]
         missing |= ids[k] == NO_ID
     return not missing
 
@@ -245,6 +256,18 @@ cdef int column_ids(ColumnData* c, InternTable* table, size_t start, size_t n, u
         return 0
     count = column_texts(c, start, n, ids, ahead)
     return -1 if count == NO_TEXTS else intern_ahead(ahead, table, count, ids)
+
+
+cdef uint16_t* column_places(ColumnData* c) noexcept nogil:
+    """Where a column of codes keeps a number for each code, -1 and -2 too, 0 in the beginning; NULL
+    when memory is short."""
+    cdef uint16_t* slots
+    if c.places == NULL:
+        slots = <uint16_t*>calloc(NO_TEXT_CODES + c.dictionary_count, sizeof(uint16_t))
+        if slots == NULL:
+            return NULL
+        c.places = slots + NO_TEXT_CODES
+    return c.places
 
 
 cdef uint8_t* column_states(ColumnData* c, size_t slot, size_t slots,
@@ -354,6 +377,8 @@ cdef class BoundColumn:
                 free(self.c.states[slot])
         free(self.c.states)
         free(self.c.by_code)
+        if self.c.places != NULL:
+            free(self.c.places - NO_TEXT_CODES)
         free(self.c.truth)
         free(self.c.scratch)
 
@@ -406,6 +431,7 @@ cdef class BoundColumn:
             self.c.states, before.c.states = before.c.states, self.c.states
             self.c.state_slots, before.c.state_slots = before.c.state_slots, self.c.state_slots
             self.c.by_code, before.c.by_code = before.c.by_code, self.c.by_code
+            self.c.places, before.c.places = before.c.places, self.c.places
             self.c.resource_check = before.c.resource_check
         else:
             self._adopt_grown(before, known)
@@ -423,6 +449,11 @@ cdef class BoundColumn:
             memcpy(self.c.by_code, before.c.by_code, known * sizeof(uint64_t))
             memset(self.c.by_code + known, 0xFF,
                    (self.c.dictionary_count - known) * sizeof(uint64_t))
+        if before.c.places != NULL:
+            if column_places(&self.c) == NULL:
+                raise MemoryError
+            memcpy(self.c.places - NO_TEXT_CODES, before.c.places - NO_TEXT_CODES,
+                   (NO_TEXT_CODES + known) * sizeof(uint16_t))
         if before.c.resource_check == RESOURCES_MIXED:
             self.c.resource_check = RESOURCES_MIXED
         return 0

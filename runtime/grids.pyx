@@ -4,6 +4,9 @@ A hash table of 63,000 pairs takes 2 MB and a comparison that no branch predicto
 of; their grid, of 500 rows and 512 columns, half a megabyte and a load. It is worth having while
 it is small: when rows times columns pass the limit, or words are too many for two bytes, the grid gives
 up, and whoever asks looks in the table that it stands before.
+
+The first row of cells and the first column stay empty: whoever does not know a number yet looks there,
+and finds nothing without being asked whether it knew.
 """
 
 from libc.stdint cimport uint16_t, uint32_t, uint64_t
@@ -55,8 +58,8 @@ cdef void give_up(Grid* grid) noexcept nogil:
     grid.is_full = True
 
 
-cdef int make_room(Grid* grid, uint32_t row, uint32_t column) noexcept nogil:
-    """Let there be a cell for a pair; -1 where there may be none."""
+cdef int make_room(Grid* grid, size_t row, size_t column) noexcept nogil:
+    """Let there be a cell at a place; -1 where there may be none."""
     cdef size_t rows = grid.rows if grid.rows else FIRST_ROWS, at
     cdef int bits = grid.bits if grid.rows else FIRST_BITS
     cdef uint16_t* cells
@@ -98,6 +101,7 @@ cdef uint32_t number_of(Grid* grid, uint64_t word) noexcept nogil:
         if moved == NULL:
             return 0
         grid.words = <uint64_t*>moved
+        grid.words[0] = 0
         grid.capacity = capacity
     number = <uint32_t>grid.count
     if pairs_put(&grid.numbers, high, low, number):
@@ -107,33 +111,40 @@ cdef uint32_t number_of(Grid* grid, uint64_t word) noexcept nogil:
     return number
 
 
+cdef void grid_reserve(Grid* grid, size_t rows, size_t columns) noexcept nogil:
+    """Let there be cells for all pairs of so many. Where there is no room the grid gives up."""
+    if not grid.is_full and make_room(grid, rows, columns):
+        give_up(grid)
+
+
 cdef void grid_put(Grid* grid, uint32_t row, uint32_t column, uint64_t word) noexcept nogil:
     """Keep the word of a pair. Where there is no room the grid gives up, and keeps nothing."""
     cdef uint32_t number
+    grid_reserve(grid, <size_t>row + 1, <size_t>column + 1)
     if grid.is_full:
-        return
-    if make_room(grid, row, column):
-        give_up(grid)
         return
     number = number_of(grid, word)
     if number == 0:
         give_up(grid)
         return
-    grid.cells[<size_t>row << grid.bits | column] = <uint16_t>number
+    grid.cells[(<size_t>row + 1 << grid.bits) + column + 1] = <uint16_t>number
 
 
 cdef void grid_numbers(const Grid* grid, const uint32_t* rows, const uint32_t* columns, size_t n,
                        uint16_t* numbers) noexcept nogil:
-    """Numbers of the words of n pairs; 0 where one has none.
+    """Numbers of the words of n pairs; 0 where one has none, or a number is NO_ID.
 
     No branch hangs on data, so that the processor waits for many pairs at a time.
     """
     cdef const uint16_t* cells = grid.cells
-    cdef size_t k, is_there
+    cdef size_t k
+    cdef uint32_t row, column, is_there
     cdef int bits = grid.bits
     if grid.rows == 0:
         memset(numbers, 0, n * sizeof(uint16_t))
         return
     for k in range(n):
-        is_there = (columns[k] >> bits == 0) & (rows[k] < grid.rows)
-        numbers[k] = <uint16_t>(cells[(<size_t>rows[k] << bits | columns[k]) * is_there] * is_there)
+        row = rows[k] + 1
+        column = columns[k] + 1
+        is_there = (column >> bits == 0) & (row < grid.rows)
+        numbers[k] = cells[(<size_t>row << bits | column) * is_there]

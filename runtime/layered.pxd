@@ -1,11 +1,10 @@
 from libc.stdint cimport int32_t, uint8_t, uint32_t, uint64_t
 
 from .column cimport ColumnData
-from .narrowed cimport NarrowedEngine
 from .outcomes cimport Facts, Signals
 from .pairs cimport PairSlot
+from .placed cimport PlacedEngine
 from .records cimport Record
-from .sides cimport Asked
 
 cdef struct Row:
     # A row that its record leaves open.
@@ -32,11 +31,12 @@ cdef struct Batch:
     int32_t* statement
     uint8_t* error
     size_t errors
+    bint is_by_code         # answers are looked for by the codes of dictionaries first
 
-cdef class LayeredEngine(NarrowedEngine):
-    cdef Asked asked                        # of the block at hand
+cdef class LayeredEngine(PlacedEngine):
     cdef uint32_t question[256]             # NO_ID: the row is an error
     cdef Row* rows                          # BLOCK of them
+    cdef bint is_narrowed                   # they name narrowed records already
     # what the last row came to, for checks of one request
     cdef Signals last_signals
     cdef Facts last_facts
@@ -44,7 +44,7 @@ cdef class LayeredEngine(NarrowedEngine):
 
     cdef int _gather(self, Signals* signals, const uint32_t* following, size_t count,
                      Batch* batch, Row* row) noexcept nogil
-    cdef void _fetch(self, const Row* row) noexcept nogil
+    cdef void _fetch(self, Batch* batch, const Row* row) noexcept nogil
     cdef const uint32_t* _derived_value(self, const Row* row, uint32_t source) noexcept nogil
     cdef void _derive(self, Batch* batch, Row* row, Record* record) noexcept nogil
     cdef int _settle(self, Batch* batch, Row* row, bint is_all) noexcept nogil
@@ -56,6 +56,12 @@ cdef class LayeredEngine(NarrowedEngine):
     cdef PairSlot* _meet(self, size_t k) noexcept nogil
     cdef size_t _find_records(self, Batch* batch, size_t start, size_t n, bint is_settled,
                               size_t* taken) noexcept nogil
+    cdef void _name_rows(self, size_t n) noexcept nogil
+    cdef bint _find_by_codes(self, Batch* batch, size_t start, size_t n,
+                             size_t* left) noexcept nogil
+    cdef size_t _drop_narrowed(self, Batch* batch, size_t start, uint8_t* open, uint32_t* records,
+                               size_t n) noexcept nogil
+    cdef void _keep_row(self, ColumnData* resources, const Row* row) noexcept nogil
     cdef int _find_resources(self, Batch* batch, size_t n) noexcept nogil
     cdef size_t _find_narrowed(self, Batch* batch, size_t n) noexcept nogil
     cdef int _settle_by_states(self, Batch* batch, size_t n) noexcept nogil

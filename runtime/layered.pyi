@@ -6,10 +6,10 @@ from numpy.typing import NDArray
 from .column import BoundColumn
 from .globs import GlobSet
 from .layered_plan import LayeredPlanner, LayerFacts
-from .narrowed import NarrowedEngine
+from .placed import PlacedEngine
 from .plan import EngineFacts
 
-class LayeredEngine(NarrowedEngine):
+class LayeredEngine(PlacedEngine):
     """Decides rows over a table with several layers."""
 
     def __init__(

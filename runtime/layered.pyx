@@ -11,9 +11,10 @@ rows takes each step together, and each step asks early for what the next will r
 
 from libc.stdint cimport int32_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.stdlib cimport free, malloc
-from libc.string cimport memset
+from libc.string cimport memcpy, memset
 
-from .column cimport Ahead, BoundColumn, ColumnData, Strings, column_text
+from .classify cimport ROW_UNKNOWN
+from .column cimport Ahead, BoundColumn, ColumnData, Strings, bit_is_set, column_text
 from .engine cimport (
     ERROR_ACTION,
     ERROR_PRINCIPAL,
@@ -26,9 +27,8 @@ from .engine cimport (
 )
 from .globs cimport GlobSet
 from .grids cimport Grid, grid_numbers, grid_put
-from .intern cimport NO_ID, intern_many
+from .intern cimport ABSENT_ID, NO_ID, intern_many
 from .lists cimport ACTION_ERROR, LEVEL_SIGNALS
-from .narrowed cimport NarrowedEngine
 from .outcomes cimport Signals, add_entry
 from .pairs cimport (
     PairSlot,
@@ -39,11 +39,11 @@ from .pairs cimport (
     pairs_get,
     pairs_place,
 )
+from .placed cimport PlacedEngine
 from .prefetch cimport prefetch
 from .records cimport (
     LEVELS_KNOWN,
     MOST_QUESTIONS,
-    NEAR_BITS,
     NEAR_CROSSINGS,
     OFFSET_MASK,
     OUTCOME_ERROR,
@@ -59,6 +59,7 @@ from .records cimport (
     Request,
     derived_of,
     entries_of,
+    near_place,
     tests_of,
 )
 from .sides cimport BLOCK, Asked
@@ -79,12 +80,12 @@ cdef inline void put_word(Batch* batch, size_t i, uint64_t word) noexcept nogil:
     batch.statement[i] = <int32_t>(word >> 32)
 
 
-cdef class LayeredEngine(NarrowedEngine):
+cdef class LayeredEngine(PlacedEngine):
     """Decides rows over a table with several layers."""
 
     def __init__(self, planner, GlobSet globs, facts, layers):
         """layers: layered_plan.LayerFacts, whose arrays are borrowed."""
-        NarrowedEngine.__init__(self, planner, globs, facts, layers)
+        PlacedEngine.__init__(self, planner, globs, facts, layers)
         self.rows = <Row*>malloc(BLOCK * sizeof(Row))
         if self.rows == NULL:
             raise MemoryError
@@ -124,13 +125,18 @@ cdef class LayeredEngine(NarrowedEngine):
             add_entry(signals, target, levels, state == YES, <int32_t>entry[0])
         return 0
 
-    cdef void _fetch(self, const Row* row) noexcept nogil:
+    cdef void _fetch(self, Batch* batch, const Row* row) noexcept nogil:
         """Ask for what settling a row will read behind its record."""
         cdef Record* record = <Record*>(self.records.data + row.record)
         cdef const Derived* derived = derived_of(record)
+        cdef const int32_t* codes
         cdef size_t k
         for k in range(record.derived_count):
             prefetch(self._derived_value(row, derived[k].source))
+        for k in range(record.test_count):
+            codes = batch.keys[self.test_key[tests_of(record)[k]]].codes
+            if codes != NULL:
+                prefetch(codes + row.i)
 
     cdef inline const uint32_t* _derived_value(self, const Row* row,
                                                uint32_t source) noexcept nogil:
@@ -217,9 +223,9 @@ cdef class LayeredEngine(NarrowedEngine):
                 crossing = self._number(&self.crossings, crossing,
                                         self.endpoint_bundle.data[asked.endpoint[k]])
             question = NO_ID
-            at = <size_t>asked.action[k] << NEAR_BITS | crossing
+            at = near_place(asked.action[k], crossing)
             if crossing < NEAR_CROSSINGS and at < near.count:
-                question = near.data[at]
+                question = near.data[at] - 1
             elif crossing != NO_ID:
                 question = pairs_get(&self.questions, asked.action[k], crossing)
             if question == NO_ID:
@@ -244,10 +250,10 @@ cdef class LayeredEngine(NarrowedEngine):
             return False
         for k in range(n):
             crossing = kinds[self.asked.side[k]]
-            at = <size_t>self.asked.action[k] << NEAR_BITS | crossing
+            at = near_place(self.asked.action[k], crossing)
             is_near = (crossing < NEAR_CROSSINGS) & (at < count)
-            self.question[k] = near[at * <size_t>is_near]
-            is_missing |= (is_near == 0) | (self.question[k] == NO_ID)
+            self.question[k] = near[at * <size_t>is_near] - 1  # the first place is empty
+            is_missing |= self.question[k] == NO_ID
         return not is_missing
 
     cdef uint32_t _new_question(self, Batch* batch, uint32_t action, uint32_t crossing,
@@ -329,13 +335,67 @@ cdef class LayeredEngine(NarrowedEngine):
             row += is_left
         taken[0] = stop
         left = row - self.rows
-        for k in range(left):
+        self._name_rows(left)
+        return left
+
+    cdef void _name_rows(self, size_t n) noexcept nogil:
+        """Let the first n of `rows` say what was looked up of them."""
+        cdef Row* row
+        cdef size_t k
+        for k in range(n):
             row = self.rows + k
             row.requester = self.asked.requester[row.k]
             row.side = self.asked.side[row.k]
             row.endpoint = self.asked.endpoint[row.k]
             row.resource = self.asked.resource[row.k]
-        return left
+
+    cdef bint _find_by_codes(self, Batch* batch, size_t start, size_t n,
+                             size_t* left) noexcept nogil:
+        """Write what dictionary codes lead to by their place; False, and what is written means
+        nothing, where a code of rows start..start + n does not.
+
+        left : the rows that their answers leave open
+        """
+        cdef Batch out = batch[0]
+        cdef const uint64_t* words = self.answers.words
+        cdef const uint16_t* cells = self.answers.cells
+        cdef uint32_t[256] places, records
+        cdef uint8_t[256] open
+        cdef size_t k, count = 0
+        cdef uint64_t word
+        cdef uint16_t number
+        cdef bint is_missing = False
+        cdef Row* row
+        if words == NULL or not self._find_cells(out.actions, out.who[0], out.resources, start, n,
+                                                 places):
+            return False
+        for k in range(n):
+            number = cells[places[k]]
+            is_missing |= number == 0
+            word = words[number]
+            put_word(&out, start + k, word)
+            # Whether a row is open is nothing a branch predictor could know.
+            open[count] = <uint8_t>k
+            records[count] = <uint32_t>word
+            count += <uint32_t>word >> OUTCOME_SHIFT == OUTCOME_OPEN
+        if is_missing:
+            return False
+        self.placed_rows += n
+        count = self._drop_narrowed(batch, start, open, records, count)
+        for k in range(count):
+            row = self.rows + k
+            row.k = open[k]
+            row.i = start + open[k]
+            row.record = records[k] & OFFSET_MASK
+            row.is_classified = records[k] & SLOT_SETS
+            prefetch(self.records.data + row.record)
+            prefetch(self.records.data + row.record + 16)
+            self.asked.endpoint[open[k]] = ABSENT_ID
+            if self._look_up_open(out.who[0], out.resources, out.owners, start, open[k]):
+                break
+        self._name_rows(count)
+        left[0] = count
+        return True
 
     cdef void _keep_answer(self, size_t k, uint64_t word) noexcept nogil:
         """Let what row k of the block comes to be found by its place. A record is read only where it
@@ -352,6 +412,45 @@ cdef class LayeredEngine(NarrowedEngine):
         at.side = self.asked.side[k]
         at.endpoint = self.asked.endpoint[k]
         return self._make_record(&at, self.question[k])
+
+    cdef size_t _drop_narrowed(self, Batch* batch, size_t start, uint8_t* open, uint32_t* records,
+                               size_t n) noexcept nogil:
+        """Write what n rows of a block come to by the class of their resource; those that are left,
+        first, with their narrowed records. Where one has none yet, all are left with the record that
+        they had.
+
+        open, records : which rows they are, and the low halves of the words that leave them open
+        """
+        cdef Batch out = batch[0]
+        cdef PairTable slots = self.narrowed
+        cdef const uint32_t* rows = batch.resources.remap
+        cdef const int32_t* codes = self.resource_codes
+        cdef uint64_t[256] pairs
+        cdef uint8_t[256] kept
+        cdef uint32_t[256] narrowed
+        cdef size_t k, left = 0
+        cdef uint32_t row
+        cdef bint is_unmet = False
+        cdef PairSlot* slot
+        for k in range(n):
+            row = ROW_UNKNOWN
+            if codes[open[k]] >= 0 and records[k] & SLOT_SETS:
+                row = rows[codes[open[k]]]
+            pairs[k] = pair_of(records[k] & OFFSET_MASK, row)
+            prefetch(pair_slot(&slots, pairs[k]))
+        for k in range(n):
+            slot = pairs_find(&slots, pairs[k])
+            put_outcome(&out, start + open[k], slot)
+            kept[left] = open[k]
+            narrowed[left] = slot.value
+            is_unmet |= slot.value == NO_ID
+            left += slot.value >> OUTCOME_SHIFT == OUTCOME_OPEN
+        self.is_narrowed = not is_unmet
+        if is_unmet:
+            return n
+        memcpy(open, kept, left * sizeof(uint8_t))
+        memcpy(records, narrowed, left * sizeof(uint32_t))
+        return left
 
     cdef int _find_resources(self, Batch* batch, size_t n) noexcept nogil:
         """Intern the resources that the first n of `rows` read and that nothing has asked for."""
@@ -393,6 +492,8 @@ cdef class LayeredEngine(NarrowedEngine):
                 if row.resource_row == NO_ID:
                     self.failed = True
                     return 0
+                if batch.is_by_code:
+                    self._keep_row(batch.resources, row)
             prefetch(pair_slot(&slots, pair_of(row.record, row.resource_row)))
         for k in range(n):
             row = self.rows + k
@@ -418,6 +519,15 @@ cdef class LayeredEngine(NarrowedEngine):
             self.rows[left] = row[0]
             left += 1
         return left
+
+    cdef void _keep_row(self, ColumnData* resources, const Row* row) noexcept nogil:
+        """Let the row of a resource be found by its code."""
+        cdef int32_t code = resources.codes[row.i]
+        cdef bint is_there = True
+        if resources.validity != NULL:
+            is_there = bit_is_set(resources.validity, resources.validity_offset + row.i)
+        if is_there and code >= 0:
+            resources.remap[code] = row.resource_row
 
     cdef int _settle_by_states(self, Batch* batch, size_t n) noexcept nogil:
         """Settle the first n of `rows`, what hangs on states alone once for each combination."""
@@ -471,9 +581,15 @@ cdef class LayeredEngine(NarrowedEngine):
         while start < stop:
             if self._is_full() or self.questions.count > MOST_QUESTIONS:
                 self._forget_records()
-            if self._find_questions(batch, start, stop - start):
-                return -1
-            left = self._find_records(batch, start, stop - start, not is_one, &taken)
+            taken = stop - start
+            self.is_narrowed = False
+            if not batch.is_by_code or not self._find_by_codes(batch, start, taken, &left):
+                if self._find_questions(batch, start, stop - start):
+                    return -1
+                left = self._find_records(batch, start, stop - start, not is_one, &taken)
+                if batch.is_by_code and not self.failed and self._keep_places(
+                        batch.actions, batch.who[0], batch.resources, start, taken):
+                    self.failed = True
             if self.failed:
                 return -1
             if self._find_resources(batch, left):
@@ -484,9 +600,10 @@ cdef class LayeredEngine(NarrowedEngine):
                     if self._settle(batch, self.rows + k, True):
                         return -1
             else:
-                left = self._find_narrowed(batch, left)
+                if not self.is_narrowed:
+                    left = self._find_narrowed(batch, left)
                 for k in range(left):
-                    self._fetch(self.rows + k)
+                    self._fetch(batch, self.rows + k)
                 if self.failed or self._settle_by_states(batch, left):
                     return -1
             start += taken
@@ -554,6 +671,8 @@ cdef class LayeredEngine(NarrowedEngine):
         try:
             with nogil:
                 self._start_batch(asking, batch.management, &owners.c)
+                batch.is_by_code = (stop - start > 1 and batch.others == NULL
+                                    and self._start_places(&actions.c, asking[0], &resources.c))
                 while start < stop:
                     end = start + BLOCK if stop - start > BLOCK else stop
                     if self._decide_block(&batch, start, end):

@@ -80,8 +80,11 @@ class LayeredSession(Session):
         columns, n = batch.columns, batch.n
         owner = known.bind("resource_account", columns.get("resource_account", _NULL), n,
                            engine.name_id)  # fmt: skip
+        rest = [known.bind(name, columns.get(name, _NULL), n, engine.name_id) for name in _WHO[1:]]
+        # What else is said of who asks has part in what is learnt of the principal (placed.pyx).
+        said = tuple(column.constant_id for column in rest)
         return (
-            [known.bind(name, columns.get(name, _NULL), n, engine.name_id) for name in _WHO],
+            [known.bind(_WHO[0], columns.get(_WHO[0], _NULL), n, engine.name_id, said), *rest],
             _flags(columns.get("is_management_account"), n),
             known.bind("action", columns["action"], n, engine.action_id),
             # Whose a resource is has part in what is learnt of it (sides.pyx).

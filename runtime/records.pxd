@@ -25,9 +25,10 @@ cdef enum:
     MOST_QUESTIONS = 1 << 22
     MOST_ANSWERS = 1 << 22          # cells, 8 MiB
 
-    # Questions that are found by their place: of so many crossings, under so many actions.
+    # Questions that are found by their place: of so many crossings, under so many actions. The first
+    # place of each action, and those of the action that is absent, stay empty.
     NEAR_BITS = 4
-    NEAR_CROSSINGS = 1 << NEAR_BITS
+    NEAR_CROSSINGS = (1 << NEAR_BITS) - 1
     NEAR_ACTIONS = 1 << 12
 
 cdef extern from *:
@@ -64,6 +65,9 @@ cdef struct Derived:
     # A key that entries read and that may follow from a side (CTX-3): SidesEngine.derived_from.
     uint32_t key, source
 
+cdef inline size_t near_place(uint32_t action, uint32_t crossing) noexcept nogil:
+    return (<size_t>action << NEAR_BITS) + crossing + 1
+
 cdef inline Derived* derived_of(Record* record) noexcept nogil:
     return <Derived*>(<Known*>(record + 1) + record.known_count)
 
@@ -76,7 +80,7 @@ cdef inline uint32_t* entries_of(Record* record) noexcept nogil:
 cdef class RecordsEngine(OutcomesEngine):
     cdef PairTable crossings                # (kind of side, endpoint bundle) -> crossing
     cdef PairTable questions                # (action, crossing) -> question
-    cdef Words near                         # action << NEAR_BITS | crossing -> question
+    cdef Words near                         # near_place -> question + 1, 0 where there is none
     cdef PairTable record_slots             # (requester, question) -> OUTCOME | offset, statement
     cdef Grid answers                       # the same by place: slot.value | slot.extra << 32
     cdef Words records                      # of Record and what follows

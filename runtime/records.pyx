@@ -16,7 +16,7 @@ from libc.string cimport memcpy, memset
 
 from .engine cimport ALLOW, ENTRY_UNKNOWN, SET_ANY, SET_UNREADABLE
 from .globs cimport GlobSet
-from .intern cimport NO_ID
+from .intern cimport ABSENT_ID, NO_ID
 from .grids cimport grid_bytes, grid_clear, grid_free, grid_init
 from .lists cimport (
     ACTION_BUCKET_POLICY,
@@ -106,7 +106,8 @@ cdef class RecordsEngine(OutcomesEngine):
         pairs_clear(&self.questions)
         pairs_clear(&self.record_slots)
         grid_clear(&self.answers)
-        self.near.count = 0
+        if self.near.count:
+            memset(self.near.data, 0, self.near.count * sizeof(uint32_t))
         self.records.count = 0
         return 0
 
@@ -131,12 +132,12 @@ cdef class RecordsEngine(OutcomesEngine):
     cdef uint32_t _question(self, uint32_t action, uint32_t crossing) noexcept nogil:
         """Number of the question for an action of a crossing; NO_ID on failure."""
         cdef uint32_t number = self._number(&self.questions, action, crossing)
-        cdef size_t at = <size_t>action << NEAR_BITS | crossing
-        if number != NO_ID and action < NEAR_ACTIONS and crossing < NEAR_CROSSINGS:
-            if words_fill(&self.near, at, NO_ID):
+        if (number != NO_ID and action < NEAR_ACTIONS and crossing < NEAR_CROSSINGS
+                and action != ABSENT_ID):
+            if words_fill(&self.near, near_place(action, NEAR_CROSSINGS - 1), 0):
                 self.failed = True
                 return NO_ID
-            self.near.data[at] = number
+            self.near.data[near_place(action, crossing)] = number + 1
         return number
 
     # --- records

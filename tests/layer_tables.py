@@ -13,7 +13,7 @@ from judging import encoded
 from layer_generator import POLICY_TYPES, LayerRequest
 
 import iamtables
-from iamtables import DecisionCode, compiler
+from iamtables import DecisionCode, DictionaryColumn, compiler
 from iamtables.runtime.codes import Layer
 
 HAS_TABLES = hasattr(compiler, "compile_layers")
@@ -127,6 +127,38 @@ def columns(requests: Sequence[LayerRequest], keys: Sequence[str], *,
             "unknown": {key: mask for key, mask in unknown.items() if mask.any()}}
 
 
+def decide_by_place(table: Any, requests: Sequence[LayerRequest], keys: Sequence[str],
+                    **more: Any) -> tuple[list[Answer], int]:
+    """Rows whose answers are found by the codes of dictionaries (runtime/placed.pyx), and how many
+    were: requests that agree in all else are asked together, and all of them again once they are
+    known. One dictionary of each column is for all of them."""
+    together: dict[tuple[Any, ...], list[int]] = {}
+    for row, r in enumerate(requests):
+        together.setdefault((r.issuer_arn, r.principal_account, r.principal_type,
+                             r.resource_account, r.is_management_account), []).append(row)
+    values = {name: tuple({getattr(r, name): None for r in requests if getattr(r, name) is not None})
+              for name in ("principal", "action", "resource")}
+    answers: dict[int, Answer] = {}
+    with table.session() as session:
+        session._engine(0).met_before = 0
+        for _ in range(2):
+            for rest, rows in together.items():
+                twice = [*rows, *rows]  # one row is decided another way
+                given = columns([requests[row] for row in twice], keys, dictionary=True)
+                for name, known in values.items():
+                    texts = [getattr(requests[row], name) for row in twice]
+                    given[name] = DictionaryColumn(np.array(
+                        [-1 if text is None else known.index(text) for text in texts], np.int32), known)
+                given.update(zip(("issuer_arn", "principal_account", "principal_type",
+                                  "resource_account"), rest, strict=False))
+                if not rest[-1]:
+                    del given["is_management_account"]
+                for row, answer in zip(twice, answers_of(table, session.decide(**given, **more)),
+                                       strict=True):
+                    answers[row] = answer
+        return [answers[row] for row in range(len(requests))], session.counts()["placed"]
+
+
 def decide(table: Any, requests: Sequence[LayerRequest], keys: Sequence[str], *,
            dictionary: bool = False, leaves_out: bool = False, arrow: Any = None, threads: int = 1,
            is_known: bool = False, **more: Any) -> list[Answer]:
@@ -142,6 +174,11 @@ def decide(table: Any, requests: Sequence[LayerRequest], keys: Sequence[str], *,
             out = session.decide(**given, **more)
     else:
         out = table.decide(**given, threads=threads, **more)
+    return answers_of(table, out)
+
+
+def answers_of(table: Any, out: Any) -> list[Answer]:
+    """The rows of a batch; reasons are asked for where one is undetermined."""
     places = [_statement(info) for info in table.statements]
     answers = []
     for row, (code, layer, statement, error) in enumerate(zip(

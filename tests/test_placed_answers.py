@@ -1,0 +1,245 @@
+"""Rows found by the codes of dictionaries alone (runtime/placed.pyx): what a code leads to is forgotten,
+or not taken over, where anything else of a request says otherwise.
+
+Who asks, what for and of what are dictionary columns; `placed` counts the rows that were found by
+their codes, so that each test knows which way its rows went.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+import iamtables as it
+from iamtables import DecisionCode, DictionaryColumn
+
+A, B = "111122223333", "444455556666"
+ROLES = tuple(f"arn:aws:iam::{A}:role/path{n}/same" for n in range(40))
+ACTIONS = tuple(f"s3:{verb}{what}" for verb in ("Get", "Put", "Delete")
+                for what in ("Object", "ObjectAcl", "Tags", "Lock", "Legal", "Cors"))
+PATHS = tuple(f"arn:aws:s3:::{bucket}/{n}" for bucket in ("open", "mine", "shut") for n in range(8))
+ALLOW, DENY, IMPLICIT = (
+    DecisionCode.ALLOW, DecisionCode.EXPLICIT_DENY, DecisionCode.IMPLICIT_DENY)
+
+
+def held(*statements: dict[str, Any], kind: Any = "identity") -> it.PolicySet:
+    text = json.dumps({"Version": "2012-10-17", "Statement": list(statements)})
+    return it.PolicySet((it.parse_policy(text, policy_type=kind),))
+
+
+def may(role: int, action: int) -> bool:
+    return action % (role % 5 + 1) == 0
+
+
+@pytest.fixture(scope="module")
+def table() -> Any:
+    """What a role may do hangs on the action, on the resource in `mine` and, for every third role, on
+    a condition; `shut` denies; everything is of account A."""
+    principals = []
+    for n, role in enumerate(ROLES):
+        statement: dict[str, Any] = {
+            "Effect": "Allow", "Action": [a for k, a in enumerate(ACTIONS) if may(n, k)],
+            "Resource": ["arn:aws:s3:::open/*", "arn:aws:s3:::shut/*",
+                         *(f"arn:aws:s3:::mine/{k}" for k in range(8) if (n + k) % 2 == 0)]}
+        if n % 3 == 0:
+            statement["Condition"] = {"StringEquals": {"aws:RequestedRegion": "eu-west-1"}}
+        principals.append(it.Principal(role, identity=held(statement)))
+    return it.compile(it.Organization(
+        accounts=(it.Account(A), it.Account(B)),
+        missing_layers=("session", "scp", "rcp", "vpce"), principals=tuple(principals),
+        resource_policies=(it.ResourcePolicy("arn:aws:s3:::shut", held(
+            {"Effect": "Deny", "Principal": "*", "Action": "s3:Put*",
+             "Resource": "arn:aws:s3:::shut/*"}, kind="resource"), A),)))
+
+
+def expected(role: int | None, action: int, path: int, region: str) -> DecisionCode:
+    if role is None:
+        return DecisionCode.UNDETERMINED
+    if PATHS[path].startswith("arn:aws:s3:::shut") and ACTIONS[action].startswith("s3:Put"):
+        return DENY
+    is_there = not PATHS[path].startswith("arn:aws:s3:::mine") or (role + path % 8) % 2 == 0
+    if not may(role, action) or not is_there or (role % 3 == 0 and region != "eu-west-1"):
+        return IMPLICIT
+    return ALLOW
+
+
+class Rows:
+    """Rows drawn from a seed, as columns of codes and as what they come to."""
+
+    def __init__(self, seed: int, n: int = 3_000, roles: int = len(ROLES)) -> None:
+        rng = np.random.default_rng(seed)
+        self.role = rng.integers(0, roles, n).astype(np.int32)
+        self.action = rng.integers(0, len(ACTIONS), n).astype(np.int32)
+        self.path = rng.integers(0, len(PATHS), n).astype(np.int32)
+        self.region = ["eu-west-1" if hit else "us-east-1" for hit in rng.random(n) < 0.5]
+
+    @property
+    def expected(self) -> list[DecisionCode]:
+        return [expected(*row) for row in zip(
+            self.role.tolist(), self.action.tolist(), self.path.tolist(), self.region,
+            strict=True)]
+
+    def columns(self, form: str = "codes") -> dict[str, Any]:
+        given = {"principal": (self.role, ROLES), "action": (self.action, ACTIONS),
+                 "resource": (self.path, PATHS)}
+        return {name: dictionary(form, codes, values) for name, (codes, values) in given.items()}
+
+
+def dictionary(form: str, codes: Any, values: tuple[str, ...]) -> Any:
+    if form == "codes":
+        return DictionaryColumn(codes, values)
+    given = pa.array(codes, pa.int32(), mask=codes < 0)
+    if form == "arrow":
+        return pa.DictionaryArray.from_arrays(given, pa.array(values))
+    return [None if code < 0 else values[code] for code in codes.tolist()]
+
+
+def ask(session: Any, rows: Rows, form: str = "codes", **more: Any) -> Any:
+    return session.decide(**{**rows.columns(form), "resource_account": A,
+                             "context": {"aws:RequestedRegion": rows.region}, **more})
+
+
+@pytest.mark.parametrize("form", ["codes", "arrow", "lists"])
+def test_known_codes_are_found_by_their_place(table: Any, form: str) -> None:
+    with table.session() as session:
+        for turn in (0, 1, 2, 2):
+            rows = Rows(turn)
+            before = session.counts().get("placed", 0)
+            out = ask(session, rows, form)
+            assert out.decision.tolist() == rows.expected
+            plain = table.decide(**{**rows.columns("lists"), "resource_account": A,
+                                    "context": {"aws:RequestedRegion": rows.region}})
+            assert out.statement.tolist() == plain.statement.tolist()
+            assert out.layer.tolist() == plain.layer.tolist()
+        assert session.counts()["placed"] - before == len(rows.role)
+
+
+def test_rows_without_a_value_are_not_those_of_another(table: Any) -> None:
+    """A principal that is null is an error, a resource that is null is any."""
+    rows = Rows(11)
+    is_null = np.random.default_rng(1).random((2, len(rows.role))) < 0.002
+    rows.role[is_null[0]] = -1
+    rows.path[is_null[1]] = -1
+    for form in ("codes", "arrow"):
+        with table.session() as session:
+            for _ in range(3):
+                out = ask(session, rows, form)
+                assert (out.error != 0).tolist() == is_null[0].tolist()
+                alone = table.decide(**{**rows.columns("lists"), "resource_account": A,
+                                        "context": {"aws:RequestedRegion": rows.region}})
+                assert out.decision.tolist() == alone.decision.tolist()
+                assert DecisionCode.UNDETERMINED in out.decision[is_null[1] & ~is_null[0]]
+            assert session.counts()["placed"] > 0  # of blocks without an error
+
+
+def test_whose_a_resource_is_has_part_in_its_place(table: Any) -> None:
+    rows = Rows(3)
+    with table.session() as session:
+        for owner in (A, B, A, B, B):
+            out = ask(session, rows, resource_account=owner)
+            assert (out.decision == ALLOW).tolist() == [
+                owner == A and one == ALLOW for one in rows.expected]
+        assert session.counts()["placed"] >= 2 * len(rows.role)
+
+
+def test_what_else_is_said_of_who_asks_has_part_in_the_place_of_a_principal(table: Any) -> None:
+    """One session of another role each time: who it is, the issuer says."""
+    rows = Rows(4, roles=1)
+    session_arn = f"arn:aws:sts::{A}:assumed-role/same/me"
+    with table.session() as session:
+        for role in (0, 1, 2, 1, 0, 0):
+            rows.role[:] = role
+            out = ask(session, rows, issuer_arn=ROLES[role],
+                      principal=DictionaryColumn(np.zeros(len(rows.role), np.int32), (session_arn,)))
+            assert out.decision.tolist() == rows.expected
+        assert session.counts()["placed"] >= 2 * len(rows.role)
+
+
+def test_rows_that_more_is_said_of_go_another_way(table: Any) -> None:
+    """A column of owners, of management accounts, or of what others allow."""
+    rows = Rows(5)
+    flags = np.zeros(len(rows.role), bool)
+    owners = DictionaryColumn(np.arange(len(rows.role), dtype=np.int32) % 2, (A, B))
+    flags[::3] = True
+    with table.session() as session:
+        ask(session, rows)
+        ask(session, rows)
+        placed = session.counts()["placed"]
+        assert placed
+        out = ask(session, rows, resource_account=owners)
+        assert (out.decision == ALLOW).tolist() == [
+            row % 2 == 0 and one == ALLOW for row, one in enumerate(rows.expected)]
+        out = ask(session, rows, also_allowed=flags)
+        alone = table.decide(**rows.columns(), resource_account=A, also_allowed=flags,
+                             context={"aws:RequestedRegion": rows.region})
+        assert out.decision.tolist() == alone.decision.tolist()
+        ask(session, rows, is_management_account=flags)
+        assert session.counts()["placed"] == placed
+        assert ask(session, rows).decision.tolist() == rows.expected
+        assert session.counts()["placed"] > placed
+
+
+@pytest.mark.parametrize("setting", [{"record_limit": 1_500}, {"answer_limit": 1_024},
+                                     {"answer_limit": 2_048}, {"met_before": 0},
+                                     {"met_before": 1 << 30}])
+def test_places_outlive_what_they_lead_to(table: Any, setting: dict[str, int]) -> None:
+    """Records and questions that are dropped leave their numbers to others."""
+    with table.session() as session:
+        for name, value in setting.items():
+            setattr(session._engine(0), name, value)
+        for turn in range(12):
+            rows = Rows(turn, n=400)
+            assert ask(session, rows).decision.tolist() == rows.expected
+
+
+def test_dictionaries_that_grow_keep_their_places(table: Any) -> None:
+    with table.session() as session:
+        for size in (3, 9, 20, 40, 40):
+            rows = Rows(size, roles=size)
+            out = ask(session, rows, principal=DictionaryColumn(rows.role, ROLES[:size]))
+            assert out.decision.tolist() == rows.expected
+        assert session.counts()["placed"] >= len(rows.role)
+
+
+def test_dropped_caches_take_the_places_with_them(table: Any) -> None:
+    rows = Rows(6)
+    for budget in (1, 100_000, 400_000):
+        with table.session(budget_bytes=budget) as session:
+            for _ in range(4):
+                assert ask(session, rows).decision.tolist() == rows.expected
+
+
+def test_codes_beyond_a_dictionary_are_refused_not_read(table: Any) -> None:
+    rows = Rows(7)
+    with table.session() as session:
+        for _ in range(2):
+            ask(session, rows)
+        for name, codes in (("principal", rows.role), ("action", rows.action),
+                            ("resource", rows.path)):
+            wrong = codes.copy()
+            wrong[-1] = 1_000_000
+            with pytest.raises(it.ColumnError):
+                ask(session, rows, **{name: DictionaryColumn(
+                    wrong, {"principal": ROLES, "action": ACTIONS, "resource": PATHS}[name])})
+        assert ask(session, rows).decision.tolist() == rows.expected
+
+
+def test_more_requesters_than_have_a_place(table: Any) -> None:
+    """A place takes two bytes; requesters beyond that go another way."""
+    rows, few = Rows(8), Rows(9, roles=25)
+    with table.session() as session:
+        assert session._engine(0).place_limit == 0xFFFF
+        session._engine(0).place_limit = 1 << 20
+        assert session._engine(0).place_limit == 0xFFFF
+        session._engine(0).place_limit = 25
+        ask(session, few)
+        for _ in range(3):
+            assert ask(session, rows).decision.tolist() == rows.expected
+        placed = session.counts()["placed"]
+        assert placed < len(rows.role) // 10
+        assert ask(session, few).decision.tolist() == few.expected
+        assert session.counts()["placed"] > placed
