@@ -132,7 +132,8 @@ class CodedColumn(Column):
     """Codes into encoded values; -1 is a null, -2 unknown. They are checked where they are read."""
 
     codes: NDArray[np.int32]
-    encoded: Packed
+    encoded: Packed | None
+    """None until they are needed: a list that was met before need not be encoded again."""
     originals: Sequence[Value]
     name: str = ""
     """Needed only where the codes come from a caller."""
@@ -143,6 +144,11 @@ class CodedColumn(Column):
         return len(self.codes)
 
     def bind(self, n: int, intern: Intern) -> BoundColumn:
+        if self.encoded is None:
+            try:
+                self.encoded = _packed_values(self.originals, self.name)
+            except RequestError as error:
+                raise _of_column(error, self.name) from None
         return BoundColumn.codes(self.codes, *self.encoded)
 
     def value(self, row: int) -> Value:
@@ -205,7 +211,11 @@ def make_column(given: object, name: str) -> Column:
     try:
         return _make(given, name)
     except RequestError as error:
-        raise ColumnError(error.message, column=name, help=error.help) from None
+        raise _of_column(error, name) from None
+
+
+def _of_column(error: RequestError, name: str) -> ColumnError:
+    return ColumnError(error.message, column=name, help=error.help)
 
 
 def _make(given: Any, name: str) -> Column:
@@ -267,7 +277,7 @@ def _from_codes(codes: NDArray[Any], values: Sequence[Any], name: str) -> Column
         raise ColumnError(f"the dictionary of column `{name}` is no list of values", column=name)
     if (already := _packed_already(values)) is not None:  # memory of the caller's
         return CodedColumn(codes_of(codes), already, values, name)
-    return CodedColumn(codes_of(codes), _packed_values(values, name), values, name, True)
+    return CodedColumn(codes_of(codes), None, values, name, True)
 
 
 def _packed_already(values: object) -> Packed | None:

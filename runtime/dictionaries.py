@@ -5,7 +5,8 @@ of a condition. The next batch often brings the same dictionary, as a stream doe
 asks about one table again and again. Then it takes over what the last one learnt.
 
 Whether a dictionary is the same is never guessed. Its texts are compared with those it was learnt
-from, unless they lie at the same place, and those are still there: their buffers are held. Only
+from, unless they lie at the same place, and those are still there: their buffers are held. A list
+of texts is the same if it holds the same objects: texts do not change, and these are held too. Only
 columns whose buffers nobody writes to are kept (`Column.is_lasting`): Arrow's, which never change,
 and those that were made here from lists and codes. So a changed list is another dictionary, and an
 address that was freed and given out again cannot be met.
@@ -16,20 +17,29 @@ What was learnt holds for one engine, one use of a column, and until the engine 
 from __future__ import annotations
 
 from collections.abc import Hashable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from .column import BoundColumn
-from .columns import Column, Intern
+from .columns import CodedColumn, Column, Intern, Packed
 from .engine import Engine
+from .objects import are_same
 
 MOST_EACH = 2
 """Dictionaries kept of each column."""
+
+
+class _Listed(NamedTuple):
+    """A list of texts as it was, and as it was encoded."""
+
+    texts: list[str]
+    encoded: Packed
 
 
 class _Kept(NamedTuple):
     with_what: Hashable
     column: BoundColumn
     size: int
+    listed: _Listed | None
 
 
 class KnownDictionaries:
@@ -54,12 +64,18 @@ class KnownDictionaries:
         use       : the role of the column, whose ids and states are its own
         with_what : what else was learnt from; only the same counts as known
         """
-        bound = column.bind(n, intern)
         if not column.is_lasting:
-            return bound
+            return column.bind(n, intern)
         if self._generation != self._engine.generation:
             self.forget()
         kept = self._kept.pop(use, [])
+        texts = _unread_list(column)
+        listed = None if texts is None else _find_list(texts, kept)
+        if listed is not None:
+            column.encoded = listed.encoded  # type: ignore[attr-defined]
+        bound = column.bind(n, intern)
+        if texts is not None and listed is None and all(type(text) is str for text in texts):
+            listed = _Listed(list(texts), column.encoded)  # type: ignore[attr-defined]
         for at, before in enumerate(kept):
             if before.with_what == with_what and bound.adopt(before.column):
                 del kept[at]
@@ -67,7 +83,7 @@ class KnownDictionaries:
                 break
         size = bound.dictionary_bytes
         if size <= self._limit:
-            kept.append(_Kept(with_what, bound, size))
+            kept.append(_Kept(with_what, bound, size, listed))
             self._bytes += size
         if len(kept) > MOST_EACH:
             self._bytes -= kept.pop(0).size
@@ -92,3 +108,18 @@ class KnownDictionaries:
         self._generation = self._engine.generation
         self._kept.clear()
         self._bytes = 0
+
+
+def _unread_list(column: Column) -> list[Any] | None:
+    """The dictionary of a column, if it is a list of which nothing has been read yet."""
+    if isinstance(column, CodedColumn) and column.encoded is None and (
+            type(column.originals) is list):
+        return column.originals
+    return None
+
+
+def _find_list(texts: list[Any], kept: list[_Kept]) -> _Listed | None:
+    for before in kept:
+        if before.listed is not None and are_same(before.listed.texts, texts):
+            return before.listed
+    return None

@@ -22,3 +22,6 @@ def code_texts(
 
 def pack_texts(given: list[Any]) -> tuple[NDArray[np.uint8], NDArray[np.int64]] | None:
     """(data, offsets) of texts end to end, as in `code_texts`; None when one is no text."""
+
+def are_same(one: list[Any], other: list[Any]) -> bool:
+    """Do two lists hold the same objects, in the same order? They are compared by identity."""

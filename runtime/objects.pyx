@@ -215,3 +215,14 @@ def pack_texts(list given):
             memcpy(&room[at], text, size)
         at += size
     return data, offsets
+
+
+def are_same(list one, list other):
+    """Do two lists hold the same objects, in the same order? They are compared by identity."""
+    cdef size_t n = <size_t>PyList_GET_SIZE(one), i
+    if <size_t>PyList_GET_SIZE(other) != n:
+        return False
+    for i in range(n):
+        if <PyObject*>PyList_GET_ITEM(one, i) != <PyObject*>PyList_GET_ITEM(other, i):
+            return False
+    return True

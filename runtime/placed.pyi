@@ -17,7 +17,9 @@ class PlacedEngine(NarrowedEngine):
     """Most requesters that are found by the codes of their names, at most 65,535."""
 
     def clear(self) -> None:
-        """Drop everything learnt from data. Columns bound before hold stale ids: bind them again."""
+        """Drop everything learnt from data. Columns bound before hold stale ids: bind them
+        again.
+        """
 
     def counts(self) -> dict[str, int]:
-        """Numbers of distinct things seen so far; `placed` are rows found by their codes alone."""
+        """Numbers of distinct things seen so far; `placed`: rows found by their codes alone."""

@@ -132,7 +132,7 @@ cdef class PlacedEngine(NarrowedEngine):
         self.most_requesters = self.placed_rows = 0
 
     def counts(self):
-        """Numbers of distinct things seen so far; `placed` are rows found by their codes alone."""
+        """Numbers of distinct things seen so far; `placed`: rows found by their codes alone."""
         return {**NarrowedEngine.counts(self), "placed": self.placed_rows}
 
 

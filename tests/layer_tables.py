@@ -136,7 +136,7 @@ def decide_by_place(table: Any, requests: Sequence[LayerRequest], keys: Sequence
     for row, r in enumerate(requests):
         together.setdefault((r.issuer_arn, r.principal_account, r.principal_type,
                              r.resource_account, r.is_management_account), []).append(row)
-    values = {name: tuple({getattr(r, name): None for r in requests if getattr(r, name) is not None})
+    values = {name: tuple({text: None for r in requests if (text := getattr(r, name)) is not None})
               for name in ("principal", "action", "resource")}
     answers: dict[int, Answer] = {}
     with table.session() as session:
@@ -147,8 +147,8 @@ def decide_by_place(table: Any, requests: Sequence[LayerRequest], keys: Sequence
                 given = columns([requests[row] for row in twice], keys, dictionary=True)
                 for name, known in values.items():
                     texts = [getattr(requests[row], name) for row in twice]
-                    given[name] = DictionaryColumn(np.array(
-                        [-1 if text is None else known.index(text) for text in texts], np.int32), known)
+                    codes = [-1 if text is None else known.index(text) for text in texts]
+                    given[name] = DictionaryColumn(np.array(codes, np.int32), known)
                 given.update(zip(("issuer_arn", "principal_account", "principal_type",
                                   "resource_account"), rest, strict=False))
                 if not rest[-1]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import json
 import sys
+from collections.abc import Iterator
 from random import Random
 from types import SimpleNamespace
 from typing import Any
@@ -15,6 +16,7 @@ import pytest
 
 import iamtables
 from iamtables import DictionaryColumn
+from iamtables.runtime import columns as columns_module
 from iamtables.runtime.column import BoundColumn
 from iamtables.runtime.dictionaries import MOST_EACH
 
@@ -172,6 +174,16 @@ def test_memory_of_the_caller_that_changed_in_place_is_read_again() -> None:
         assert found.tolist() == [0, 1] * 50
 
 
+@pytest.fixture
+def short_collections() -> Iterator[None]:
+    """What the whole run has made so far takes the collector longer than all that a test makes."""
+    gc.collect()
+    gc.freeze()
+    yield
+    gc.unfreeze()
+
+
+@pytest.mark.usefixtures("short_collections")
 def test_memory_that_a_dictionary_had_is_not_mistaken_for_it() -> None:
     """Buffers that a session learnt from stay where they are, so no other one can come there."""
     with ALONE.session() as session:
@@ -355,3 +367,34 @@ def test_offsets_that_do_not_fit_are_never_the_same() -> None:
         made = [BoundColumn.codes(np.zeros(3, dtype=np.int32), data.copy(),
                                   np.array(offsets, dtype=np.int64)) for _ in range(2)]
         assert not made[0].adopt(made[1])
+
+
+def test_a_list_of_the_same_texts_is_not_encoded_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is compared are the objects: another list of them is the same, others are encoded."""
+    encoded: list[int] = []
+    pack = columns_module.pack_texts
+    monkeypatch.setattr(columns_module, "pack_texts",
+                        lambda texts: encoded.append(len(texts)) or pack(texts))
+    values = list(PATHS)
+    copies = [text[:1] + text[1:] for text in values]
+    assert copies == values and copies[0] is not values[0]
+    with ALONE.session() as session:
+        for given, size in ((values, 1), (values, 1), (list(values), 1), (copies, 2), (copies, 2),
+                            (values, 3), (values[:-1], 4)):
+            found = session.decide(asked("codes", given)).decision
+            assert found.tolist() == [int(given[row % len(given)][13] == "b") for row in range(600)]
+            assert len(encoded) == size
+
+
+def test_lists_in_a_dictionary_may_change_in_place() -> None:
+    """A value that is a list of texts is another value when it changes, though the same object."""
+    table = iamtables.compile(policy([
+        {"Effect": "Allow", "Action": "*", "Resource": "*",
+         "Condition": {"ForAnyValue:StringEquals": {"k:m": "x"}}}]))
+    values: list[Any] = ["y", ["y", "z"]]
+    with table.session() as session:
+        for change in ("y", "x", "x", "w"):
+            values[1][0] = change
+            found = session.decide(action="s3:GetObject", resource="*", context={
+                "k:m": DictionaryColumn(np.array([0, 1], dtype=np.int32), values)}).decision
+            assert found.tolist() == [0, int(change == "x")]

@@ -64,6 +64,7 @@ AREAS = (
     "kernel_records",
     "kernel_single",
     "kernel_narrowed",
+    "kernel_placed",
     "kernel_logs",
     "engines",
 )
