@@ -16,6 +16,7 @@ from libc.string cimport memcpy, memset
 from .intern cimport NO_ID
 from .pages cimport large_pages
 from .pairs cimport pairs_bytes, pairs_clear, pairs_free, pairs_get, pairs_init, pairs_put
+from .prefetch cimport prefetch
 
 cdef enum:
     FIRST_ROWS = 16
@@ -130,21 +131,35 @@ cdef void grid_put(Grid* grid, uint32_t row, uint32_t column, uint64_t word) noe
     grid.cells[(<size_t>row + 1 << grid.bits) + column + 1] = <uint16_t>number
 
 
-cdef void grid_numbers(const Grid* grid, const uint32_t* rows, const uint32_t* columns, size_t n,
+cdef bint grid_at(const Grid* grid, const uint32_t* places, size_t n,
+                  uint16_t* numbers) noexcept nogil:
+    """Numbers of the words in n cells; False when one is empty, whose number is 0."""
+    cdef const uint16_t* cells = grid.cells
+    cdef size_t k
+    cdef bint is_missing = False
+    for k in range(n):
+        numbers[k] = cells[places[k]]
+        is_missing |= numbers[k] == 0
+    return not is_missing
+
+
+cdef bint grid_numbers(const Grid* grid, const uint32_t* rows, const uint32_t* columns, size_t n,
                        uint16_t* numbers) noexcept nogil:
-    """Numbers of the words of n pairs; 0 where one has none, or a number is NO_ID.
+    """Numbers of the words of at most 256 pairs; False when one has none, or a number is NO_ID, for
+    which 0 stands.
 
     No branch hangs on data, so that the processor waits for many pairs at a time.
     """
-    cdef const uint16_t* cells = grid.cells
+    cdef uint32_t[256] places
     cdef size_t k
-    cdef uint32_t row, column, is_there
+    cdef uint32_t row, column
     cdef int bits = grid.bits
     if grid.rows == 0:
         memset(numbers, 0, n * sizeof(uint16_t))
-        return
+        return False
     for k in range(n):
         row = rows[k] + 1
         column = columns[k] + 1
-        is_there = (column >> bits == 0) & (row < grid.rows)
-        numbers[k] = cells[(<size_t>row << bits | column) * is_there]
+        places[k] = (row << bits | column) * <uint32_t>((column >> bits == 0) & (row < grid.rows))
+        prefetch(grid.cells + places[k])
+    return grid_at(grid, places, n, numbers)

@@ -1,4 +1,4 @@
-from libc.stdint cimport int32_t, uint8_t, uint32_t, uint64_t
+from libc.stdint cimport int32_t, uint8_t, uint16_t, uint32_t, uint64_t
 
 from .column cimport ColumnData
 from .outcomes cimport Facts, Signals
@@ -56,11 +56,16 @@ cdef class LayeredEngine(PlacedEngine):
     cdef PairSlot* _meet(self, size_t k) noexcept nogil
     cdef size_t _find_records(self, Batch* batch, size_t start, size_t n, bint is_settled,
                               size_t* taken) noexcept nogil
+    cdef size_t _write_answers(self, Batch* batch, size_t start, size_t n, const uint16_t* numbers,
+                               uint8_t* open, uint32_t* records) noexcept nogil
+    cdef void _open_rows(self, size_t start, const uint8_t* open, const uint32_t* records,
+                         size_t n) noexcept nogil
     cdef void _name_rows(self, size_t n) noexcept nogil
     cdef bint _find_by_codes(self, Batch* batch, size_t start, size_t n,
                              size_t* left) noexcept nogil
     cdef size_t _drop_narrowed(self, Batch* batch, size_t start, uint8_t* open, uint32_t* records,
                                size_t n) noexcept nogil
+    cdef bint _drop_rows(self, Batch* batch, size_t n, size_t* left) noexcept nogil
     cdef void _keep_row(self, ColumnData* resources, const Row* row) noexcept nogil
     cdef int _find_resources(self, Batch* batch, size_t n) noexcept nogil
     cdef size_t _find_narrowed(self, Batch* batch, size_t n) noexcept nogil

@@ -26,7 +26,7 @@ from .engine cimport (
     known_state,
 )
 from .globs cimport GlobSet
-from .grids cimport Grid, grid_numbers, grid_put
+from .grids cimport Grid, grid_at, grid_numbers, grid_put
 from .intern cimport ABSENT_ID, NO_ID, intern_many
 from .lists cimport ACTION_ERROR, LEVEL_SIGNALS
 from .outcomes cimport Signals, add_entry
@@ -288,10 +288,16 @@ cdef class LayeredEngine(PlacedEngine):
         cdef bint is_left, is_by_place = is_settled and out.others == NULL
         cdef PairSlot* slot
         cdef uint16_t[256] numbers
-        if is_by_place:
-            grid_numbers(&answers, self.asked.requester, self.question, n, numbers)
-        else:
+        cdef uint8_t[256] open
+        cdef uint32_t[256] records
+        if not is_by_place:
             memset(numbers, 0, sizeof(numbers))
+        elif grid_numbers(&answers, self.asked.requester, self.question, n, numbers):
+            taken[0] = n
+            left = self._write_answers(batch, start, n, numbers, open, records)
+            self._open_rows(start, open, records, left)
+            self._name_rows(left)
+            return left
         for k in range(n):
             if k == stop:
                 break
@@ -338,6 +344,37 @@ cdef class LayeredEngine(PlacedEngine):
         self._name_rows(left)
         return left
 
+    cdef size_t _write_answers(self, Batch* batch, size_t start, size_t n, const uint16_t* numbers,
+                               uint8_t* open, uint32_t* records) noexcept nogil:
+        """Write the answers of these numbers; how many rows they leave open.
+
+        open, records : which rows these are, and the low halves of the words that leave them open
+        """
+        cdef Batch out = batch[0]
+        cdef const uint64_t* words = self.answers.words
+        cdef size_t k, count = 0
+        cdef uint64_t word
+        for k in range(n):
+            word = words[numbers[k]]
+            put_word(&out, start + k, word)
+            # Whether a row is open is nothing a branch predictor could know.
+            open[count] = <uint8_t>k
+            records[count] = <uint32_t>word
+            count += <uint32_t>word >> OUTCOME_SHIFT == OUTCOME_OPEN
+        return count
+
+    cdef void _open_rows(self, size_t start, const uint8_t* open, const uint32_t* records,
+                         size_t n) noexcept nogil:
+        """Make the rows that `_write_answers` left the first n of `rows`."""
+        cdef Row* row
+        cdef size_t k
+        for k in range(n):
+            row = self.rows + k
+            row.k = open[k]
+            row.i = start + open[k]
+            row.record = records[k] & OFFSET_MASK
+            row.is_classified = records[k] & SLOT_SETS
+
     cdef void _name_rows(self, size_t n) noexcept nogil:
         """Let the first n of `rows` say what was looked up of them."""
         cdef Row* row
@@ -351,47 +388,28 @@ cdef class LayeredEngine(PlacedEngine):
 
     cdef bint _find_by_codes(self, Batch* batch, size_t start, size_t n,
                              size_t* left) noexcept nogil:
-        """Write what dictionary codes lead to by their place; False, and what is written means
-        nothing, where a code of rows start..start + n does not.
+        """Write what dictionary codes lead to by their place; False, and nothing is written, where a
+        code of rows start..start + n does not.
 
         left : the rows that their answers leave open
         """
-        cdef Batch out = batch[0]
-        cdef const uint64_t* words = self.answers.words
-        cdef const uint16_t* cells = self.answers.cells
+        cdef ColumnData* principals = batch.who[0]
         cdef uint32_t[256] places, records
+        cdef uint16_t[256] numbers
         cdef uint8_t[256] open
-        cdef size_t k, count = 0
-        cdef uint64_t word
-        cdef uint16_t number
-        cdef bint is_missing = False
-        cdef Row* row
-        if words == NULL or not self._find_cells(out.actions, out.who[0], out.resources, start, n,
-                                                 places):
-            return False
-        for k in range(n):
-            number = cells[places[k]]
-            is_missing |= number == 0
-            word = words[number]
-            put_word(&out, start + k, word)
-            # Whether a row is open is nothing a branch predictor could know.
-            open[count] = <uint8_t>k
-            records[count] = <uint32_t>word
-            count += <uint32_t>word >> OUTCOME_SHIFT == OUTCOME_OPEN
-        if is_missing:
+        cdef size_t k, count
+        if (not self._find_cells(batch.actions, principals, batch.resources, start, n, places)
+                or not grid_at(&self.answers, places, n, numbers)):
             return False
         self.placed_rows += n
+        count = self._write_answers(batch, start, n, numbers, open, records)
         count = self._drop_narrowed(batch, start, open, records, count)
+        self._open_rows(start, open, records, count)
         for k in range(count):
-            row = self.rows + k
-            row.k = open[k]
-            row.i = start + open[k]
-            row.record = records[k] & OFFSET_MASK
-            row.is_classified = records[k] & SLOT_SETS
-            prefetch(self.records.data + row.record)
-            prefetch(self.records.data + row.record + 16)
+            prefetch(self.records.data + self.rows[k].record)
+            prefetch(self.records.data + self.rows[k].record + 16)
             self.asked.endpoint[open[k]] = ABSENT_ID
-            if self._look_up_open(out.who[0], out.resources, out.owners, start, open[k]):
+            if self._look_up_open(principals, batch.resources, batch.owners, start, open[k]):
                 break
         self._name_rows(count)
         left[0] = count
@@ -495,6 +513,9 @@ cdef class LayeredEngine(PlacedEngine):
                 if batch.is_by_code:
                     self._keep_row(batch.resources, row)
             prefetch(pair_slot(&slots, pair_of(row.record, row.resource_row)))
+        if batch.others == NULL and self._drop_rows(batch, n, &left):
+            return left
+        left = 0
         for k in range(n):
             row = self.rows + k
             if batch.others == NULL or not batch.others[row.i]:
@@ -519,6 +540,34 @@ cdef class LayeredEngine(PlacedEngine):
             self.rows[left] = row[0]
             left += 1
         return left
+
+    cdef bint _drop_rows(self, Batch* batch, size_t n, size_t* left) noexcept nogil:
+        """`_find_narrowed` where all records have met the rows of their resources before, so that no
+        branch hangs on data; False, and nothing has happened, where one has not."""
+        cdef Batch out = batch[0]
+        cdef PairTable slots = self.narrowed
+        cdef PairSlot* found[256]
+        cdef size_t k, kept = 0
+        cdef bint is_unmet = False
+        cdef Row* row
+        for k in range(n):
+            found[k] = pairs_find(&slots, pair_of(self.rows[k].record, self.rows[k].resource_row))
+            is_unmet |= found[k].value == NO_ID
+        if is_unmet:
+            return False
+        for k in range(n):
+            row = self.rows + k
+            put_outcome(&out, row.i, found[k])
+            row.record = found[k].value & OFFSET_MASK
+            self.rows[kept] = row[0]
+            kept += found[k].value >> OUTCOME_SHIFT == OUTCOME_OPEN
+        for k in range(kept):
+            row = self.rows + k
+            prefetch(self.records.data + row.record)
+            prefetch(self.records.data + row.record + 16)
+            prefetch(self.requester_row.data + row.requester)
+        left[0] = kept
+        return True
 
     cdef void _keep_row(self, ColumnData* resources, const Row* row) noexcept nogil:
         """Let the row of a resource be found by its code."""

@@ -2,7 +2,7 @@
 
 What is asked of a row before its conditions is told by three codes: the action's, the principal's and
 the resource's. Each dictionary column keeps what its values come to on the way to a cell of the grid of
-answers (runtime/grids.pyx): an action the places of its questions, a resource its kind of side, a
+answers (runtime/grids.pyx): an action where its questions are, a resource its kind of side, a
 principal its row of cells. 0 is what is not known yet, and leads to a cell that is always empty; so a
 row whose answer is not there has the number 0, and its block is looked up step by step.
 
@@ -64,7 +64,7 @@ cdef class PlacedEngine(NarrowedEngine):
             return False
         for k in range(n):
             found[k] = ((<uint32_t>of_principal[principal[k]] << bits)
-                        + near[of_action[action[k]] + of_resource[resource[k]]])
+                        + near[(<size_t>of_action[action[k]] << NEAR_BITS) + of_resource[resource[k]]])
             prefetch(cells + found[k])
         self.principal_codes = principal
         self.resource_codes = resource
@@ -85,7 +85,7 @@ cdef class PlacedEngine(NarrowedEngine):
             if number < NEAR_ACTIONS:
                 if words_fill(&self.near, near_place(number, NEAR_CROSSINGS - 1), 0):
                     return -1
-                actions.places[action[k]] = <uint16_t>(number << NEAR_BITS)
+                actions.places[action[k]] = <uint16_t>number
             number = self.side_kind.data[self.asked.side[k]]
             if number < NEAR_CROSSINGS:
                 resources.places[resource[k]] = <uint16_t>(number + 1)

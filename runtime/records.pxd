@@ -27,7 +27,7 @@ cdef enum:
 
     # Questions that are found by their place: of so many crossings, under so many actions. The first
     # place of each action, and those of the action that is absent, stay empty.
-    NEAR_BITS = 4
+    NEAR_BITS = 5
     NEAR_CROSSINGS = (1 << NEAR_BITS) - 1
     NEAR_ACTIONS = 1 << 12
 

@@ -160,8 +160,9 @@ def test_what_else_is_said_of_who_asks_has_part_in_the_place_of_a_principal(tabl
 
 
 def test_rows_that_more_is_said_of_go_another_way(table: Any) -> None:
-    """A column of owners, of management accounts, or of what others allow."""
-    rows = Rows(5)
+    """A column of owners, of management accounts, or of what others allow; so many rows that all
+    that may be learnt of any code is."""
+    rows = Rows(5, n=50_000)
     flags = np.zeros(len(rows.role), bool)
     owners = DictionaryColumn(np.arange(len(rows.role), dtype=np.int32) % 2, (A, B))
     flags[::3] = True
@@ -170,7 +171,7 @@ def test_rows_that_more_is_said_of_go_another_way(table: Any) -> None:
         ask(session, rows)
         placed = session.counts()["placed"]
         assert placed
-        for _ in range(4):
+        for _ in range(3):
             out = ask(session, rows, resource_account=owners)
             assert (out.decision == ALLOW).tolist() == [
                 row % 2 == 0 and one == ALLOW for row, one in enumerate(rows.expected)]
