@@ -129,7 +129,7 @@ def test_rows_that_are_errors_have_no_place(table: Any) -> None:
 
 
 def test_more_kinds_of_resources_than_have_questions_by_place() -> None:
-    """Thirty-one have; each of forty buckets denies other actions, so each is of a kind of its own."""
+    """Thirty-one have; each of forty buckets denies other actions: each is of a kind of its own."""
     def held(effect: str, actions: list[str], kind: Any, **more: Any) -> it.PolicySet:
         text = json.dumps({"Version": "2012-10-17", "Statement": [
             {"Effect": effect, "Action": actions, "Resource": "*", **more}]})
