@@ -36,13 +36,13 @@ cdef class ListsEngine(Engine):
     cdef const uint32_t* statement_principal
     cdef const uint32_t* statement_test_start
     cdef const uint32_t* statement_test
-    cdef size_t action_set_count
+    cdef size_t state_bytes                    # of the states of all sets under one action
     cdef Words bundle_start                    # rows of a bundle: class, allow, deny, is_open
     cdef Words bundle_row
     cdef dict bundles
     cdef Words action_flag                     # by action id; NO_ID unseen
-    cdef Words action_states                   # by action id: offset of its states / set count
-    cdef uint8_t* states                       # one byte per (action, set)
+    cdef Words action_states                   # by action id: offset of its states / state_bytes
+    cdef uint8_t* states                       # one bit per (action, set)
     cdef size_t states_used, states_size
     cdef InternTable list_table
     cdef Words list_start                      # by list id

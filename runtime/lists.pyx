@@ -41,7 +41,7 @@ cdef class ListsEngine(Engine):
         self.statement_principal = <const uint32_t*><size_t>layers.statement_principal.ctypes.data
         self.statement_test_start = <const uint32_t*><size_t>layers.statement_test_start.ctypes.data
         self.statement_test = <const uint32_t*><size_t>layers.statement_test.ctypes.data
-        self.action_set_count = layers.action_set_count
+        self.state_bytes = (layers.action_set_count + 8) // 8
         self.bundles = {}
         seed = int.from_bytes(planner.seed(), "little")
         if intern_init(&self.list_table, seed + 104) or pairs_init(&self.cells, seed + 105):
@@ -101,13 +101,13 @@ cdef class ListsEngine(Engine):
             text = None
             if action >= FIRST_ID:
                 text = self._text(&self.action_table, action)
-            flags, states = self.planner.action_facts(text)
+            flags, states = self.planner.action_facts[text,]
             if (words_fill(&self.action_flag, action, NO_ID)
                     or words_fill(&self.action_states, action, 0)):
                 raise MemoryError
             if states is not None:
                 found = states
-                size = self.action_set_count + 1
+                size = self.state_bytes
                 if self.states_used + size > self.states_size:
                     moved = realloc(self.states, 2 * (self.states_used + size))
                     if moved == NULL:
@@ -140,20 +140,21 @@ cdef class ListsEngine(Engine):
         cdef const uint8_t* states
         cdef const uint32_t* row
         cdef size_t r, s, size
-        cdef uint32_t list_id, head
+        cdef uint32_t list_id, head, set_id
         self.build.count = 0
         if words_reserve(&self.build, 1):
             self.failed = True
             return NO_ID
         self.build.data[0] = 0
         self.build.count = 1
-        states = self.states + <size_t>self.action_states.data[action] * (self.action_set_count + 1)
+        states = self.states + <size_t>self.action_states.data[action] * self.state_bytes
         for r in range(self.bundle_start.data[bundle], self.bundle_start.data[bundle + 1], 4):
             row = self.bundle_row.data + r
             head = self.build.count
             if row[0] != NO_ID:
                 for s in range(self.class_start[row[0]], self.class_start[row[0] + 1]):
-                    if states[self.class_action[s]]:
+                    set_id = self.class_action[s]
+                    if states[set_id >> 3] >> (set_id & 7) & 1:
                         self._put_statement(self.class_statement[s], row[1], row[2], head)
             if row[3]:
                 self._put_open(row[1], row[2])

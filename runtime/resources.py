@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from .codes import NO_ID, State, Token
 from .conditions import Value
+from .filled import FilledPatterns
 from .globs import GlobSet, match_tokens
 from .model import TableModel
 
@@ -94,6 +95,27 @@ class ResourceSets:
         if is_spoilt and spoils:
             return State.NO  # VAR-6, option null_notresource
         return _NOT[state]
+
+    def filled(self, s: int, values: Mapping[int, Value]) -> FilledPatterns:
+        """The patterns with variables of a set, with `values` filled in: says what `state` says of
+        each known resource that no other pattern of the set matches.
+
+        With an unknown variable it says nothing (`is_uncertain`), since it counts then which
+        patterns could match.
+        """
+        resolved = [
+            self._resolved(p, tuple(values.items()))
+            for p in self.patterns(s)
+            if self._has_variable[p]
+        ]
+        is_spoilt = self._spoils and self.is_negated(s) and any(
+            one is None for one in resolved)  # VAR-6
+        return FilledPatterns(
+            [one for one in resolved if isinstance(one, tuple)],
+            State.NO if is_spoilt or not self.is_negated(s) else State.YES,
+            State.NO if is_spoilt or self.is_negated(s) else State.YES,
+            any(isinstance(one, State) for one in resolved),
+        )
 
     def matched(self, resource: str) -> frozenset[int]:
         """Patterns that match a known resource, or could once their variables are known."""
