@@ -18,26 +18,22 @@ cdef enum:
 cdef class FilledPatterns:
     """Doorway: token sequences and what it means that one of them matches. Safe between threads."""
 
-    def __init__(self, patterns, int unmatched, int matched, bint is_uncertain):
+    def __init__(self, patterns, int otherwise):
         cdef size_t at = 0
-        self._unmatched = unmatched
-        self._matched = matched
-        self._is_uncertain = is_uncertain
+        self._otherwise = otherwise
         self._count = len(patterns)
-        self._kinds = np.zeros(sum(len(kinds) for kinds, _ in patterns) + 1, dtype=np.uint8)
+        self._kinds = np.zeros(sum(len(kinds) for kinds, _, _ in patterns) + 1, dtype=np.uint8)
         self._points = np.zeros(len(self._kinds), dtype=np.uint32)
         self._starts = np.zeros(self._count + 1, dtype=np.uint64)
-        for number, (kinds, points) in enumerate(patterns):
+        self._states = np.zeros(self._count + 1, dtype=np.uint8)
+        for number, (kinds, points, state) in enumerate(patterns):
             if len(kinds) != len(points):
                 raise ValueError("one point per token")
             np.asarray(self._kinds)[at:at + len(kinds)] = kinds
             np.asarray(self._points)[at:at + len(points)] = points
             at += len(kinds)
             self._starts[number + 1] = at
-
-    @property
-    def is_uncertain(self):
-        return self._is_uncertain
+            self._states[number] = state
 
     def state(self, bytes resource):
         cdef uint32_t[3 * (MOST_ON_STACK + 1)] near
@@ -45,7 +41,8 @@ cdef class FilledPatterns:
         cdef size_t n = len(resource), i
         cdef const uint8_t* text = resource
         cdef const uint32_t[::1] wide
-        cdef bint is_matched, is_plain = True
+        cdef int found
+        cdef bint is_plain = True
         if n > MOST_ON_STACK:
             rows = <uint32_t*>malloc(3 * (n + 1) * sizeof(uint32_t))
             if rows == NULL:
@@ -59,21 +56,21 @@ cdef class FilledPatterns:
                 n = wide.shape[0]  # a code point has a byte at least
                 for i in range(n):
                     rows[i] = wide[i]
-            is_matched = self._match(rows, n, rows + n + 1, rows + 2 * (n + 1))
+            found = self._match(rows, n, rows + n + 1, rows + 2 * (n + 1))
         finally:
             if rows != near:
                 free(rows)
-        return self._matched if is_matched else self._unmatched
+        return found
 
-    cdef bint _match(self, const uint32_t* text, size_t n, uint32_t* reach,
-                     uint32_t* following) noexcept nogil:
+    cdef int _match(self, const uint32_t* text, size_t n, uint32_t* reach,
+                    uint32_t* following) noexcept nogil:
         cdef size_t p, start
         for p in range(self._count):
             start = self._starts[p]
             if tokens_match(&self._kinds[0] + start, &self._points[0] + start,
                             self._starts[p + 1] - start, text, n, reach, following):
-                return True
-        return False
+                return self._states[p]
+        return self._otherwise
 
 
 cdef bytes code_points(bytes text):

@@ -148,11 +148,7 @@ class Planner:
         if isinstance(filled, int):
             return filled
         assert resource is not None
-        if filled.is_uncertain:  # of an unknown variable it counts which patterns could match
-            by_key = self._by_key(self._keys_of_dependent[dependent][1:], values)
-            return int(self.sets.state(
-                self._dependents[dependent][1], decode_text(resource), by_key))
-        return int(filled.state(resource))
+        return filled.state(resource)
 
     def _fill(self, dependent: int, *values: object) -> int | FilledPatterns:
         """A test on several columns with their values put in: its state, unless the resource has
