@@ -49,6 +49,8 @@ class EngineFacts(NamedTuple):
     pattern_set_start: UInt32Array
     pattern_set: UInt32Array
     pattern_has_variable: UInt8Array
+    set_start: UInt32Array
+    set_pattern: UInt32Array
     set_negated: UInt8Array
     set_default: UInt8Array
     negated_sets: UInt32Array
@@ -301,6 +303,8 @@ class Planner:
             pattern_has_variable=np.ascontiguousarray(
                 (model["resource_sequence"] != NO_ID).astype(np.uint8)
             ),
+            set_start=model["resource_set_start"],
+            set_pattern=model["resource_set_pattern"],
             set_negated=np.ascontiguousarray(negated),
             set_default=default,
             negated_sets=np.flatnonzero(negated).astype(np.uint32),

@@ -189,7 +189,7 @@ cdef class SidesEngine(ListsEngine):
                 memset(one, 0xFF, sizeof(Requester))
                 derived = (None,) * self.requester_key.count
             else:
-                one.bundle = self._bundle(found.rows)
+                one.bundle = self._bundle(found.rows, False)
                 one.rcps = self._bundle(found.rcps)
                 one.asker = found.asker
                 one.flags = found.flags
