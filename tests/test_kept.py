@@ -109,7 +109,7 @@ def test_the_next_session_asks_nothing_that_was_asked_before(
     assert (first.decision == DecisionCode.ALLOW).tolist() == expected
 
 
-def test_a_side_is_kept_for_what_begins_alike_and_not_for_exceptions(
+def test_a_side_is_kept_for_what_begins_alike(
     monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Another session meets other objects of a bucket first."""
@@ -133,6 +133,20 @@ def test_a_side_is_kept_for_what_begins_alike_and_not_for_exceptions(
     assert calls["resource_side"] == 1
     assert decide(place.replace(A, B) + "one") == [DecisionCode.IMPLICIT_DENY]
     assert calls["resource_side"] == 2
+
+
+def test_whose_a_resource_is_is_not_what_an_earlier_session_was_told() -> None:
+    """The ARN of a bucket does not tell its account."""
+    role = f"arn:aws:iam::{A}:role/r"
+    table = it.compile(it.Organization(
+        accounts=(it.Account(A), it.Account(B)), missing_layers=("session", "scp", "rcp", "vpce"),
+        principals=(it.Principal(role, identity=it.PolicySet((
+            document(statement("s3:GetObject", "*")),))),)))
+    for _ in range(2):
+        for owner, expected in ((A, DecisionCode.ALLOW), (B, DecisionCode.IMPLICIT_DENY)):
+            out = table.decide(principal=role, action="s3:GetObject", resource_account=owner,
+                               resource=["arn:aws:s3:::b/1", "arn:aws:s3:::b/2"])
+            assert out.decision.tolist() == [expected] * 2
 
 
 def test_states_of_values_are_kept_by_key_and_unknown_is_not_absent() -> None:
