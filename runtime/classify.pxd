@@ -2,6 +2,7 @@ from libc.stdint cimport uint8_t, uint32_t
 
 from .column cimport Ahead, ColumnData
 from .globs cimport GlobSet
+from .heads cimport PatternHeads
 from .intern cimport InternTable
 from .words cimport Words
 
@@ -27,6 +28,9 @@ cdef class ResourceClasses:
     cdef const uint8_t* set_default     # negated set that no pattern hits: YES or VERIFY
     cdef const uint32_t* negated_sets
     cdef size_t negated_count
+    cdef const uint32_t* set_start      # patterns of each set
+    cdef const uint32_t* set_pattern
+    cdef PatternHeads heads
     # caches
     cdef InternTable texts              # resources seen as texts, and those that were verified
     cdef InternTable matches            # what matched together, as pattern ids
@@ -41,7 +45,11 @@ cdef class ResourceClasses:
 
     cdef int start_rows(self) except -1
     cdef uint32_t classify(self, const uint8_t* text, size_t length) noexcept nogil
-    cdef uint32_t row_of_matches(self, size_t found) noexcept nogil
+    cdef uint32_t classify_whole(self, const uint8_t* text, size_t length) noexcept nogil
+    cdef uint32_t classify_for(self, const uint32_t* sets, size_t count, const uint8_t* text,
+                               size_t length) noexcept nogil
+    cdef uint32_t known_matches(self, const uint32_t* found, size_t count) noexcept nogil
+    cdef uint32_t row_of_matches(self, const uint32_t* found, size_t count) noexcept nogil
     cdef uint32_t row_of_id(self, uint32_t resource) noexcept nogil
     cdef uint32_t row(self, ColumnData* column, size_t i) noexcept nogil
     cdef uint32_t resource_id(self, ColumnData* column, size_t i) noexcept nogil

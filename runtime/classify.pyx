@@ -29,6 +29,7 @@ from .column cimport (
     is_code,
 )
 from .globs cimport GlobSet
+from .heads cimport PatternHeads
 from .intern cimport (
     ABSENT_ID,
     FIRST_ID,
@@ -43,6 +44,10 @@ from .intern cimport (
 )
 from .shapes cimport place_of_resource
 from .words cimport Words, words_fill, words_reserve
+
+cdef enum:
+    MOST_TRIED = 24         # patterns that are tried one by one
+
 
 cdef bint is_resource(const uint8_t* text, size_t length) noexcept nogil:
     """RES-12: `*`, or `arn:` and at least five colons in all."""
@@ -66,6 +71,9 @@ cdef class ResourceClasses:
         self.set_negated = <const uint8_t*><size_t>facts.set_negated.ctypes.data
         self.set_default = <const uint8_t*><size_t>facts.set_default.ctypes.data
         self.negated_sets = <const uint32_t*><size_t>facts.negated_sets.ctypes.data
+        self.set_start = <const uint32_t*><size_t>facts.set_start.ctypes.data
+        self.set_pattern = <const uint32_t*><size_t>facts.set_pattern.ctypes.data
+        self.heads = PatternHeads(globs)
         self.set_state = <uint8_t*>calloc(self.set_count + 1, 1)
         if (self.set_state == NULL or intern_init(&self.texts, seed)
                 or intern_init(&self.rows, seed + 1)
@@ -106,10 +114,37 @@ cdef class ResourceClasses:
 
     cdef uint32_t classify(self, const uint8_t* text, size_t length) noexcept nogil:
         """Row of a valid resource: which sets it matches. NO_ID when memory is short."""
-        cdef size_t found = self.globs.match(text, length)
+        cdef size_t count = self.globs.match(text, length)
+        return self.known_matches(self.globs.found, count)
+
+    cdef uint32_t classify_whole(self, const uint8_t* text, size_t length) noexcept nogil:
+        """`classify` of a text that may be anything."""
+        return self.classify(text, length) if is_resource(text, length) else self.invalid_row
+
+    cdef uint32_t classify_for(self, const uint32_t* sets, size_t count, const uint8_t* text,
+                               size_t length) noexcept nogil:
+        """`classify`, but the row need be true of these sets alone, and the text may be anything."""
+        cdef uint32_t[MOST_TRIED] found
+        cdef size_t s, j, tried = 0, hits = 0
+        if not is_resource(text, length):
+            return self.invalid_row
+        for s in range(count):
+            tried += self.set_start[sets[s] + 1] - self.set_start[sets[s]]
+        if tried > MOST_TRIED:  # all together are no dearer
+            return self.classify(text, length)
+        if self.heads.find():
+            return NO_ID
+        for s in range(count):
+            for j in range(self.set_start[sets[s]], self.set_start[sets[s] + 1]):
+                if self.heads.matches_one(self.set_pattern[j], text, length):
+                    found[hits] = self.set_pattern[j]
+                    hits += 1
+        return self.known_matches(found, hits)
+
+    cdef uint32_t known_matches(self, const uint32_t* found, size_t count) noexcept nogil:
+        """`row_of_matches`, worked out once."""
         cdef uint32_t row, known
-        known = intern_add(&self.matches, <const uint8_t*>self.globs.found,
-                           found * sizeof(uint32_t))
+        known = intern_add(&self.matches, <const uint8_t*>found, count * sizeof(uint32_t))
         if known == NO_ID:
             return NO_ID
         known -= FIRST_ID
@@ -117,19 +152,19 @@ cdef class ResourceClasses:
             return NO_ID
         row = self.match_row.data[known]
         if row == NO_ID:
-            row = self.match_row.data[known] = self.row_of_matches(found)
+            row = self.match_row.data[known] = self.row_of_matches(found, count)
         return row
 
-    cdef uint32_t row_of_matches(self, size_t found) noexcept nogil:
-        """Row of the first `found` patterns of `globs.found`."""
+    cdef uint32_t row_of_matches(self, const uint32_t* found, size_t count) noexcept nogil:
+        """Row of what the patterns `found` match."""
         cdef size_t i, j, n = 0, touched
         cdef uint32_t pattern, s, row, item
         cdef uint32_t* items = self.scratch.data
         cdef uint32_t* sets = items + self.set_count + 1
         cdef uint8_t state
         touched = 0
-        for i in range(found):
-            pattern = self.globs.found[i]
+        for i in range(count):
+            pattern = found[i]
             for j in range(self.pattern_set_start[pattern], self.pattern_set_start[pattern + 1]):
                 s = self.pattern_set[j]
                 if self.set_state[s] == 0:
@@ -177,8 +212,7 @@ cdef class ResourceClasses:
             start = <size_t>self.texts.ends[resource - 1]
             text = self.texts.arena + start
             length = <size_t>self.texts.ends[resource] - start
-            self.text_row.data[resource] = (
-                self.classify(text, length) if is_resource(text, length) else self.invalid_row)
+            self.text_row.data[resource] = self.classify_whole(text, length)
         return self.text_row.data[resource]
 
     cdef uint32_t row(self, ColumnData* column, size_t i) noexcept nogil:

@@ -84,6 +84,7 @@ cdef class Engine:
     cdef uint8_t _fill_unary(self, uint32_t test, uint32_t key, uint32_t value) noexcept with gil
     cdef uint8_t _fill_dependent(self, uint32_t dependent, uint32_t memo) noexcept with gil
     cdef bytes _text(self, InternTable* table, uint32_t id)
+    cdef object _encoded(self, uint32_t key, uint32_t id)
     cdef object _value(self, uint32_t key, uint32_t id)
     cdef uint8_t _dependent(self, uint32_t dependent, ColumnData* resources, ColumnData** keys,
                             size_t i) noexcept nogil

@@ -109,12 +109,26 @@ cdef class Engine:
     # --- doors to Python: one call per distinct thing, errors are kept and raised after the loop
 
     cdef uint8_t _fill_unary(self, uint32_t test, uint32_t key, uint32_t value) noexcept with gil:
+        """What the table knows of a value is taken over with the state that is asked for: one
+        statement seldom asks alone."""
         cdef uint8_t state = UNKNOWN
+        cdef Truth* truth = &self.truth[key]
+        cdef size_t slot = self.test_slot[test], k
+        cdef bytearray kept
+        cdef uint8_t* known
+        cdef uint8_t* row
         try:
-            state = kleene(self.planner.predicate(test, self._value(key, value)))
-            if truth_reserve(&self.truth[key], value):
+            kept = self.planner.states[key, self._encoded(key, value)]
+            known = <uint8_t*><char*>kept
+            if known[slot] == UNSEEN:
+                known[slot] = kleene(self.planner.predicate(test, self._value(key, value)))
+            if truth_reserve(truth, value):
                 raise MemoryError
-            self.truth[key].bytes[value * self.truth[key].slots + self.test_slot[test]] = state
+            row = truth.bytes + value * truth.slots
+            for k in range(truth.slots):
+                if row[k] == UNSEEN:
+                    row[k] = known[k]
+            state = row[slot]
         except BaseException as error:
             self.error = error
             self.failed = True
@@ -125,14 +139,14 @@ cdef class Engine:
         cdef size_t i, start = self.dependent_start[dependent]
         cdef uint32_t key
         try:
-            values = []
+            resource, values = None, []
             for i in range(self.dependent_start[dependent + 1] - start):
                 key = self.dependent_key[start + i]
                 if key == NO_ID:
-                    values.append(self._text(&self.resources.texts, self.memo_scratch.data[i]))
+                    resource = self._text(&self.resources.texts, self.memo_scratch.data[i])
                 else:
-                    values.append(self._value(key, self.memo_scratch.data[i]))
-            state = kleene(self.planner.dependent(dependent, values))
+                    values.append(self._encoded(key, self.memo_scratch.data[i]))
+            state = kleene(self.planner.dependent(dependent, resource, tuple(values)))
             if truth_reserve(&self.memo_truth[dependent], memo):
                 raise MemoryError
             self.memo_truth[dependent].bytes[memo] = state
@@ -145,11 +159,16 @@ cdef class Engine:
         cdef size_t start = <size_t>table.ends[id - 1]
         return table.arena[start:<size_t>table.ends[id]]
 
-    cdef object _value(self, uint32_t key, uint32_t id):
-        """Python form of a value id: None, UNKNOWN, or what plan.decode_value makes of the bytes."""
+    cdef object _encoded(self, uint32_t key, uint32_t id):
+        """What a value id stands for: None, UNKNOWN, or the bytes."""
         if id < FIRST_ID:
             return self.planner.absent_or_unknown(id == UNKNOWN_ID)
-        return self.planner.decode_value(key, self._text(&self.key_tables[key], id))
+        return self._text(&self.key_tables[key], id)
+
+    cdef object _value(self, uint32_t key, uint32_t id):
+        """Python form of a value id: None, UNKNOWN, or what plan.decode_value makes of the bytes."""
+        value = self._encoded(key, id)
+        return self.planner.decode_value(key, value) if id >= FIRST_ID else value
 
     # --- kernels
 

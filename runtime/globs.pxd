@@ -69,6 +69,14 @@ cdef struct Search:
 cdef size_t glob_matches(const GlobArrays* g, Search* s, const uint8_t* text,
                          size_t length) noexcept nogil
 
+cdef bint verify_pieces(const GlobArrays* g, uint32_t pattern, const uint8_t* text, size_t at,
+                        size_t length) noexcept nogil
+cdef bint verify_automaton(const GlobArrays* g, uint32_t pattern, const uint8_t* text, size_t at,
+                           size_t length, uint64_t* states) noexcept nogil
+cdef bint tokens_match(const uint8_t* kinds, const uint32_t* points, size_t m,
+                       const uint32_t* text, size_t n, uint32_t* reach, uint32_t* following
+                       ) noexcept nogil
+
 cdef class GlobSet:
     cdef GlobArrays g
     cdef Search search

@@ -33,7 +33,14 @@ cdef struct Batch:
     size_t errors
     bint is_by_code         # answers are looked for by the codes of dictionaries first
 
+cdef struct Fleeting:
+    # Resources interned since the last look, how many of them were new, and for how many it was
+    # last found that they need not be interned.
+    size_t looked, new, span
+
 cdef class LayeredEngine(PlacedEngine):
+    cdef Fleeting fleeting
+    cdef public size_t fleeting_left        # resources that need not be interned
     cdef uint32_t question[256]             # NO_ID: the row is an error
     cdef Row* rows                          # BLOCK of them
     cdef bint is_narrowed                   # they name narrowed records already
@@ -67,7 +74,8 @@ cdef class LayeredEngine(PlacedEngine):
                                size_t n) noexcept nogil
     cdef bint _drop_rows(self, Batch* batch, size_t n, size_t* left) noexcept nogil
     cdef void _keep_row(self, ColumnData* resources, const Row* row) noexcept nogil
-    cdef int _find_resources(self, Batch* batch, size_t n) noexcept nogil
+    cdef int _find_resources(self, Batch* batch, size_t n, bint is_one) noexcept nogil
+    cdef uint32_t _row_where_it_lies(self, Batch* batch, const Row* row) noexcept nogil
     cdef size_t _find_narrowed(self, Batch* batch, size_t n) noexcept nogil
     cdef int _settle_by_states(self, Batch* batch, size_t n) noexcept nogil
     cdef int _decide_block(self, Batch* batch, size_t start, size_t stop) noexcept nogil

@@ -12,6 +12,9 @@ from .plan import EngineFacts
 class LayeredEngine(PlacedEngine):
     """Decides rows over a table with several layers."""
 
+    fleeting_left: int
+    """Resources that will not be interned, since hardly any of those before came twice."""
+
     def __init__(
         self, planner: LayeredPlanner, globs: GlobSet, facts: EngineFacts, layers: LayerFacts
     ) -> None:

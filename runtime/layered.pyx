@@ -20,6 +20,8 @@ from .engine cimport (
     ERROR_PRINCIPAL,
     ERROR_RESOURCE,
     NO,
+    SET_ANY,
+    SET_UNREADABLE,
     UNDETERMINED,
     UNSEEN,
     YES,
@@ -42,6 +44,7 @@ from .pairs cimport (
 from .placed cimport PlacedEngine
 from .prefetch cimport prefetch
 from .records cimport (
+    ENTRY_WORDS,
     LEVELS_KNOWN,
     MOST_QUESTIONS,
     NEAR_CROSSINGS,
@@ -80,6 +83,30 @@ cdef inline void put_word(Batch* batch, size_t i, uint64_t word) noexcept nogil:
     batch.statement[i] = <int32_t>(word >> 32)
 
 
+cdef enum:
+    MOST_SETS = 16          # of a record, that a resource is held against by itself
+
+    LOOKED_AT = 4096        # resources interned between two looks at how many of them were new
+    MOST_FLEETING = 1 << 16
+
+
+cdef inline size_t note_fleeting(Fleeting* f, size_t count, size_t new) noexcept nogil:
+    """`count` resources were interned, `new` of them had not been met before; the number of the next
+    ones that need not be interned.
+
+    Where hardly any is met twice, neither copies nor all that a resource matches would be asked for
+    again. The more often that is found, the more are not interned.
+    """
+    f.looked += count
+    f.new += new
+    if f.looked < LOOKED_AT:
+        return 0
+    f.span = min(2 * f.span + LOOKED_AT, <size_t>MOST_FLEETING) if (
+        f.new > f.looked - f.looked // 4) else 0
+    f.looked = f.new = 0
+    return f.span
+
+
 cdef class LayeredEngine(PlacedEngine):
     """Decides rows over a table with several layers."""
 
@@ -90,6 +117,7 @@ cdef class LayeredEngine(PlacedEngine):
         if self.rows == NULL:
             raise MemoryError
         memset(&self.last_facts, 0, sizeof(self.last_facts))
+        memset(&self.fleeting, 0, sizeof(self.fleeting))
 
     def __dealloc__(self):
         free(self.rows)
@@ -181,8 +209,9 @@ cdef class LayeredEngine(PlacedEngine):
             signals.by_must[known[k].signal] = known[k].by_must
             signals.by_may[known[k].signal] = known[k].by_may
         self._derive(batch, row, record)
-        row.resource_row = 0
-        if record.flags & RECORD_SETS:
+        if not record.flags & RECORD_SETS:
+            row.resource_row = 0
+        elif row.resource != NO_ID:  # otherwise `_find_narrowed` found its row
             row.resource_row = self.resources.row_of_id(row.resource)
             if row.resource_row == NO_ID:
                 self.failed = True
@@ -470,12 +499,13 @@ cdef class LayeredEngine(PlacedEngine):
         memcpy(records, narrowed, left * sizeof(uint32_t))
         return left
 
-    cdef int _find_resources(self, Batch* batch, size_t n) noexcept nogil:
-        """Intern the resources that the first n of `rows` read and that nothing has asked for."""
+    cdef int _find_resources(self, Batch* batch, size_t n, bint is_one) noexcept nogil:
+        """Intern the resources that the first n of `rows` read and that nothing has asked for, unless
+        they are fleeting: `_find_narrowed` looks at those where they lie."""
         cdef const ColumnData* column = batch.resources
         cdef Ahead* ahead = &self.ahead
         cdef const Row* row
-        cdef size_t k, count = 0
+        cdef size_t k, known, count = 0
         for k in range(n):
             row = self.rows + k
             if row.resource == NO_ID and row.is_classified:
@@ -484,12 +514,42 @@ cdef class LayeredEngine(PlacedEngine):
                     return -1
                 ahead.rows[count] = <uint32_t>k
                 count += 1
+        if self.fleeting_left and not is_one:
+            self.fleeting_left -= min(count, self.fleeting_left)
+            return 0
+        known = self.resources.texts.count
         if intern_many(&self.resources.texts, ahead.texts, ahead.lengths, ahead.hashes, count,
                        ahead.found):
             return -1
+        self.fleeting_left = note_fleeting(&self.fleeting, count,
+                                           self.resources.texts.count - known)
         for k in range(count):
             self.rows[ahead.rows[k]].resource = ahead.found[k]
         return 0
+
+    cdef uint32_t _row_where_it_lies(self, Batch* batch, const Row* row) noexcept nogil:
+        """Row of a resource that has no number, as far as the record of row `row` asks for it; NO_ID
+        on failure."""
+        cdef const Record* record = <const Record*>(self.records.data + row.record)
+        cdef const uint32_t* entry = entries_of(<Record*>record)
+        cdef const uint8_t* text = NULL
+        cdef uint32_t[MOST_SETS] sets
+        cdef size_t length = 0, count = 0, e, s
+        if column_text(<Strings*>&batch.resources.strings, row.i + batch.resources.row_offset, &text,
+                       &length):
+            return NO_ID
+        for e in range(record.needed_count):
+            if entry[3] != SET_ANY and entry[3] != SET_UNREADABLE:
+                for s in range(count):
+                    if sets[s] == entry[3]:
+                        break
+                else:
+                    if count == MOST_SETS:
+                        return self.resources.classify_whole(text, length)
+                    sets[count] = entry[3]
+                    count += 1
+            entry += ENTRY_WORDS + (entry[4] & 0xFFFF)
+        return self.resources.classify_for(sets, count, text, length)
 
     cdef size_t _find_narrowed(self, Batch* batch, size_t n) noexcept nogil:
         """Write what the first n of `rows` come to by their resource; those that are left, first."""
@@ -505,6 +565,11 @@ cdef class LayeredEngine(PlacedEngine):
                 row.resource_row = NO_ID
                 if row.resource < self.resources.text_row.count:
                     row.resource_row = self.resources.text_row.data[row.resource]
+                elif row.resource == NO_ID:
+                    row.resource_row = self._row_where_it_lies(batch, row)
+                    if row.resource_row == NO_ID:
+                        self.failed = True
+                        return 0
                 if row.resource_row == NO_ID:
                     row.resource_row = self.resources.row_of_id(row.resource)
                 if row.resource_row == NO_ID:
@@ -641,7 +706,7 @@ cdef class LayeredEngine(PlacedEngine):
                     self.failed = True
             if self.failed:
                 return -1
-            if self._find_resources(batch, left):
+            if self._find_resources(batch, left, is_one):
                 self.failed = True
                 return -1
             if is_one:

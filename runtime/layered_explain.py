@@ -76,7 +76,7 @@ class _Question:
         self._asked.derive(self._resource.derived)
         self._endpoint = planner.estate.endpoint_side(self._asked.value_of("aws:SourceVpce"))
         self._asked.derive(self._endpoint.derived)
-        self._flags, _ = planner.action_facts(encode_text(request.action))
+        self._flags, _ = planner.action_facts[encode_text(request.action),]
         self._must = self._may = sum(1 << signal for signal in self._side.given)
         self._gaps: list[str] = []
         self._level_needs: list[str] = []

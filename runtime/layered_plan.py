@@ -14,6 +14,7 @@ from .conditions import UNKNOWN, Value
 from .decisions import Request
 from .estates import Bundle, Estate, LayersEstate, RequesterSide, derived_value
 from .evaluation import Asker, asker_of, truth_row
+from .kept import Kept, is_keepable
 from .model import TableModel
 from .plan import SET_ANY, SET_UNREADABLE, Planner, is_action
 from .principals import Asked, Levels, PrincipalElement, is_unique_id, levels_of
@@ -50,6 +51,10 @@ RESOURCE_HAS_POLICY = 8
 IS_FALSE, IS_TRUE = 1, 2
 _MOST_ROWS = 4096
 """Rows of derived values that are remembered."""
+_MOST_REQUESTERS = 16_384
+"""Requesters that a table keeps, about two kilobytes each; and as many sides and shapes."""
+_MOST_ACTION_BYTES = 1 << 23
+"""Bytes of the states of action sets that a table keeps."""
 
 _CLAIMS = {1: (False,), 2: (True,), 3: (False, True)}
 
@@ -145,6 +150,20 @@ class LayeredPlanner(Planner):
             model.options.missing_required_policy == "account",
         )
         self.layer_facts = self._build_layer_facts()
+        self.requesters: Kept[tuple[bytes | None, ...], AskingRequester | None] = Kept(
+            self.requester, _MOST_REQUESTERS
+        )
+        """`requester` by its arguments."""
+        self.shapes: Kept[tuple[bytes], list[bytes] | None] = Kept(
+            self.exceptions_of, _MOST_REQUESTERS
+        )
+        """`exceptions_of` by its argument."""
+        self.action_facts: Kept[tuple[bytes | None], tuple[int, UInt8Array | None]] = Kept(
+            self._action_facts,
+            _MOST_ACTION_BYTES // (512 + len(model["action_set_negated"]) // 8),
+        )
+        """By text: ACTION_ flags, and the state of every action set, a bit each, lowest first."""
+        self._sides: dict[tuple[object, ...], AskedResource] = {}
 
     # --- asked by the engine
 
@@ -203,6 +222,24 @@ class LayeredPlanner(Planner):
         return self.estate.requester_side(requester, is_management)
 
     def side(
+        self,
+        resource: bytes | None,
+        account: bytes | None,
+        is_account_unknown: bool,
+        shape: bytes | None = None,
+    ) -> AskedResource:
+        """shape : all resources that begin with it have the side that `resource` has"""
+        asked = (resource if shape is None else shape, shape is None, account, is_account_unknown)
+        known = self._sides.get(asked)
+        if known is None:
+            known = self._side(resource, account, is_account_unknown)
+            if is_keepable(asked):
+                if len(self._sides) >= _MOST_REQUESTERS:
+                    self._sides.clear()
+                self._sides[asked] = known
+        return known
+
+    def _side(
         self, resource: bytes | None, account: bytes | None, is_account_unknown: bool
     ) -> AskedResource:
         text = _text(resource)
@@ -230,8 +267,7 @@ class LayeredPlanner(Planner):
         side = self.estate.endpoint_side(value)
         return side.bundle, self._derived_row(side.derived, self.endpoint_keys)
 
-    def action_facts(self, text: bytes | None) -> tuple[int, UInt8Array | None]:
-        """ACTION_ flags, and the state of every action set."""
+    def _action_facts(self, text: bytes | None) -> tuple[int, UInt8Array | None]:
         action = None if text is None else decode_text(text)
         if action is None or not is_action(action):
             return ACTION_ERROR, None
@@ -239,7 +275,7 @@ class LayeredPlanner(Planner):
         flags = _ACTIONS.get(folded, 0)
         if folded.startswith("kms:"):
             flags |= ACTION_KMS
-        return flags, self.action_set_states(action).astype(np.uint8)
+        return flags, np.packbits(self.action_set_states(action), bitorder="little")
 
     def levels(
         self, element: int, asking: AskingRequester, user_id: Value, principal_arn: Value

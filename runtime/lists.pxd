@@ -36,13 +36,14 @@ cdef class ListsEngine(Engine):
     cdef const uint32_t* statement_principal
     cdef const uint32_t* statement_test_start
     cdef const uint32_t* statement_test
-    cdef size_t action_set_count
+    cdef size_t state_bytes                    # of the states of all sets under one action
     cdef Words bundle_start                    # rows of a bundle: class, allow, deny, is_open
     cdef Words bundle_row
+    cdef Words bundle_is_own                   # by bundle: one requester has it, and it is short
     cdef dict bundles
     cdef Words action_flag                     # by action id; NO_ID unseen
-    cdef Words action_states                   # by action id: offset of its states / set count
-    cdef uint8_t* states                       # one byte per (action, set)
+    cdef Words action_states                   # by action id: offset of its states / state_bytes
+    cdef uint8_t* states                       # one bit per (action, set)
     cdef size_t states_used, states_size
     cdef InternTable list_table
     cdef Words list_start                      # by list id
@@ -50,10 +51,11 @@ cdef class ListsEngine(Engine):
     cdef Words build
 
     cdef int _start_lists(self) except -1
-    cdef uint32_t _bundle(self, tuple rows) except? 0
+    cdef uint32_t _bundle(self, tuple rows, bint is_shared=*) except? 0
     cdef int _fill_action(self, uint32_t action) noexcept with gil
     cdef uint32_t _action_flags(self, uint32_t action) noexcept nogil
     cdef uint32_t _list(self, uint32_t action, uint32_t bundle) noexcept nogil
+    cdef int _write_list(self, uint32_t action, uint32_t bundle) noexcept nogil
     cdef uint32_t _build_list(self, uint32_t action, uint32_t bundle) noexcept nogil
     cdef int _put_statement(self, uint32_t statement, uint32_t allow, uint32_t deny,
                             size_t head) noexcept nogil

@@ -24,6 +24,10 @@ from .pairs cimport pairs_bytes, pairs_clear, pairs_free, pairs_get, pairs_init,
 from .words cimport words_fill, words_reserve
 
 
+cdef enum:
+    MOST_OWN_STATEMENTS = 256   # of a bundle whose lists are written again rather than looked up
+
+
 cdef class ListsEngine(Engine):
     """What actions leave of bundles. `planner` answers `action_facts` once per action."""
 
@@ -41,7 +45,7 @@ cdef class ListsEngine(Engine):
         self.statement_principal = <const uint32_t*><size_t>layers.statement_principal.ctypes.data
         self.statement_test_start = <const uint32_t*><size_t>layers.statement_test_start.ctypes.data
         self.statement_test = <const uint32_t*><size_t>layers.statement_test.ctypes.data
-        self.action_set_count = layers.action_set_count
+        self.state_bytes = (layers.action_set_count + 8) // 8
         self.bundles = {}
         seed = int.from_bytes(planner.seed(), "little")
         if intern_init(&self.list_table, seed + 104) or pairs_init(&self.cells, seed + 105):
@@ -53,6 +57,7 @@ cdef class ListsEngine(Engine):
         pairs_free(&self.cells)
         free(self.bundle_start.data)
         free(self.bundle_row.data)
+        free(self.bundle_is_own.data)
         free(self.action_flag.data)
         free(self.action_states.data)
         free(self.states)
@@ -61,7 +66,7 @@ cdef class ListsEngine(Engine):
 
     cdef int _start_lists(self) except -1:
         """Empty caches. Bundle 0 holds nothing."""
-        self.bundle_start.count = self.bundle_row.count = 0
+        self.bundle_start.count = self.bundle_row.count = self.bundle_is_own.count = 0
         self.action_flag.count = self.action_states.count = 0
         self.states_used = 0
         self.list_start.count = 0
@@ -74,22 +79,33 @@ cdef class ListsEngine(Engine):
         self._bundle(())
         return 0
 
-    cdef uint32_t _bundle(self, tuple rows) except? 0:
-        """Id of a bundle of (class, allow, deny, is_open) rows."""
+    cdef uint32_t _bundle(self, tuple rows, bint is_shared=True) except? 0:
+        """Id of a bundle of (class, allow, deny, is_open) rows.
+
+        is_shared : not of one requester alone, as far as is known
+        """
         cdef uint32_t word
+        cdef size_t statements = 0
         known = self.bundles.get(rows)
         if known is not None:
+            self.bundle_is_own.data[<size_t>known] = False
             return known
         known = len(self.bundles)
-        if words_reserve(&self.bundle_row, 4 * len(rows)) or words_reserve(&self.bundle_start, 1):
+        if (words_reserve(&self.bundle_row, 4 * len(rows)) or words_reserve(&self.bundle_start, 1)
+                or words_reserve(&self.bundle_is_own, 1)):
             raise MemoryError
         for row in rows:
+            if row[0] >= 0:
+                statements += self.class_start[<size_t>row[0] + 1] - self.class_start[<size_t>row[0]]
             for value in row:
                 word = NO_ID if value < 0 else <uint32_t>value
                 self.bundle_row.data[self.bundle_row.count] = word
                 self.bundle_row.count += 1
         self.bundle_start.data[self.bundle_start.count] = <uint32_t>self.bundle_row.count
         self.bundle_start.count += 1
+        self.bundle_is_own.data[self.bundle_is_own.count] = (
+            not is_shared and statements <= MOST_OWN_STATEMENTS)
+        self.bundle_is_own.count += 1
         self.bundles[rows] = known
         return known
 
@@ -101,13 +117,13 @@ cdef class ListsEngine(Engine):
             text = None
             if action >= FIRST_ID:
                 text = self._text(&self.action_table, action)
-            flags, states = self.planner.action_facts(text)
+            flags, states = self.planner.action_facts[text,]
             if (words_fill(&self.action_flag, action, NO_ID)
                     or words_fill(&self.action_states, action, 0)):
                 raise MemoryError
             if states is not None:
                 found = states
-                size = self.action_set_count + 1
+                size = self.state_bytes
                 if self.states_used + size > self.states_size:
                     moved = realloc(self.states, 2 * (self.states_used + size))
                     if moved == NULL:
@@ -136,29 +152,38 @@ cdef class ListsEngine(Engine):
         cdef uint32_t words = pairs_get(&self.cells, action, bundle)
         return words if words != NO_ID else self._build_list(action, bundle)
 
-    cdef uint32_t _build_list(self, uint32_t action, uint32_t bundle) noexcept nogil:
+    cdef int _write_list(self, uint32_t action, uint32_t bundle) noexcept nogil:
+        """The list of (action, bundle), into `build`."""
         cdef const uint8_t* states
         cdef const uint32_t* row
-        cdef size_t r, s, size
-        cdef uint32_t list_id, head
+        cdef size_t r, s
+        cdef uint32_t head, set_id
         self.build.count = 0
         if words_reserve(&self.build, 1):
             self.failed = True
-            return NO_ID
+            return -1
         self.build.data[0] = 0
         self.build.count = 1
-        states = self.states + <size_t>self.action_states.data[action] * (self.action_set_count + 1)
+        states = self.states + <size_t>self.action_states.data[action] * self.state_bytes
         for r in range(self.bundle_start.data[bundle], self.bundle_start.data[bundle + 1], 4):
             row = self.bundle_row.data + r
             head = self.build.count
             if row[0] != NO_ID:
                 for s in range(self.class_start[row[0]], self.class_start[row[0] + 1]):
-                    if states[self.class_action[s]]:
+                    set_id = self.class_action[s]
+                    if states[set_id >> 3] >> (set_id & 7) & 1:
                         self._put_statement(self.class_statement[s], row[1], row[2], head)
             if row[3]:
                 self._put_open(row[1], row[2])
             if self.failed:
-                return NO_ID
+                return -1
+        return 0
+
+    cdef uint32_t _build_list(self, uint32_t action, uint32_t bundle) noexcept nogil:
+        cdef size_t size
+        cdef uint32_t list_id
+        if self._write_list(action, bundle):
+            return NO_ID
         size = self.build.count * sizeof(uint32_t)
         list_id = intern_add(&self.list_table, <const uint8_t*>self.build.data, size)
         if list_id == NO_ID:
@@ -247,7 +272,7 @@ cdef class ListsEngine(Engine):
 
     cdef size_t _used(self) noexcept nogil:
         cdef size_t words = (
-            self.bundle_start.capacity + self.bundle_row.capacity + self.action_flag.capacity
+            self.bundle_start.capacity + self.bundle_row.capacity + self.bundle_is_own.capacity + self.action_flag.capacity
             + self.action_states.capacity + self.list_start.capacity)
         return (Engine._used(self) + 4 * words + self.states_size
                 + intern_bytes(&self.list_table) + pairs_bytes(&self.cells))

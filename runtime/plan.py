@@ -20,7 +20,9 @@ from numpy.typing import NDArray
 from . import codes
 from .codes import CELL_UNKNOWN, CELL_VERIFY, CELL_YES, NO_ID, DecisionCode, Effect, RowError, State
 from .conditions import UNKNOWN, Predicate, Value
+from .filled import FilledPatterns
 from .globs import GlobSet
+from .kept import Kept
 from .model import TableModel
 from .resources import ResourceSets
 from .values import decode_text, decode_value, encode_text
@@ -29,6 +31,11 @@ SET_ANY = 0xFFFFFFFF
 SET_UNREADABLE = 0xFFFFFFFE
 ENTRY_UNKNOWN = 0x10000
 _SUBSET_LIMIT = 4
+_MOST_STATES = 1 << 23
+"""Bytes of the states of conditions that a table keeps, and of what is kept with them."""
+_MOST_FILLED = 4096
+"""Tests with variables that a table keeps, filled in: few requesters ask for many things."""
+_UNSEEN = b"\xff"
 
 UInt32Array = NDArray[np.uint32]
 UInt8Array = NDArray[np.uint8]
@@ -42,6 +49,8 @@ class EngineFacts(NamedTuple):
     pattern_set_start: UInt32Array
     pattern_set: UInt32Array
     pattern_has_variable: UInt8Array
+    set_start: UInt32Array
+    set_pattern: UInt32Array
     set_negated: UInt8Array
     set_default: UInt8Array
     negated_sets: UInt32Array
@@ -93,6 +102,15 @@ class Planner:
         self._entries: dict[int, Entry | None] = {}
         self._predicates: dict[int, Predicate] = {}
         self.facts = self._build_facts()
+        widest = max(self.facts.slot_counts, default=0)
+        self.states: Kept[tuple[int, object], bytearray] = Kept(
+            self._unseen_states, _MOST_STATES // (256 + widest)
+        )
+        """(key, encoded value, None or UNKNOWN) -> states of its predicates, by slot, as engines
+        have them; 255 where none was asked for."""
+        self._filled: Kept[tuple[object, ...], int | FilledPatterns] = Kept(
+            self._fill, _MOST_FILLED
+        )
 
     # --- asked by the engine
 
@@ -120,18 +138,39 @@ class Planner:
     def predicate(self, test: int, value: Value) -> int:
         return int(self.predicate_of(test).evaluate(value, {}))
 
-    def dependent(self, dependent: int, values: Sequence[object]) -> int:
-        """State of a test on several columns; `values` in the order of `facts.dependent_key`."""
+    def dependent(
+        self, dependent: int, resource: bytes | None, values: tuple[object, ...]
+    ) -> int:
+        """State of a test on several columns.
+
+        resource : for a resource set, of which only patterns with variables are left to verify
+        values   : encoded, None or UNKNOWN, in the order of `facts.dependent_key`
+        """
+        filled = self._filled[dependent, *values]
+        if isinstance(filled, int):
+            return filled
+        assert resource is not None
+        return filled.state(resource)
+
+    def _fill(self, dependent: int, *values: object) -> int | FilledPatterns:
+        """A test on several columns with their values put in: its state, unless the resource has
+        part in it."""
         kind, number = self._dependents[dependent]
         keys = self._keys_of_dependent[dependent]
         if kind == "set":
-            resource = values[0]
-            assert isinstance(resource, bytes)
-            by_key: dict[int, Value] = dict(zip(keys[1:], values[1:], strict=True))  # type: ignore[arg-type]
-            return int(self.sets.state(number, decode_text(resource), by_key))
-        by_key = dict(zip(keys, values, strict=True))  # type: ignore[arg-type]
+            return self.sets.filled(number, self._by_key(keys[1:], values))
+        by_key = self._by_key(keys, values)
         predicate = self.predicate_of(number)
         return int(predicate.evaluate(by_key[predicate.key_id], by_key))
+
+    def _by_key(self, keys: Sequence[int], values: Sequence[object]) -> dict[int, Value]:
+        return {
+            key: self.decode_value(key, value) if isinstance(value, bytes) else value  # type: ignore[misc]
+            for key, value in zip(keys, values, strict=True)
+        }
+
+    def _unseen_states(self, key: int, value: object) -> bytearray:
+        return bytearray(_UNSEEN * self.facts.slot_counts[key])
 
     def absent_or_unknown(self, is_unknown: bool) -> Value:
         return UNKNOWN if is_unknown else None
@@ -264,6 +303,8 @@ class Planner:
             pattern_has_variable=np.ascontiguousarray(
                 (model["resource_sequence"] != NO_ID).astype(np.uint8)
             ),
+            set_start=model["resource_set_start"],
+            set_pattern=model["resource_set_pattern"],
             set_negated=np.ascontiguousarray(negated),
             set_default=default,
             negated_sets=np.flatnonzero(negated).astype(np.uint32),

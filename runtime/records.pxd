@@ -1,6 +1,7 @@
 from libc.stdint cimport int32_t, uint32_t, uint64_t
 
 from .grids cimport Grid
+from .intern cimport InternTable
 from .outcomes cimport Facts, OutcomesEngine, Signals
 from .pairs cimport PairSlot, PairTable
 from .sides cimport Requester, Side
@@ -84,6 +85,8 @@ cdef class RecordsEngine(OutcomesEngine):
     cdef PairTable record_slots             # (requester, question) -> OUTCOME | offset, statement
     cdef Grid answers                       # the same by place: slot.value | slot.extra << 32
     cdef Words records                      # of Record and what follows
+    cdef InternTable record_table           # distinct records, as they were before any row met them
+    cdef Words record_at                    # id in `record_table` -> offset
     cdef public size_t record_limit         # words of records, above which they are dropped
     cdef Words draft                        # entries while a record is made
     cdef Words draft_keys                   # of Derived
@@ -105,5 +108,6 @@ cdef class RecordsEngine(OutcomesEngine):
     cdef int _note_key(self, uint32_t key) noexcept nogil
     cdef PairSlot* _put_record(self, PairTable* slots, uint32_t a, uint32_t b, Record* head,
                                size_t needed, uint32_t outcome, int32_t statement) noexcept nogil
+    cdef uint32_t _shared_record(self, size_t size) noexcept nogil
     cdef void _facts(self, Facts* facts, uint32_t what, Requester* asking,
                      Side* asked) noexcept nogil

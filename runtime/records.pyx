@@ -10,13 +10,22 @@ Records are made when first met. They can be made again, so they are dropped whe
 limit, also in the middle of a block, and nothing else is forgotten with them.
 """
 
-from libc.stdint cimport int32_t, uint32_t, uint64_t
+from libc.stdint cimport int32_t, uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport free
 from libc.string cimport memcpy, memset
 
 from .engine cimport ALLOW, ENTRY_UNKNOWN, SET_ANY, SET_UNREADABLE
 from .globs cimport GlobSet
-from .intern cimport ABSENT_ID, NO_ID
+from .intern cimport (
+    ABSENT_ID,
+    FIRST_ID,
+    NO_ID,
+    intern_add,
+    intern_bytes,
+    intern_clear,
+    intern_free,
+    intern_init,
+)
 from .grids cimport grid_bytes, grid_clear, grid_free, grid_init
 from .lists cimport (
     ACTION_BUCKET_POLICY,
@@ -67,7 +76,7 @@ from .sides cimport (
     Requester,
     Side,
 )
-from .words cimport words_fill, words_reserve
+from .words cimport Words, words_fill, words_reserve
 
 cdef enum:
     RECORD_WORDS = sizeof(Record) // sizeof(uint32_t)
@@ -86,6 +95,7 @@ cdef class RecordsEngine(OutcomesEngine):
         seed = int.from_bytes(planner.seed(), "little")
         if (pairs_init(&self.crossings, seed + 201) or pairs_init(&self.questions, seed + 202)
                 or pairs_init(&self.record_slots, seed + 203)
+                or intern_init(&self.record_table, seed + 205)
                 or grid_init(&self.answers, seed + 204, MOST_ANSWERS)):
             raise MemoryError
 
@@ -93,7 +103,9 @@ cdef class RecordsEngine(OutcomesEngine):
         pairs_free(&self.crossings)
         pairs_free(&self.questions)
         pairs_free(&self.record_slots)
+        intern_free(&self.record_table)
         grid_free(&self.answers)
+        free(self.record_at.data)
         free(self.near.data)
         free(self.records.data)
         free(self.draft.data)
@@ -108,7 +120,8 @@ cdef class RecordsEngine(OutcomesEngine):
         grid_clear(&self.answers)
         if self.near.count:
             memset(self.near.data, 0, self.near.count * sizeof(uint32_t))
-        self.records.count = 0
+        intern_clear(&self.record_table)
+        self.records.count = self.record_at.count = 0
         return 0
 
     cdef Requester* _asking(self, uint32_t requester) noexcept nogil:
@@ -207,18 +220,24 @@ cdef class RecordsEngine(OutcomesEngine):
     cdef int _draft_bundle(self, uint32_t action, uint32_t bundle,
                            uint32_t requester) noexcept nogil:
         """Take what is certain of a bundle into `base`, and the rest into `draft`."""
+        cdef Words* lists = &self.pool
         cdef const uint32_t* entry
-        cdef uint32_t list, levels, size
+        cdef uint32_t list = 0, levels, size
         cdef size_t e, at
         cdef bint is_sure
         if bundle == 0:
             return 0
-        list = self._list(action, bundle)
-        if list == NO_ID:
-            return -1
+        if self.bundle_is_own.data[bundle]:  # its list is not asked for again
+            lists = &self.build
+            if self._write_list(action, bundle):
+                return -1
+        else:
+            list = self._list(action, bundle)
+            if list == NO_ID:
+                return -1
         at = list + 1
-        for e in range(self.pool.data[list]):
-            entry = self.pool.data + at
+        for e in range(lists.data[list]):
+            entry = lists.data + at
             size = ENTRY_WORDS + (entry[4] & 0xFFFF)
             at += size
             levels = LEVELS_KNOWN | LEVEL_MASK | LEVEL_MASK << 8
@@ -356,15 +375,9 @@ cdef class RecordsEngine(OutcomesEngine):
         size = (RECORD_WORDS + KNOWN_WORDS * head.known_count + self.draft_keys.count
                 + self.draft_tests.count + self.draft.count)
         size += size & 1  # a record begins where a 64-bit word may
-        slot = NULL
-        if not words_reserve(&self.records, size) and self.records.count + size < OFFSET_MASK:
-            slot = pairs_place(slots, a, b,
-                               <uint32_t>self.records.count | outcome << OUTCOME_SHIFT
-                               | (SLOT_SETS if head.flags & RECORD_SETS else 0))
-        if slot == NULL:
+        if words_reserve(&self.records, size) or self.records.count + size >= OFFSET_MASK:
             self.failed = True
             return NULL
-        slot.extra = <uint32_t>statement
         memcpy(self.records.data + self.records.count, head, sizeof(Record))
         at = self.records.count + RECORD_WORDS
         known = <Known*>(self.records.data + at)
@@ -385,8 +398,33 @@ cdef class RecordsEngine(OutcomesEngine):
         at += self.draft_tests.count
         if self.draft.count:
             memcpy(self.records.data + at, self.draft.data, self.draft.count * sizeof(uint32_t))
-        self.records.count += size
+        at += self.draft.count
+        if at < self.records.count + size:
+            self.records.data[at] = 0
+        at = self._shared_record(size)
+        slot = NULL if at == NO_ID else pairs_place(
+            slots, a, b, <uint32_t>at | outcome << OUTCOME_SHIFT
+            | (SLOT_SETS if head.flags & RECORD_SETS else 0))
+        if slot == NULL:
+            self.failed = True
+            return NULL
+        slot.extra = <uint32_t>statement
         return slot
+
+    cdef uint32_t _shared_record(self, size_t size) noexcept nogil:
+        """Offset of the record that is written at the end of `records`, which stays there only if none
+        is like it: most of what requesters may do comes to the same. NO_ID when memory is short."""
+        cdef uint32_t id = intern_add(
+            &self.record_table, <const uint8_t*>(self.records.data + self.records.count),
+            size * sizeof(uint32_t))
+        if id == NO_ID or words_reserve(&self.record_at, 1):
+            return NO_ID
+        id -= FIRST_ID
+        if id == self.record_at.count:
+            self.record_at.data[id] = <uint32_t>self.records.count
+            self.record_at.count += 1
+            self.records.count += size
+        return self.record_at.data[id]
 
     cdef void _facts(self, Facts* facts, uint32_t what, Requester* asking,
                      Side* asked) noexcept nogil:
@@ -427,7 +465,8 @@ cdef class RecordsEngine(OutcomesEngine):
         return (OutcomesEngine._used(self) + grid_bytes(&self.answers)
                 + pairs_bytes(&self.crossings)
                 + pairs_bytes(&self.questions) + pairs_bytes(&self.record_slots)
-                + 4 * (self.records.capacity + self.near.capacity))
+                + intern_bytes(&self.record_table)
+                + 4 * (self.records.capacity + self.record_at.capacity + self.near.capacity))
 
     @property
     def answer_limit(self):

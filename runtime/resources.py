@@ -14,11 +14,18 @@ from numpy.typing import NDArray
 
 from .codes import NO_ID, State, Token
 from .conditions import Value
+from .filled import FilledPatterns
 from .globs import GlobSet, match_tokens
 from .model import TableModel
 
 _MOST_RESOLVED = 4096
 """Patterns with the values of their variables that are kept: few requesters ask for many things."""
+
+
+Tokens = tuple[NDArray[np.uint8], NDArray[np.uint32]]
+"""Kinds and code points of a pattern, as `globs.match_tokens` takes them."""
+
+_EVERYTHING: Tokens = (np.array([Token.STAR], dtype=np.uint8), np.zeros(1, dtype=np.uint32))
 
 
 class ResourceSets:
@@ -95,6 +102,32 @@ class ResourceSets:
             return State.NO  # VAR-6, option null_notresource
         return _NOT[state]
 
+    def filled(self, s: int, values: Mapping[int, Value]) -> FilledPatterns:
+        """The patterns with variables of a set, with `values` filled in: says what `state` says of
+        each known resource that no other pattern of the set matches.
+        """
+        is_negated = self.is_negated(s)
+        spoils = self._spoils and is_negated
+        certain, possible = [], []
+        for p in self.patterns(s):
+            if not self._has_variable[p]:
+                continue
+            one = self._resolved(p, tuple(values.items()))
+            if isinstance(one, tuple):
+                certain.append((*one, State.NO if is_negated else State.YES))
+            elif one is not None:
+                possible.append((*(_EVERYTHING if spoils else self._superset(p)), State.UNKNOWN))
+            elif spoils:  # VAR-6, option null_notresource
+                return FilledPatterns([], State.NO)
+        return FilledPatterns(certain + possible, State.YES if is_negated else State.NO)
+
+    def _superset(self, p: int) -> Tokens:
+        """What the trie has of a pattern with variables: each of them stands for `*`."""
+        glyphs = self._model.glyphs(int(self._sequence[p]))
+        kinds = [Token.STAR if token == Token.VARIABLE else token for token, _ in glyphs]
+        return (np.array(kinds, dtype=np.uint8),
+                np.array([argument for _, argument in glyphs], dtype=np.uint32))
+
     def matched(self, resource: str) -> frozenset[int]:
         """Patterns that match a known resource, or could once their variables are known."""
         return frozenset(self._globs.matches(resource.encode("utf-8", "surrogatepass")))
@@ -124,7 +157,7 @@ class ResourceSets:
 
     def _resolve(
         self, p: int, values: tuple[tuple[int, Value], ...]
-    ) -> tuple[NDArray[np.uint8], NDArray[np.uint32]] | State | None:
+    ) -> Tokens | State | None:
         """Tokens and code points of a pattern with its variables filled in; UNKNOWN, or None when
         one is null (VAR-6).
         """

@@ -104,7 +104,8 @@ cdef class SidesEngine(ListsEngine):
     cdef uint32_t _code(self, text) except? 0
     cdef object _name(self, uint32_t id)
     cdef int _fill_requester(self, const uint32_t* ids) noexcept with gil
-    cdef int _fill_side(self, uint32_t resource, uint32_t account) noexcept with gil
+    cdef int _fill_side(self, uint32_t resource, uint32_t account,
+                        uint32_t shape) noexcept with gil
     cdef int _fill_shape(self, uint32_t shape) noexcept with gil
     cdef int _find_shape(self, const uint8_t* text, size_t length, size_t place,
                          uint32_t* found) noexcept nogil

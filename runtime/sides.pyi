@@ -8,8 +8,8 @@ from .plan import EngineFacts
 class SidesEngine(ListsEngine):
     """Caches of what is distinct in the requests of a layered table.
 
-    `planner` (runtime/layered_plan.py) answers, once per distinct thing, `requester`, `side`,
-    `exceptions_of`, `endpoint`, `levels` and `assumed_root`.
+    `planner` (runtime/layered_plan.py) answers, once per distinct thing, `requesters`, `side`,
+    `shapes`, `endpoint`, `levels` and `assumed_root`.
     """
 
     def __init__(

@@ -63,8 +63,8 @@ cdef enum:
 cdef class SidesEngine(ListsEngine):
     """Caches of what is distinct in the requests of a layered table.
 
-    `planner` (runtime/layered_plan.py) answers, once per distinct thing, `requester`, `side`,
-    `exceptions_of`, `endpoint`, `levels` and `assumed_root`.
+    `planner` (runtime/layered_plan.py) answers, once per distinct thing, `requesters`, `side`,
+    `shapes`, `endpoint`, `levels` and `assumed_root`.
     """
 
     def __init__(self, planner, GlobSet globs, facts, layers):
@@ -179,9 +179,9 @@ cdef class SidesEngine(ListsEngine):
         """The requester that was just interned is appended."""
         cdef Requester* one
         try:
-            found = self.planner.requester(
+            found = self.planner.requesters[
                 self._name(ids[0]), self._name(ids[1]), self._name(ids[2]), self._name(ids[3]),
-                bool(ids[4]))
+                bool(ids[4])]
             if words_reserve(&self.requesters, REQUESTER_WORDS):
                 raise MemoryError
             one = <Requester*>(self.requesters.data + self.requesters.count)
@@ -189,7 +189,7 @@ cdef class SidesEngine(ListsEngine):
                 memset(one, 0xFF, sizeof(Requester))
                 derived = (None,) * self.requester_key.count
             else:
-                one.bundle = self._bundle(found.rows)
+                one.bundle = self._bundle(found.rows, False)
                 one.rcps = self._bundle(found.rcps)
                 one.asker = found.asker
                 one.flags = found.flags
@@ -208,15 +208,21 @@ cdef class SidesEngine(ListsEngine):
             self.failed = True
             return -1
 
-    cdef int _fill_side(self, uint32_t resource, uint32_t account) noexcept with gil:
-        """The side of a resource and its owner is appended."""
+    cdef int _fill_side(self, uint32_t resource, uint32_t account,
+                        uint32_t shape) noexcept with gil:
+        """The side of a resource and its owner is appended.
+
+        shape : what has that side with it, or NO_ID
+        """
         cdef Side* one
         cdef uint32_t kind
         try:
             text = None
             if resource >= FIRST_ID:
                 text = self._text(&self.resources.texts, resource)
-            found = self.planner.side(text, self._name(account), account == UNKNOWN_ID)
+            found = self.planner.side(
+                text, self._name(account), account == UNKNOWN_ID,
+                None if shape == NO_ID else self._text(&self.shapes, shape))
             if words_reserve(&self.sides, SIDE_WORDS) or words_reserve(&self.side_kind, 1):
                 raise MemoryError
             one = <Side*>(self.sides.data + self.sides.count)
@@ -247,7 +253,7 @@ cdef class SidesEngine(ListsEngine):
         cdef bytes text
         cdef const char* start
         try:
-            exceptions = self.planner.exceptions_of(self._text(&self.shapes, shape))
+            exceptions = self.planner.shapes[self._text(&self.shapes, shape),]
             if words_fill(&self.shape_state, shape, NO_ID):
                 raise MemoryError
             self.shape_state.data[shape] = SHAPE_ASKED if exceptions is None else SHAPE_UNIFORM
@@ -547,7 +553,7 @@ cdef class SidesEngine(ListsEngine):
             number = pairs_get(&self.shape_pairs, shape, owner)
         if number == NO_ID:
             number = <uint32_t>self.side_kind.count
-            if self._fill_side(resource, owner):
+            if self._fill_side(resource, owner, shape):
                 return NO_ID
             if shape != NO_ID and pairs_put(&self.shape_pairs, shape, owner, number):
                 self.failed = True

@@ -17,6 +17,7 @@ from iamtables.compiler.filing import file_patterns
 from iamtables.compiler.trie import compile_patterns
 from iamtables.runtime.codes import Token
 from iamtables.runtime.globs import GlobSet
+from iamtables.runtime.heads import PatternHeads
 
 # In these tests `#` is a `*` and `%` a `?` that must not match `:` (RES-4).
 _WILD = {"*": Token.STAR, "?": Token.ANY, "#": Token.STAR_BUT_COLON, "%": Token.ANY_BUT_COLON}
@@ -94,6 +95,7 @@ def test_every_pattern_that_matches_is_found_once(seed: int) -> None:
     patterns = list(dict.fromkeys(
         random_pattern(random, heads, tails) for _ in range(random.choice((3, 12, 40, 80)))))
     table = globs(patterns)
+    heads_of = PatternHeads(table)
     matched = 0
     for _ in range(40):
         text = filled(random.choice(patterns), random)
@@ -101,8 +103,22 @@ def test_every_pattern_that_matches_is_found_once(seed: int) -> None:
             text += random.choice((":", "/x", "x" * 70, ":a" * 40, "/" * 65))
         expected = [i for i, pattern in enumerate(patterns) if is_match(pattern, text)]
         assert table.matches(text.encode()) == expected, text
+        alone = [i for i in range(len(patterns)) if heads_of.matches(i, text.encode())]
+        assert alone == expected, text
         matched += len(expected)
     assert matched > 15
+
+
+def test_a_pattern_by_itself_is_held_against_the_whole_text() -> None:
+    """Heads that end within the labels of others, and what is all head or all wildcards."""
+    patterns = ["", "*", "a", "a*", "abc", "abcd*", "abd", "b?", "*:x", "a*:x", "abc*/y*", "a#c"]
+    heads = PatternHeads(globs(patterns))
+    for text in ("", "a", "ab", "abc", "abcd", "abcde", "abd", "b", "bé", "bc", ":x", "a:x", "ab:x",
+                 "abc/y", "abc/yz", "abcx/y", "a:c"):
+        for number, pattern in enumerate(patterns):
+            assert heads.matches(number, text.encode()) is is_match(pattern, text), (pattern, text)
+    with pytest.raises(IndexError):
+        heads.matches(len(patterns), b"a")
 
 
 def kinds(count: int) -> list[str]:
