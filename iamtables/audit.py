@@ -47,6 +47,8 @@ FURTHER_ACTIONS = "further actions"
 """What an allowed record depends on when the call may need actions that the record hides."""
 FURTHER_ACTIONS_ALONE: tuple[str, ...] = (FURTHER_ACTIONS,)
 
+_MOST_REASONS = 4096
+"""Requests whose reasons are remembered by their texts."""
 _RANK = np.zeros(len(DecisionCode), dtype=np.int64)
 _RANK[[DecisionCode.ALLOW, DecisionCode.UNDETERMINED, DecisionCode.IMPLICIT_DENY,
        DecisionCode.EXPLICIT_DENY]] = range(4)
@@ -193,6 +195,9 @@ class Audit:
         # reasons by codes, valid while the batches bring the same dictionaries
         self._reasons: dict[tuple[int, ...], tuple[str, ...]] = {}
         self._dictionaries: list[Any] = []
+        self._reasons_of: dict[str, tuple[str, ...]] = {}
+        """By request, spelled out: segments of a cache bring other dictionaries, but mostly the
+        same open requests."""
 
     def add(self, batch: Batch) -> BatchResults:
         """Decide a batch and count it; the results are in the order of its records."""
@@ -388,7 +393,9 @@ class Audit:
         if results.asked is None or not len(records):
             return Reasons(records, which, [FURTHER_ACTIONS_ALONE])
         batch, (rows, decisions) = results.batch, (results.asked.rows, results.asked.decisions)
-        places = np.searchsorted(rows, results.row[records])
+        places = results.row[records]
+        if len(rows) < batch.requests:
+            places = np.searchsorted(rows, places)
         is_open = decisions.decision[places] == DecisionCode.UNDETERMINED
         asked = places[is_open]
         texts: list[tuple[str, ...]] = [FURTHER_ACTIONS_ALONE]
@@ -412,10 +419,25 @@ class Audit:
                            strict=True):
             reason = self._reasons.get(key)
             if reason is None:
-                reason = self._reasons[key] = tuple(sorted(decisions.reason(int(asked[at]))))
+                reason = self._reasons[key] = self._reason(decisions, int(asked[at]))
             of_first.append(numbers.setdefault(reason, len(numbers)))
         which[is_open] = np.array(of_first, dtype=np.int64)[inverse]
         return Reasons(records, which, list(numbers))
+
+    def _reason(self, decisions: Decisions, row: int) -> tuple[str, ...]:
+        """What would settle a row; it follows from its request, unless that has an error."""
+        if decisions.error[row]:
+            return tuple(sorted(decisions.reason(row)))
+        request = decisions.request(row)
+        if not self._table.is_layered:  # then who asks is told by keys alone
+            request = replace(request, principal=None)
+        spelled = repr(request)
+        reason = self._reasons_of.get(spelled)
+        if reason is None:
+            if len(self._reasons_of) >= _MOST_REASONS:
+                self._reasons_of.clear()
+            reason = self._reasons_of[spelled] = tuple(sorted(decisions.reason(row)))
+        return reason
 
 
 def is_told(column: Any) -> bool:
