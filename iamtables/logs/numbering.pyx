@@ -11,6 +11,8 @@ from libc.string cimport memset
 
 cdef enum:
     FIRST_BITS = 10
+    SPREAD = 4          # keys that spread over so many times their number have a table of all of them
+    LEAST = 4096
 
 cdef struct Slot:
     int64_t key
@@ -57,6 +59,27 @@ cdef int grow(Numbers* table) noexcept nogil:
     return 0
 
 
+cdef int number_near(const int64_t* keys, size_t n, int64_t least, size_t span, int32_t* numbers,
+                     int32_t* first, size_t* count) noexcept nogil:
+    # Guard has proved: every key is within `least` and `least` + `span`; n fits int32.
+    cdef int32_t* found = <int32_t*>malloc(span * sizeof(int32_t))
+    cdef size_t i, many = 0
+    cdef int32_t* number
+    if found == NULL:
+        return -1
+    memset(found, 0xFF, span * sizeof(int32_t))
+    for i in range(n):
+        number = found + <size_t>(<uint64_t>keys[i] - <uint64_t>least)
+        if number[0] < 0:
+            number[0] = <int32_t>many
+            first[many] = <int32_t>i
+            many += 1
+        numbers[i] = number[0]
+    count[0] = many
+    free(found)
+    return 0
+
+
 cdef int number_rows(const int64_t* keys, size_t n, int32_t* numbers, int32_t* first,
                      size_t* count) noexcept nogil:
     # Guard has proved: n fits int32; `numbers` and `first` have room for n.
@@ -64,6 +87,13 @@ cdef int number_rows(const int64_t* keys, size_t n, int32_t* numbers, int32_t* f
     cdef Slot* slot
     cdef size_t i
     cdef int status = 0
+    cdef int64_t least = keys[0], most = keys[0]
+    for i in range(n):
+        least = min(least, keys[i])
+        most = max(most, keys[i])
+    if <uint64_t>most - <uint64_t>least < <uint64_t>(SPREAD * n + LEAST):
+        return number_near(keys, n, least, <size_t>(<uint64_t>most - <uint64_t>least) + 1, numbers,
+                           first, count)
     if make(&table, FIRST_BITS):
         return -1
     for i in range(n):
