@@ -167,7 +167,8 @@ def share(benchmark: Any, is_timed: bool, log: LogCorpus, judge: Judge) -> Share
               100 * median(shares), None if bound is None else Goal(bound, "%", is_floor=True))
         judge(f"{what}: the same, least", 100 * min(shares))
         judge(f"{what}: the same, most", 100 * max(shares))
-        judge(f"{what}: % of the rate with fresh memory for each file, median", 100 * median(of_fresh))
+        judge(f"{what}: % of the rate with fresh memory for each file, median",
+              100 * median(of_fresh))
         benchmark.pedantic(function, rounds=1)
         return result
 

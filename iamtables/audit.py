@@ -257,27 +257,30 @@ class Audit:
         return self._decide_some(batch, self._is_selected(batch, self.is_decidable(batch)))
 
     def _decide_some(self, batch: Batch, selected: NDArray[np.bool_]) -> BatchResults:
-        decision = np.full(batch.records, UNDECIDED, dtype=np.uint8)
-        statement = np.full(batch.records, -1, dtype=np.int32)
-        row = np.full(batch.records, -1, dtype=np.int32)
-        by_request = np.full(batch.requests, -1, dtype=np.int32)
-        layer = np.zeros(batch.records, dtype=np.uint8)
         rows = (np.arange(batch.requests, dtype=np.int32) if selected.all() else
                 np.flatnonzero(selected[batch.group]).astype(np.int32))
-        asked = None
-        if len(rows):
-            asked = self._decide(batch, rows)
+        asked = self._decide(batch, rows) if len(rows) else None
+        if asked is not None and len(rows) == batch.requests == batch.records and _is_one_each(
+                batch.group):
             decisions = asked.decisions
-            by_request[rows] = decisions.statement
-            if len(rows) == batch.requests == batch.records and _is_one_each(batch.group):
-                row, decision, statement, layer = (
-                    rows, decisions.decision.copy(), decisions.statement, decisions.layer.copy())
-            else:
+            row, decision, statement, layer = (
+                rows, decisions.decision.copy(), decisions.statement, decisions.layer.copy())
+            by_request = statement
+        else:
+            by_request = np.full(batch.requests, -1, dtype=np.int32)
+            decision = np.full(batch.records, UNDECIDED, dtype=np.uint8)
+            statement = np.full(batch.records, -1, dtype=np.int32)
+            row = np.full(batch.records, -1, dtype=np.int32)
+            layer = np.zeros(batch.records, dtype=np.uint8)
+            if asked is not None:
+                decisions = asked.decisions
+                by_request[rows] = decisions.statement
                 records, places = _strongest_members(batch.group[rows], decisions.decision)
                 row[records] = rows[places]
                 decision[records] = decisions.decision[places]
                 statement[records] = decisions.statement[places]
                 layer[records] = decisions.layer[places]
+        if asked is not None:
             is_open = (decision == DecisionCode.ALLOW) & ~batch.is_complete
             decision[is_open] = DecisionCode.UNDETERMINED
             layer[is_open] = Layer.NONE

@@ -22,7 +22,7 @@ from .batch import Batch, Columns, KeyPlan, Resolved, Rows
 from .classes import NAMED, NOT_NEEDED, Outcome, RecordClass
 from .columns import ABSENT, Coded, Int32Array, packed
 from .names import Names
-from .numbering import number_keys
+from .numbering import count_pairs, number_keys
 from .sessions import Sessions
 from .tables import StoredCallers, StoredCalls
 from .texts import Texts
@@ -200,19 +200,17 @@ class Stored:
         how many records have it)"""
         found = self.looked_up
         kinds = max(len(found.first_class), 1)
-        counts = np.bincount(
-            found.call_class.take(self.rows.call) * np.int64(kinds)
-            + found.caller_kind[found.caller_class].take(self.rows.caller))
+        _, counts = count_pairs(
+            found.call_class, self.rows.call, found.caller_kind.take(found.caller_class),
+            self.rows.caller, kinds, kinds * len(found.first_call))
         used = np.flatnonzero(counts)
         call = found.first_call[used // kinds]
         caller = found.first_caller[found.first_class[used % kinds]]
         return self.bare(call, caller), counts[used]
 
     def is_call(self) -> NDArray[np.bool_]:
-        """Per call of the tables: does it make requests?"""
-        found: NDArray[np.bool_] = (self._of_calls("record_class") <= RecordClass.PARTIAL)[
-            self.looked_up.call_class]
-        return found
+        """Per class of calls: do they make requests?"""
+        return self._of_calls("record_class") <= RecordClass.PARTIAL
 
     def passed(self, names: Collection[str]) -> NDArray[np.int64] | None:
         """The records of calls with these names that passed, ascending."""
