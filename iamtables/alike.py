@@ -74,21 +74,20 @@ def alike(stored: Stored, records: NDArray[np.int64] | None, questions: Question
     callers = len(looked_up.first_caller)
     size = (answered + len(looked_up.first_call)) * callers
     if size > 4 * len(kind) + LARGE_TABLE:
-        number, first = number_keys(kinds.take(kind) * np.int64(callers)
-                                    + looked_up.caller_class.take(rows.caller))
-        place = np.arange(len(first))
-        pair_key = (kinds.take(kind[first]) * np.int64(callers)
-                    + looked_up.caller_class.take(rows.caller[first]))
-        of_pair, key = np.bincount(number, minlength=len(first)), number
+        keys = kinds.take(kind) * np.int64(callers) + looked_up.caller_class.take(rows.caller)
+        key, first = number_keys(keys)
+        place, pair_key = np.arange(len(first)), keys[first]
+        of_pair = np.bincount(key, minlength=len(first))
     else:
         key, of_pair = count_pairs(kinds, kind, looked_up.caller_class, rows.caller, callers, size)
         place = pair_key = np.flatnonzero(of_pair)
         of_pair = of_pair[place]
-    whose = pair_key % callers
-    kind, first = number_keys(pair_key // callers * callers + looked_up.caller_kind[whose])
+    of_kind = pair_key // callers
+    whose = pair_key - of_kind * callers
+    kind, first = number_keys(of_kind * callers + looked_up.caller_kind.take(whose))
     repeats = Repeats(np.bincount(kind, of_pair, len(first)).astype(np.int64), kind,
                       stored.principal().codes[whose], of_pair, place, key, rows.time)
-    which = pair_key[first] // callers
+    which = of_kind[first]
     is_asked = which < answered
     question = np.where(is_asked, first_question[np.where(is_asked, which, 0)]
                         if answered else -1, -1)
@@ -117,8 +116,8 @@ def _answer_kinds(stored: Stored, questions: Questions, answers: BatchResults,
     if not len(questions.call):
         return np.zeros(0, dtype=np.int32), np.zeros(0, dtype=np.int32)
     columns: list[NDArray[np.integer[Any]]] = [
-        stored.looked_up.call_class[questions.call], answers.decision, answers.statement,
-        answers.batch.action.codes[answers.row]]
+        stored.looked_up.call_class.take(questions.call), answers.decision, answers.statement,
+        answers.batch.action.codes.take(answers.row)]
     if (answers.layer != answers.layer[0]).any():
         columns.append(answers.layer)
     if len(reason) and int(reason.max()) >= 0:

@@ -70,18 +70,13 @@ class Numbers:
 
     def _all_numbers(self, names: Sequence[str], limit: int, beyond: int) -> list[int]:
         """`number` of each, `beyond` for None: without a call for each of thousands of names."""
-        numbers, known = self._numbers, self.names
-        found = []
-        for name in names:
-            number = numbers.get(name)
-            if number is None:
-                if len(known) < limit:
-                    number = numbers[name] = len(known)
-                    known.append(name)
-                else:
-                    number = beyond
-            found.append(number)
-        return found
+        known = self._numbers
+        new = [name for name in dict.fromkeys(names) if name not in known]
+        first = len(self.names)
+        new = new[: max(limit - first, 0)]
+        known.update(zip(new, range(first, first + len(new)), strict=True))
+        self.names += new
+        return [known.get(name, beyond) for name in names]
 
 
 class Totals:

@@ -96,14 +96,14 @@ class Patterns:
     def arns_of(self, codes: Int32Array, names: Names) -> Int32Array:
         """The number of the ARN that each pattern stands for, as it is known by now, else ABSENT;
         the same one while it stands for the same."""
-        for pattern in dict.fromkeys(names.changed[self._version :]):
-            code = self.code_of(pattern)
-            if 0 <= code < len(self._arn):
-                self._arn[code] = self._number_of(names.arn(pattern))
+        if len(self._arn):
+            changed = {code: pattern for pattern in names.changed[self._version :]
+                       if 0 <= (code := self.code_of(pattern)) < len(self._arn)}
+            if changed:
+                self._arn[list(changed)] = self._numbers_of(names.arns(changed.values()))
         self._version = names.version
         if self._new:
-            self._arn = np.concatenate([self._arn, np.array(
-                [self._number_of(arn) for arn in names.arns(self._new)], dtype=np.int32)])
+            self._arn = np.append(self._arn, self._numbers_of(names.arns(self._new)))
             self._new = []
         return self._arn.take(codes)
 
@@ -111,11 +111,14 @@ class Patterns:
         """The ARNs with these numbers."""
         return self._arns.take(arns)
 
-    def _number_of(self, arn: str | None) -> int:
-        if arn is None:
-            return ABSENT
-        self._arns.append(arn)
-        return len(self._arns) - 1
+    def _numbers_of(self, arns: list[str | None]) -> Int32Array:
+        """New numbers of ARNs; ABSENT for None."""
+        numbers = np.full(len(arns), ABSENT, dtype=np.int32)
+        places = [place for place, arn in enumerate(arns) if arn is not None]
+        first = len(self._arns)
+        numbers[places] = np.arange(first, first + len(places), dtype=np.int32)
+        self._arns.extend([arn for arn in arns if arn is not None])
+        return numbers
 
 
 def _new_ones(codes: Int32Array, known: int) -> NDArray[np.int64]:

@@ -12,3 +12,6 @@ def count_pairs(
     width: int,
     size: int,
 ) -> tuple[NDArray[np.int32], NDArray[np.int64]]: ...
+def spans_of(
+    group: NDArray[np.int32], row: NDArray[np.int32], time: NDArray[np.int64], count: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]: ...

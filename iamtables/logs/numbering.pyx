@@ -12,6 +12,7 @@ from libc.string cimport memset
 
 cdef enum:
     FIRST_BITS = 10
+    MANY_BITS = 16      # up to here a table grows by more, since what it holds is moved each time
     SPREAD = 4          # keys that spread over so many times their number have a table of all of them
     LEAST = 4096
 
@@ -49,7 +50,8 @@ cdef inline Slot* find(const Numbers* table, int64_t key) noexcept nogil:
 cdef int grow(Numbers* table) noexcept nogil:
     cdef Numbers wider
     cdef size_t at
-    if make(&wider, 64 - table.shift + 1):
+    cdef int bits = 64 - table.shift
+    if make(&wider, bits + (3 if bits < MANY_BITS else 1)):
         return -1
     for at in range(table.mask + 1):
         if table.slots[at].number >= 0:
@@ -182,3 +184,51 @@ def count_pairs(const int32_t[::1] of_left not None, const int32_t[::1] left not
         if status:
             raise ValueError("a code of no table")
     return np.asarray(keys), np.asarray(counts)
+
+
+cdef int find_spans(const int32_t* group, size_t groups, const int32_t* row, const int64_t* time,
+                    size_t n, int64_t* earliest, int64_t* latest, size_t spans) noexcept nogil:
+    # Guard has proved: `row` and `time` have n. -1 where a row is of no group, or this of no span.
+    cdef size_t i
+    cdef int32_t at
+    for i in range(n):
+        if <uint32_t>row[i] >= groups:
+            return -1
+        at = group[row[i]]
+        if at < 0 or time[i] < 0:
+            continue
+        if <size_t>at >= spans:
+            return -1
+        if time[i] < earliest[at]:
+            earliest[at] = time[i]
+        if time[i] > latest[at]:
+            latest[at] = time[i]
+    return 0
+
+
+def spans_of(const int32_t[::1] group not None, const int32_t[::1] row not None,
+             const int64_t[::1] time not None, size_t count):
+    """(int64[count], int64[count]): the earliest and the latest time of each group of rows; the
+    largest number there is, and -1, where no row of it has a time.
+
+    group : of each value of `row`; negative where it is of none
+    time  : negative for none
+    Raises ValueError for columns of different lengths, for a row without a group, and for a group
+    that is not below `count`. Releases the GIL.
+    """
+    cdef size_t n = row.shape[0], groups = group.shape[0]
+    cdef int status = 0
+    if <size_t>time.shape[0] != n:
+        raise ValueError("columns of different lengths")
+    cdef int64_t[::1] earliest = np.full(count, np.iinfo(np.int64).max)
+    cdef int64_t[::1] latest = np.full(count, -1, dtype=np.int64)
+    if n:
+        if not groups:
+            raise ValueError("a row of no group")
+        if count:
+            with nogil:
+                status = find_spans(&group[0], groups, &row[0], &time[0], n, &earliest[0],
+                                    &latest[0], count)
+        if status:
+            raise ValueError("a row of no group")
+    return np.asarray(earliest), np.asarray(latest)

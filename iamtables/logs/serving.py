@@ -6,10 +6,8 @@ read again from the log.
 
 from __future__ import annotations
 
-import gc
 from collections import Counter
 from collections.abc import Callable, Generator, Iterator, Sequence
-from contextlib import contextmanager
 
 from .asked_keys import AskedKeys
 from .batch import Batch, Rows
@@ -17,7 +15,7 @@ from .cache import Cache, Segment
 from .log_wide import LogWide
 from .names import Names
 from .options import LogOptions
-from .outgoing import Outgoing, Portion
+from .outgoing import Outgoing, Portion, uncollected
 from .segment_reading import Damaged, load
 from .sessions import Sessions
 from .sources import LogFile, is_delivered_before
@@ -53,7 +51,7 @@ class CachedFiles:
             files = [self._files[number] for number in numbers]
             try:
                 self._log_wide.renew()
-                with _uncollected():
+                with uncollected():
                     loaded = load(segment, files, self._keys, self._log_wide)
             except Damaged as damage:
                 self._statistics.cache_damaged += 1
@@ -91,18 +89,6 @@ class CachedFiles:
                     steps.append((segment, [number]))
                 place = following
         return steps
-
-
-@contextmanager
-def _uncollected() -> Iterator[None]:
-    """Without a search for garbage: thousands of texts are made at once, and none of it is."""
-    is_collecting = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if is_collecting:
-            gc.enable()
 
 
 def stored_batch(rows: Rows, portion: Portion, tables: StoredTables, names: Names,
