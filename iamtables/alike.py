@@ -79,9 +79,9 @@ def alike(stored: Stored, records: NDArray[np.int64] | None, questions: Question
         place, pair_key = np.arange(len(first)), keys[first]
         of_pair = np.bincount(key, minlength=len(first))
     else:
-        key, of_pair = count_pairs(kinds, kind, looked_up.caller_class, rows.caller, callers, size)
-        place = pair_key = np.flatnonzero(of_pair)
-        of_pair = of_pair[place]
+        key, counts = count_pairs(kinds, kind, looked_up.caller_class, rows.caller, callers, size)
+        place = pair_key = np.flatnonzero(counts != 0)
+        of_pair = counts[place].astype(np.int64)
     of_kind = pair_key // callers
     whose = pair_key - of_kind * callers
     kind, first = number_keys(of_kind * callers + looked_up.caller_kind.take(whose))

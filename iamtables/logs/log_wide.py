@@ -33,7 +33,7 @@ class LogWide:
         """Start anew what has become too long; segments that were loaded keep what they have."""
         if len(self.principals) > MOST_TEXTS:
             self.principals = TextDictionary()
-        if len(self.patterns) > MOST_TEXTS:
+        if self.patterns.count > MOST_TEXTS:
             self.patterns = Patterns()
 
 
@@ -67,26 +67,40 @@ class TextDictionary(Dictionary):
 
 
 class Patterns:
-    """What patterns that may stand for a name stand for by now, each looked up once."""
+    """What patterns that may stand for a name stand for by now.
+
+    Those that names have come to stand for are looked for among these, not the other way round:
+    patterns of which no record tells a name are many, and stay bytes.
+
+    count : how many patterns segments have brought
+    """
 
     def __init__(self) -> None:
         self._known = TextCodes(secrets.randbits(64))
-        self._new: list[str] = []
-        """Patterns behind those that were looked up."""
+        self.count = 0
+        self._new: list[Texts] = []
+        """Those that a resolver was not asked about yet."""
         self._arn = np.zeros(0, dtype=np.int32)
+        """By number of the pattern."""
         self._version = 0
         """Of the names, when they were asked last."""
         self._arns = GrowingTexts()
         """What they stand for, or stood for once."""
 
-    def __len__(self) -> int:
-        return len(self._known)
-
     def codes_of(self, texts: Texts) -> Int32Array:
         """The number of each pattern."""
         first = len(self._known)
+        codes = self._codes(texts)
+        if len(self._known) > first:
+            self.count += len(self._known) - first
+            self._new.append(texts.take(_new_ones(codes, first)))
+        return codes
+
+    def _codes(self, texts: Texts) -> Int32Array:
         codes = self._known.codes(texts.data, texts.offsets)
-        self._new.extend(texts.take(_new_ones(codes, first)))
+        more = len(self._known) - len(self._arn)
+        if more:
+            self._arn = np.concatenate([self._arn, np.full(more, ABSENT, dtype=np.int32)])
         return codes
 
     def code_of(self, pattern: str) -> int:
@@ -96,15 +110,15 @@ class Patterns:
     def arns_of(self, codes: Int32Array, names: Names) -> Int32Array:
         """The number of the ARN that each pattern stands for, as it is known by now, else ABSENT;
         the same one while it stands for the same."""
-        if len(self._arn):
-            changed = {code: pattern for pattern in names.changed[self._version :]
-                       if 0 <= (code := self.code_of(pattern)) < len(self._arn)}
-            if changed:
-                self._arn[list(changed)] = self._numbers_of(names.arns(changed.values()))
+        asked = list(dict.fromkeys(names.changed[self._version :]))
         self._version = names.version
-        if self._new:
-            self._arn = np.append(self._arn, self._numbers_of(names.arns(self._new)))
-            self._new = []
+        if names.has_resolver:  # which may take its time, and is asked for what is needed alone
+            asked = [pattern for pattern in asked if self.code_of(pattern) >= 0]
+            asked += (pattern for texts in self._new for pattern in texts)
+        self._new = []
+        if asked:
+            at = self._codes(Texts.of(asked))
+            self._arn[at] = self._numbers_of(names.arns(asked))
         return self._arn.take(codes)
 
     def texts_of(self, arns: NDArray[np.int32]) -> Texts:

@@ -61,6 +61,11 @@ class Names:
         """The patterns that came to stand for something else, each up to twice."""
 
     @property
+    def has_resolver(self) -> bool:
+        """Can patterns stand for names that no record has told?"""
+        return self._resolver is not None
+
+    @property
     def version(self) -> int:
         """Changes whenever a pattern comes to stand for something else."""
         return len(self.changed)

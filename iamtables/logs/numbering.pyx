@@ -143,7 +143,7 @@ def number_keys(const int64_t[::1] keys):
 
 cdef int count_rows(const int32_t* of_left, size_t lefts, const int32_t* left,
                     const int32_t* of_right, size_t rights, const int32_t* right, size_t n,
-                    int64_t width, size_t size, int32_t* keys, int64_t* counts) noexcept nogil:
+                    int64_t width, size_t size, int32_t* keys, int32_t* counts) noexcept nogil:
     # Guard has proved: `keys` has room for n, `counts` for `size`, which fits int32. -1 where a code
     # leads out of its table, or its number out of `counts`.
     cdef size_t i
@@ -162,7 +162,7 @@ cdef int count_rows(const int32_t* of_left, size_t lefts, const int32_t* left,
 def count_pairs(const int32_t[::1] of_left not None, const int32_t[::1] left not None,
                 const int32_t[::1] of_right not None, const int32_t[::1] right not None,
                 size_t width, size_t size):
-    """(int32[n], int64[size]): of each row of_left[left] * width + of_right[right], and how many
+    """(int32[n], int32[size]): of each row of_left[left] * width + of_right[right], and how many
     rows have each of these.
 
     Two gathers, a product, a sum and a count in one pass, where numpy takes five and as many arrays.
@@ -171,10 +171,11 @@ def count_pairs(const int32_t[::1] of_left not None, const int32_t[::1] left not
     """
     cdef size_t n = left.shape[0], lefts = of_left.shape[0], rights = of_right.shape[0]
     cdef int status = 0
-    if <size_t>right.shape[0] != n or size >= <size_t>1 << 31 or width >= <size_t>1 << 31:
+    if (<size_t>right.shape[0] != n or n >= <size_t>1 << 31 or size >= <size_t>1 << 31
+            or width >= <size_t>1 << 31):
         raise ValueError("columns of different lengths")
     cdef int32_t[::1] keys = np.empty(n, dtype=np.int32)
-    cdef int64_t[::1] counts = np.zeros(size, dtype=np.int64)
+    cdef int32_t[::1] counts = np.zeros(size, dtype=np.int32)
     if n:
         if not lefts or not rights or not size:
             raise ValueError("a code of no table")

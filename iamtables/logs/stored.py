@@ -203,10 +203,10 @@ class Stored:
         _, counts = count_pairs(
             found.call_class, self.rows.call, found.caller_kind.take(found.caller_class),
             self.rows.caller, kinds, kinds * len(found.first_call))
-        used = np.flatnonzero(counts)
+        used = np.flatnonzero(counts != 0)
         call = found.first_call[used // kinds]
         caller = found.first_caller[found.first_class[used % kinds]]
-        return self.bare(call, caller), counts[used]
+        return self.bare(call, caller), counts[used].astype(np.int64)
 
     def is_call(self) -> NDArray[np.bool_]:
         """Per class of calls: do they make requests?"""
