@@ -396,7 +396,7 @@ class Audit:
         if results.asked is None or not len(records):
             return Reasons(records, which, [FURTHER_ACTIONS_ALONE])
         batch, (rows, decisions) = results.batch, (results.asked.rows, results.asked.decisions)
-        places = results.row[records]
+        places: NDArray[np.integer[Any]] = results.row[records]
         if len(rows) < batch.requests:
             places = np.searchsorted(rows, places)
         is_open = decisions.decision[places] == DecisionCode.UNDETERMINED

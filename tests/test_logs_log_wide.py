@@ -76,7 +76,7 @@ def test_patterns_stand_for_what_names_tell_by_now(seed: int, has_resolver: bool
             segments.append((spelled, patterns.codes_of(Texts.of(spelled)), None))
         for at, (spelled, codes, before) in enumerate(segments):
             arns = patterns.arns_of(codes, names)
-            told = [None if arn == ABSENT else list(patterns.texts_of(np.array([arn])))[0]
+            told = [None if arn == ABSENT else patterns.texts_of(np.array([arn]))[0]
                     for arn in arns.tolist()]
             assert told == [names.arn(pattern) for pattern in spelled]
             if before is not None and not has_resolver:  # the same number for the same ARN
