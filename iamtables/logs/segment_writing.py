@@ -12,8 +12,8 @@
                           whether all event IDs prove something; the keys that no record of the
                           segment tells; where columns lie in the files
 
-What every audit reads is stored as it lies in memory (`segment_columns`); what only some ask for is
-packed tightly.
+What every audit reads is not packed, its numbers are as narrow as they can be (`segment_columns`);
+what only some ask for is packed tightly.
 """
 
 from __future__ import annotations
