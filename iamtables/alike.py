@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from .audit_counts import UNDECIDED
 from .batches import Batch, Decided
 from .logs.columns import packed
-from .logs.numbering import number_keys
+from .logs.numbering import count_pairs, number_keys
 from .repeats import Repeats
 from .runtime.codes import Layer
 
@@ -49,7 +49,8 @@ def asked_records(stored: Stored, is_wanted: NDArray[np.bool_]) -> NDArray[np.in
         return None
     looked_up = stored.looked_up
     return np.flatnonzero(
-        is_wanted[looked_up.caller_class].take(stored.rows.caller) & is_call.take(stored.rows.call))
+        is_wanted.take(looked_up.caller_class).take(stored.rows.caller)
+        & is_call.take(looked_up.call_class).take(stored.rows.call))
 
 
 def alike(stored: Stored, records: NDArray[np.int64] | None, questions: Questions,
@@ -65,26 +66,28 @@ def alike(stored: Stored, records: NDArray[np.int64] | None, questions: Question
     reason[reasons.records] = reasons.which
     of_question, first_question = _answer_kinds(stored, questions, answers, reason)
     answered = len(first_question)
-    kind = of_question.take(questions.of_record)
+    kinds, kind = of_question, questions.of_record
     if records is not None:  # the others are of the kind of their call
-        told = kind
         kind = looked_up.call_class.take(rows.call) + np.int32(answered)
-        kind[records] = told
+        kind[records] = of_question.take(questions.of_record)
+        kinds = np.arange(answered + len(looked_up.first_call), dtype=np.int32)
     callers = len(looked_up.first_caller)
-    key = kind * np.int64(callers) + looked_up.caller_class.take(rows.caller)
-    if (answered + len(looked_up.first_call)) * callers > 4 * len(key) + LARGE_TABLE:
-        number, first = number_keys(key)
-        place, pair_key = np.arange(len(first)), key[first]
-        of_pair, key = np.bincount(number, minlength=len(first)), number
+    size = (answered + len(looked_up.first_call)) * callers
+    if size > 4 * len(kind) + LARGE_TABLE:
+        keys = kinds.take(kind) * np.int64(callers) + looked_up.caller_class.take(rows.caller)
+        key, first = number_keys(keys)
+        place, pair_key = np.arange(len(first)), keys[first]
+        of_pair = np.bincount(key, minlength=len(first))
     else:
-        of_pair = np.bincount(key)
-        place = pair_key = np.flatnonzero(of_pair)
-        of_pair = of_pair[place]
-    whose = pair_key % callers
-    kind, first = number_keys(pair_key // callers * callers + looked_up.caller_kind[whose])
+        key, counts = count_pairs(kinds, kind, looked_up.caller_class, rows.caller, callers, size)
+        place = pair_key = np.flatnonzero(counts != 0)
+        of_pair = counts[place].astype(np.int64)
+    of_kind = pair_key // callers
+    whose = pair_key - of_kind * callers
+    kind, first = number_keys(of_kind * callers + looked_up.caller_kind.take(whose))
     repeats = Repeats(np.bincount(kind, of_pair, len(first)).astype(np.int64), kind,
                       stored.principal().codes[whose], of_pair, place, key, rows.time)
-    which = pair_key[first] // callers
+    which = of_kind[first]
     is_asked = which < answered
     question = np.where(is_asked, first_question[np.where(is_asked, which, 0)]
                         if answered else -1, -1)
@@ -113,8 +116,8 @@ def _answer_kinds(stored: Stored, questions: Questions, answers: BatchResults,
     if not len(questions.call):
         return np.zeros(0, dtype=np.int32), np.zeros(0, dtype=np.int32)
     columns: list[NDArray[np.integer[Any]]] = [
-        stored.looked_up.call_class[questions.call], answers.decision, answers.statement,
-        answers.batch.action.codes[answers.row]]
+        stored.looked_up.call_class.take(questions.call), answers.decision, answers.statement,
+        answers.batch.action.codes.take(answers.row)]
     if (answers.layer != answers.layer[0]).any():
         columns.append(answers.layer)
     if len(reason) and int(reason.max()) >= 0:

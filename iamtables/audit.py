@@ -47,6 +47,8 @@ FURTHER_ACTIONS = "further actions"
 """What an allowed record depends on when the call may need actions that the record hides."""
 FURTHER_ACTIONS_ALONE: tuple[str, ...] = (FURTHER_ACTIONS,)
 
+_MOST_REASONS = 4096
+"""Requests whose reasons are remembered by their texts."""
 _RANK = np.zeros(len(DecisionCode), dtype=np.int64)
 _RANK[[DecisionCode.ALLOW, DecisionCode.UNDETERMINED, DecisionCode.IMPLICIT_DENY,
        DecisionCode.EXPLICIT_DENY]] = range(4)
@@ -193,6 +195,9 @@ class Audit:
         # reasons by codes, valid while the batches bring the same dictionaries
         self._reasons: dict[tuple[int, ...], tuple[str, ...]] = {}
         self._dictionaries: list[Any] = []
+        self._reasons_of: dict[str, tuple[str, ...]] = {}
+        """By request, spelled out: segments of a cache bring other dictionaries, but mostly the
+        same open requests."""
 
     def add(self, batch: Batch) -> BatchResults:
         """Decide a batch and count it; the results are in the order of its records."""
@@ -252,27 +257,30 @@ class Audit:
         return self._decide_some(batch, self._is_selected(batch, self.is_decidable(batch)))
 
     def _decide_some(self, batch: Batch, selected: NDArray[np.bool_]) -> BatchResults:
-        decision = np.full(batch.records, UNDECIDED, dtype=np.uint8)
-        statement = np.full(batch.records, -1, dtype=np.int32)
-        row = np.full(batch.records, -1, dtype=np.int32)
-        by_request = np.full(batch.requests, -1, dtype=np.int32)
-        layer = np.zeros(batch.records, dtype=np.uint8)
         rows = (np.arange(batch.requests, dtype=np.int32) if selected.all() else
                 np.flatnonzero(selected[batch.group]).astype(np.int32))
-        asked = None
-        if len(rows):
-            asked = self._decide(batch, rows)
+        asked = self._decide(batch, rows) if len(rows) else None
+        if asked is not None and len(rows) == batch.requests == batch.records and _is_one_each(
+                batch.group):
             decisions = asked.decisions
-            by_request[rows] = decisions.statement
-            if len(rows) == batch.requests == batch.records and _is_one_each(batch.group):
-                row, decision, statement, layer = (
-                    rows, decisions.decision.copy(), decisions.statement, decisions.layer.copy())
-            else:
+            row, decision, statement, layer = (
+                rows, decisions.decision.copy(), decisions.statement, decisions.layer.copy())
+            by_request = statement
+        else:
+            by_request = np.full(batch.requests, -1, dtype=np.int32)
+            decision = np.full(batch.records, UNDECIDED, dtype=np.uint8)
+            statement = np.full(batch.records, -1, dtype=np.int32)
+            row = np.full(batch.records, -1, dtype=np.int32)
+            layer = np.zeros(batch.records, dtype=np.uint8)
+            if asked is not None:
+                decisions = asked.decisions
+                by_request[rows] = decisions.statement
                 records, places = _strongest_members(batch.group[rows], decisions.decision)
                 row[records] = rows[places]
                 decision[records] = decisions.decision[places]
                 statement[records] = decisions.statement[places]
                 layer[records] = decisions.layer[places]
+        if asked is not None:
             is_open = (decision == DecisionCode.ALLOW) & ~batch.is_complete
             decision[is_open] = DecisionCode.UNDETERMINED
             layer[is_open] = Layer.NONE
@@ -388,7 +396,9 @@ class Audit:
         if results.asked is None or not len(records):
             return Reasons(records, which, [FURTHER_ACTIONS_ALONE])
         batch, (rows, decisions) = results.batch, (results.asked.rows, results.asked.decisions)
-        places = np.searchsorted(rows, results.row[records])
+        places: NDArray[np.integer[Any]] = results.row[records]
+        if len(rows) < batch.requests:
+            places = np.searchsorted(rows, places)
         is_open = decisions.decision[places] == DecisionCode.UNDETERMINED
         asked = places[is_open]
         texts: list[tuple[str, ...]] = [FURTHER_ACTIONS_ALONE]
@@ -412,10 +422,25 @@ class Audit:
                            strict=True):
             reason = self._reasons.get(key)
             if reason is None:
-                reason = self._reasons[key] = tuple(sorted(decisions.reason(int(asked[at]))))
+                reason = self._reasons[key] = self._reason(decisions, int(asked[at]))
             of_first.append(numbers.setdefault(reason, len(numbers)))
         which[is_open] = np.array(of_first, dtype=np.int64)[inverse]
         return Reasons(records, which, list(numbers))
+
+    def _reason(self, decisions: Decisions, row: int) -> tuple[str, ...]:
+        """What would settle a row; it follows from its request, unless that has an error."""
+        if decisions.error[row]:
+            return tuple(sorted(decisions.reason(row)))
+        request = decisions.request(row)
+        if not self._table.is_layered:  # then who asks is told by keys alone
+            request = replace(request, principal=None)
+        spelled = repr(request)
+        reason = self._reasons_of.get(spelled)
+        if reason is None:
+            if len(self._reasons_of) >= _MOST_REASONS:
+                self._reasons_of.clear()
+            reason = self._reasons_of[spelled] = tuple(sorted(decisions.reason(row)))
+        return reason
 
 
 def is_told(column: Any) -> bool:

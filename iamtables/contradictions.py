@@ -33,14 +33,22 @@ class Kind(NamedTuple):
 
 
 class Contradictions:
-    """Pairs of a kind and a principal; of those beyond a bound only the records are counted."""
+    """Pairs of a kind and a principal; of those beyond a bound only the records are counted.
+
+    What is added waits until it could be too many: looking for equal pairs costs as much for all
+    batches together as for one.
+    """
 
     def __init__(self) -> None:
-        self.dropped = 0
+        self._dropped = 0
         self._kinds: dict[Kind, int] = {}
         self._principals = Numbers()
         nothing = np.zeros(0, dtype=np.int64)
         self._keys = self._counts = self._first = self._last = nothing
+        self._waiting: list[tuple[NDArray[np.int64], ...]] = []
+        """Keys, counts, first and last of what was added since."""
+        self._size = self._most = 0
+        """Pairs there are at most, waiting ones included; how many may be kept."""
 
     def add(self, kinds: Sequence[Kind], kind: NDArray[np.integer[Any]],
             principals: Sequence[str], principal: NDArray[np.integer[Any]],
@@ -53,31 +61,51 @@ class Contradictions:
         first, last : their times; NEVER and -1 where they have none
         most        : pairs that are kept
         """
+        self._most = most
+        if self._size >= most:
+            self._settle()
         is_full = len(self._keys) >= most
         which = _numbers(self._kinds, kinds, is_full)[kind]
         whose = self._principals.of(principals, principal, 0 if is_full else 1 << 31, BEYOND)
         key = which << 32 | whose
         key[(which < 0) | (whose == BEYOND)] = -1
+        self._waiting.append((key, counts, first, last))
+        self._size += len(key)
+
+    def _settle(self) -> None:
+        """Put what waits to the pairs that are kept."""
+        if not self._waiting:
+            return
+        key, counts, first, last = (
+            np.concatenate(columns) for columns in zip(*self._waiting, strict=True))
+        self._waiting = []
         before = len(self._keys)
         numbers, at = number_keys(np.concatenate([self._keys, key]))
-        total = min(len(at), most)
+        total = min(len(at), self._most)
         keys = np.concatenate([self._keys, key])[at[:total]]
         numbers = numbers[before:]
         is_kept = (numbers < total) & (key >= 0)
-        self.dropped += int(counts[~is_kept].sum())
+        self._dropped += int(counts[~is_kept].sum())
         grown = [np.concatenate([old, np.full(total - before, empty)]) for old, empty in (
             (self._counts, 0), (self._first, NEVER), (self._last, -1))]
         for column, ufunc, values in zip(
                 grown, (np.add, np.minimum, np.maximum), (counts, first, last), strict=True):
             ufunc.at(column, numbers[is_kept], values[is_kept])
-        self._keys = keys
+        self._keys, self._size = keys, total
         self._counts, self._first, self._last = grown
 
     def merge(self, other: Contradictions, most: int) -> None:
         """Add what was found in later batches."""
-        self.dropped += other.dropped
+        other._settle()
+        self._dropped += other._dropped
         self.add(list(other._kinds), other._keys >> 32, other._principals.names,
                  other._keys & 0xFFFFFFFF, other._counts, other._first, other._last, most)
+
+    @property
+    def dropped(self) -> int:
+        """Records of pairs that are not kept."""
+        self._settle()
+        return self._dropped
 
     @property
     def kinds(self) -> list[Kind]:
@@ -85,6 +113,7 @@ class Contradictions:
         return list(self._kinds)
 
     def __len__(self) -> int:
+        self._settle()
         return len(self._keys)
 
     def ranked(self, order: Sequence[Any]
@@ -95,6 +124,7 @@ class Contradictions:
 
         order : by number of the kind, what kinds are put in order by
         """
+        self._settle()
         # columns are not written to once they are made, and names only grow
         keys, counts, earliest, last = self._keys, self._counts, self._first, self._last
         principals = self._principals.names

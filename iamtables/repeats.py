@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .logs.numbering import spans_of
+
 
 @dataclass(frozen=True, slots=True)
 class Repeats:
@@ -18,7 +20,7 @@ class Repeats:
     principal : int32 per such pair, the code of the principal
     of_pair   : int64 per pair, how many records
     place     : int64 per pair, ascending, a number for it
-    pair      : integer per record that there is, the number of its pair
+    pair      : int32 per record that there is, the number of its pair
     time      : int64 per record that there is, Unix seconds, -1 for none
     """
 
@@ -27,7 +29,7 @@ class Repeats:
     principal: NDArray[np.int32]
     of_pair: NDArray[np.int64]
     place: NDArray[np.int64]
-    pair: NDArray[np.integer[Any]]
+    pair: NDArray[np.int32]
     time: NDArray[np.int64]
 
     def spread(self, values: NDArray[Any]) -> NDArray[Any]:
@@ -39,16 +41,9 @@ class Repeats:
     def spans(self, pairs: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """(earliest, latest) time of the records of these pairs; the earliest is the largest number
         there is, and the latest -1, where none has a time."""
-        place = np.full(len(self.kind), -1, dtype=np.int32)
-        place[pairs] = np.arange(len(pairs), dtype=np.int32)
-        places = self.spread(place)
-        is_meant = np.flatnonzero((places >= 0) & (self.time >= 0))
-        places, times = places[is_meant], self.time[is_meant]
-        earliest = np.full(len(pairs), np.iinfo(np.int64).max)
-        latest = np.full(len(pairs), -1, dtype=np.int64)
-        np.minimum.at(earliest, places, times)
-        np.maximum.at(latest, places, times)
-        return earliest, latest
+        group = np.full(int(self.place[-1]) + 1, -1, dtype=np.int32)
+        group[self.place[pairs]] = np.arange(len(pairs), dtype=np.int32)
+        return spans_of(group, self.pair, self.time, len(pairs))
 
     def pairs_of(self, records: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
         """(the pairs of some records of the batch, the place of the record of each among these)"""

@@ -58,13 +58,25 @@ class Numbers:
         more = len(values) + 2 - len(self._by_code)
         if more > 0:
             self._by_code = np.concatenate([self._by_code, np.full(more, -1, dtype=np.int64)])
-        found: NDArray[np.int64] = self._by_code[shifted]
+        found: NDArray[np.int64] = self._by_code.take(shifted)
         if len(found) and int(found.min()) < 0:
-            for place in np.unique(shifted[found < 0]).tolist():
-                number = self.number(str(values[place - 2]) if place > 1 else "-", limit)
-                self._by_code[place] = beyond if number is None else number
-            found = self._by_code[shifted]
+            is_new = np.zeros(len(self._by_code), dtype=bool)
+            is_new[shifted[found < 0]] = True
+            places = np.flatnonzero(is_new)
+            names = [str(values[place - 2]) if place > 1 else "-" for place in places.tolist()]
+            self._by_code[places] = self._all_numbers(names, limit, beyond)
+            found = self._by_code.take(shifted)
         return found
+
+    def _all_numbers(self, names: Sequence[str], limit: int, beyond: int) -> list[int]:
+        """`number` of each, `beyond` for None: without a call for each of thousands of names."""
+        known = self._numbers
+        new = [name for name in dict.fromkeys(names) if name not in known]
+        first = len(self.names)
+        new = new[: max(limit - first, 0)]
+        known.update(zip(new, range(first, first + len(new)), strict=True))
+        self.names += new
+        return [known.get(name, beyond) for name in names]
 
 
 class Totals:

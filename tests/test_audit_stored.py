@@ -433,7 +433,7 @@ def damage_texts(segment: Path, **columns: list[bytes]) -> None:
         name: pa.array([*column, *[None] * (most - len(column))], pa.binary())
         for name, column in table.items()}), path)
     damage_tables(segment, lambda tables: tables | {"layouts": tables["layouts"] | {
-        path.name: {"bytes": path.stat().st_size, "columns": {}}}})
+        path.name: {"bytes": path.stat().st_size, "narrow": {}, "columns": {}}}})
 
 
 def in_place(segment: Path, file: str, column: str) -> slice:
@@ -477,13 +477,25 @@ def damage_layout(segment: Path, file: str, column: str, change: Callable[[list[
     damage_tables(segment, changed)
 
 
-def damage_in_place(segment: Path, file: str, column: str, value: int) -> None:
-    """Other numbers where those of a column lie."""
+def damage_narrow(segment: Path, file: str, column: str, kind: str, least: int) -> None:
+    """Other numbers, since those of a column count from another one on."""
+    def changed(tables: Any) -> Any:
+        narrow = tables["layouts"][file]["narrow"]
+        assert column in narrow
+        narrow[column] = [kind, least]
+        return tables
+
+    damage_tables(segment, changed)
+
+
+def damage_in_place(segment: Path, file: str, column: str, value: int | None = None) -> None:
+    """Other numbers where those of a column lie; None for the largest that there may be."""
     tables = json.loads((segment / "tables.json").read_text())
     _, kind, count, _ = tables["layouts"][file]["columns"][column]
     data = bytearray((segment / file).read_bytes())
+    dtype = np.dtype(np.uint8 if kind == "binary" else kind)
     data[in_place(segment, file, column)] = np.full(
-        count, value, dtype=np.uint8 if kind == "binary" else kind).tobytes()
+        count, np.iinfo(dtype).max if value is None else value, dtype=dtype).tobytes()
     (segment / file).write_bytes(data)
 
 
@@ -493,7 +505,7 @@ def damage_resources(segment: Path, texts: list[bytes], lengths: list[bytes]) ->
 
 DAMAGES: dict[str, Callable[[Path], None]] = {
     "an older format": lambda segment: (segment / "about.json").write_text(
-        (segment / "about.json").read_text().replace('"format": 7', '"format": 6')) and None,
+        (segment / "about.json").read_text().replace('"format": 8', '"format": 7')) and None,
     "no tables": lambda segment: (segment / "tables.json").write_text("[]") and None,
     "no kinds": lambda segment: damage_kinds(segment, lambda kinds: {"calls": []}),
     "no texts": lambda segment: (segment / "texts.parquet").unlink(),
@@ -535,14 +547,19 @@ DAMAGES: dict[str, Callable[[Path], None]] = {
         segment, lambda tables: tables | {"untold": {
             file: dict.fromkeys(keys, 7) for file, keys in tables["untold"].items()}}),
     "calls of no kind": lambda segment: damage_in_place(segment, "calls.parquet", "kind", 99),
-    "negative resources": lambda segment: damage_in_place(
-        segment, "members.parquet", "resource", -3),
-    "records of no call": lambda segment: damage_in_place(
-        segment, "records.parquet", "call", 1 << 30),
-    "records of no caller": lambda segment: damage_in_place(
-        segment, "records.parquet", "identity", -1),
+    "negative resources": lambda segment: damage_narrow(
+        segment, "members.parquet", "resource", "int32", -3),
+    "records of no call": lambda segment: damage_in_place(segment, "records.parquet", "call"),
+    "records of no caller": lambda segment: damage_narrow(
+        segment, "records.parquet", "identity", "int32", -1),
     "principals of no text": lambda segment: damage_in_place(
-        segment, "callers.parquet", "principal", 1 << 20),
+        segment, "callers.parquet", "principal"),
+    "numbers beyond their kind": lambda segment: damage_narrow(
+        segment, "records.parquet", "call", "int32", 1 << 40),
+    "numbers of a kind that is none": lambda segment: damage_narrow(
+        segment, "records.parquet", "call", "float64", 0),
+    "no patterns that stand for a name": lambda segment: damage_tables(
+        segment, lambda tables: tables | {"nameable": 1 << 20}),
     "no layouts": lambda segment: damage_tables(segment, lambda tables: tables | {"layouts": {}}),
     "columns elsewhere": lambda segment: damage_layout(
         segment, "records.parquet", "call", lambda place: [1 << 40, *place[1:]]),
@@ -691,7 +708,7 @@ print(json.dumps([statistics.files_cached, statistics.cache_damaged, *flat]))
 def test_principals_of_several_segments_are_numbered_together(
     log: Log, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from iamtables.logs import cache, serving
+    from iamtables.logs import cache, log_wide
 
     monkeypatch.setattr(cache, "SEGMENT_RECORDS", 100)
     several = Log(log.directory, tmp_path / "cache")
@@ -699,8 +716,8 @@ def test_principals_of_several_segments_are_numbered_together(
     assert len(list(several.cache.glob("*.segment"))) > 1
     table = POLICIES["callers"]()
     expected = audited(log, table, {}, cached=False)
-    for most in (serving.MOST_PRINCIPALS, 0):
-        monkeypatch.setattr(serving, "MOST_PRINCIPALS", most)
+    for most in (log_wide.MOST_TEXTS, 0):
+        monkeypatch.setattr(log_wide, "MOST_TEXTS", most)
         assert audited(several, table, {}, cached=True) == expected
         values = {id(batch.principal.values): batch.principal.values
                   for batch in several.reader((), cached=True)}
@@ -726,8 +743,10 @@ def test_columns_are_read_where_they_lie_and_by_others_as_ever(
         table = pq.read_table(segment / file)
         for name in columns:
             begin, kind, count, _ = layouts[file]["columns"][name]
-            value = table.column(name).to_numpy() if kind != "binary" else np.frombuffer(
-                table.column(name)[0].as_py(), dtype=np.uint8)
+            column = table.column(name)
+            assert (name in layouts[file]["narrow"]) == str(column.type).startswith("fixed_size")
+            value = column.to_numpy() if str(column.type) == kind != "binary" else np.frombuffer(
+                b"".join(column.to_pylist()), dtype=np.uint8 if kind == "binary" else kind)
             assert (np.frombuffer((segment / file).read_bytes(), dtype=value.dtype, count=count,
                                   offset=begin) == value).all()
     table = POLICIES["callers"]()

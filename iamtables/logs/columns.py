@@ -150,16 +150,29 @@ class Dictionary:
 
 def packed(columns: Sequence[NDArray[Any]]) -> NDArray[np.int64]:
     """One number per row, equal exactly where all columns are equal. Columns hold integers."""
-    key = np.zeros(len(columns[0]), dtype=np.int64)
-    size = 1
+    if not len(columns[0]):
+        return np.zeros(0, dtype=np.int64)
+    key: NDArray[np.int64] | None = None
+    size, least = 1, 0
     for column in columns:
-        if not len(column):
-            break
         low = int(column.min())
         span = int(column.max()) - low + 1
-        if size * span >= 1 << 62:  # would not fit: number the distinct keys so far
-            _, key = np.unique(key, return_inverse=True)
-            size = int(key.max()) + 1
-        key = key * span + (column.astype(np.int64) - low)
+        if span == 1:
+            continue  # tells nothing apart
+        if key is None:
+            key, least = column.astype(np.int64), low
+        else:
+            if size * span >= 1 << 62:  # would not fit: number the distinct keys so far
+                key = np.unique(key, return_inverse=True)[1].astype(np.int64)
+                size, least = int(key.max()) + 1, 0
+            if least:
+                key -= least
+            key *= span
+            key += column
+            least = low
         size *= span
+    if key is None:
+        return np.zeros(len(columns[0]), dtype=np.int64)
+    if least:
+        key -= least
     return key

@@ -1,16 +1,20 @@
-"""Distinct keys numbered in the order of their first row: an open-addressing table of keys.
+"""Distinct keys numbered in the order of their first row, and rows counted by pairs of codes.
 
+Keys that lie near each other have a table of all there could be, others an open-addressing table.
 Keys are made of codes and not chosen by whoever writes a log, so a multiplication is hash enough.
 """
 
 import numpy as np
 
-from libc.stdint cimport int32_t, int64_t, uint64_t
+from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
 from libc.stdlib cimport free, malloc
 from libc.string cimport memset
 
 cdef enum:
     FIRST_BITS = 10
+    MANY_BITS = 16      # up to here a table grows by more, since what it holds is moved each time
+    SPREAD = 4          # keys that spread over so many times their number have a table of all of them
+    LEAST = 4096
 
 cdef struct Slot:
     int64_t key
@@ -46,7 +50,8 @@ cdef inline Slot* find(const Numbers* table, int64_t key) noexcept nogil:
 cdef int grow(Numbers* table) noexcept nogil:
     cdef Numbers wider
     cdef size_t at
-    if make(&wider, 64 - table.shift + 1):
+    cdef int bits = 64 - table.shift
+    if make(&wider, bits + (3 if bits < MANY_BITS else 1)):
         return -1
     for at in range(table.mask + 1):
         if table.slots[at].number >= 0:
@@ -57,6 +62,27 @@ cdef int grow(Numbers* table) noexcept nogil:
     return 0
 
 
+cdef int number_near(const int64_t* keys, size_t n, int64_t least, size_t span, int32_t* numbers,
+                     int32_t* first, size_t* count) noexcept nogil:
+    # Guard has proved: every key is within `least` and `least` + `span`; n fits int32.
+    cdef int32_t* found = <int32_t*>malloc(span * sizeof(int32_t))
+    cdef size_t i, many = 0
+    cdef int32_t* number
+    if found == NULL:
+        return -1
+    memset(found, 0xFF, span * sizeof(int32_t))
+    for i in range(n):
+        number = found + <size_t>(<uint64_t>keys[i] - <uint64_t>least)
+        if number[0] < 0:
+            number[0] = <int32_t>many
+            first[many] = <int32_t>i
+            many += 1
+        numbers[i] = number[0]
+    count[0] = many
+    free(found)
+    return 0
+
+
 cdef int number_rows(const int64_t* keys, size_t n, int32_t* numbers, int32_t* first,
                      size_t* count) noexcept nogil:
     # Guard has proved: n fits int32; `numbers` and `first` have room for n.
@@ -64,6 +90,13 @@ cdef int number_rows(const int64_t* keys, size_t n, int32_t* numbers, int32_t* f
     cdef Slot* slot
     cdef size_t i
     cdef int status = 0
+    cdef int64_t least = keys[0], most = keys[0]
+    for i in range(n):
+        least = min(least, keys[i])
+        most = max(most, keys[i])
+    if <uint64_t>most - <uint64_t>least < <uint64_t>(SPREAD * n + LEAST):
+        return number_near(keys, n, least, <size_t>(<uint64_t>most - <uint64_t>least) + 1, numbers,
+                           first, count)
     if make(&table, FIRST_BITS):
         return -1
     for i in range(n):
@@ -106,3 +139,97 @@ def number_keys(const int64_t[::1] keys):
     if status:
         raise MemoryError
     return np.asarray(numbers), np.asarray(first)[:count].copy()
+
+
+cdef int count_rows(const int32_t* of_left, size_t lefts, const int32_t* left,
+                    const int32_t* of_right, size_t rights, const int32_t* right, size_t n,
+                    int64_t width, size_t size, int32_t* keys, int32_t* counts) noexcept nogil:
+    # Guard has proved: `keys` has room for n, `counts` for `size`, which fits int32. -1 where a code
+    # leads out of its table, or its number out of `counts`.
+    cdef size_t i
+    cdef int64_t key
+    for i in range(n):
+        if <uint32_t>left[i] >= lefts or <uint32_t>right[i] >= rights:
+            return -1
+        key = of_left[left[i]] * width + of_right[right[i]]
+        if <uint64_t>key >= size:
+            return -1
+        keys[i] = <int32_t>key
+        counts[key] += 1
+    return 0
+
+
+def count_pairs(const int32_t[::1] of_left not None, const int32_t[::1] left not None,
+                const int32_t[::1] of_right not None, const int32_t[::1] right not None,
+                size_t width, size_t size):
+    """(int32[n], int32[size]): of each row of_left[left] * width + of_right[right], and how many
+    rows have each of these.
+
+    Two gathers, a product, a sum and a count in one pass, where numpy takes five and as many arrays.
+    Raises ValueError where `left` and `right` are of different lengths, a code leads out of its
+    table, or a number is not below `size`. Releases the GIL.
+    """
+    cdef size_t n = left.shape[0], lefts = of_left.shape[0], rights = of_right.shape[0]
+    cdef int status = 0
+    if (<size_t>right.shape[0] != n or n >= <size_t>1 << 31 or size >= <size_t>1 << 31
+            or width >= <size_t>1 << 31):
+        raise ValueError("columns of different lengths")
+    cdef int32_t[::1] keys = np.empty(n, dtype=np.int32)
+    cdef int32_t[::1] counts = np.zeros(size, dtype=np.int32)
+    if n:
+        if not lefts or not rights or not size:
+            raise ValueError("a code of no table")
+        with nogil:
+            status = count_rows(&of_left[0], lefts, &left[0], &of_right[0], rights, &right[0], n,
+                                <int64_t>width, size, &keys[0], &counts[0])
+        if status:
+            raise ValueError("a code of no table")
+    return np.asarray(keys), np.asarray(counts)
+
+
+cdef int find_spans(const int32_t* group, size_t groups, const int32_t* row, const int64_t* time,
+                    size_t n, int64_t* earliest, int64_t* latest, size_t spans) noexcept nogil:
+    # Guard has proved: `row` and `time` have n. -1 where a row is of no group, or this of no span.
+    cdef size_t i
+    cdef int32_t at
+    for i in range(n):
+        if <uint32_t>row[i] >= groups:
+            return -1
+        at = group[row[i]]
+        if at < 0 or time[i] < 0:
+            continue
+        if <size_t>at >= spans:
+            return -1
+        if time[i] < earliest[at]:
+            earliest[at] = time[i]
+        if time[i] > latest[at]:
+            latest[at] = time[i]
+    return 0
+
+
+def spans_of(const int32_t[::1] group not None, const int32_t[::1] row not None,
+             const int64_t[::1] time not None, size_t count):
+    """(int64[count], int64[count]): the earliest and the latest time of each group of rows; the
+    largest number there is, and -1, where no row of it has a time.
+
+    group : of each value of `row`; negative where it is of none
+    time  : negative for none
+    Raises ValueError for columns of different lengths, for a row without a group, and for a group
+    that is not below `count`. Releases the GIL.
+    """
+    cdef size_t n = row.shape[0], groups = group.shape[0]
+    cdef int status = 0
+    if <size_t>time.shape[0] != n:
+        raise ValueError("columns of different lengths")
+    cdef int64_t[::1] earliest = np.full(count, np.iinfo(np.int64).max)
+    cdef int64_t[::1] latest = np.full(count, -1, dtype=np.int64)
+    if n:
+        if not groups:
+            raise ValueError("a row of no group")
+        if count:
+            with nogil:
+                status = find_spans(&group[0], groups, &row[0], &time[0], n, &earliest[0],
+                                    &latest[0], count)
+        if status:
+            raise ValueError("a row of no group")
+    return np.asarray(earliest), np.asarray(latest)

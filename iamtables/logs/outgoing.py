@@ -10,8 +10,10 @@ over epochs as long as nothing that is told in between could make a difference t
 
 from __future__ import annotations
 
+import gc
 from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -127,8 +129,9 @@ class Outgoing:
         """Rows of this epoch and of those after it; gives what can be handed out, which has to be
         built before more is asked for."""
         portion = loaded.portion
-        told = _Told(loaded, told_by(portion, self._telling_callers(portion)), self._names,
-                     self._sessions)
+        with uncollected():
+            told = _Told(loaded, told_by(portion, self._telling_callers(portion)), self._names,
+                         self._sessions)
         ends = self._epochs(loaded.ends)
         begin = at = 0
         for end in (*ends, len(portion)):
@@ -193,8 +196,7 @@ class _Told:
         return self._arns[bisect_left(self._rows, begin) : bisect_left(self._rows, end)]
 
     def learn(self, begin: int, end: int) -> None:
-        for _, pattern, arn in self._within(begin, end):
-            self._names.learn_of(pattern, arn)
+        self._names.learn_all(self._within(begin, end))
         is_last = end == len(self._portion)
         for row, found in self._sessions_of:
             if begin <= row < end or (is_last and row >= end):
@@ -248,3 +250,15 @@ def _note(found: dict[str, int], codes: Int32Array, rows: NDArray[np.int64],
     later = found.copy()
     found |= zip([str(values[code]) for code in used.tolist()], first[used].tolist(), strict=True)
     found |= {arn: row for arn, row in later.items() if row < found[arn]}
+
+
+@contextmanager
+def uncollected() -> Iterator[None]:
+    """Without a search for garbage: thousands of texts are made at once, and none of it is."""
+    is_collecting = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if is_collecting:
+            gc.enable()

@@ -6,6 +6,7 @@ import numpy as np
 from libc.stdint cimport uint8_t, uint64_t
 from libc.stdlib cimport calloc, free
 
+from iamtables.runtime.pages cimport large_pages
 from iamtables.runtime.prefetch cimport prefetch
 
 cdef enum:
@@ -29,6 +30,18 @@ cdef inline bint is_in(const Table* table, uint64_t hashed, uint64_t seed) noexc
             return True
         at = (at + 1) & table.mask
     return False
+
+
+cdef inline bint is_added(Table* table, uint64_t hashed, uint64_t seed) noexcept nogil:
+    # put a hash, unless it is there
+    cdef size_t at = place_of(hashed, seed, table.mask)
+    while table.slots[at] != 0:
+        if table.slots[at] == hashed:
+            return False
+        at = (at + 1) & table.mask
+    table.slots[at] = hashed
+    table.count += 1
+    return True
 
 
 cdef inline void put(Table* table, uint64_t hashed, uint64_t seed) noexcept nogil:
@@ -74,7 +87,8 @@ cdef class SeenHashes:
         wider.slots = <uint64_t*>calloc(wider.mask + 1, sizeof(uint64_t))
         if wider.slots == NULL:
             return -1
-        for at in range(self.young.mask + 1):
+        large_pages(wider.slots, (wider.mask + 1) * sizeof(uint64_t))
+        for at in range(self.young.mask + 1 if self.young.count else 0):
             if self.young.slots[at] != 0:
                 put(&wider, self.young.slots[at], self.seed)
         free(self.young.slots)
@@ -116,15 +130,22 @@ cdef class SeenHashes:
                 if i + AHEAD < n:
                     hashed = hashes[i + AHEAD] or 1
                     prefetch(self.young.slots + place_of(hashed, self.seed, self.young.mask))
-                    prefetch(self.old.slots + place_of(hashed, self.seed, self.old.mask))
+                    if self.old.count:
+                        prefetch(self.old.slots + place_of(hashed, self.seed, self.old.mask))
                 hashed = hashes[i] or 1
-                if is_in(&self.young, hashed, self.seed) or is_in(&self.old, hashed, self.seed):
+                if self.old.count and is_in(&self.old, hashed, self.seed):
+                    continue
+                if (self.young.count < self.most
+                        and (self.young.count + 1) * 4 <= (self.young.mask + 1) * 3):
+                    is_new[i] = is_added(&self.young, hashed, self.seed)
+                    continue
+                if is_in(&self.young, hashed, self.seed):
                     continue
                 is_new[i] = 1
                 if self.young.count >= self.most:
                     forgotten += self.old.count
                     status = self.turn()
-                elif (self.young.count + 1) * 4 > (self.young.mask + 1) * 3:
+                else:
                     status = self.grow((self.young.mask + 1) * 2)
                 if status:
                     break

@@ -5,6 +5,9 @@ of the file. Where that is was found out, and compared, when the file was writte
 bytes are read as they lie, which takes a third of the time of decoding. Other readers of Parquet
 see files like any other.
 
+Numbers are kept above the least of their column, in as many bytes as the largest takes, as binary
+values of that width: one byte read less saves more than widening them costs.
+
 Each such piece has a checksum, and so have the pages of the other columns: whatever happened to a
 file, what is read is what was written, or an error. Nothing is mapped into memory: a file that is
 cut short under the eyes of its reader would end the process.
@@ -26,10 +29,14 @@ from numpy.typing import NDArray
 
 Layout = dict[str, Any]
 """`bytes`: size of the file; `columns`: by name, where its values begin, of which kind they are,
-how many numbers, or bytes of one value, there are, and their CRC-32."""
+how many numbers, or bytes of one value, there are, and their CRC-32; `narrow`: by name, of which
+kind the numbers of a column of binary values are, and the least of them."""
 
 _KINDS: dict[str, Any] = {
-    "int32": np.int32, "int64": np.int64, "uint64": np.uint64, "binary": np.uint8}
+    "int32": np.int32, "int64": np.int64, "uint64": np.uint64, "binary": np.uint8,
+    "uint8": np.uint8, "uint16": np.uint16, "uint32": np.uint32}
+_NARROW = {f"fixed_size_binary[{width}]": f"uint{8 * width}" for width in (1, 2, 4)}
+_WIDE: dict[str, Any] = {"int32": np.int32, "int64": np.int64}
 _PAGE_BYTES = 1 << 30
 
 
@@ -37,23 +44,61 @@ def write_table(path: Path, columns: Mapping[str, Any], packed: str | Mapping[st
                 ) -> Layout:
     """Write the columns; where those are that can be read in place.
 
-    columns : arrays of Arrow, or what `to_arrow` takes
+    columns : arrays of Arrow, or what `to_arrow` takes, of which signed numbers are narrowed
     packed : `none` for what every audit reads, `zstd` for what only some ask for; of all columns,
              or by column
     """
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    arrays = [column if isinstance(column, pa.Array) else to_arrow(column)
-              for column in columns.values()]
+    narrow: dict[str, tuple[str, int]] = {}
+    arrays = []
+    for name, column in columns.items():
+        if isinstance(column, pa.Array):
+            arrays.append(column)
+            continue
+        narrowed, least = _narrowed(column)
+        if narrowed is not column:
+            narrow[name] = column.dtype.name, least
+        arrays.append(to_arrow(narrowed) if narrowed is column else _binary(narrowed))
     schema = pa.schema([pa.field(name, array.type, nullable=False)
                         for name, array in zip(columns, arrays, strict=True)])
     pq.write_table(pa.Table.from_arrays(arrays, schema=schema), path,
                    compression=packed if isinstance(packed, str) else dict(packed),
                    use_dictionary=False, write_statistics=False, data_page_size=_PAGE_BYTES,
                    row_group_size=max(len(arrays[0]), 1), write_page_checksum=True, **_one_page())
-    return {"bytes": path.stat().st_size,
+    return {"bytes": path.stat().st_size, "narrow": narrow,
             "columns": _found(path, dict(zip(columns, arrays, strict=True)))}
+
+
+def _narrowed(column: NDArray[Any]) -> tuple[NDArray[Any], int]:
+    """(the numbers above the least of them, as narrow as they can be; the least), or (the column
+    itself, 0)."""
+    if column.dtype.name not in _WIDE or not len(column):
+        return column, 0
+    least = int(column.min())
+    span = int(column.max()) - least
+    for kind in (np.uint8, np.uint16, np.uint32):
+        if span <= np.iinfo(kind).max and np.dtype(kind).itemsize < column.dtype.itemsize:
+            return (column.astype(np.int64) - least).astype(kind), least
+    return column, 0
+
+
+def _widened(numbers: NDArray[Any], kind: str, least: int) -> NDArray[Any]:
+    """What `_narrowed` was given. Raises KeyError or OverflowError for what that never makes."""
+    wide = numbers.astype(_WIDE[kind])
+    if least:
+        wide += least
+    return wide
+
+
+def _binary(numbers: NDArray[Any]) -> Any:
+    """An array of Arrow of numbers as binary values, least byte first."""
+    import pyarrow as pa
+
+    kind = numbers.dtype.newbyteorder("<")
+    return pa.Array.from_buffers(pa.binary(kind.itemsize), len(numbers), [
+        None, pa.py_buffer(np.ascontiguousarray(numbers, dtype=kind))])
 
 
 def to_arrow(column: NDArray[Any]) -> Any:
@@ -105,7 +150,7 @@ def _found(path: Path, arrays: Mapping[str, Any]) -> dict[str, list[Any]]:
     found: dict[str, list[Any]] = {}
     with path.open("rb", buffering=0) as file:
         for number, (name, array) in enumerate(arrays.items()):
-            kind = str(array.type)
+            kind = _NARROW.get(str(array.type), str(array.type))
             chunk = metadata.row_group(0).column(number)
             if kind not in _KINDS or chunk.compression != "UNCOMPRESSED":
                 continue
@@ -139,7 +184,11 @@ class ColumnReader:
 
     def numbers(self, file: str, names: Sequence[str]) -> dict[str, Any]:
         """int32, int64 or uint64 of each column; bools where it holds such."""
-        return self._read(file, names, numbers_of, {})
+        found = self._read(file, names, numbers_of, {})
+        narrow = self._layouts[file]["narrow"]
+        for name in found.keys() & narrow.keys():
+            found[name] = _widened(found[name], *narrow[name])
+        return found
 
     def bytes_of(self, file: str, names: Sequence[str], room: Mapping[str, int] | None = None
                  ) -> dict[str, NDArray[np.uint8]]:
@@ -220,7 +269,8 @@ def numbers_of(array: Any) -> NDArray[Any]:
     if array.type == pa.bool_():
         return numbers_of(array.cast(pa.uint8())).astype(np.bool_)
     kind = {pa.uint8(): np.uint8, pa.int32(): np.int32, pa.int64(): np.int64,
-            pa.uint64(): np.uint64}.get(array.type)
+            pa.uint64(): np.uint64, pa.binary(1): np.uint8, pa.binary(2): np.uint16,
+            pa.binary(4): np.uint32}.get(array.type)
     if kind is None:
         raise ValueError("a column of another kind")
     if not len(array):

@@ -8,7 +8,6 @@ stay so (`KindTable`).
 from __future__ import annotations
 
 import errno
-import json
 from collections.abc import Iterable, Mapping
 from functools import partial
 from pathlib import Path
@@ -25,6 +24,7 @@ from .cache import Segment, checksum, key_of
 from .columns import ABSENT, UNKNOWN, Dictionary, Int32Array
 from .duplicates import PROPER_LENGTH
 from .event_context import check_told
+from .log_wide import LogWide, Patterns, TextDictionary
 from .outgoing import Loaded, Portion
 from .records import DECODE_ERRORS
 from .segment_columns import ColumnReader, array_of, numbers_of, read_table
@@ -72,6 +72,8 @@ from .tables import (
 from .texts import StoredTexts, Texts
 
 _sessions = msgspec.json.Decoder(list[tuple[int, int, str]])
+_NO_TEXT = np.array([UNKNOWN, ABSENT], dtype=np.int32)
+"""What stands behind the codes of texts: -2 and -1 lead there."""
 _IN_PLACE = ("session", "access_key")
 """Texts that hardly anybody looks at."""
 
@@ -87,17 +89,17 @@ class Damaged(Exception):
         self.is_lasting = is_lasting
 
 
-def load(segment: Segment, wanted: Iterable[LogFile], keys: AskedKeys, principals: Dictionary
+def load(segment: Segment, wanted: Iterable[LogFile], keys: AskedKeys, log_wide: LogWide
          ) -> Loaded:
     """The records of the wanted files, with the asked keys only.
 
-    principals : those of the segments before, to which those of this one are added
+    log_wide : what the segments before have in common, to which this one adds
     Raises Damaged.
     """
     import pyarrow as pa
 
     try:
-        return _load(segment, {key_of(file) for file in wanted}, keys, principals)
+        return _load(segment, {key_of(file) for file in wanted}, keys, log_wide)
     except (OSError, ValueError, KeyError, IndexError, TypeError, AttributeError, OverflowError,
             pa.ArrowException) as error:
         # what has a number comes from the system, and may pass
@@ -106,14 +108,18 @@ def load(segment: Segment, wanted: Iterable[LogFile], keys: AskedKeys, principal
 
 
 def _load(segment: Segment, wanted: set[tuple[str, int, int]], keys: AskedKeys,
-          principals: Dictionary) -> Loaded:
-    about = json.loads(_sealed(segment, TABLES))
+          log_wide: LogWide) -> Loaded:
+    try:
+        about = msgspec.json.decode(_sealed(segment, TABLES))
+    except DECODE_ERRORS as error:
+        raise ValueError(str(error)) from error
     parts = [OFTEN, RESOURCES, SESSION_NAMES, *([KEYS] if keys.caller or keys.request else []),
              *([ACCESS_KEYS] if keys.sessions else [])]
     columns = ColumnReader(segment.path, about[LAYOUTS])
     texts = TextReader(columns, about[COUNTS], parts)
-    callers = _load_callers(columns, keys, texts, about[UNTOLD][CALLER_KEYS], principals)
-    calls = _load_calls(columns, keys, texts, about)
+    callers = _load_callers(columns, keys, texts, about[UNTOLD][CALLER_KEYS],
+                            log_wide.principals)
+    calls = _load_calls(columns, keys, texts, about, log_wide.patterns)
     rows = _load_rows(segment, columns, len(calls), len(callers),
                       CALLER if keys.caller else IDENTITY, bool(about[ARE_PROPER]))
     is_chosen = [key_of(part) in wanted for part in segment.parts]
@@ -137,7 +143,7 @@ def _sealed(segment: Segment, file: str) -> bytes:
 
 
 def _load_callers(files: ColumnReader, keys: AskedKeys, texts: TextReader,
-                  untold: Mapping[str, int], principals: Dictionary) -> StoredCallers:
+                  untold: Mapping[str, int], principals: TextDictionary) -> StoredCallers:
     callers = StoredCallers(keys.caller)
     columns = files.numbers(CALLERS, [*callers.codes.names, CREATED])
     created = columns[CREATED]
@@ -147,8 +153,8 @@ def _load_callers(files: ColumnReader, keys: AskedKeys, texts: TextReader,
         _check_range(columns[name], texts.count(text))
         if name == "principal":
             # from here on as all segments have them, so that names are looked up once
-            of_all = np.concatenate([principals.codes(texts.of(text)), [UNKNOWN, ABSENT]])
-            columns[name] = of_all[columns[name]].astype(np.int32)
+            of_all = np.append(principals.codes_of(texts.as_they_lie(text)), _NO_TEXT)
+            columns[name] = of_all.take(columns[name], mode="wrap")
             callers.principals = principals
         elif name in _IN_PLACE:
             if texts.has(text):
@@ -171,8 +177,8 @@ def _load_callers(files: ColumnReader, keys: AskedKeys, texts: TextReader,
     return callers
 
 
-def _load_calls(files: ColumnReader, keys: AskedKeys, texts: TextReader, about: Mapping[str, Any]
-                ) -> StoredCalls:
+def _load_calls(files: ColumnReader, keys: AskedKeys, texts: TextReader, about: Mapping[str, Any],
+                patterns: Patterns) -> StoredCalls:
     calls = StoredCalls(keys.request)
     of_calls = _kinds(about[CALL_KINDS], {*calls.codes.names} - {"first_member"})
     of_members = _kinds(about[MEMBER_KINDS], {*calls.members.names} - {*OWN})
@@ -202,7 +208,8 @@ def _load_calls(files: ColumnReader, keys: AskedKeys, texts: TextReader, about: 
     calls.members = KindTable(of_members, kind, own)
     calls.resources.fill(texts.in_place("member/resource"))
     calls.patterns.fill(texts.in_place("member/pattern"))
-    calls.nameable = texts.of("member/pattern", about[NAMEABLE])
+    calls.patterns_of_log = patterns
+    calls.nameable = patterns.codes_of(texts.as_they_lie("member/pattern", about[NAMEABLE]))
     for name in ("action", "state", "service"):
         getattr(calls, MEMBER_TEXTS[name]).fill(texts.of(f"member/{name}"))
     for name, attribute in MEMBER_TEXTS.items():

@@ -27,6 +27,8 @@ PACKED = {OFTEN: "none", RESOURCES: "none", SESSION_NAMES: "none", KEYS: "zstd",
 """How the texts of each part are packed: those that every audit reads lie as they are."""
 _ROOM_BYTES, _ROOM_TEXTS = 256 << 10, 4096
 """Room behind the resources, for those whose names the log tells: without it they are copied."""
+_WIDTHS = {width: np.dtype(f"<u{width}") for width in (1, 2, 4)}
+"""Lengths take as many bytes as that of the longest text."""
 _LENGTHS, _LISTS = "_lengths", "_lists"
 
 
@@ -60,7 +62,10 @@ class TextWriter:
         for part, found in self._texts.items():
             texts = Texts.joined(found) if found else Texts.of([])
             columns[part] = texts.data[: texts.offsets[-1]]
-            columns[part + _LENGTHS] = texts.lengths().astype("<i4").view(np.uint8)
+            lengths = texts.lengths()
+            kind = next(kind for kind in _WIDTHS.values()
+                        if int(lengths.max(initial=0)) <= np.iinfo(kind).max)
+            columns[part + _LENGTHS] = lengths.astype(kind).view(np.uint8)
         columns[KEYS + _LISTS] = np.array(self._are_lists, np.uint8)
         return write_table(path / FILE, columns, {
             name: packed for part, packed in PACKED.items()
@@ -101,9 +106,7 @@ class TextReader:
         found = columns.bytes_of(FILE, names, {RESOURCES: _ROOM_BYTES})
         for part in parts:
             data = found[part]
-            lengths = np.frombuffer(found[part + _LENGTHS].tobytes(), dtype="<i4")
-            if len(lengths) != sizes[part] or (len(lengths) and int(lengths.min()) < 0):
-                raise ValueError("texts of other lengths")
+            lengths = _lengths_of(found[part + _LENGTHS], sizes[part])
             room = np.empty(len(lengths) + 1 + (_ROOM_TEXTS if part == RESOURCES else 0), np.int64)
             offsets = room[: len(lengths) + 1]
             offsets[0] = 0
@@ -132,18 +135,19 @@ class TextReader:
         part = self._places[name][0]
         if part == RESOURCES and self.count(name) == len(self._parts[part]):
             return GrowingTexts.with_room(self._parts[part])
-        return GrowingTexts(self._slice(name))
+        return GrowingTexts(self.as_they_lie(name))
 
-    def of(self, name: str, first: int | None = None) -> list[Any]:
-        """The texts, and lists of texts, as Python has them; all, or some at the beginning."""
-        texts: list[Any] = list(self._slice(name, first))
+    def of(self, name: str) -> list[Any]:
+        """The texts, and lists of texts, as Python has them."""
+        texts: list[Any] = list(self.as_they_lie(name))
         part, start, end = self._places[name]
         if part == KEYS:  # of which always all are asked for
             for index in np.flatnonzero(self._lists[start:end]).tolist():
                 texts[index] = json.loads(texts[index])
         return texts
 
-    def _slice(self, name: str, first: int | None = None) -> Texts:
+    def as_they_lie(self, name: str, first: int | None = None) -> Texts:
+        """The texts of a dictionary of which none is a list; all, or some at the beginning."""
         part, start, end = self._places[name]
         if first is not None:
             if not 0 <= first <= end - start:
@@ -152,6 +156,14 @@ class TextReader:
         whole = self._parts[part]
         offsets = whole.offsets[start : end + 1]
         return Texts(whole.data[offsets[0] : offsets[-1]], offsets - offsets[0])
+
+
+def _lengths_of(data: NDArray[np.uint8], count: int) -> NDArray[Any]:
+    """Raises ValueError where these are no lengths of so many texts."""
+    width, rest = divmod(len(data), count) if count else (1, len(data))
+    if rest or width not in _WIDTHS:
+        raise ValueError("texts of other lengths")
+    return data.view(_WIDTHS[width])
 
 
 def _check_texts(data: NDArray[np.uint8], offsets: NDArray[np.int64]) -> None:

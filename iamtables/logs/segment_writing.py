@@ -12,8 +12,8 @@
                           whether all event IDs prove something; the keys that no record of the
                           segment tells; where columns lie in the files
 
-What every audit reads is stored as it lies in memory (`segment_columns`); what only some ask for is
-packed tightly.
+What every audit reads is not packed, its numbers are as narrow as they can be (`segment_columns`);
+what only some ask for is packed tightly.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from .batch import Rows
 from .columns import Dictionary, Int32Array, packed
 from .duplicates import PROPER_LENGTH
 from .names import may_name
-from .segment_columns import Layout, give_back_memory, write_table
+from .segment_columns import Layout, give_back_memory, to_arrow, write_table
 from .segment_texts import (
     ACCESS_KEYS,
     KEYS,
@@ -162,7 +162,7 @@ def _put_patterns(texts: TextWriter, name: str, codes: Int32Array, values: Dicti
 
 
 def _write_enriched(path: Path, enriched: dict[int, str]) -> None:
-    write_table(path, {"row": np.array(list(enriched), dtype=np.int32),
+    write_table(path, {"row": to_arrow(np.array(list(enriched), dtype=np.int32)),
                        "told": Texts.of(enriched.values()).to_arrow()}, "zstd")
 
 

@@ -6,26 +6,21 @@ read again from the log.
 
 from __future__ import annotations
 
-import gc
 from collections import Counter
 from collections.abc import Callable, Generator, Iterator, Sequence
-from contextlib import contextmanager
 
 from .asked_keys import AskedKeys
 from .batch import Batch, Rows
 from .cache import Cache, Segment
-from .columns import Dictionary
+from .log_wide import LogWide
 from .names import Names
 from .options import LogOptions
-from .outgoing import Outgoing, Portion
+from .outgoing import Outgoing, Portion, uncollected
 from .segment_reading import Damaged, load
 from .sessions import Sessions
 from .sources import LogFile, is_delivered_before
 from .statistics import Statistics
 from .stored import Stored, StoredBatch, StoredTables
-
-MOST_PRINCIPALS = 500_000
-"""Distinct principals of several segments that are kept; with more, a new list of them begins."""
 
 
 class CachedFiles:
@@ -36,7 +31,7 @@ class CachedFiles:
         """keys : those that are asked for (`AskedKeys.of_cache`)"""
         self._cache, self._keys, self._files = cache, keys, files
         self._options, self._outgoing, self._statistics = options, outgoing, statistics
-        self._principals = Dictionary()
+        self._log_wide = LogWide()
 
     def holds(self, file: LogFile) -> bool:
         """Is this file cached as it is now?"""
@@ -55,10 +50,9 @@ class CachedFiles:
         for segment, numbers in self._steps(at):
             files = [self._files[number] for number in numbers]
             try:
-                if len(self._principals) > MOST_PRINCIPALS:
-                    self._principals = Dictionary()
-                with _uncollected():
-                    loaded = load(segment, files, self._keys, self._principals)
+                self._log_wide.renew()
+                with uncollected():
+                    loaded = load(segment, files, self._keys, self._log_wide)
             except Damaged as damage:
                 self._statistics.cache_damaged += 1
                 self._cache.discard(segment, is_lost=damage.is_lasting)
@@ -95,18 +89,6 @@ class CachedFiles:
                     steps.append((segment, [number]))
                 place = following
         return steps
-
-
-@contextmanager
-def _uncollected() -> Iterator[None]:
-    """Without a search for garbage: thousands of texts are made at once, and none of it is."""
-    is_collecting = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if is_collecting:
-            gc.enable()
 
 
 def stored_batch(rows: Rows, portion: Portion, tables: StoredTables, names: Names,

@@ -10,7 +10,7 @@ for. Keys that differ from record to record, such as the time of the call, make 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -22,7 +22,7 @@ from .batch import Batch, Columns, KeyPlan, Resolved, Rows
 from .classes import NAMED, NOT_NEEDED, Outcome, RecordClass
 from .columns import ABSENT, Coded, Int32Array, packed
 from .names import Names
-from .numbering import number_keys
+from .numbering import count_pairs, number_keys
 from .sessions import Sessions
 from .tables import StoredCallers, StoredCalls
 from .texts import Texts
@@ -36,8 +36,8 @@ class StoredTables:
     def __init__(self, callers: StoredCallers, calls: StoredCalls) -> None:
         self.callers, self.calls = callers, calls
         self._looked_up: tuple[int, LookedUp] | None = None
-        self._named: Int32Array | None = None
-        """`resources_of` as it was last."""
+        self._arns = self._named = np.full(len(calls.nameable), ABSENT, dtype=np.int32)
+        """What the patterns stood for when they were looked up last, and `resources_of` then."""
 
     @cached_property
     def unresolved(self) -> NDArray[np.int64]:
@@ -45,50 +45,44 @@ class StoredTables:
         return np.flatnonzero(self.calls.members.whole("resource") < 0)
 
     @cached_property
-    def _open(self) -> frozenset[str]:
-        """The patterns that may stand for a name."""
-        return frozenset([*map(str, self.callers.patterns.values), *self.calls.nameable])
+    def _open(self) -> tuple[frozenset[str], frozenset[int]]:
+        """(patterns of callers, numbers of those of calls): those that may stand for a name."""
+        return (frozenset(map(str, self.callers.patterns.values)),
+                frozenset(self.calls.nameable.tolist()))
 
-    def are_open(self, patterns: Iterable[str]) -> bool:
+    def are_open(self, patterns: Collection[str]) -> bool:
         """Is one of these patterns among those that may stand for a name?"""
-        return not self._open.isdisjoint(patterns)
+        of_callers, of_calls = self._open
+        return not of_callers.isdisjoint(patterns) or not of_calls.isdisjoint(
+            map(self.calls.patterns_of_log.code_of, patterns))
 
     def looked_up(self, names: Names) -> LookedUp:
         """With the names that are known by now."""
         known = self._looked_up
-        changed = None if known is None else frozenset(names.changed[known[0] :])
-        if known is None or changed is None or self.are_open(changed):
-            found = LookedUp.of(self, names, changed)
+        if known is None or self.are_open(frozenset(names.changed[known[0] :])):
+            found = LookedUp.of(self, names)
         else:
             found = known[1]
         self._looked_up = names.version, found
         return found
 
-    def resources_of(self, names: Names, changed: frozenset[str] | None) -> Int32Array:
+    def resources_of(self, names: Names) -> Int32Array:
         """The codes of the resources that patterns stand for which may stand for a name; ABSENT
         where none is known.
 
-        changed : patterns that have come to stand for something else since it was asked last; None
-                  the first time
         ARNs are added to the resources without a search whether they were there.
         """
-        nameable = self.calls.nameable
-        if changed is None or self._named is None:
-            codes = np.full(len(nameable), ABSENT, dtype=np.int32)
-            places = list(range(len(nameable)))
-            arns = names.arns(nameable)
-        else:
+        patterns = self.calls.patterns_of_log
+        arns = patterns.arns_of(self.calls.nameable, names)
+        differ = np.flatnonzero(arns != self._arns)
+        if len(differ):
             codes = self._named.copy()
-            places = [place for place, pattern in enumerate(nameable) if pattern in changed]
-            arns = names.arns([nameable[place] for place in places])
-            codes[places] = ABSENT
-        told = [(place, arn) for place, arn in zip(places, arns, strict=True) if arn is not None]
-        if told:
-            first = self.calls.resources.extend(Texts.of([arn for _, arn in told]))
-            codes[[place for place, _ in told]] = np.arange(
-                first, first + len(told), dtype=np.int32)
-        self._named = codes
-        return codes
+            codes[differ] = ABSENT
+            told = differ[arns[differ] >= 0]
+            first = self.calls.resources.extend(patterns.texts_of(arns[told]))
+            codes[told] = np.arange(first, first + len(told), dtype=np.int32)
+            self._arns, self._named = arns, codes
+        return self._named
 
     def principals_of(self, names: Names) -> Int32Array:
         """The codes of the principals that the patterns of callers stand for; ABSENT where none is
@@ -120,12 +114,11 @@ class LookedUp:
     first_class: Int32Array
 
     @classmethod
-    def of(cls, tables: StoredTables, names: Names, changed: frozenset[str] | None) -> LookedUp:
-        """changed : as for `StoredTables.resources_of`"""
+    def of(cls, tables: StoredTables, names: Names) -> LookedUp:
         callers, calls = tables.callers, tables.calls
         of_callers, of_members = callers.codes.whole, calls.members.whole
         resource, pattern, state = map(of_members, ("resource", "pattern", "state"))
-        found = tables.resources_of(names, changed)
+        found = tables.resources_of(names)
         unresolved = tables.unresolved
         if (found >= 0).any():
             stands_for = pattern[unresolved]
@@ -207,19 +200,17 @@ class Stored:
         how many records have it)"""
         found = self.looked_up
         kinds = max(len(found.first_class), 1)
-        counts = np.bincount(
-            found.call_class.take(self.rows.call) * np.int64(kinds)
-            + found.caller_kind[found.caller_class].take(self.rows.caller))
-        used = np.flatnonzero(counts)
+        _, counts = count_pairs(
+            found.call_class, self.rows.call, found.caller_kind.take(found.caller_class),
+            self.rows.caller, kinds, kinds * len(found.first_call))
+        used = np.flatnonzero(counts != 0)
         call = found.first_call[used // kinds]
         caller = found.first_caller[found.first_class[used % kinds]]
-        return self.bare(call, caller), counts[used]
+        return self.bare(call, caller), counts[used].astype(np.int64)
 
     def is_call(self) -> NDArray[np.bool_]:
-        """Per call of the tables: does it make requests?"""
-        found: NDArray[np.bool_] = (self._of_calls("record_class") <= RecordClass.PARTIAL)[
-            self.looked_up.call_class]
-        return found
+        """Per class of calls: do they make requests?"""
+        return self._of_calls("record_class") <= RecordClass.PARTIAL
 
     def passed(self, names: Collection[str]) -> NDArray[np.int64] | None:
         """The records of calls with these names that passed, ascending."""

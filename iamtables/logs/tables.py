@@ -19,6 +19,7 @@ from .classes import Requester
 from .columns import ABSENT, UNKNOWN, Dictionary, Int32Array
 from .context import Caller, CallerKey, KeyValue, _mfa
 from .duplicates import account_hash
+from .log_wide import Patterns
 from .names import pattern_of_session
 from .parameters import NOT_SHOWN, _Unknown
 from .records import seconds
@@ -314,10 +315,10 @@ class CallerTable:
 
     def take_created(self, rows: Int32Array) -> NDArray[np.int64]:
         """Start of the session in Unix seconds, or -1."""
-        return np.frombuffer(self._created, dtype=np.int64)[rows]
+        return np.frombuffer(self._created, dtype=np.int64).take(rows)
 
     def take_account_hash(self, rows: Int32Array) -> NDArray[np.int64]:
-        return np.frombuffer(self._account_hash, dtype=np.int64)[rows]
+        return np.frombuffer(self._account_hash, dtype=np.int64).take(rows)
 
 
 class CallTable:
@@ -424,5 +425,7 @@ class StoredCalls(CallTable):
     members: KindTable
     is_one_each = False
     """Has each call one member?"""
-    nameable: Sequence[str] = ()
-    """The first of the patterns: those that may stand for a name (`names.may_name`)."""
+    nameable: Int32Array
+    """The first of the patterns, those that may stand for a name (`names.may_name`): their numbers
+    among the patterns of the log."""
+    patterns_of_log: Patterns
