@@ -3,6 +3,7 @@ from libc.stdint cimport int32_t, uint8_t, uint32_t, uint64_t
 from .classify cimport ResourceClasses
 from .column cimport COLUMN_TRUTH, ColumnData, column_value
 from .intern cimport InternTable
+from .pairs cimport PairTable
 from .words cimport Words
 
 cdef enum:
@@ -73,19 +74,22 @@ cdef class Engine:
     cdef InternTable action_table
     cdef InternTable* key_tables
     cdef Truth* truth
-    cdef InternTable* memo_tables
+    cdef PairTable* memo_pairs                  # of dependent tests on one or two values: its state
+    cdef InternTable* memo_tables               # of the others: its number in `memo_truth`
     cdef Truth* memo_truth
     cdef Words pool                             # statement lists
     cdef Words memo_scratch
+    cdef uint64_t memo_seed
     cdef object error
     cdef bint failed
     cdef readonly size_t generation             # how often `clear` was called
 
     cdef uint8_t _fill_unary(self, uint32_t test, uint32_t key, uint32_t value) noexcept with gil
-    cdef uint8_t _fill_dependent(self, uint32_t dependent, uint32_t memo) noexcept with gil
+    cdef uint8_t _fill_dependent(self, uint32_t dependent) noexcept with gil
     cdef bytes _text(self, InternTable* table, uint32_t id)
     cdef object _encoded(self, uint32_t key, uint32_t id)
     cdef object _value(self, uint32_t key, uint32_t id)
+    cdef uint8_t _dependent_pair(self, uint32_t dependent, uint32_t a, uint32_t b) noexcept nogil
     cdef uint8_t _dependent(self, uint32_t dependent, ColumnData* resources, ColumnData** keys,
                             size_t i) noexcept nogil
     cdef uint8_t _test(self, uint32_t test, ColumnData** keys, size_t i) noexcept nogil

@@ -26,7 +26,24 @@ from .intern cimport (
     intern_free,
     intern_init,
 )
+from .pairs cimport (
+    PairTable,
+    pairs_bytes,
+    pairs_clear,
+    pairs_free,
+    pairs_get,
+    pairs_init,
+    pairs_put,
+)
 from .words cimport Words, words_reserve
+
+cdef enum:
+    MOST_PAIRED = 2         # values that a test reads; most read who asks, and of what
+
+
+cdef inline bint is_paired(const uint32_t* start, size_t dependent) noexcept nogil:
+    return start[dependent + 1] - start[dependent] <= MOST_PAIRED
+
 
 cdef int truth_reserve(Truth* truth, size_t row) noexcept nogil:
     cdef size_t rows = truth.rows
@@ -73,8 +90,11 @@ cdef class Engine:
         self.truth = <Truth*>calloc(self.key_count + 1, sizeof(Truth))
         self.memo_tables = <InternTable*>calloc(self.dependent_count + 1, sizeof(InternTable))
         self.memo_truth = <Truth*>calloc(self.dependent_count + 1, sizeof(Truth))
+        self.memo_pairs = <PairTable*>calloc(self.dependent_count + 1, sizeof(PairTable))
+        self.memo_seed = seed + 7919
         if (self.key_tables == NULL or self.truth == NULL or self.memo_tables == NULL
-                or self.memo_truth == NULL or intern_init(&self.action_table, seed)):
+                or self.memo_truth == NULL or self.memo_pairs == NULL
+                or intern_init(&self.action_table, seed)):
             raise MemoryError
         for k in range(self.key_count):
             self.truth[k].slots = facts.slot_counts[k]
@@ -82,7 +102,8 @@ cdef class Engine:
                 raise MemoryError
         for k in range(self.dependent_count):
             self.memo_truth[k].slots = 1
-            if intern_init(&self.memo_tables[k], seed + 7919 + k):
+            if not is_paired(self.dependent_start, k) and intern_init(&self.memo_tables[k],
+                                                                     self.memo_seed + k):
                 raise MemoryError
         if (words_reserve(&self.memo_scratch, len(facts.dependent_key) + 1)
                 or words_reserve(&self.pool, 16)):
@@ -95,10 +116,12 @@ cdef class Engine:
             for k in range(self.key_count):
                 intern_free(&self.key_tables[k])
                 free(self.truth[k].bytes)
-        if self.memo_tables != NULL and self.memo_truth != NULL:
+        if self.memo_tables != NULL and self.memo_truth != NULL and self.memo_pairs != NULL:
             for k in range(self.dependent_count):
                 intern_free(&self.memo_tables[k])
                 free(self.memo_truth[k].bytes)
+                pairs_free(&self.memo_pairs[k])
+        free(self.memo_pairs)
         free(self.key_tables)
         free(self.truth)
         free(self.memo_tables)
@@ -134,7 +157,8 @@ cdef class Engine:
             self.failed = True
         return state
 
-    cdef uint8_t _fill_dependent(self, uint32_t dependent, uint32_t memo) noexcept with gil:
+    cdef uint8_t _fill_dependent(self, uint32_t dependent) noexcept with gil:
+        """State of a test on the values in `memo_scratch`."""
         cdef uint8_t state = UNKNOWN
         cdef size_t i, start = self.dependent_start[dependent]
         cdef uint32_t key
@@ -147,9 +171,6 @@ cdef class Engine:
                 else:
                     values.append(self._encoded(key, self.memo_scratch.data[i]))
             state = kleene(self.planner.dependent(dependent, resource, tuple(values)))
-            if truth_reserve(&self.memo_truth[dependent], memo):
-                raise MemoryError
-            self.memo_truth[dependent].bytes[memo] = state
         except BaseException as error:
             self.error = error
             self.failed = True
@@ -188,16 +209,35 @@ cdef class Engine:
                 self.failed = True
                 return UNKNOWN
             self.memo_scratch.data[j] = id
+        if n <= MOST_PAIRED:
+            return self._dependent_pair(dependent, self.memo_scratch.data[0],
+                                        self.memo_scratch.data[1] if n == 2 else NO_ID)
         memo = intern_add(&self.memo_tables[dependent], <const uint8_t*>self.memo_scratch.data,
                           n * sizeof(uint32_t))
-        if memo == NO_ID:
+        if memo == NO_ID or truth_reserve(&self.memo_truth[dependent], memo):
             self.failed = True
             return UNKNOWN
-        if memo < self.memo_truth[dependent].rows:
-            state = self.memo_truth[dependent].bytes[memo]
-            if state != UNSEEN:
-                return state
-        return self._fill_dependent(dependent, memo)
+        state = self.memo_truth[dependent].bytes[memo]
+        if state == UNSEEN:
+            state = self._fill_dependent(dependent)
+            if not self.failed:
+                self.memo_truth[dependent].bytes[memo] = state
+        return state
+
+    cdef uint8_t _dependent_pair(self, uint32_t dependent, uint32_t a, uint32_t b) noexcept nogil:
+        cdef PairTable* pairs = &self.memo_pairs[dependent]
+        cdef uint32_t known
+        cdef uint8_t state
+        if pairs.slots == NULL and pairs_init(pairs, self.memo_seed + dependent):
+            self.failed = True
+            return UNKNOWN
+        known = pairs_get(pairs, a, b)
+        if known != NO_ID:
+            return <uint8_t>known
+        state = self._fill_dependent(dependent)
+        if not self.failed and pairs_put(pairs, a, b, state):
+            self.failed = True
+        return state
 
     cdef uint8_t _test(self, uint32_t test, ColumnData** keys, size_t i) noexcept nogil:
         """State of a condition in row i."""
@@ -286,7 +326,10 @@ cdef class Engine:
         for k in range(self.key_count):
             total += intern_bytes(&self.key_tables[k]) + self.truth[k].rows * self.truth[k].slots
         for k in range(self.dependent_count):
-            total += intern_bytes(&self.memo_tables[k]) + self.memo_truth[k].rows
+            if is_paired(self.dependent_start, k):
+                total += pairs_bytes(&self.memo_pairs[k]) if self.memo_pairs[k].slots != NULL else 0
+            else:
+                total += intern_bytes(&self.memo_tables[k]) + self.memo_truth[k].rows
         return total + 4 * self.pool.capacity
 
     def clear(self):
@@ -299,7 +342,10 @@ cdef class Engine:
             if self.truth[k].bytes != NULL:
                 memset(self.truth[k].bytes, UNSEEN, self.truth[k].rows * self.truth[k].slots)
         for k in range(self.dependent_count):
-            intern_clear(&self.memo_tables[k])
+            if self.memo_pairs[k].slots != NULL:
+                pairs_clear(&self.memo_pairs[k])
+            if not is_paired(self.dependent_start, k):
+                intern_clear(&self.memo_tables[k])
             if self.memo_truth[k].bytes != NULL:
                 memset(self.memo_truth[k].bytes, UNSEEN, self.memo_truth[k].rows)
         self.pool.count = 0

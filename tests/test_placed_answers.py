@@ -245,3 +245,15 @@ def test_more_requesters_than_have_a_place(table: Any) -> None:
         assert placed < len(rows.role) // 10
         assert ask(session, few).decision.tolist() == few.expected
         assert session.counts()["placed"] > placed
+
+
+def test_dropped_questions_take_the_places_of_their_actions_with_them(table: Any) -> None:
+    """Six actions in turn, which outgrow the records together, but not alone."""
+    with table.session() as session:
+        session._engine(0).record_limit = 600
+        for turn in range(12):
+            rows = Rows(turn, n=1_500, roles=4)
+            rows.action = (rows.action % 6 + 6 * (turn // 3 % 3)).astype(np.int32)
+            assert ask(session, rows).decision.tolist() == rows.expected
+        assert session.counts()["questions"] < 36  # two kinds of resources for each action
+        assert session.counts()["placed"] > 10_000
