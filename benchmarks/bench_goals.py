@@ -101,7 +101,7 @@ def test_arrow_strings_to_decisions(
     in_turns: InTurns, judge: Judge, limits: Limits, workforce: PrincipalCorpus,
     reopened: Reopened, expected: NDArray[np.uint8], state: str, bound: float | None
 ) -> None:
-    """Cold is the first session of a table that was just opened: a table keeps what it was asked."""
+    """Cold is the first session of a table just opened: a table keeps what it was asked."""
     columns = workforce.strings
     with workforce.table.session() as session:
         session.decide(columns)
