@@ -207,6 +207,19 @@ def test_dictionaries_that_grow_keep_their_places(table: Any) -> None:
         assert session.counts()["placed"] >= len(rows.role)
 
 
+def test_a_value_that_is_added_changes_the_places_of_none(table: Any) -> None:
+    rows = Rows(10)
+    with table.session() as session:
+        ask(session, rows)
+        for more in ((), ("x",), ("x", "y")):
+            before = session.counts()["placed"]
+            out = ask(session, rows, principal=DictionaryColumn(rows.role, ROLES + more),
+                      resource=DictionaryColumn(rows.path, PATHS + more),
+                      action=DictionaryColumn(rows.action, ACTIONS + more))
+            assert out.decision.tolist() == rows.expected
+            assert session.counts()["placed"] - before == len(rows.role)
+
+
 def test_dropped_caches_take_the_places_with_them(table: Any) -> None:
     rows = Rows(6)
     for budget in (1, 100_000, 400_000):
