@@ -69,7 +69,7 @@ def case_count(pytestconfig: pytest.Config) -> int:
 @pytest.fixture(scope="session")
 def layered_case_count(pytestconfig: pytest.Config) -> int:
     """How many of several layers; the reference takes twice as long for one."""
-    return int(pytestconfig.getoption("--cases")) or 120_000
+    return int(pytestconfig.getoption("--cases")) or 80_000
 
 
 @pytest.fixture(scope="session")
