@@ -272,8 +272,8 @@ cdef class ListsEngine(Engine):
 
     cdef size_t _used(self) noexcept nogil:
         cdef size_t words = (
-            self.bundle_start.capacity + self.bundle_row.capacity + self.bundle_is_own.capacity + self.action_flag.capacity
-            + self.action_states.capacity + self.list_start.capacity)
+            self.bundle_start.capacity + self.bundle_row.capacity + self.bundle_is_own.capacity
+            + self.action_flag.capacity + self.action_states.capacity + self.list_start.capacity)
         return (Engine._used(self) + 4 * words + self.states_size
                 + intern_bytes(&self.list_table) + pairs_bytes(&self.cells))
 

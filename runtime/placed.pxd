@@ -6,7 +6,6 @@ from .sides cimport Asked
 
 cdef class PlacedEngine(NarrowedEngine):
     cdef Asked asked                        # of the block at hand
-    cdef bint has_places                    # the columns of this call keep places
     cdef size_t most_placed                 # requesters below this number have a place
     cdef size_t most_requesters             # number of the last requester that has a place, plus one
     cdef size_t placed_rows                 # that were found by their codes

@@ -6,8 +6,8 @@ answers (runtime/grids.pyx): an action where its questions are, a resource its k
 principal its row of cells. 0 is what is not known yet, and leads to a cell that is always empty; so a
 row whose answer is not there has the number 0, and its block is looked up step by step.
 
-Against a pass over the block for each of these steps, one loop takes half the time: what the
-processor waits for is the cell, and it can wait for a dozen rows at a time.
+What the processor waits for is the cell; so cells are asked for in one loop and read in another, and it
+waits for many rows at a time (docs/performance.md).
 """
 
 from libc.stdint cimport int32_t, uint16_t, uint32_t, uint64_t
@@ -36,12 +36,11 @@ cdef class PlacedEngine(NarrowedEngine):
                             ColumnData* resources) noexcept nogil:
         """May rows of a call be found by their codes? All else that tells requesters, sides or
         questions apart has to be the same in every row."""
-        self.has_places = (
+        return (
             self.is_rest_constant and self.is_owner_constant and not self.has_endpoints
             and has_codes(actions) and has_codes(principals) and has_codes(resources)
             and column_places(actions) != NULL and column_places(principals) != NULL
             and column_places(resources) != NULL)
-        return self.has_places
 
     cdef bint _find_cells(self, const ColumnData* actions, const ColumnData* principals,
                           const ColumnData* resources, size_t start, size_t n,
