@@ -4,21 +4,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .column import BoundColumn
-from .globs import GlobSet
-from .layered_plan import LayeredPlanner, LayerFacts
-from .placed import PlacedEngine
-from .plan import EngineFacts
+from .opened import OpenedEngine
 
-class LayeredEngine(PlacedEngine):
+class LayeredEngine(OpenedEngine):
     """Decides rows over a table with several layers."""
-
-    fleeting_left: int
-    """Resources that will not be interned, since hardly any of those before came twice."""
-
-    def __init__(
-        self, planner: LayeredPlanner, globs: GlobSet, facts: EngineFacts, layers: LayerFacts
-    ) -> None:
-        """layers: layered_plan.LayerFacts, whose arrays are borrowed."""
 
     def decide_layers(
         self,

@@ -10,7 +10,8 @@ from .codes import Layer
 from .answer cimport make_answer
 from .column cimport ColumnData
 from .intern cimport UNKNOWN_ID
-from .layered cimport Batch, LayeredEngine
+from .layered cimport LayeredEngine
+from .opened cimport Batch
 from .outcomes cimport Facts
 from .records cimport Derived, Record, derived_of
 from .single cimport KeyReader, are_plain
