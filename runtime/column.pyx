@@ -148,10 +148,16 @@ cdef uint32_t column_intern(ColumnData* c, InternTable* table, size_t row) noexc
 cdef bint codes_fit(const int32_t* codes, size_t n, int32_t lowest, uint32_t span) noexcept nogil:
     """Are n codes all among the `span` ones from the lowest on?"""
     cdef size_t k
-    cdef bint wrong = False
+    cdef uint32_t at, wrong = 0, last = span - 1
+    if span - 1 > <uint32_t>INT32_MAX:  # none, or more than signs tell apart
+        for k in range(n):
+            wrong |= <uint32_t>codes[k] - <uint32_t>lowest >= span
+        return wrong == 0
+    # By signs alone, which vectors of every processor compare.
     for k in range(n):
-        wrong |= <uint32_t>codes[k] - <uint32_t>lowest >= span
-    return not wrong
+        at = <uint32_t>codes[k] - <uint32_t>lowest
+        wrong |= at | (last - at)
+    return wrong <= <uint32_t>INT32_MAX
 
 
 cdef const int32_t* block_codes(const ColumnData* c, size_t start, size_t n,

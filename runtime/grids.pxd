@@ -21,7 +21,7 @@ cdef void grid_reserve(Grid* grid, size_t rows, size_t columns) noexcept nogil
 cdef void grid_put(Grid* grid, uint32_t row, uint32_t column, uint64_t word) noexcept nogil
 cdef size_t grid_bytes(const Grid* grid) noexcept nogil
 
-cdef bint grid_at(const Grid* grid, const uint32_t* places, size_t n,
+cdef void grid_at(const Grid* grid, const uint32_t* places, size_t n,
                   uint16_t* numbers) noexcept nogil
-cdef bint grid_numbers(const Grid* grid, const uint32_t* rows, const uint32_t* columns, size_t n,
-                       uint16_t* numbers) noexcept nogil
+cdef void grid_places(const Grid* grid, const uint32_t* rows, const uint32_t* columns, size_t n,
+                      uint32_t* places) noexcept nogil

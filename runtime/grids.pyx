@@ -131,35 +131,30 @@ cdef void grid_put(Grid* grid, uint32_t row, uint32_t column, uint64_t word) noe
     grid.cells[(<size_t>row + 1 << grid.bits) + column + 1] = <uint16_t>number
 
 
-cdef bint grid_at(const Grid* grid, const uint32_t* places, size_t n,
+cdef void grid_at(const Grid* grid, const uint32_t* places, size_t n,
                   uint16_t* numbers) noexcept nogil:
-    """Numbers of the words in n cells; False when one is empty, whose number is 0."""
+    """Numbers of the words in n cells, 0 where one is empty."""
     cdef const uint16_t* cells = grid.cells
     cdef size_t k
-    cdef bint is_missing = False
+    if cells == NULL:
+        memset(numbers, 0, n * sizeof(uint16_t))
+        return
     for k in range(n):
         numbers[k] = cells[places[k]]
-        is_missing |= numbers[k] == 0
-    return not is_missing
 
 
-cdef bint grid_numbers(const Grid* grid, const uint32_t* rows, const uint32_t* columns, size_t n,
-                       uint16_t* numbers) noexcept nogil:
-    """Numbers of the words of at most 256 pairs; False when one has none, or a number is NO_ID, for
-    which 0 stands.
+cdef void grid_places(const Grid* grid, const uint32_t* rows, const uint32_t* columns, size_t n,
+                      uint32_t* places) noexcept nogil:
+    """Cells of n pairs, which are asked for early; the first, which is always empty, for pairs that
+    have none or a number that is NO_ID.
 
     No branch hangs on data, so that the processor waits for many pairs at a time.
     """
-    cdef uint32_t[256] places
     cdef size_t k
     cdef uint32_t row, column
     cdef int bits = grid.bits
-    if grid.rows == 0:
-        memset(numbers, 0, n * sizeof(uint16_t))
-        return False
     for k in range(n):
         row = rows[k] + 1
         column = columns[k] + 1
         places[k] = (row << bits | column) * <uint32_t>((column >> bits == 0) & (row < grid.rows))
         prefetch(grid.cells + places[k])
-    return grid_at(grid, places, n, numbers)

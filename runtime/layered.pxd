@@ -1,4 +1,4 @@
-from libc.stdint cimport int32_t, uint8_t, uint16_t, uint32_t, uint64_t
+from libc.stdint cimport int32_t, uint8_t, uint32_t, uint64_t
 
 from .opened cimport Batch, OpenedEngine
 from .pairs cimport PairSlot
@@ -14,8 +14,8 @@ cdef class LayeredEngine(OpenedEngine):
     cdef PairSlot* _meet(self, size_t k) noexcept nogil
     cdef size_t _find_records(self, Batch* batch, size_t start, size_t n, bint is_settled,
                               size_t* taken) noexcept nogil
-    cdef size_t _write_answers(self, Batch* batch, size_t start, size_t n, const uint16_t* numbers,
-                               uint8_t* open, uint32_t* records) noexcept nogil
+    cdef bint _write_answers(self, Batch* batch, size_t start, size_t n, const uint32_t* places,
+                             uint8_t* open, uint32_t* records, size_t* left) noexcept nogil
     cdef bint _find_by_codes(self, Batch* batch, size_t start, size_t n,
                              size_t* left) noexcept nogil
     cdef int _decide_block(self, Batch* batch, size_t start, size_t stop) noexcept nogil

@@ -14,7 +14,7 @@ from libc.string cimport memset
 
 from .column cimport BoundColumn, ColumnData
 from .engine cimport ERROR_ACTION, ERROR_PRINCIPAL, ERROR_RESOURCE, UNDETERMINED
-from .grids cimport Grid, grid_at, grid_numbers, grid_put
+from .grids cimport Grid, grid_at, grid_places, grid_put
 from .intern cimport ABSENT_ID, NO_ID
 from .lists cimport ACTION_ERROR
 from .opened cimport Batch, OpenedEngine, Row, put_word, word_of
@@ -127,15 +127,17 @@ cdef class LayeredEngine(OpenedEngine):
         cdef PairSlot* slot
         cdef uint16_t[256] numbers
         cdef uint8_t[256] open
-        cdef uint32_t[256] records
+        cdef uint32_t[256] places, records
         if not is_by_place:
             memset(numbers, 0, sizeof(numbers))
-        elif grid_numbers(&answers, self.asked.requester, self.question, n, numbers):
-            taken[0] = n
-            left = self._write_answers(batch, start, n, numbers, open, records)
-            self._open_rows(start, open, records, left)
-            self._name_rows(left)
-            return left
+        else:
+            grid_places(&answers, self.asked.requester, self.question, n, places)
+            if self._write_answers(batch, start, n, places, open, records, &left):
+                taken[0] = n
+                self._open_rows(start, open, records, left)
+                self._name_rows(left)
+                return left
+            grid_at(&answers, places, n, numbers)
         for k in range(n):
             if k == stop:
                 break
@@ -182,43 +184,51 @@ cdef class LayeredEngine(OpenedEngine):
         self._name_rows(left)
         return left
 
-    cdef size_t _write_answers(self, Batch* batch, size_t start, size_t n, const uint16_t* numbers,
-                               uint8_t* open, uint32_t* records) noexcept nogil:
-        """Write the answers of these numbers; how many rows they leave open.
+    cdef bint _write_answers(self, Batch* batch, size_t start, size_t n, const uint32_t* places,
+                             uint8_t* open, uint32_t* records, size_t* left) noexcept nogil:
+        """Write the answers in n cells of the grid; False where a cell is empty, and all rows of the
+        block have still to be written.
 
-        open, records : which rows these are, and the low halves of the words that leave them open
+        open, records : which rows they leave open, and the low halves of the words that do; `left`
+                        of them
         """
         cdef Batch out = batch[0]
         cdef const uint64_t* words = self.answers.words
+        cdef const uint16_t* cells = self.answers.cells
         cdef size_t k, count = 0
+        cdef bint is_missing = cells == NULL or words == NULL
         cdef uint64_t word
+        if is_missing:
+            return False
         for k in range(n):
-            word = words[numbers[k]]
+            is_missing |= cells[places[k]] == 0
+            word = words[cells[places[k]]]
             put_word(&out, start + k, word)
             # Whether a row is open is nothing a branch predictor could know.
             open[count] = <uint8_t>k
             records[count] = <uint32_t>word
             count += <uint32_t>word >> OUTCOME_SHIFT == OUTCOME_OPEN
-        return count
+        left[0] = count
+        return not is_missing
 
     cdef bint _find_by_codes(self, Batch* batch, size_t start, size_t n,
                              size_t* left) noexcept nogil:
-        """Write what dictionary codes lead to by their place; False, and nothing is written, where a
-        code of rows start..start + n does not.
+        """Write what dictionary codes lead to by their place; False where a code of rows
+        start..start + n does not, and all of them have still to be written.
 
         left : the rows that their answers leave open
         """
         cdef ColumnData* principals = batch.who[0]
-        cdef uint32_t[256] places, records
-        cdef uint16_t[256] numbers
+        cdef uint32_t[256] places, records, hangs
         cdef uint8_t[256] open
         cdef size_t k, count
         if (not self._find_cells(batch.actions, principals, batch.resources, start, n, places)
-                or not grid_at(&self.answers, places, n, numbers)):
+                or not self._write_answers(batch, start, n, places, open, records, &count)):
             return False
         self.placed_rows += n
-        count = self._write_answers(batch, start, n, numbers, open, records)
-        count = self._drop_narrowed(batch, start, open, records, count)
+        count = self._drop_narrowed(batch, start, open, records, hangs, count)
+        if self.is_narrowed:
+            count = self._settle_plain(batch, start, open, records, hangs, count)
         self._open_rows(start, open, records, count)
         for k in range(count):
             prefetch(self.records.data + self.rows[k].record)

@@ -62,7 +62,7 @@ class LayeredSession(Session):
             decision,
             np.empty(n, dtype=np.int32),
             np.zeros(n, dtype=np.uint8),
-            np.zeros(n, dtype=np.uint8),
+            np.empty(n, dtype=np.uint8),
         )
 
     def _bind(self, engine: Engine, known: KnownDictionaries, batch: Batch) -> tuple[Any, ...]:

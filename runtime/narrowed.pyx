@@ -22,13 +22,16 @@ from .pairs cimport PairSlot, pairs_bytes, pairs_clear, pairs_free, pairs_init, 
 from .records cimport (
     ENTRY_WORDS,
     LEVELS_KNOWN,
+    OFFSET_MASK,
     OUTCOME_OPEN,
     OUTCOME_SHIFT,
+    RECORD_DEPENDS,
     RECORD_ROOT,
     Known,
     Record,
     RecordsEngine,
     entries_of,
+    tests_of,
 )
 from .lists cimport LEVEL_SIGNALS
 from .words cimport words_reserve
@@ -81,8 +84,14 @@ cdef class NarrowedEngine(RecordsEngine):
             if (self._note_key(self.key_assumed_root) if head.flags & RECORD_ROOT
                     else self._draft_states()):
                 return NULL
-            return self._put_record(&self.narrowed, record, resource_row, &head, self.draft.count,
-                                    OUTCOME_OPEN, -1)
+            for at in range(self.draft_tests.count):
+                if self.draft_tests.data[at] & DEPENDENT_STATE:
+                    head.flags |= RECORD_DEPENDS
+            slot = self._put_record(&self.narrowed, record, resource_row, &head, self.draft.count,
+                                    OUTCOME_OPEN, 0)
+            if slot != NULL:
+                slot.extra = self._hang(slot.value & OFFSET_MASK)
+            return slot
         while at < self.draft.count:
             entry = self.draft.data + at
             add_entry(&self.base, entry[1], entry[2],
@@ -153,31 +162,52 @@ cdef class NarrowedEngine(RecordsEngine):
         return 0
 
     cdef int _draft_states(self) noexcept nogil:
-        """Number the tests of the draft if their states are all that it hangs on."""
+        """Number what the draft asks of a request, if its states are all that it hangs on."""
         cdef const uint32_t* words = self.draft.data
-        cdef size_t at = 0, t, k
-        cdef uint32_t test
+        cdef size_t at = 0, t
+        cdef uint32_t test, resources
         while at < self.draft.count:
-            if not words[at + 2] & LEVELS_KNOWN or (
-                    words[at + 3] != SET_ANY and words[at + 3] != SET_UNREADABLE):
+            resources = words[at + 3]
+            if not words[at + 2] & LEVELS_KNOWN:
                 self.draft_tests.count = 0
                 return 0
+            if resources != SET_ANY and resources != SET_UNREADABLE and self._draft_state(
+                    self.set_dependent[resources] | DEPENDENT_STATE):
+                return -1
             for t in range(words[at + 4] & 0xFFFF):
                 test = words[at + ENTRY_WORDS + t]
-                for k in range(self.draft_tests.count):
-                    if self.draft_tests.data[k] == test:
-                        break
-                else:
-                    if self.test_dependent[test] != NO_ID or self.draft_tests.count == MOST_TESTS:
-                        self.draft_tests.count = 0
-                        return 0
-                    if words_reserve(&self.draft_tests, 1):
-                        self.failed = True
-                        return -1
-                    self.draft_tests.data[self.draft_tests.count] = test
-                    self.draft_tests.count += 1
+                if self.test_dependent[test] != NO_ID:
+                    test = self.test_dependent[test] | DEPENDENT_STATE
+                if self._draft_state(test):
+                    return -1
             at += ENTRY_WORDS + (words[at + 4] & 0xFFFF)
+        if self.draft_tests.count > MOST_TESTS:
+            self.draft_tests.count = 0
         return 0
+
+    cdef int _draft_state(self, uint32_t test) noexcept nogil:
+        cdef size_t k
+        for k in range(self.draft_tests.count):
+            if self.draft_tests.data[k] == test:
+                return 0
+        if words_reserve(&self.draft_tests, 1):
+            self.failed = True
+            return -1
+        self.draft_tests.data[self.draft_tests.count] = test
+        self.draft_tests.count += 1
+        return 0
+
+    cdef uint32_t _hang(self, uint32_t at) noexcept nogil:
+        """What the slot of the narrowed record at a word says of its tests."""
+        cdef Record* head = <Record*>(self.records.data + at)
+        cdef const uint32_t* tests = tests_of(head)
+        cdef size_t begin = tests - self.records.data
+        if (head.test_count == 0 or head.flags & (RECORD_DEPENDS | RECORD_ROOT)
+                or head.derived_count or begin > HANG_MASK):
+            return 0
+        if head.test_count == 1:
+            begin = tests[0]
+        return <uint32_t>(head.test_count << HANG_SHIFT | begin)
 
     # --- doorway
 

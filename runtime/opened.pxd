@@ -54,6 +54,7 @@ cdef class OpenedEngine(PlacedEngine):
     cdef public size_t fleeting_left        # resources that need not be interned
     cdef Row* rows                          # BLOCK of them
     cdef bint is_narrowed                   # they name narrowed records already
+    cdef uint32_t one_test                  # that a row hangs on
     # what the last row came to, for checks of one request
     cdef Signals last_signals
     cdef Facts last_facts
@@ -69,10 +70,16 @@ cdef class OpenedEngine(PlacedEngine):
     cdef void _derive(self, Batch* batch, Row* row, Record* record) noexcept nogil
     cdef int _settle(self, Batch* batch, Row* row, bint is_all) noexcept nogil
     cdef size_t _drop_narrowed(self, Batch* batch, size_t start, uint8_t* open, uint32_t* records,
-                               size_t n) noexcept nogil
+                               uint32_t* hangs, size_t n) noexcept nogil
     cdef int _find_resources(self, Batch* batch, size_t n, bint is_one) noexcept nogil
     cdef uint32_t _row_where_it_lies(self, Batch* batch, const Row* row) noexcept nogil
     cdef size_t _find_narrowed(self, Batch* batch, size_t n) noexcept nogil
     cdef bint _drop_rows(self, Batch* batch, size_t n, size_t* left) noexcept nogil
     cdef void _keep_row(self, ColumnData* resources, const Row* row) noexcept nogil
+    cdef size_t _settle_plain(self, Batch* batch, size_t start, uint8_t* open, uint32_t* records,
+                              const uint32_t* hangs, size_t n) noexcept nogil
+    cdef const uint32_t* _tests(self, const uint32_t* hang) noexcept nogil
+    cdef void _fetch_codes(self, Batch* batch, size_t i, uint32_t hang) noexcept nogil
+    cdef uint32_t _states(self, Batch* batch, size_t i, const uint32_t* tests,
+                          size_t count) noexcept nogil
     cdef int _settle_by_states(self, Batch* batch, size_t n) noexcept nogil

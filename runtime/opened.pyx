@@ -19,6 +19,7 @@ from .intern cimport NO_ID, intern_many
 from .lists cimport LEVEL_SIGNALS
 from .outcomes cimport Signals, add_entry
 from .pairs cimport PairSlot, PairTable, pair_of, pair_slot, pairs_find, pairs_place
+from .narrowed cimport DEPENDENT_STATE, HANG_MASK, HANG_SHIFT
 from .placed cimport PlacedEngine
 from .prefetch cimport prefetch
 from .records cimport (
@@ -27,6 +28,7 @@ from .records cimport (
     OFFSET_MASK,
     OUTCOME_OPEN,
     OUTCOME_SHIFT,
+    RECORD_DEPENDS,
     RECORD_ROOT,
     RECORD_SERVICE,
     RECORD_SETS,
@@ -142,9 +144,10 @@ cdef class OpenedEngine(PlacedEngine):
         for k in range(record.derived_count):
             prefetch(self._derived_value(row, derived[k].source))
         for k in range(record.test_count):
-            codes = batch.keys[self.test_key[tests_of(record)[k]]].codes
-            if codes != NULL:
-                prefetch(codes + row.i)
+            if not tests_of(record)[k] & DEPENDENT_STATE:
+                codes = batch.keys[self.test_key[tests_of(record)[k]]].codes
+                if codes != NULL:
+                    prefetch(codes + row.i)
 
     cdef inline const uint32_t* _derived_value(self, const Row* row,
                                                uint32_t source) noexcept nogil:
@@ -211,12 +214,13 @@ cdef class OpenedEngine(PlacedEngine):
         return -1 if self.failed else 0
 
     cdef size_t _drop_narrowed(self, Batch* batch, size_t start, uint8_t* open, uint32_t* records,
-                               size_t n) noexcept nogil:
+                               uint32_t* hangs, size_t n) noexcept nogil:
         """Write what n rows of a block come to by the class of their resource; those that are left,
         first, with their narrowed records. Where one has none yet, all are left with the record that
         they had.
 
         open, records : which rows they are, and the low halves of the words that leave them open
+        hangs         : what they hang on (`NarrowedEngine._hang`), if they are narrowed
         """
         cdef Batch out = batch[0]
         cdef PairTable slots = self.narrowed
@@ -240,6 +244,7 @@ cdef class OpenedEngine(PlacedEngine):
             put_outcome(&out, start + open[k], slot)
             kept[left] = open[k]
             narrowed[left] = slot.value
+            hangs[left] = slot.extra
             is_unmet |= slot.value == NO_ID
             left += slot.value >> OUTCOME_SHIFT == OUTCOME_OPEN
         self.is_narrowed = not is_unmet
@@ -393,11 +398,75 @@ cdef class OpenedEngine(PlacedEngine):
         if is_there and code >= 0:
             resources.remap[code] = row.resource_row
 
+    cdef size_t _settle_plain(self, Batch* batch, size_t start, uint8_t* open, uint32_t* records,
+                              const uint32_t* hangs, size_t n) noexcept nogil:
+        """Write what those of n narrowed rows come to that hang on tests without variables alone, and
+        whose states their records have met; the others are left, first.
+
+        Nothing of who asks and of what is read for it, nor the records themselves.
+        """
+        cdef PairTable slots = self.by_states
+        cdef uint64_t[256] pairs
+        cdef size_t k, left = 0
+        cdef uint32_t states
+        cdef PairSlot* slot
+        for k in range(n):
+            self._fetch_codes(batch, start + open[k], hangs[k])
+        for k in range(n):
+            states = NO_ID
+            if hangs[k]:
+                states = self._states(batch, start + open[k], self._tests(&hangs[k]),
+                                      hangs[k] >> HANG_SHIFT)
+            pairs[k] = pair_of(records[k] & OFFSET_MASK, states)
+            prefetch(pair_slot(&slots, pairs[k]))
+        if self.failed:
+            return n
+        for k in range(n):
+            if hangs[k]:
+                slot = pairs_find(&slots, pairs[k])
+                if slot.value != NO_ID:
+                    put_outcome(batch, start + open[k], slot)
+                    continue
+            open[left] = open[k]
+            records[left] = records[k]
+            left += 1
+        return left
+
+    cdef inline const uint32_t* _tests(self, const uint32_t* hang) noexcept nogil:
+        """The tests that a row hangs on; one alone stands in the word itself."""
+        if hang[0] >> HANG_SHIFT == 1:
+            self.one_test = hang[0] & HANG_MASK
+            return &self.one_test
+        return self.records.data + (hang[0] & HANG_MASK)
+
+    cdef inline void _fetch_codes(self, Batch* batch, size_t i, uint32_t hang) noexcept nogil:
+        cdef const uint32_t* tests = self._tests(&hang)
+        cdef const int32_t* codes
+        cdef size_t t
+        for t in range(hang >> HANG_SHIFT):
+            codes = batch.keys[self.test_key[tests[t]]].codes
+            if codes != NULL:
+                prefetch(codes + i)
+
+    cdef inline uint32_t _states(self, Batch* batch, size_t i, const uint32_t* tests,
+                                 size_t count) noexcept nogil:
+        """States of tests in row i, two bits each."""
+        cdef uint32_t states = 0
+        cdef uint8_t state
+        cdef size_t t
+        for t in range(count):
+            if tests[t] & DEPENDENT_STATE:
+                state = self._dependent(tests[t] & ~DEPENDENT_STATE, batch.resources, batch.keys, i)
+            else:
+                state = known_state(self, tests[t], batch.keys, i)
+                if state == UNSEEN:
+                    state = self._test(tests[t], batch.keys, i)
+            states = states << 2 | state
+        return states
+
     cdef int _settle_by_states(self, Batch* batch, size_t n) noexcept nogil:
         """Settle the first n of `rows`, what hangs on states alone once for each combination."""
-        cdef const uint32_t* tests
-        cdef size_t k, t
-        cdef uint8_t state
+        cdef size_t k
         cdef PairSlot* slot
         cdef Record* record
         cdef Row* row
@@ -405,16 +474,13 @@ cdef class OpenedEngine(PlacedEngine):
             row = self.rows + k
             record = <Record*>(self.records.data + row.record)
             row.states = NO_ID
-            if record.test_count == 0:
+            # Entry by entry, what has variables is asked only where nothing before it decides. New
+            # texts would make that dear; dictionaries ask once for each value.
+            if record.test_count == 0 or (
+                    record.flags & RECORD_DEPENDS and not batch.is_by_code):
                 continue
             self._derive(batch, row, record)
-            row.states = 0
-            tests = tests_of(record)
-            for t in range(record.test_count):
-                state = known_state(self, tests[t], batch.keys, row.i)
-                if state == UNSEEN:
-                    state = self._test(tests[t], batch.keys, row.i)
-                row.states = row.states << 2 | state
+            row.states = self._states(batch, row.i, tests_of(record), record.test_count)
             if self.failed:
                 return -1
             prefetch(pair_slot(&self.by_states, pair_of(row.record, row.states)))

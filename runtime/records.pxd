@@ -21,6 +21,7 @@ cdef enum:
     RECORD_SETS = 1                 # the resource has to be classified
     RECORD_ROOT = 2                 # EVAL-52: which root user asks hangs on the row
     RECORD_SERVICE = 4              # EVAL-11, EVAL-12: no policy is asked
+    RECORD_DEPENDS = 8              # among its tests are patterns or conditions with variables
 
     MOST_RECORD_WORDS = 1 << 24     # 64 MiB
     MOST_QUESTIONS = 1 << 22

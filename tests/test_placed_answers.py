@@ -26,9 +26,13 @@ ALLOW, DENY, IMPLICIT = (
     DecisionCode.ALLOW, DecisionCode.EXPLICIT_DENY, DecisionCode.IMPLICIT_DENY)
 
 
-def held(*statements: dict[str, Any], kind: Any = "identity") -> it.PolicySet:
+def document(*statements: dict[str, Any], kind: Any = "identity") -> it.PolicyDocument:
     text = json.dumps({"Version": "2012-10-17", "Statement": list(statements)})
-    return it.PolicySet((it.parse_policy(text, policy_type=kind),))
+    return it.parse_policy(text, policy_type=kind)
+
+
+def held(*statements: dict[str, Any], kind: Any = "identity") -> it.PolicySet:
+    return it.PolicySet((document(*statements, kind=kind),))
 
 
 def may(role: int, action: int) -> bool:
@@ -270,3 +274,65 @@ def test_dropped_questions_take_the_places_of_their_actions_with_them(table: Any
             assert ask(session, rows).decision.tolist() == rows.expected
         assert session.counts()["questions"] < 36  # two kinds of resources for each action
         assert session.counts()["placed"] > 10_000
+
+
+TEAMS = ("red", "blue", "green")
+KEPT = tuple(f"arn:aws:s3:::{place}/{n}" for place in (
+    "one", "two", *(f"home/{team}" for team in TEAMS)) for n in range(6))
+
+
+def kept_for(role: int, path: str, team: str | None, prefix: str | None, region: str) -> bool:
+    """What `table_of_values` allows."""
+    place = path.removeprefix("arn:aws:s3:::").rsplit("/", 1)[0]
+    if place == "one":
+        return prefix == "red"
+    if place == "two":
+        return prefix == "blue" and region == "eu-west-1" and prefix != team
+    return role % 2 == 0 and place == f"home/{team}"
+
+
+@pytest.fixture(scope="module")
+def table_of_values() -> Any:
+    """`one` hangs on one condition, `two` on three, of which one has a variable, `home` on a pattern
+    with a variable."""
+    all_may = document(
+        {"Effect": "Allow", "Action": "s3:GetObject", "Resource": "arn:aws:s3:::one/*",
+         "Condition": {"StringEquals": {"s3:prefix": "red"}}},
+        {"Effect": "Allow", "Action": "s3:GetObject", "Resource": "arn:aws:s3:::two/*",
+         "Condition": {"StringEquals": {"s3:prefix": "blue", "aws:RequestedRegion": "eu-west-1"}}},
+        {"Effect": "Deny", "Action": "s3:GetObject", "Resource": "arn:aws:s3:::two/*",
+         "Condition": {"StringEquals": {"s3:prefix": "${aws:PrincipalTag/team}"}}})
+    home = document({"Effect": "Allow", "Action": "s3:GetObject",
+                     "Resource": "arn:aws:s3:::home/${aws:PrincipalTag/team}/*"})
+    return it.compile(it.Organization(
+        accounts=(it.Account(A),), missing_layers=("session", "scp", "rcp", "vpce", "resource"),
+        principals=tuple(it.Principal(role, identity=it.PolicySet((all_may, home)[:2 - n % 2]))
+                         for n, role in enumerate(ROLES))))
+
+
+@pytest.mark.parametrize("form", ["codes", "arrow", "lists"])
+def test_open_rows_are_settled_by_the_states_of_their_values(
+    table_of_values: Any, form: str
+) -> None:
+    """Of conditions and patterns with variables, too, whose states hang on values alone."""
+    rng, n = np.random.default_rng(11), 3_000
+    with table_of_values.session() as session:
+        for _ in range(4):
+            role = rng.integers(0, len(ROLES), n).astype(np.int32)
+            path = rng.integers(0, len(KEPT), n).astype(np.int32)
+            teams, prefixes = ([None if code == len(TEAMS) else TEAMS[code] for code in rng.integers(
+                0, len(TEAMS) + 1, n).tolist()] for _ in range(2))
+            regions = ["eu-west-1" if hit else "us-east-1" for hit in rng.random(n) < 0.5]
+            out = session.decide(
+                principal=dictionary(form, role, ROLES), resource=dictionary(form, path, KEPT),
+                action=dictionary(form, np.zeros(n, np.int32), ("s3:GetObject",)),
+                resource_account=A, context={
+                    "aws:PrincipalTag/team": teams, "s3:prefix": prefixes,
+                    "aws:RequestedRegion": regions})
+            assert (out.decision == ALLOW).tolist() == [
+                kept_for(r, KEPT[at], *said) for r, at, *said in zip(
+                    role.tolist(), path.tolist(), teams, prefixes, regions, strict=True)]
+        counts = session.counts()
+    assert counts["placed"] >= n
+    # Of one condition two combinations, of three eight, of a pattern two; not one for each value.
+    assert 10 < counts["states"] <= 2 + 8 + 2
