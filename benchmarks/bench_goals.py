@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from corpora import Corpus, ManagedPolicies
 from goals import Goal, InTurns, Judge
-from limits import Limits, read_lists
+from limits import Limits, match_lists, read_lists
 from numpy.typing import NDArray
 from principals import ACCOUNT, PrincipalCorpus
 
@@ -149,22 +149,39 @@ def test_arrow_dictionaries_to_decisions(
     judge("Arrow dictionaries", turns.ratio, Goal(9, "x F_id"))
 
 
+def fresh_lists(workforce: PrincipalCorpus) -> dict[str, Any]:
+    """Eight lists of fresh `str` objects, as a program that builds its columns row by row has."""
+    return {name: [None if text is None else "".join(list(text)) for text in column]
+            if isinstance(column, list) else column
+            for name, column in workforce.lists(max(1, workforce.rows // 4)).items()}
+
+
 @pytest.mark.benchmark(group="goals: lists")
 def test_python_lists_to_decisions(
     in_turns: InTurns, judge: Judge, workforce: PrincipalCorpus, expected: NDArray[np.uint8]
 ) -> None:
-    """Eight lists of fresh `str` objects, as a program that builds its columns row by row has."""
-    rows = max(1, workforce.rows // 4)
-    columns = {name: [None if text is None else "".join(list(text)) for text in column]
-               if isinstance(column, list) else column
-               for name, column in workforce.lists(rows).items()}
+    columns = fresh_lists(workforce)
     read = read_lists([column for column in columns.values() if isinstance(column, list)])
     with workforce.table.session() as session:
         session.decide(columns)
         turns = in_turns(lambda: session.decide(columns), read, facts=workforce.facts(), rounds=5)
+    rows = len(columns["action"])
     assert np.array_equal(turns.result.decision, expected[:rows])
     judge("Python lists of str, eight columns", turns.ratio, Goal(1.2, "x F_obj"))
     judge("  of that, ns per row", turns.question_s * 1e9 / rows)
+
+
+@pytest.mark.benchmark(group="goals: lists")
+def test_what_coding_lists_takes_at_least(
+    in_turns: InTurns, judge: Judge, workforce: PrincipalCorpus
+) -> None:
+    """Each text hashed and compared with that of its code, no table: F_texts beside F_obj."""
+    lists = [column for column in fresh_lists(workforce).values() if isinstance(column, list)]
+    match = match_lists(lists, list(workforce.columns.values()))
+    turns = in_turns(match, read_lists(lists), facts=workforce.facts(), rounds=5)
+    for column, (_, same) in zip(lists, turns.result, strict=True):
+        assert same == sum(bool(text) for text in column)
+    judge("  hashing and comparing the texts of these lists alone", turns.ratio)
 
 
 @pytest.mark.benchmark(group="goals: unknown")

@@ -7,6 +7,8 @@
             a grid of two bytes each, write decision, layer and statement
     F_hash  hash and compare one string
     F_obj   look at every object of lists of strings once, and read all of its text
+    F_texts the same, but hash each text and compare it with that of its code, which is known: the
+            least that coding a list takes, without a table to find the code in
 
 The kernel is compiled when first asked for (kernels.py). Its hash is the product's own, so that
 a ratio tells what the structure around it costs. Each limit computes something that numpy or
@@ -166,6 +168,17 @@ def read_lists(columns: Sequence[list[Any]]) -> Callable[[], list[tuple[int, int
     """F_obj x rows: reads every object of lists of strings and None, and all of its text."""
     reader = load_kernel("limits_kernel")
     return lambda: [reader.read_objects(column) for column in columns]
+
+
+def match_lists(columns: Sequence[list[Any]], coded: Sequence[Coded]
+                ) -> Callable[[], list[tuple[int, int]]]:
+    """F_texts x rows: hashes every text of the lists and compares it with that of its code."""
+    kernel, given = load_kernel("limits_kernel"), []
+    for column, known in zip(columns, coded, strict=True):
+        texts = Texts(pa.array([str(value) for value in known.values], pa.string()))
+        given.append((column, known.codes[:len(column)].astype(np.int32), texts.data, texts.offsets,
+                      _SEED))
+    return lambda: [kernel.hash_objects(*one) for one in given]
 
 
 def python_fold(texts: Sequence[str | None]) -> tuple[int, int]:

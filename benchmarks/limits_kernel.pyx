@@ -87,3 +87,27 @@ def read_objects(list texts):
             folded ^= word
             count += 1
     return count, folded
+
+
+def hash_objects(list texts, const int32_t[::1] codes, const uint8_t[::1] data,
+                 const int32_t[::1] offsets, uint64_t seed):
+    """(exclusive or of all hashes, number of texts that equal those of their codes).
+
+    codes   : int32[n], where the text of each object is to be found; below 0 for None
+    offsets : int32[m + 1] into `data`
+    """
+    cdef Py_ssize_t size
+    cdef const char* text
+    cdef size_t same = 0, row = 0
+    cdef int32_t begin
+    cdef uint64_t folded = 0
+    cdef object one
+    for one in texts:
+        if one is not None:
+            text = PyUnicode_AsUTF8AndSize(one, &size)
+            folded ^= iamt_hash(<const uint8_t*>text, size, seed)
+            begin = offsets[codes[row]]
+            if size == offsets[codes[row] + 1] - begin and size:
+                same += memcmp(text, &data[begin], size) == 0
+        row += 1
+    return folded, same

@@ -2,8 +2,8 @@
 
 The row of a resource (runtime/classify.pyx) says which sets it is in; many resources share one. The
 entries of a record that such a row leaves are a *narrowed* record. Where they ask nothing else of
-a request, it is an outcome. Where conditions without variables are all that is left, the outcome
-hangs on their states alone, and is kept for each combination that is met.
+a request, it is an outcome. Where conditions, and patterns with variables, are all that is left, the
+outcome hangs on their states alone, and is kept for each combination that is met.
 
 So a row that its record leaves open costs a look-up for its resource, and one more if conditions
 are left. Entries keep their order and are left out only where they would give no signal, so a row

@@ -278,7 +278,7 @@ def test_dropped_questions_take_the_places_of_their_actions_with_them(table: Any
 
 TEAMS = ("red", "blue", "green")
 KEPT = tuple(f"arn:aws:s3:::{place}/{n}" for place in (
-    "one", "two", *(f"home/{team}" for team in TEAMS)) for n in range(6))
+    "one", "two", "three", "named", *(f"home/{team}" for team in TEAMS)) for n in range(6))
 
 
 def kept_for(role: int, path: str, team: str | None, prefix: str | None, region: str) -> bool:
@@ -287,23 +287,32 @@ def kept_for(role: int, path: str, team: str | None, prefix: str | None, region:
     if place == "one":
         return prefix == "red"
     if place == "two":
+        return prefix == "blue" and region == "eu-west-1"
+    if place == "three":
         return prefix == "blue" and region == "eu-west-1" and prefix != team
-    return role % 2 == 0 and place == f"home/{team}"
+    if place == "named":
+        return "/path1" in ROLES[role]
+    return role % 2 == 0 and place == f"home/{team}" and region == "eu-west-1"
 
 
 @pytest.fixture(scope="module")
 def table_of_values() -> Any:
-    """`one` hangs on one condition, `two` on three, of which one has a variable, `home` on a pattern
-    with a variable."""
+    """`one`, `two` and `three` hang on so many conditions, of which one has a variable; `named` on who
+    asks, as nobody tells but the principal itself; `home` on a condition and a pattern with a
+    variable."""
     all_may = document(
         {"Effect": "Allow", "Action": "s3:GetObject", "Resource": "arn:aws:s3:::one/*",
          "Condition": {"StringEquals": {"s3:prefix": "red"}}},
-        {"Effect": "Allow", "Action": "s3:GetObject", "Resource": "arn:aws:s3:::two/*",
+        {"Effect": "Allow", "Action": "s3:GetObject",
+         "Resource": ["arn:aws:s3:::two/*", "arn:aws:s3:::three/*"],
          "Condition": {"StringEquals": {"s3:prefix": "blue", "aws:RequestedRegion": "eu-west-1"}}},
-        {"Effect": "Deny", "Action": "s3:GetObject", "Resource": "arn:aws:s3:::two/*",
-         "Condition": {"StringEquals": {"s3:prefix": "${aws:PrincipalTag/team}"}}})
+        {"Effect": "Deny", "Action": "s3:GetObject", "Resource": "arn:aws:s3:::three/*",
+         "Condition": {"StringEquals": {"s3:prefix": "${aws:PrincipalTag/team}"}}},
+        {"Effect": "Allow", "Action": "s3:GetObject", "Resource": "arn:aws:s3:::named/*",
+         "Condition": {"StringLike": {"aws:PrincipalArn": "*/path1*"}}})
     home = document({"Effect": "Allow", "Action": "s3:GetObject",
-                     "Resource": "arn:aws:s3:::home/${aws:PrincipalTag/team}/*"})
+                     "Resource": "arn:aws:s3:::home/${aws:PrincipalTag/team}/*",
+                     "Condition": {"StringEquals": {"aws:RequestedRegion": "eu-west-1"}}})
     return it.compile(it.Organization(
         accounts=(it.Account(A),), missing_layers=("session", "scp", "rcp", "vpce", "resource"),
         principals=tuple(it.Principal(role, identity=it.PolicySet((all_may, home)[:2 - n % 2]))
@@ -334,5 +343,5 @@ def test_open_rows_are_settled_by_the_states_of_their_values(
                     role.tolist(), path.tolist(), teams, prefixes, regions, strict=True)]
         counts = session.counts()
     assert counts["placed"] >= n
-    # Of one condition two combinations, of three eight, of a pattern two; not one for each value.
-    assert 10 < counts["states"] <= 2 + 8 + 2
+    # Of one condition two combinations, of two four, and so on; not one for each value.
+    assert 2 + 4 + 2 < counts["states"] <= 2 + 4 + 8 + 2 + 4
