@@ -297,9 +297,9 @@ def kept_for(role: int, path: str, team: str | None, prefix: str | None, region:
 
 @pytest.fixture(scope="module")
 def table_of_values() -> Any:
-    """`one`, `two` and `three` hang on so many conditions, of which one has a variable; `named` on who
-    asks, as nobody tells but the principal itself; `home` on a condition and a pattern with a
-    variable."""
+    """`one`, `two` and `three` hang on so many conditions, of which one has a variable; `named` on
+    who asks, as nobody tells but the principal itself; `home` on a condition and a pattern with
+    a variable."""
     all_may = document(
         {"Effect": "Allow", "Action": "s3:GetObject", "Resource": "arn:aws:s3:::one/*",
          "Condition": {"StringEquals": {"s3:prefix": "red"}}},
@@ -329,8 +329,8 @@ def test_open_rows_are_settled_by_the_states_of_their_values(
         for _ in range(4):
             role = rng.integers(0, len(ROLES), n).astype(np.int32)
             path = rng.integers(0, len(KEPT), n).astype(np.int32)
-            teams, prefixes = ([None if code == len(TEAMS) else TEAMS[code] for code in rng.integers(
-                0, len(TEAMS) + 1, n).tolist()] for _ in range(2))
+            drawn = rng.integers(0, len(TEAMS) + 1, (2, n)).tolist()
+            teams, prefixes = ([(*TEAMS, None)[code] for code in codes] for codes in drawn)
             regions = ["eu-west-1" if hit else "us-east-1" for hit in rng.random(n) < 0.5]
             out = session.decide(
                 principal=dictionary(form, role, ROLES), resource=dictionary(form, path, KEPT),
