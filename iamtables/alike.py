@@ -8,6 +8,7 @@ times, so a batch of one record for each, and how often it occurs for whom, adds
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import prod
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,7 +19,7 @@ from .batches import Batch, Decided
 from .logs.columns import packed
 from .logs.numbering import count_pairs, number_keys
 from .repeats import Repeats
-from .runtime.codes import Layer
+from .runtime.codes import DecisionCode, Layer
 
 if TYPE_CHECKING:
     from .audit import BatchResults, Reasons
@@ -39,25 +40,11 @@ class Alike(Decided):
     repeats: Repeats
 
 
-def asked_records(stored: Stored, is_wanted: NDArray[np.bool_]) -> NDArray[np.int64] | None:
-    """The places of the calls of wanted requesters; None when that is all of them.
-
-    is_wanted : per caller class
-    """
-    is_call = stored.is_call()
-    if is_wanted.all() and is_call.all():
-        return None
-    looked_up = stored.looked_up
-    return np.flatnonzero(
-        is_wanted.take(looked_up.caller_class).take(stored.rows.caller)
-        & is_call.take(looked_up.call_class).take(stored.rows.call))
-
-
-def alike(stored: Stored, records: NDArray[np.int64] | None, questions: Questions,
+def alike(stored: Stored, is_wanted: NDArray[np.bool_], questions: Questions,
           answers: BatchResults, reasons: Reasons) -> Alike:
     """Group the records of a batch by what is counted of them.
 
-    records : the places of those that the questions are about; None for all
+    is_wanted : per caller class, is it among those that the questions are about?
     answers : of the questions
     reasons : what the undetermined ones depend on
     """
@@ -66,11 +53,7 @@ def alike(stored: Stored, records: NDArray[np.int64] | None, questions: Question
     reason[reasons.records] = reasons.which
     of_question, first_question = _answer_kinds(stored, questions, answers, reason)
     answered = len(first_question)
-    kinds, kind = of_question, questions.of_record
-    if records is not None:  # the others are of the kind of their call
-        kind = looked_up.call_class.take(rows.call) + np.int32(answered)
-        kind[records] = of_question.take(questions.of_record)
-        kinds = np.arange(answered + len(looked_up.first_call), dtype=np.int32)
+    kinds, kind = _kinds_of_records(stored, questions, of_question, answered)
     callers = len(looked_up.first_caller)
     size = (answered + len(looked_up.first_call)) * callers
     if size > 4 * len(kind) + LARGE_TABLE:
@@ -84,6 +67,10 @@ def alike(stored: Stored, records: NDArray[np.int64] | None, questions: Question
         of_pair = counts[place].astype(np.int64)
     of_kind = pair_key // callers
     whose = pair_key - of_kind * callers
+    if questions.of_call is not None and not is_wanted.all():
+        is_other = (of_kind < answered) & ~is_wanted.take(whose)
+        of_kind[is_other] = answered + looked_up.call_class.take(
+            questions.call.take(first_question.take(of_kind[is_other])))
     kind, first = number_keys(of_kind * callers + looked_up.caller_kind.take(whose))
     repeats = Repeats(np.bincount(kind, of_pair, len(first)).astype(np.int64), kind,
                       stored.principal().codes[whose], of_pair, place, key, rows.time)
@@ -109,20 +96,51 @@ def alike(stored: Stored, records: NDArray[np.int64] | None, questions: Question
     return Alike(batch, decision, statement, row, depends_on, layer, repeats)
 
 
+def _kinds_of_records(stored: Stored, questions: Questions, of_question: NDArray[np.int32],
+                      answered: int) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+    """(kinds, int32 per record, its place among these): that of the answer, if it is asked about,
+    else, behind these, that of the class of its call.
+
+    Where the question follows from the call, so does the kind, whoever calls.
+    """
+    looked_up, rows = stored.looked_up, stored.rows
+    if questions.of_call is not None:
+        is_asked = questions.of_call >= 0
+        if is_asked.all():
+            return of_question.take(questions.of_call), rows.call
+        kinds = looked_up.call_class + np.int32(answered)
+        kinds[is_asked] = of_question.take(questions.of_call[is_asked])
+        return kinds, rows.call
+    assert questions.of_record is not None
+    if questions.records is None:
+        return of_question, questions.of_record
+    kind = looked_up.call_class.take(rows.call) + np.int32(answered)
+    kind[questions.records] = of_question.take(questions.of_record)
+    return np.arange(answered + len(looked_up.first_call), dtype=np.int32), kind
+
+
 def _answer_kinds(stored: Stored, questions: Questions, answers: BatchResults,
                   reason: NDArray[np.int64]) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
     """(the kind of each question, told apart by class of call and by answer; a question of each
     kind)"""
     if not len(questions.call):
         return np.zeros(0, dtype=np.int32), np.zeros(0, dtype=np.int32)
-    columns: list[NDArray[np.integer[Any]]] = [
-        stored.looked_up.call_class.take(questions.call), answers.decision, answers.statement,
-        answers.batch.action.codes.take(answers.row)]
-    if (answers.layer != answers.layer[0]).any():
-        columns.append(answers.layer)
+    looked_up = stored.looked_up
+    actions, statements = len(answers.batch.action.values), int(answers.statement.max()) + 2
+    columns: list[tuple[NDArray[np.integer[Any]], int]] = [
+        (looked_up.call_class.take(questions.call), len(looked_up.first_call)),
+        (answers.batch.action.codes.take(answers.row), actions),
+        (answers.statement + np.int32(1), statements),
+        (answers.decision, len(DecisionCode)), (answers.layer, len(Layer))]
     if len(reason) and int(reason.max()) >= 0:
-        columns.append(reason)
-    return number_keys(packed(columns))
+        columns.append((reason + 1, int(reason.max()) + 2))
+    if prod(size for _, size in columns) >= 1 << 31:
+        return number_keys(packed([column for column, _ in columns]))
+    key = columns[0][0].astype(np.int32)
+    for column, size in columns[1:]:
+        key *= np.int32(size)
+        key += column.astype(np.int32, copy=False)
+    return number_keys(key.astype(np.int64))
 
 
 def _starts(batch: Batch) -> NDArray[np.int64]:

@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from .alike import Alike, alike, asked_records
+from .alike import Alike, alike
 from .asking import DECIDABLE, RESOURCE_ACCOUNT, asking_columns
 from .audit_counts import UNDECIDED, Counts, Summary
 from .batches import Batch, Decided
@@ -230,27 +230,27 @@ class Audit:
         asked = self.ask(stored)
         if asked is None:
             return False
-        records, questions, answers = asked
+        wanted, questions, answers = asked
         changed = stored.passed(CHANGES)
         reasons = self.reasons(answers, np.ones(len(answers.decision), dtype=np.bool_))
-        self._count(alike(stored, records, questions, answers, reasons), answers.asked,
+        self._count(alike(stored, wanted, questions, answers, reasons), answers.asked,
                     None if changed is None else stored.some(changed))
         return True
 
     def ask(self, stored: Stored
-            ) -> tuple[NDArray[np.int64] | None, Questions, BatchResults] | None:
-        """(the records of a batch to decide, None for all; their distinct questions; the answers);
+            ) -> tuple[NDArray[np.bool_], Questions, BatchResults] | None:
+        """(per caller class, is it decided about? the distinct questions of a batch; the answers);
         None when each record is a question of its own, or is to be an error of its own."""
         if self._missing == "error":
             return None
-        records = asked_records(stored, self._wanted(stored))
+        wanted = self._wanted(stored)
         questions = stored.questions(
-            self._keys, self._is_alone, by_requester=self._table.is_layered, records=records)
+            self._keys, self._is_alone, by_requester=self._table.is_layered, is_wanted=wanted)
         if questions is None:
             return None
         answers = self._decide_some(
             questions.batch, np.ones(questions.batch.records, dtype=np.bool_))
-        return records, questions, answers
+        return wanted, questions, answers
 
     def decide(self, batch: Batch) -> BatchResults:
         """Decide a batch and count nothing; `depends_on` is left empty."""
@@ -291,8 +291,13 @@ class Audit:
         asked = self.ask(stored)
         if asked is None:
             return None
-        records, questions, answers = asked
-        found = answers.decision.take(questions.of_record)
+        wanted, questions, answers = asked
+        records, of_record = questions.records, questions.of_record
+        if questions.of_call is not None:
+            records, call = stored.asked_records(wanted), stored.rows.call
+            of_record = questions.of_call.take(call if records is None else call[records])
+        assert of_record is not None
+        found = answers.decision.take(of_record)
         if records is not None:
             told = found
             found = np.full(len(stored.rows.call), UNDECIDED, dtype=np.uint8)
@@ -479,11 +484,12 @@ def _strongest_members(group: NDArray[np.int32], decision: NDArray[np.uint8]
 
 
 def _take(column: Any, rows: NDArray[np.int32]) -> Any:
-    """The rows of a column; a dictionary much larger than the batch is cut down to what is used."""
+    """The rows of a column; a dictionary much larger than the batch is cut down to what is used,
+    unless it is one that need not be looked through."""
     if not hasattr(column, "codes"):
         return column.take(rows)
     codes = column.codes if len(rows) == len(column.codes) else column.codes[rows]
-    if len(column.values) <= 2 * len(codes):
+    if len(column.values) <= 2 * len(codes) or getattr(column.values, "are_resources", False):
         return Coded(codes, column.values)
     # values of the codes from 0 on that occur, behind places for those that stand for no value
     least = -NOT_GIVEN

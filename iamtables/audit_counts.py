@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from .batches import Batch, Decided
 from .logs.classes import Outcome, RecordClass, Requester
 from .logs.columns import packed
+from .logs.numbering import number_keys
 from .reality import Reality, RealityCheck
 from .repeats import Repeats, counted, total
 from .runtime.codes import DecisionCode, Layer
@@ -212,9 +213,8 @@ class Counts:
         told = codes >= 0
         if told.any():
             kinds, reasons = batch.record_class[told], codes[told]
-            _, first, which = np.unique(packed([kinds, reasons]), return_index=True,
-                                        return_inverse=True)
-            counts = counted(which.ravel(), None if count is None else count[told])
+            which, first = number_keys(packed([kinds, reasons]))
+            counts = counted(which, None if count is None else count[told])
             for kind, code, many in zip(kinds[first].tolist(), reasons[first].tolist(),
                                         counts.tolist(), strict=True):
                 self._add_reason((kind, str(values[code])), many)

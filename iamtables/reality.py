@@ -131,9 +131,9 @@ class RealityCheck:
     def _count_failures(self, records: NDArray[np.int64], kinds: Any, names: list[str],
                         decision: NDArray[np.uint8], count: NDArray[np.int64] | None) -> None:
         pairs = (kinds.codes[records].astype(np.int64) + 1) * len(DecisionCode) + decision[records]
-        distinct, which = np.unique(pairs, return_inverse=True)
-        counts = np.bincount(which.ravel(), None if count is None else count[records])
-        for pair, many in zip(distinct.tolist(), counts.tolist(), strict=True):
+        which, first = number_keys(pairs)
+        counts = np.bincount(which, None if count is None else count[records])
+        for pair, many in zip(pairs[first].tolist(), counts.tolist(), strict=True):
             kind, code = divmod(pair, len(DecisionCode))
             self._failed_by[names[kind - 1] if kind else NOT_NAMED, code] += int(many)
 

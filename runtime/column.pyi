@@ -41,6 +41,9 @@ class BoundColumn:
     def forget_rows(self) -> None:
         """Let go of the rows and keep the dictionary, for `adopt`."""
 
+    def note_resources(self) -> None:
+        """Each value of the dictionary is known to be a resource (RES-12): it is not looked at."""
+
     def set_instead(self, mask: _Bytes) -> None:
         """mask: uint8[n], for each row 0, or what stands in it instead: 1 unknown, 2 absent, 3 what
         the engine derives.

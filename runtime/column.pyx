@@ -408,6 +408,11 @@ cdef class BoundColumn:
         self.c.instead = <const uint8_t*>address_of(mask)
         self._keep += (mask,)
 
+    def note_resources(self):
+        """Each value of the dictionary is known to be a resource (RES-12): it is not looked at."""
+        if self.c.kind == COLUMN_CODES:
+            self.c.resource_check = RESOURCES_VALID
+
     @property
     def constant_id(self):
         """The value id of all rows; None where the column has another form."""

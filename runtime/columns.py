@@ -138,6 +138,8 @@ class CodedColumn(Column):
     name: str = ""
     """Needed only where the codes come from a caller."""
     is_lasting: bool = False
+    are_resources: bool = False
+    """Is each value known to be a resource? Only makers of columns know."""
 
     @property
     def length(self) -> int:  # type: ignore[override]
@@ -149,7 +151,10 @@ class CodedColumn(Column):
                 self.encoded = _packed_values(self.originals, self.name)
             except RequestError as error:
                 raise _of_column(error, self.name) from None
-        return BoundColumn.codes(self.codes, *self.encoded)
+        bound = BoundColumn.codes(self.codes, *self.encoded)
+        if self.are_resources:
+            bound.note_resources()
+        return bound
 
     def value(self, row: int) -> Value:
         code = int(self.codes[row])
@@ -276,7 +281,8 @@ def _from_codes(codes: NDArray[Any], values: Sequence[Any], name: str) -> Column
     if isinstance(values, str | bytes) or not hasattr(values, "__len__"):
         raise ColumnError(f"the dictionary of column `{name}` is no list of values", column=name)
     if (already := _packed_already(values)) is not None:  # memory of the caller's
-        return CodedColumn(codes_of(codes), already, values, name)
+        return CodedColumn(codes_of(codes), already, values, name,
+                           are_resources=getattr(values, "are_resources", False))
     return CodedColumn(codes_of(codes), None, values, name, True)
 
 

@@ -22,7 +22,7 @@ from .codes import CELL_UNKNOWN, CELL_VERIFY, CELL_YES, NO_ID, DecisionCode, Eff
 from .conditions import UNKNOWN, Predicate, Value
 from .filled import FilledPatterns
 from .globs import GlobSet
-from .kept import Kept
+from .kept import Kept, is_keepable
 from .model import TableModel
 from .resources import ResourceSets
 from .values import decode_text, decode_value, encode_text
@@ -35,6 +35,9 @@ _MOST_STATES = 1 << 23
 """Bytes of the states of conditions that a table keeps, and of what is kept with them."""
 _MOST_FILLED = 4096
 """Tests with variables that a table keeps, filled in: few requesters ask for many things."""
+_MOST_CELLS, _LONGEST_CELL = 1024, 128
+"""Cells that a table keeps, and the words of the longest of them: each session asks for those of
+its actions again, and an audit twice."""
 _UNSEEN = b"\xff"
 
 UInt32Array = NDArray[np.uint32]
@@ -79,9 +82,7 @@ Cell = tuple[int, int, tuple[int, ...] | None]
 def is_action(text: str) -> bool:
     """ACT-8: `service:Name`, one colon, both sides non-empty, no white space."""
     service, colon, name = text.partition(":")
-    return bool(
-        service and colon and name and ":" not in name and not any(c.isspace() for c in text)
-    )
+    return bool(service and colon and name and ":" not in name and text.split() == [text])
 
 
 class Planner:
@@ -111,6 +112,7 @@ class Planner:
         self._filled: Kept[tuple[object, ...], int | FilledPatterns] = Kept(
             self._fill, _MOST_FILLED
         )
+        self._cells: dict[tuple[bytes | None, int], Cell] = {}
 
     # --- asked by the engine
 
@@ -119,6 +121,18 @@ class Planner:
         return self._seed
 
     def cell(self, text: bytes | None, class_id: int) -> Cell:
+        """What an action comes to for a principal class; kept, as long as it is short."""
+        asked = text, class_id
+        found = self._cells.get(asked)
+        if found is None:
+            found = self._make_cell(text, class_id)
+            if is_keepable(asked) and len(found[2] or ()) <= _LONGEST_CELL:
+                if len(self._cells) >= _MOST_CELLS:
+                    self._cells.clear()
+                self._cells[asked] = found
+        return found
+
+    def _make_cell(self, text: bytes | None, class_id: int) -> Cell:
         action = None if text is None else decode_text(text)
         if action is None or not is_action(action):
             return int(DecisionCode.UNDETERMINED) | int(RowError.ACTION) << 8, -1, None

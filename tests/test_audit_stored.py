@@ -505,7 +505,7 @@ def damage_resources(segment: Path, texts: list[bytes], lengths: list[bytes]) ->
 
 DAMAGES: dict[str, Callable[[Path], None]] = {
     "an older format": lambda segment: (segment / "about.json").write_text(
-        (segment / "about.json").read_text().replace('"format": 8', '"format": 7')) and None,
+        (segment / "about.json").read_text().replace('"format": 9', '"format": 8')) and None,
     "no tables": lambda segment: (segment / "tables.json").write_text("[]") and None,
     "no kinds": lambda segment: damage_kinds(segment, lambda kinds: {"calls": []}),
     "no texts": lambda segment: (segment / "texts.parquet").unlink(),
@@ -647,7 +647,7 @@ def test_no_altered_byte_of_a_segment_changes_an_answer(
 
 @pytest.mark.parametrize(("file", "column"), [
     ("texts.parquet", "sessions"), ("texts.parquet", "sessions_lengths"),
-    ("callers.parquet", "session"), ("texts.parquet", "resources"), ("records.parquet", "id_hash"),
+    ("callers.parquet", "session"), ("texts.parquet", "resources"), ("records.parquet", "record_hash"),
     ("members.parquet", "resource")])
 def test_altered_columns_are_found_out_under_an_organization(
     log: Log, tmp_path: Path, file: str, column: str
@@ -735,7 +735,7 @@ def test_columns_are_read_where_they_lie_and_by_others_as_ever(
 
     segment, = log.cache.glob("*.segment")
     layouts = json.loads((segment / "tables.json").read_text())["layouts"]
-    for file, columns in (("records.parquet", ("call", "identity", "time", "id_hash")),
+    for file, columns in (("records.parquet", ("call", "identity", "time", "record_hash")),
                           ("calls.parquet", ("kind",)), ("members.parquet", ("kind", "resource")),
                           ("callers.parquet", ("principal", "created")),
                           ("texts.parquet", ("often", "resources_lengths"))):

@@ -32,7 +32,7 @@ from .sources import LogFile
 from .tables import CallerTable, CallTable
 from .texts import Texts
 
-FORMAT = 8
+FORMAT = 9
 _SUFFIX = ".segment"
 _PART = ".part-"
 _ABOUT = "about.json"

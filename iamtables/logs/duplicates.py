@@ -9,11 +9,16 @@ from __future__ import annotations
 
 from functools import lru_cache
 from hashlib import blake2b
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .texts import Texts
+from .texts import StoredTexts, Texts
+
+if TYPE_CHECKING:
+    from .batch import Rows
+    from .tables import CallerTable
 
 Hashes = NDArray[np.uint64]
 
@@ -36,3 +41,12 @@ def record_hashes(event_id: Texts, accounts: NDArray[np.int64]) -> tuple[Hashes,
     hashes = event_id.hashes()
     hashes ^= accounts.view(np.uint64) * np.uint64(0x9E3779B97F4A7C15)
     return hashes, event_id.are_at_least(PROPER_LENGTH)
+
+
+def hashes_of(rows: Rows, callers: CallerTable) -> tuple[Hashes, NDArray[np.bool_]]:
+    """`record_hashes` of rows that lead into these callers, not to be written to: as the cache
+    has them, where they are of one."""
+    ids = rows.event_id
+    if isinstance(ids, StoredTexts):
+        return ids.record_hashes, ids.are_at_least(PROPER_LENGTH)
+    return record_hashes(ids, callers.take_account_hash(rows.caller))

@@ -1,8 +1,8 @@
-"""Some of many texts that lie in one piece of memory, put end to end."""
+"""Texts that lie in one piece of memory: some of many put end to end, and where each begins."""
 
 import numpy as np
 
-from libc.stdint cimport int64_t, uint8_t
+from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memcpy
 
 
@@ -42,3 +42,44 @@ def gathered(const uint8_t[::1] data not None, const int64_t[::1] offsets not No
                 if length:
                     memcpy(&out[starts[i]], &data[offsets[rows[i]]], length)
     return made, np.asarray(starts)
+
+
+ctypedef fused Length:
+    uint8_t
+    uint16_t
+    uint32_t
+
+
+def put_offsets(const Length[::1] lengths not None, int64_t[::1] offsets not None):
+    """Where each of the texts begins that have these lengths, and where the last one ends.
+
+    offsets : int64[n + 1] to fill
+    Raises ValueError where it has another length. Releases the GIL.
+    """
+    cdef size_t n = lengths.shape[0], i
+    cdef int64_t used = 0
+    if <size_t>offsets.shape[0] != n + 1:
+        raise ValueError("another number of texts")
+    with nogil:
+        for i in range(n):
+            offsets[i] = used
+            used += lengths[i]
+        offsets[n] = used
+
+
+def is_ascii(const uint8_t[::1] data not None):
+    """Is each byte below 128? Releases the GIL."""
+    cdef size_t n = data.shape[0], i = 0, end
+    cdef uint64_t found = 0
+    cdef uint64_t[4] words
+    with nogil:
+        while i + 32 <= n and not found & <uint64_t>0x8080808080808080:
+            end = min(n - 31, i + 4096)
+            while i < end:
+                memcpy(words, &data[i], 32)
+                found |= words[0] | words[1] | words[2] | words[3]
+                i += 32
+        while i < n:
+            found |= data[i]
+            i += 1
+    return not found & <uint64_t>0x8080808080808080

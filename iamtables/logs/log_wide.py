@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from .columns import ABSENT, Dictionary, Int32Array
 from .names import Names
+from .resources import is_request_resource
 from .text_codes import TextCodes
 from .texts import GrowingTexts, Texts
 
@@ -86,6 +87,8 @@ class Patterns:
         """Of the names, when they were asked last."""
         self._arns = GrowingTexts()
         """What they stand for, or stood for once."""
+        self.are_resources = True
+        """Are all these ARNs such as requests may name? A resolver may give anything."""
 
     def codes_of(self, texts: Texts) -> Int32Array:
         """The number of each pattern."""
@@ -131,7 +134,9 @@ class Patterns:
         places = [place for place, arn in enumerate(arns) if arn is not None]
         first = len(self._arns)
         numbers[places] = np.arange(first, first + len(places), dtype=np.int32)
-        self._arns.extend([arn for arn in arns if arn is not None])
+        new = [arn for arn in arns if arn is not None]
+        self._arns.extend(new)
+        self.are_resources = self.are_resources and all(map(is_request_resource, new))
         return numbers
 
 

@@ -10,6 +10,7 @@ different paths for one name: the thing was deleted and made anew.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from functools import lru_cache
 
 Resolver = Callable[[str, str, str], "str | None"]
 """(kind, account, name) -> ARN. kind: `role`, `user`, `group`, `instance-profile`, ... as in ARNs;
@@ -18,14 +19,28 @@ None when it is not known."""
 _KINDS = frozenset({"role", "user", "group", "instance-profile", "policy", "mfa",
                     "server-certificate"})
 _MAX_NAMES = 1_000_000
+_LONGEST_PATH = 200
+"""Of ARNs up to their last `/`: names are many, these are few, so that they are remembered."""
 
 
 def pattern_of(arn: str) -> str | None:
     """`arn:aws:iam::1:role/*N` for `arn:aws:iam::1:role/path/N`; None for other ARNs."""
-    if arn.startswith("arn:aws:iam::") and arn.find(":", 13) == 25:  # as most: faster
-        kind, slash, path = arn[26:].partition("/")
-        return f"{arn[:26]}{kind}/*{path[path.rfind('/') + 1 :]}" if (
-            slash and kind in _KINDS) else None
+    path, slash, name = arn.rpartition("/")
+    if not slash:
+        return None
+    if len(path) > _LONGEST_PATH:
+        return _pattern_of(arn)
+    beginning = _beginning_of(path)
+    return None if beginning is None else beginning + name
+
+
+@lru_cache(maxsize=4096)
+def _beginning_of(path: str) -> str | None:
+    """What the patterns of all ARNs begin with that are this up to their last `/`."""
+    return _pattern_of(f"{path}/")
+
+
+def _pattern_of(arn: str) -> str | None:
     head, _, rest = arn.partition(":iam::")
     account, _, named = rest.partition(":")
     kind, slash, path = named.partition("/")

@@ -12,6 +12,21 @@ def count_pairs(
     width: int,
     size: int,
 ) -> tuple[NDArray[np.int32], NDArray[np.int32]]: ...
+def occurring(
+    of_left: NDArray[np.bool_],
+    left: NDArray[np.int32],
+    of_right: NDArray[np.bool_],
+    right: NDArray[np.int32],
+) -> NDArray[np.bool_]: ...
+def numbered_where(
+    is_used: NDArray[np.bool_], like: NDArray[np.int32] | None = None
+) -> tuple[NDArray[np.int32], NDArray[np.int32]]: ...
+def firsts_alike(
+    kind: NDArray[np.int32],
+    is_open: NDArray[np.bool_],
+    group: NDArray[np.int32],
+    groups: int,
+) -> NDArray[np.int32]: ...
 def spans_of(
     group: NDArray[np.int32], row: NDArray[np.int32], time: NDArray[np.int64], count: int
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]: ...

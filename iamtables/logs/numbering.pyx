@@ -6,7 +6,7 @@ Keys are made of codes and not chosen by whoever writes a log, so a multiplicati
 
 import numpy as np
 
-from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport free, malloc
 from libc.string cimport memset
 
@@ -185,6 +185,128 @@ def count_pairs(const int32_t[::1] of_left not None, const int32_t[::1] left not
         if status:
             raise ValueError("a code of no table")
     return np.asarray(keys), np.asarray(counts)
+
+
+cdef int mark_rows(const uint8_t* of_left, size_t lefts, const int32_t* left, const uint8_t* of_right,
+                   size_t rights, const int32_t* right, size_t n, uint8_t* found) noexcept nogil:
+    # Guard has proved: `found` has room for `lefts`, `right` for n. -1 where a code leads out of its
+    # table.
+    cdef size_t i
+    for i in range(n):
+        if <uint32_t>left[i] >= lefts or <uint32_t>right[i] >= rights:
+            return -1
+        found[left[i]] |= of_left[left[i]] & of_right[right[i]]
+    return 0
+
+
+def occurring(of_left not None, const int32_t[::1] left not None, of_right not None,
+              const int32_t[::1] right not None):
+    """bool[len(of_left)]: which codes there are in `left`, in rows for which both tables are true.
+
+    of_left, of_right : bool per code
+    Raises ValueError where `left` and `right` are of different lengths, or a code leads out of its
+    table. Releases the GIL.
+    """
+    cdef const uint8_t[::1] lefts = np.ascontiguousarray(of_left, dtype=np.bool_).view(np.uint8)
+    cdef const uint8_t[::1] rights = np.ascontiguousarray(of_right, dtype=np.bool_).view(np.uint8)
+    cdef size_t n = left.shape[0]
+    cdef int status = 0
+    if <size_t>right.shape[0] != n:
+        raise ValueError("columns of different lengths")
+    cdef uint8_t[::1] found = np.zeros(lefts.shape[0], dtype=np.uint8)
+    if n:
+        if not lefts.shape[0] or not rights.shape[0]:
+            raise ValueError("a code of no table")
+        with nogil:
+            status = mark_rows(&lefts[0], lefts.shape[0], &left[0], &rights[0], rights.shape[0],
+                               &right[0], n, &found[0])
+        if status:
+            raise ValueError("a code of no table")
+    return np.asarray(found).view(np.bool_)
+
+
+def numbered_where(is_used not None, like=None):
+    """(int32[n], int32[m]): of each place that is used, the number of the place that it is like,
+    else -1; the places that have a number, ascending.
+
+    is_used : bool[n]
+    like    : int32[n], the place that each is like; None: itself
+    Raises ValueError for columns of different lengths, and for a place that is not below n.
+    Releases the GIL.
+    """
+    cdef const uint8_t[::1] used = np.ascontiguousarray(is_used, dtype=np.bool_).view(np.uint8)
+    cdef size_t n = used.shape[0], i, count = 0
+    cdef const int32_t[::1] others = np.arange(n, dtype=np.int32) if like is None else like
+    cdef int32_t[::1] numbers = np.full(n, -1, dtype=np.int32)
+    cdef int32_t[::1] of_place = np.full(n, -1, dtype=np.int32)
+    cdef int32_t[::1] places = np.empty(n, dtype=np.int32)
+    cdef bint is_outside = False
+    if <size_t>others.shape[0] != n or n >= <size_t>1 << 31:
+        raise ValueError("columns of different lengths")
+    with nogil:
+        for i in range(n):
+            if not used[i]:
+                continue
+            if <uint32_t>others[i] >= n:
+                is_outside = True
+                break
+            of_place[others[i]] = 0
+        if not is_outside:
+            for i in range(n):
+                if of_place[i] == 0:
+                    of_place[i] = <int32_t>count
+                    places[count] = <int32_t>i
+                    count += 1
+            for i in range(n):
+                if used[i]:
+                    numbers[i] = of_place[others[i]]
+    if is_outside:
+        raise ValueError("no such place")
+    return np.asarray(numbers), np.asarray(places)[:count].copy()
+
+
+def firsts_alike(const int32_t[::1] kind not None, is_open not None,
+                 const int32_t[::1] group not None, size_t groups):
+    """int32[n]: of each row the first one of the same kind and group, if its kind is open, else the
+    row itself.
+
+    kind    : negative for none
+    is_open : bool per kind
+    Raises ValueError for columns of different lengths, and for a kind or a group that there is not.
+    Releases the GIL.
+    """
+    cdef const uint8_t[::1] opened = np.ascontiguousarray(is_open, dtype=np.bool_).view(np.uint8)
+    cdef size_t n = kind.shape[0], kinds = opened.shape[0], i, at
+    cdef bint is_outside = False
+    if <size_t>group.shape[0] != n or n >= <size_t>1 << 31:
+        raise ValueError("columns of different lengths")
+    cdef int32_t[::1] like = np.empty(n, dtype=np.int32)
+    cdef int32_t[::1] first
+    if kinds * groups > SPREAD * n + LEAST:
+        # too many to have a table of all of them
+        numbers, firsts = number_keys(
+            np.asarray(kind).astype(np.int64) * <int64_t>groups + np.asarray(group))
+        alike = np.where(np.append(np.asarray(opened) != 0, False)[np.asarray(kind)],
+                         firsts[numbers], np.arange(n)).astype(np.int32)
+        return alike
+    first = np.full(kinds * groups, -1, dtype=np.int32)
+    with nogil:
+        for i in range(n):
+            like[i] = <int32_t>i
+            if kind[i] < 0:
+                continue
+            if <uint32_t>kind[i] >= kinds or <uint32_t>group[i] >= groups:
+                is_outside = True
+                break
+            if not opened[kind[i]]:
+                continue
+            at = <size_t>kind[i] * groups + <size_t>group[i]
+            if first[at] < 0:
+                first[at] = <int32_t>i
+            like[i] = first[at]
+    if is_outside:
+        raise ValueError("a code of no table")
+    return np.asarray(like)
 
 
 cdef int find_spans(const int32_t* group, size_t groups, const int32_t* row, const int64_t* time,

@@ -71,6 +71,9 @@ class Outgoing:
         self._batch_records = batch_records
         self._names, self._sessions = names, sessions
         self._waiting: list[Portion] = []
+        self._held: tuple[Portion, int] | None = None
+        """A portion of a cache, and how many of its rows are of epochs that are over: it goes out
+        whole, unless what the rest of its last epoch tells makes a difference to those."""
         self.records = 0
         """Of the epoch so far."""
         self._callers: CallerTable | None = None
@@ -125,20 +128,34 @@ class Outgoing:
         if waiting:
             yield waiting
 
+    def release(self) -> Iterator[list[Portion]]:
+        """What of the last portion of a cache is of epochs that are over: before anything else is
+        learnt but from a cache."""
+        if self._held is not None:
+            (portion, over), self._held = self._held, None
+            yield [portion.part(0, over)]
+            self._waiting.append(portion.part(over, len(portion)))
+
     def put_loaded(self, loaded: Loaded) -> Iterator[list[Portion]]:
         """Rows of this epoch and of those after it; gives what can be handed out, which has to be
-        built before more is asked for."""
+        built before more is asked for. In the end `release` gives what was held back."""
         portion = loaded.portion
         with uncollected():
             told = _Told(loaded, told_by(portion, self._telling_callers(portion)), self._names,
                          self._sessions)
         ends = self._epochs(loaded.ends)
+        if self._held is not None and (
+                not ends or told.matters(0, ends[0], self._held[0].stored)):
+            yield from self.release()
         begin = at = 0
         for end in (*ends, len(portion)):
-            if begin < at and told.matters(at, end):
+            if begin < at and told.matters(at, end, portion.stored):
                 yield [portion.part(begin, at)]
                 begin = at
             told.learn(at, end)
+            if self._held is not None:
+                whole, self._held = self._held[0], None
+                yield [whole]
             if self._waiting and end in ends[:1]:
                 if portion.rows.corrects or any(part.rows.corrects for part in self._waiting):
                     self._waiting.append(portion.part(begin, end))
@@ -146,10 +163,13 @@ class Outgoing:
                 yield from self.end()
             at = end
         last = ends[-1] if ends else 0
+        self.records = len(portion) - last + (0 if ends else self.records)
+        if begin < last < len(portion) and not portion.rows.corrects:
+            self._held = portion.part(begin, len(portion)), last - begin
+            return
         if begin < last:
             yield [portion.part(begin, last)]
             begin = last
-        self.records = len(portion) - last + (0 if ends else self.records)
         if begin < len(portion):
             self._waiting.append(portion.part(begin, len(portion)))
 
@@ -179,8 +199,9 @@ class _Told:
         self._asks_sessions = any(plan.kind == "session" for plan in loaded.portion.plans)
         self._corrects = loaded.portion.rows.corrects
 
-    def matters(self, begin: int, end: int) -> bool:
-        """Would what these rows tell change anything of the rows before them?"""
+    def matters(self, begin: int, end: int, before: StoredTables | None) -> bool:
+        """Would what these rows tell change anything of the rows before them, which are of these
+        tables?"""
         if any(begin <= row < end for row in self._corrects):
             return True  # what has been handed out, they cannot replace
         if self._asks_sessions and any(
@@ -189,8 +210,8 @@ class _Told:
             return True
         patterns = {pattern for _, pattern, arn in self._within(begin, end)
                     if self._names.is_news(pattern, arn)}
-        assert self._portion.stored is not None
-        return bool(patterns) and self._portion.stored.are_open(patterns)
+        assert before is not None
+        return bool(patterns) and before.are_open(patterns)
 
     def _within(self, begin: int, end: int) -> list[tuple[int, str, str]]:
         return self._arns[bisect_left(self._rows, begin) : bisect_left(self._rows, end)]

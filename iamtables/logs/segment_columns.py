@@ -32,6 +32,9 @@ Layout = dict[str, Any]
 how many numbers, or bytes of one value, there are, and their CRC-32; `narrow`: by name, of which
 kind the numbers of a column of binary values are, and the least of them."""
 
+Bounds = tuple[int, int]
+"""The least number that there may be, and one more than the largest."""
+
 _KINDS: dict[str, Any] = {
     "int32": np.int32, "int64": np.int64, "uint64": np.uint64, "binary": np.uint8,
     "uint8": np.uint8, "uint16": np.uint16, "uint32": np.uint32}
@@ -86,10 +89,8 @@ def _narrowed(column: NDArray[Any]) -> tuple[NDArray[Any], int]:
 
 def _widened(numbers: NDArray[Any], kind: str, least: int) -> NDArray[Any]:
     """What `_narrowed` was given. Raises KeyError or OverflowError for what that never makes."""
-    wide = numbers.astype(_WIDE[kind])
-    if least:
-        wide += least
-    return wide
+    wide = _WIDE[kind]
+    return numbers.astype(wide) if not least else np.add(numbers, wide(least), dtype=wide)
 
 
 def _binary(numbers: NDArray[Any]) -> Any:
@@ -148,7 +149,7 @@ def _found(path: Path, arrays: Mapping[str, Any]) -> dict[str, list[Any]]:
     if metadata.num_row_groups != 1:
         return {}
     found: dict[str, list[Any]] = {}
-    with path.open("rb", buffering=0) as file:
+    with FileIO(f"{path}") as file:
         for number, (name, array) in enumerate(arrays.items()):
             kind = _NARROW.get(str(array.type), str(array.type))
             chunk = metadata.row_group(0).column(number)
@@ -175,19 +176,31 @@ class ColumnReader:
     """
 
     def __init__(self, directory: Path, layouts: Mapping[str, Layout]) -> None:
-        self._directory, self._layouts = directory, layouts
+        self._directory, self._layouts = f"{directory}", layouts
 
     def check(self, file: str) -> None:
         """Is the file there, and as large as it was?"""
-        if (self._directory / file).stat().st_size != self._layouts[file]["bytes"]:
+        if os.stat(f"{self._directory}/{file}").st_size != self._layouts[file]["bytes"]:
             raise ValueError("another file")
 
-    def numbers(self, file: str, names: Sequence[str]) -> dict[str, Any]:
-        """int32, int64 or uint64 of each column; bools where it holds such."""
+    def numbers(self, file: str, names: Sequence[str], bounds: Mapping[str, Bounds] | None = None
+                ) -> dict[str, Any]:
+        """int32, int64 or uint64 of each column; bools where it holds such.
+
+        bounds : of columns of codes and rows; ValueError where a number is not within them
+        """
         found = self._read(file, names, numbers_of, {})
         narrow = self._layouts[file]["narrow"]
-        for name in found.keys() & narrow.keys():
-            found[name] = _widened(found[name], *narrow[name])
+        for name, values in found.items():
+            least = 0
+            if name in narrow:
+                kind, least = narrow[name]
+                found[name] = _widened(values, kind, least)
+            if bounds is not None and name in bounds and len(values):
+                low, high = bounds[name]
+                if least + int(values.max()) >= high or (
+                        least if values.dtype.kind == "u" else least + int(values.min())) < low:
+                    raise ValueError("a code of another table")
         return found
 
     def bytes_of(self, file: str, names: Sequence[str], room: Mapping[str, int] | None = None
@@ -201,22 +214,23 @@ class ColumnReader:
     def _read(self, file: str, names: Sequence[str], decoded: Any, room: Mapping[str, int]
               ) -> dict[str, Any]:
         layout = self._layouts[file]
-        places = layout["columns"]
+        size, places = layout["bytes"], layout["columns"]
+        path = f"{self._directory}/{file}"
         found: dict[str, Any] = {}
-        with (self._directory / file).open("rb", buffering=0) as source:
-            if os.fstat(source.fileno()).st_size != layout["bytes"]:
+        with FileIO(path) as source:
+            if os.fstat(source.fileno()).st_size != size:
                 raise ValueError("another file")
             for name in names:
                 if name in places:
                     begin, kind, count, checksum = places[name]
-                    values = np.empty(
-                        _checked(begin, count, _KINDS[kind], layout["bytes"]) + room.get(name, 0),
-                        dtype=_KINDS[kind])[:count]
+                    kind = _KINDS[kind]
+                    values = np.empty(_checked(begin, count, kind, size) + room.get(name, 0),
+                                      dtype=kind)[:count]
                     _read_at(source, begin, values, checksum)
                     found[name] = values
         others = [name for name in names if name not in found]
         if others:
-            table = read_table(self._directory / file, others)
+            table = read_table(Path(path), others)
             found |= {name: decoded(array_of(table.column(name))) for name in others}
         return found
 

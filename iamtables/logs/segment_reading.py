@@ -31,6 +31,7 @@ from .segment_columns import ColumnReader, array_of, numbers_of, read_table
 from .segment_texts import ACCESS_KEYS, KEYS, OFTEN, RESOURCES, SESSION_NAMES, TextReader
 from .segment_writing import (
     ARE_PROPER,
+    ARE_RESOURCES,
     CALL,
     CALL_KINDS,
     CALLER,
@@ -40,7 +41,7 @@ from .segment_writing import (
     COUNTS,
     CREATED,
     ENRICHED,
-    ID_HASH,
+    RECORD_HASH,
     IDENTITY,
     IDS,
     IS_PROPER,
@@ -122,11 +123,12 @@ def _load(segment: Segment, wanted: set[tuple[str, int, int]], keys: AskedKeys,
     calls = _load_calls(columns, keys, texts, about, log_wide.patterns)
     rows = _load_rows(segment, columns, len(calls), len(callers),
                       CALLER if keys.caller else IDENTITY, bool(about[ARE_PROPER]))
+    records = len(rows.call)
     is_chosen = [key_of(part) in wanted for part in segment.parts]
     if not all(is_chosen):
         rows = rows.keep(np.array(is_chosen, dtype=bool)[rows.file])
     portion = Portion(rows, [part.name for part in segment.parts], callers, calls, keys.plans,
-                      StoredTables(callers, calls))
+                      StoredTables(callers, calls, records))
     return Loaded(portion, *_marks(segment, is_chosen))
 
 
@@ -145,12 +147,12 @@ def _sealed(segment: Segment, file: str) -> bytes:
 def _load_callers(files: ColumnReader, keys: AskedKeys, texts: TextReader,
                   untold: Mapping[str, int], principals: TextDictionary) -> StoredCallers:
     callers = StoredCallers(keys.caller)
-    columns = files.numbers(CALLERS, [*callers.codes.names, CREATED])
+    columns = files.numbers(CALLERS, [*callers.codes.names, CREATED], {
+        name: (UNKNOWN, texts.count(f"caller/{name}")) for name in CALLER_TEXTS})
     created = columns[CREATED]
     _check_lengths(columns)
     for name, attribute in CALLER_TEXTS.items():
         text = f"caller/{name}"
-        _check_range(columns[name], texts.count(text))
         if name == "principal":
             # from here on as all segments have them, so that names are looked up once
             of_all = np.append(principals.codes_of(texts.as_they_lie(text)), _NO_TEXT)
@@ -165,8 +167,7 @@ def _load_callers(files: ColumnReader, keys: AskedKeys, texts: TextReader,
             getattr(callers, attribute).fill(texts.of(text))
     identity = None
     if keys.caller:
-        identity = files.numbers(CALLER_KEYS, [IDENTITY])[IDENTITY]
-        _check_rows(identity, len(created))
+        identity = files.numbers(CALLER_KEYS, [IDENTITY], {IDENTITY: (0, len(created))})[IDENTITY]
         created = created[identity]
     callers.codes = KindTable(
         {name: columns[name] for name in callers.codes.names}, identity, {})
@@ -182,10 +183,11 @@ def _load_calls(files: ColumnReader, keys: AskedKeys, texts: TextReader, about: 
     calls = StoredCalls(keys.request)
     of_calls = _kinds(about[CALL_KINDS], {*calls.codes.names} - {"first_member"})
     of_members = _kinds(about[MEMBER_KINDS], {*calls.members.names} - {*OWN})
-    kind = files.numbers(CALLS, [KIND])[KIND]
-    own = files.numbers(MEMBERS, [KIND, *OWN])
     many = of_calls["member_count"]
-    _check_rows(kind, len(many))
+    kind = files.numbers(CALLS, [KIND], {KIND: (0, len(many))})[KIND]
+    own = files.numbers(MEMBERS, [KIND, *OWN], {
+        KIND: (0, len(of_members["action"])),
+        **{name: (UNKNOWN, texts.count(f"member/{name}")) for name in OWN}})
     if (many < 0).any():
         raise ValueError("a call without its members")
     calls.is_one_each = bool((many == 1).all())
@@ -202,19 +204,18 @@ def _load_calls(files: ColumnReader, keys: AskedKeys, texts: TextReader, about: 
         _check_range(of_calls[name], texts.count(f"call/{name}"))
         getattr(calls, attribute).fill(texts.of(f"call/{name}"))
     kind = own.pop(KIND)
-    _check_rows(kind, len(of_members["action"]))
     if any(len(column) != count for column in (kind, *own.values())):
         raise ValueError("a call without its members")
     calls.members = KindTable(of_members, kind, own)
-    calls.resources.fill(texts.in_place("member/resource"))
+    resources = texts.in_place("member/resource")
+    resources.are_resources = bool(about[ARE_RESOURCES])
+    calls.resources.fill(resources)
     calls.patterns.fill(texts.in_place("member/pattern"))
     calls.patterns_of_log = patterns
     calls.nameable = patterns.codes_of(texts.as_they_lie("member/pattern", about[NAMEABLE]))
     for name in ("action", "state", "service"):
         getattr(calls, MEMBER_TEXTS[name]).fill(texts.of(f"member/{name}"))
-    for name, attribute in MEMBER_TEXTS.items():
-        _check_range(own[name] if name in OWN else of_members[name],
-                     len(getattr(calls, attribute)))
+        _check_range(of_members[name], texts.count(f"member/{name}"))
     calls.key_codes = _load_keys(
         files, MEMBER_KEYS, [key.spelling for key in keys.request], calls.key_values,
         texts, "member_key/", count, about[UNTOLD][MEMBER_KEYS])
@@ -232,7 +233,8 @@ def _load_keys(files: ColumnReader, file: str, names: list[str], values: list[Di
                texts: TextReader, prefix: str, count: int, untold: Mapping[str, int]) -> IntTable:
     """untold : the keys with one code throughout, which stands for no text"""
     told = [name for name in names if name not in untold]
-    found = files.numbers(file, told) if told else {}
+    found = files.numbers(file, told, {
+        name: (UNKNOWN, texts.count(f"{prefix}{name}")) for name in told}) if told else {}
     columns: dict[str, Int32Array] = {}
     for name, dictionary in zip(names, values, strict=True):
         if name not in untold:
@@ -240,7 +242,6 @@ def _load_keys(files: ColumnReader, file: str, names: list[str], values: list[Di
             if len(columns[name]) != count:
                 raise ValueError("keys of other rows")
             dictionary.fill(texts.of(f"{prefix}{name}"))
-            _check_range(columns[name], len(dictionary))
         elif untold[name] in (ABSENT, UNKNOWN):
             columns[name] = np.full(count, untold[name], dtype=np.int32)
         else:
@@ -258,20 +259,19 @@ def _load_rows(segment: Segment, files: ColumnReader, calls: int, callers: int, 
     are_proper : do all event IDs prove something?
     """
     columns = files.numbers(RECORDS, [
-        CALL, whose, TIME, ID_HASH, *([] if are_proper else [IS_PROPER])])
+        CALL, whose, TIME, RECORD_HASH, *([] if are_proper else [IS_PROPER])],
+        {CALL: (0, calls), whose: (0, callers)})
     call, caller = columns[CALL], columns[whose]
     count = len(call)
     files.check(IDS)
     _check_lengths(columns)
     if sum(part.records for part in segment.parts) != count:
         raise ValueError("columns of different lengths")
-    _check_rows(call, calls)
-    _check_rows(caller, callers)
     if any(not 0 <= row < count for row in segment.corrects):
         raise ValueError("a correction of no row")
     return Rows(
         call, caller, columns[TIME],
-        StoredTexts(partial(_load_ids, segment.path / IDS), columns[ID_HASH],
+        StoredTexts(partial(_load_ids, segment.path / IDS), columns[RECORD_HASH],
                     np.ones(count, dtype=np.bool_) if are_proper else columns[IS_PROPER],
                     PROPER_LENGTH),
         np.repeat(np.arange(len(segment.parts), dtype=np.int32),

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .columns import Dictionary, Int32Array
+from .gather import is_ascii, put_offsets
 from .segment_columns import ColumnReader, Layout, write_table
 from .texts import GrowingTexts, Texts
 
@@ -57,10 +58,15 @@ class TextWriter:
             json.dumps(text) if isinstance(text, list) else text for text in texts))
         self.counts[part].append((name, len(texts)))
 
+    def texts_of(self, part: str) -> Texts:
+        """All texts of a part."""
+        found = self._texts[part]
+        return Texts.joined(found) if found else Texts.of([])
+
     def write(self, path: Path) -> Layout:
         columns: dict[str, Any] = {}
-        for part, found in self._texts.items():
-            texts = Texts.joined(found) if found else Texts.of([])
+        for part in self._texts:
+            texts = self.texts_of(part)
             columns[part] = texts.data[: texts.offsets[-1]]
             lengths = texts.lengths()
             kind = next(kind for kind in _WIDTHS.values()
@@ -109,8 +115,7 @@ class TextReader:
             lengths = _lengths_of(found[part + _LENGTHS], sizes[part])
             room = np.empty(len(lengths) + 1 + (_ROOM_TEXTS if part == RESOURCES else 0), np.int64)
             offsets = room[: len(lengths) + 1]
-            offsets[0] = 0
-            np.cumsum(lengths, out=offsets[1:])
+            put_offsets(lengths, offsets)
             if int(offsets[-1]) != len(data):
                 raise ValueError("texts of other lengths")
             _check_texts(data, offsets)
@@ -168,7 +173,7 @@ def _lengths_of(data: NDArray[np.uint8], count: int) -> NDArray[Any]:
 
 def _check_texts(data: NDArray[np.uint8], offsets: NDArray[np.int64]) -> None:
     """Raises ValueError for texts that are no UTF-8 (surrogates are)."""
-    if not len(data) or int(data.max()) < 0x80:
+    if is_ascii(data):
         return
     data.tobytes().decode("utf-8", "surrogatepass")
     begins = data[offsets[:-1][offsets[:-1] < len(data)]]

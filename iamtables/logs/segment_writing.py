@@ -1,6 +1,6 @@
 """The tables of a segment of a cache as Parquet files: writing.
 
-    records.parquet       a row per record: rows of the tables below, time, hash of the event ID
+    records.parquet       a row per record: rows of the tables below, time, hash that tells it apart
     event_ids.parquet     the IDs themselves, which hardly anybody asks for
     calls.parquet         the kind of each distinct call
     members.parquet       the requests of each, one after the other, by kind
@@ -9,8 +9,9 @@
     texts.parquet         what the codes of these columns stand for (`segment_texts`)
     tables.json           the columns of kinds, of which there are few; the number of texts of each
                           dictionary; how many patterns may stand for a name, which are the first;
-                          whether all event IDs prove something; the keys that no record of the
-                          segment tells; where columns lie in the files
+                          whether all event IDs prove something, and all resources are such as
+                          requests may name; the keys that no record of the segment tells; where
+                          columns lie in the files
 
 What every audit reads is not packed, its numbers are as narrow as they can be (`segment_columns`);
 what only some ask for is packed tightly.
@@ -27,8 +28,9 @@ from numpy.typing import NDArray
 
 from .batch import Rows
 from .columns import Dictionary, Int32Array, packed
-from .duplicates import PROPER_LENGTH
+from .duplicates import hashes_of
 from .names import may_name
+from .resources import is_request_resource
 from .segment_columns import Layout, give_back_memory, to_arrow, write_table
 from .segment_texts import (
     ACCESS_KEYS,
@@ -46,12 +48,13 @@ from .texts import Texts
 IDS = "event_ids.parquet"
 ENRICHED = "event_contexts.parquet"
 SESSIONS = "sessions.json"
-CALL, CALLER, IDENTITY, TIME, ID_HASH, IS_PROPER = (
-    "call", "caller", "identity", "time", "id_hash", "is_proper")
+CALL, CALLER, IDENTITY, TIME, RECORD_HASH, IS_PROPER = (
+    "call", "caller", "identity", "time", "record_hash", "is_proper")
 KIND, CREATED = "kind", "created"
 TABLES = "tables.json"
 CALL_KINDS, MEMBER_KINDS, COUNTS = "calls", "members", "texts"
-NAMEABLE, ARE_PROPER, UNTOLD, LAYOUTS = "nameable", "are_proper", "untold", "layouts"
+NAMEABLE, ARE_PROPER, ARE_RESOURCES, UNTOLD, LAYOUTS = (
+    "nameable", "are_proper", "are_resources", "untold", "layouts")
 """What that file tells."""
 RECORDS, CALLS, MEMBERS = "records.parquet", "calls.parquet", "members.parquet"
 MEMBER_KEYS = "member_keys.parquet"
@@ -134,14 +137,15 @@ def write_tables(path: Path, rows: Rows, callers: CallerTable, calls: CallTable)
     layouts[TEXT_FILE] = texts.write(path)
     give_back_memory()
     caller = caller.ravel().astype(np.int32)
-    are_proper = rows.event_id.are_at_least(PROPER_LENGTH)
+    hashes, are_proper = hashes_of(rows, callers)
     write(RECORDS, {
         CALL: call.ravel().astype(np.int32), CALLER: caller, IDENTITY: identity[caller],
-        TIME: rows.time, ID_HASH: rows.event_id.hashes(), IS_PROPER: are_proper})
+        TIME: rows.time, RECORD_HASH: hashes, IS_PROPER: are_proper})
     write(IDS, {"event_id": rows.event_id.to_arrow()}, "zstd")
     (path / TABLES).write_text(json.dumps({
         CALL_KINDS: call_kinds, MEMBER_KINDS: member_kinds, COUNTS: texts.counts,
-        NAMEABLE: nameable, ARE_PROPER: bool(are_proper.all()), UNTOLD: untold,
+        NAMEABLE: nameable, ARE_PROPER: bool(are_proper.all()),
+        ARE_RESOURCES: all(map(is_request_resource, texts.texts_of(RESOURCES))), UNTOLD: untold,
         LAYOUTS: layouts}), "utf-8")
     if rows.enriched:
         _write_enriched(path / ENRICHED, rows.enriched)

@@ -56,7 +56,8 @@ class CachedFiles:
             except Damaged as damage:
                 self._statistics.cache_damaged += 1
                 self._cache.discard(segment, is_lost=damage.is_lasting)
-                return numbers[0]
+                at = numbers[0]
+                break
             names = {file.name for file in files}
             for part in segment.parts:
                 if part.bad and part.name in names:
@@ -69,6 +70,7 @@ class CachedFiles:
                     self._statistics.files_cached += 1
                     self._statistics.bytes_done += file.size_bytes
             at = numbers[-1] + 1
+        yield from hand_out(self._outgoing.release())
         return at
 
     def _steps(self, at: int) -> list[tuple[Segment, list[int]]]:

@@ -13,7 +13,7 @@ from .cache import Cache
 from .columns import Int32Array
 from .containers import corrections_in
 from .corrections import Corrections, targets_of
-from .duplicates import Hashes, account_hash, record_hashes
+from .duplicates import Hashes, account_hash, hashes_of
 from .options import LogOptions
 from .outgoing import Portion
 from .seen import SeenHashes
@@ -87,7 +87,7 @@ class Sieve:
 
     def _without_duplicates(self, parts: list[Rows], portions: list[Portion]) -> list[Rows]:
         """Leave out records seen before by account and event ID; only GUIDs prove anything."""
-        found = [record_hashes(rows.event_id, portion.callers.take_account_hash(rows.caller))
+        found = [hashes_of(rows, portion.callers)
                  for rows, portion in zip(parts, portions, strict=True)]
         hashes, is_proper = found[0] if len(found) == 1 else (
             np.concatenate([hashed for hashed, _ in found]),

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from ..errors import IamtablesError
 from .classes import RecordClass, Requester
+from .numbering import number_keys
 
 if TYPE_CHECKING:
     from .batch import Batch
@@ -113,9 +114,9 @@ class Statistics:
         has_reason = batch.record_reason.codes >= 0
         pairs = (batch.record_reason.codes[has_reason].astype(np.int64) * len(RecordClass)
                  + batch.record_class[has_reason])
-        distinct, which = np.unique(pairs, return_inverse=True)
-        found = _numbers(which.ravel(), None if counts is None else counts[has_reason])
-        for pair, count in zip(distinct.tolist(), found, strict=True):
+        which, first = number_keys(pairs)
+        found = _numbers(which, None if counts is None else counts[has_reason])
+        for pair, count in zip(pairs[first].tolist(), found, strict=True):
             reason = str(batch.record_reason.values[pair // len(RecordClass)])
             self.reasons[RecordClass(pair % len(RecordClass)), reason] += count
 

@@ -22,10 +22,10 @@ from .batch import Batch, Columns, KeyPlan, Resolved, Rows
 from .classes import NAMED, NOT_NEEDED, Outcome, RecordClass
 from .columns import ABSENT, Coded, Int32Array, packed
 from .names import Names
-from .numbering import count_pairs, number_keys
+from .numbering import count_pairs, firsts_alike, number_keys, numbered_where, occurring
 from .sessions import Sessions
 from .tables import StoredCallers, StoredCalls
-from .texts import Texts
+from .texts import GrowingTexts, Texts
 
 _NO_IDS = Texts.of([])
 
@@ -33,8 +33,9 @@ _NO_IDS = Texts.of([])
 class StoredTables:
     """The tables of a segment, all of whose rows are in use, and what follows from them."""
 
-    def __init__(self, callers: StoredCallers, calls: StoredCalls) -> None:
-        self.callers, self.calls = callers, calls
+    def __init__(self, callers: StoredCallers, calls: StoredCalls, records: int) -> None:
+        """records : how many the segment has, which use every call"""
+        self.callers, self.calls, self.records = callers, calls, records
         self._looked_up: tuple[int, LookedUp] | None = None
         self._arns = self._named = np.full(len(calls.nameable), ABSENT, dtype=np.int32)
         """What the patterns stood for when they were looked up last, and `resources_of` then."""
@@ -79,7 +80,10 @@ class StoredTables:
             codes = self._named.copy()
             codes[differ] = ABSENT
             told = differ[arns[differ] >= 0]
-            first = self.calls.resources.extend(patterns.texts_of(arns[told]))
+            resources = self.calls.resources
+            first = resources.extend(patterns.texts_of(arns[told]))
+            if isinstance(resources.values, GrowingTexts) and not patterns.are_resources:
+                resources.values.are_resources = False
             codes[told] = np.arange(first, first + len(told), dtype=np.int32)
             self._arns, self._named = arns, codes
         return self._named
@@ -153,12 +157,18 @@ class Questions:
 
     batch     : a record per question
     call      : int32 per question, its call
-    of_record : int32 per record, its question
+    of_call   : int32 per call, its question, for each record of it that is asked about, whoever
+                calls; -1 for none. None where it matters who calls
+    of_record : int32 per record that is asked about, its question; None where it follows from the
+                call
+    records   : the places of these records, where `of_record` is given; None for all
     """
 
     batch: Batch
     call: Int32Array
-    of_record: Int32Array
+    of_call: Int32Array | None
+    of_record: Int32Array | None = None
+    records: NDArray[np.int64] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,39 +248,64 @@ class Stored:
 
     # -- what is asked --------------------------------------------------------------------------
 
+    def asked_records(self, is_wanted: NDArray[np.bool_]) -> NDArray[np.int64] | None:
+        """The places of the calls of wanted requesters; None when that is all of them.
+
+        is_wanted : per caller class
+        """
+        is_call, found = self.is_call(), self.looked_up
+        if is_wanted.all() and is_call.all():
+            return None
+        return np.flatnonzero(is_wanted.take(found.caller_class).take(self.rows.caller)
+                              & is_call.take(found.call_class).take(self.rows.call))
+
     def questions(self, keys: Collection[str], is_alone: Callable[[str], bool], *,
-                  by_requester: bool, records: NDArray[np.int64] | None) -> Questions | None:
-        """The distinct questions of some records; None where each record is one of its own.
+                  by_requester: bool, is_wanted: NDArray[np.bool_]) -> Questions | None:
+        """The distinct questions of the calls of wanted requesters; None where each record is one
+        of its own.
 
         keys         : lower-case names of the context keys that policies ask for
         is_alone     : does an action make the decision, whatever the resource, whoever asks?
         by_requester : does it matter who asks, apart from what keys tell?
-        records      : their places; None for all
+        is_wanted    : per caller class
         """
         plans = [plan for plan in self.plans if plan.name.lower() in keys]
         if any(plan.kind == "time" for plan in plans) or (plans and self.rows.enriched):
             return None
-        call, caller = self.rows.call, self.rows.caller
-        if records is not None:
-            call, caller = call[records], caller[records]
         asker = self._asker(plans, by_requester)
         like = self._stand_ins(is_alone)
-        if like is not None:
-            call = like.take(call)
+        of_call: Int32Array | None
         if asker is None:
-            occurs = np.zeros(len(self.tables.calls), dtype=bool)
-            occurs[call] = True
-            calls = np.flatnonzero(occurs).astype(np.int32)
-            of_record = call
-            if len(calls) < len(occurs):
-                of_record = (np.cumsum(occurs, dtype=np.int32) - 1).take(call)
+            is_asked = self._asked_calls(is_wanted)
+            if is_asked is None and like is None:
+                calls = of_call = np.arange(len(self.tables.calls), dtype=np.int32)
+            else:
+                of_call, calls = numbered_where(
+                    np.ones(len(self.tables.calls), dtype=np.bool_) if is_asked is None
+                    else is_asked, like)
             callers = np.zeros(len(calls), dtype=np.int32)
+            of_record = records = None
         else:
+            call, caller = self.rows.call, self.rows.caller
+            records = self.asked_records(is_wanted)
+            if records is not None:
+                call, caller = call[records], caller[records]
+            if like is not None:
+                call = like.take(call)
             of_record, first = number_keys(call.astype(np.int64) << 32 | asker.take(caller))
-            calls, callers = call[first], caller[first]
+            calls, callers, of_call = call[first], caller[first], None
         nothing = np.zeros(len(calls), dtype=np.int32)
         rows = Rows(calls, callers, nothing.astype(np.int64), _NO_IDS, nothing)
-        return Questions(self._batch(rows, plans), calls, of_record)
+        return Questions(self._batch(rows, plans), calls, of_call, of_record, records)
+
+    def _asked_calls(self, is_wanted: NDArray[np.bool_]) -> NDArray[np.bool_] | None:
+        """Per call: does one of the records ask about it, that of a wanted requester? None where
+        that is true of all calls."""
+        is_call, found = self.is_call(), self.looked_up
+        if 0 < len(self.rows.call) == self.tables.records and is_wanted.all() and is_call.all():
+            return None
+        return occurring(is_call.take(found.call_class), self.rows.call,
+                         is_wanted.take(found.caller_class), self.rows.caller)
 
     def _stand_ins(self, is_alone: Callable[[str], bool]) -> Int32Array | None:
         """For each call the one that is asked about in its place; None where that is itself.
@@ -282,18 +317,12 @@ class Stored:
         of_kind = alone[calls.members.of_kinds("action")]
         if not of_kind.any():
             return None
-        if calls.is_one_each:
-            at = np.flatnonzero(of_kind.take(calls.members.kind))
-            kind = calls.members.kind[at]
-        else:
-            at = np.flatnonzero(calls.codes.whole("member_count") == 1)
-            kind = calls.members.kind[calls.codes.whole("first_member")[at]]
-            at, kind = at[of_kind[kind]], kind[of_kind[kind]]
-        number, first = number_keys(
-            self.looked_up.call_class[at].astype(np.int64) * len(of_kind) + kind)
-        like = np.arange(len(calls), dtype=np.int32)
-        like[at] = at[first].astype(np.int32)[number]
-        return like
+        kind = calls.members.kind
+        if not calls.is_one_each:
+            kind = np.append(kind, 0).astype(np.int32).take(calls.codes.whole("first_member"))
+            kind[calls.codes.whole("member_count") != 1] = -1
+        return firsts_alike(kind, of_kind, self.looked_up.call_class,
+                            len(self.looked_up.first_call))
 
     def _asker(self, plans: list[KeyPlan], by_requester: bool) -> NDArray[np.int64] | None:
         """Numbers that tell callers apart as far as it matters; None where it does not."""

@@ -127,20 +127,22 @@ class Texts(Sequence[str]):
 
 
 class StoredTexts(Texts):
-    """Texts that stay where they are until one is looked at; their hashes are known.
+    """Event IDs that stay where they are until one is looked at.
 
     load    : gives them all
+    record_hashes : what tells their records apart (`duplicates.record_hashes`)
     is_long : which are at least `min_length` long
     rows    : of these only those at the places, in this order; None for all
     """
 
-    __slots__ = ("_is_long", "_load", "_made", "_min_length", "_rows")
+    __slots__ = ("_is_long", "_load", "_made", "_min_length", "_rows", "record_hashes")
 
-    def __init__(self, load: Callable[[], Texts], hashes: NDArray[np.uint64],
+    def __init__(self, load: Callable[[], Texts], record_hashes: NDArray[np.uint64],
                  is_long: NDArray[np.bool_], min_length: int,
                  rows: NDArray[np.int64] | None = None) -> None:
         self._load = load
-        self._hashes = hashes
+        self._hashes = None
+        self.record_hashes = record_hashes
         self._is_long = is_long
         self._min_length = min_length
         self._rows = rows
@@ -167,17 +169,18 @@ class StoredTexts(Texts):
         return self._is_long if length == self._min_length else super().are_at_least(length)
 
     def take(self, rows: NDArray[Any]) -> Texts:
-        assert self._hashes is not None
         places = np.arange(len(self)) if self._rows is None else self._rows
-        return StoredTexts(self._load, self._hashes[rows], self._is_long[rows], self._min_length,
-                           places[rows])
+        return StoredTexts(self._load, self.record_hashes[rows], self._is_long[rows],
+                           self._min_length, places[rows])
 
 
 class GrowingTexts(Sequence[str]):
     """Texts in one piece of memory that grows at its end; those in it stay as they are.
+
+    are_resources : is each of them known to be a resource (`resources.is_request_resource`)?
     """
 
-    __slots__ = ("_count", "_data", "_more", "_offsets")
+    __slots__ = ("_count", "_data", "_more", "_offsets", "are_resources")
 
     def __init__(self, texts: Texts | None = None) -> None:
         self._offsets = texts.offsets if texts is not None else np.zeros(1, dtype=np.int64)
@@ -187,6 +190,7 @@ class GrowingTexts(Sequence[str]):
         self._count = len(self._offsets) - 1
         """Texts in the memory; the others wait in `_more`."""
         self._more: list[str] = []
+        self.are_resources = False
 
     @classmethod
     def with_room(cls, texts: Texts) -> GrowingTexts:
