@@ -8,7 +8,6 @@ times, so a batch of one record for each, and how often it occurs for whom, adds
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import prod
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,10 +15,9 @@ from numpy.typing import NDArray
 
 from .audit_counts import UNDECIDED
 from .batches import Batch, Decided
-from .logs.columns import packed
-from .logs.numbering import count_pairs, number_keys
+from .logs.numbering import count_pairs, number_answers, number_keys, pairs_counted
 from .repeats import Repeats
-from .runtime.codes import DecisionCode, Layer
+from .runtime.codes import Layer
 
 if TYPE_CHECKING:
     from .audit import BatchResults, Reasons
@@ -54,38 +52,22 @@ def alike(stored: Stored, is_wanted: NDArray[np.bool_], questions: Questions,
     of_question, first_question = _answer_kinds(stored, questions, answers, reason)
     answered = len(first_question)
     kinds, kind = _kinds_of_records(stored, questions, of_question, answered)
-    callers = len(looked_up.first_caller)
-    size = (answered + len(looked_up.first_call)) * callers
-    if size > 4 * len(kind) + LARGE_TABLE:
-        keys = kinds.take(kind) * np.int64(callers) + looked_up.caller_class.take(rows.caller)
-        key, first = number_keys(keys)
-        place, pair_key = np.arange(len(first)), keys[first]
-        of_pair = np.bincount(key, minlength=len(first))
-    else:
-        key, counts = count_pairs(kinds, kind, looked_up.caller_class, rows.caller, callers, size)
-        place = pair_key = np.flatnonzero(counts != 0)
-        of_pair = counts[place].astype(np.int64)
-    of_kind = pair_key // callers
-    whose = pair_key - of_kind * callers
-    if questions.of_call is not None and not is_wanted.all():
-        is_other = (of_kind < answered) & ~is_wanted.take(whose)
-        of_kind[is_other] = answered + looked_up.call_class.take(
-            questions.call.take(first_question.take(of_kind[is_other])))
-    kind, first = number_keys(of_kind * callers + looked_up.caller_kind.take(whose))
-    repeats = Repeats(np.bincount(kind, of_pair, len(first)).astype(np.int64), kind,
-                      stored.principal().codes[whose], of_pair, place, key, rows.time)
-    which = of_kind[first]
+    found = _pairs(stored, kinds, kind, _kinds_instead(
+        stored, questions, first_question), is_wanted)
+    repeats = Repeats(found.total, found.group, stored.principal().codes[found.whose],
+                      found.count, found.place, found.of_record, rows.time)
+    which = found.kind
     is_asked = which < answered
     question = np.where(is_asked, first_question[np.where(is_asked, which, 0)]
                         if answered else -1, -1)
     call = np.where(is_asked, questions.call[question] if answered else 0,
                     looked_up.first_call[np.where(is_asked, 0, which - answered)])
-    batch = stored.bare(call.astype(np.int32), looked_up.first_caller[whose[first]])
+    batch = stored.bare(call.astype(np.int32), looked_up.first_caller[found.caller])
     groups, asked = np.flatnonzero(is_asked), question[is_asked]
-    decision = np.full(len(first), UNDECIDED, dtype=np.uint8)
-    statement = np.full(len(first), -1, dtype=np.int32)
-    row = np.full(len(first), -1, dtype=np.int32)
-    layer = np.full(len(first), Layer.NONE, dtype=np.uint8)
+    decision = np.full(len(which), UNDECIDED, dtype=np.uint8)
+    statement = np.full(len(which), -1, dtype=np.int32)
+    row = np.full(len(which), -1, dtype=np.int32)
+    layer = np.full(len(which), Layer.NONE, dtype=np.uint8)
     decision[groups] = answers.decision[asked]
     statement[groups] = answers.statement[asked]
     layer[groups] = answers.layer[asked]
@@ -94,6 +76,66 @@ def alike(stored: Stored, is_wanted: NDArray[np.bool_], questions: Questions,
     depends_on = {group: reasons.texts[text] for group, text in zip(
         groups.tolist(), reason[asked].tolist(), strict=True) if text >= 0}
     return Alike(batch, decision, statement, row, depends_on, layer, repeats)
+
+
+@dataclass(frozen=True, slots=True)
+class _Pairs:
+    """Pairs of a kind and a caller class that records have, and their groups: those of one kind
+    whose callers are of one kind, too.
+
+    place, count, whose, group : per pair, ascending: a number for it, how many records, the caller
+                                 class, the group
+    total, kind, caller        : per group, how many records, the kind, a caller class
+    of_record                  : int32 per record, the number of its pair
+    """
+
+    place: NDArray[np.int64]
+    count: NDArray[np.int64]
+    whose: NDArray[np.integer[Any]]
+    group: NDArray[np.int32]
+    total: NDArray[np.int64]
+    kind: NDArray[np.integer[Any]]
+    caller: NDArray[np.integer[Any]]
+    of_record: NDArray[np.int32]
+
+
+def _pairs(stored: Stored, kinds: NDArray[np.int32], kind: NDArray[np.int32],
+           instead: NDArray[np.int32], is_wanted: NDArray[np.bool_]) -> _Pairs:
+    """The pairs of records of these kinds.
+
+    kinds, kind : as `_kinds_of_records` has them
+    instead     : per kind, that of unwanted callers
+    """
+    looked_up, caller = stored.looked_up, stored.rows.caller
+    callers, size = len(looked_up.first_caller), len(instead) * len(looked_up.first_caller)
+    if size <= 4 * len(kind) + LARGE_TABLE:
+        of_record, counts = count_pairs(
+            kinds, kind, looked_up.caller_class, caller, callers, size)
+        return _Pairs(*pairs_counted(
+            counts, np.arange(len(instead), dtype=np.int32), instead, is_wanted,
+            looked_up.caller_kind, len(looked_up.first_class)), of_record)
+    keys = kinds.take(kind) * np.int64(callers) + looked_up.caller_class.take(caller)
+    of_record, first = number_keys(keys)
+    of_kind = keys[first] // callers
+    whose = keys[first] - of_kind * callers
+    of_kind = np.where(is_wanted.take(whose), of_kind, instead.take(of_kind).astype(np.int64))
+    group, first_pair = number_keys(of_kind * callers + looked_up.caller_kind.take(whose))
+    count = np.bincount(of_record, minlength=len(first))
+    return _Pairs(np.arange(len(first)), count, whose, group,
+                  np.bincount(group, count, len(first_pair)).astype(np.int64),
+                  of_kind[first_pair], whose[first_pair], of_record)
+
+
+def _kinds_instead(stored: Stored, questions: Questions, first_question: NDArray[np.int32]
+                   ) -> NDArray[np.int32]:
+    """Per kind, that of calls of callers that are not asked about: that of their class, where the
+    question, and so the kind, follows from the call whoever calls."""
+    looked_up, answered = stored.looked_up, len(first_question)
+    instead = np.arange(answered + len(looked_up.first_call), dtype=np.int32)
+    if questions.of_call is not None:
+        instead[:answered] = answered + looked_up.call_class.take(
+            questions.call.take(first_question))
+    return instead
 
 
 def _kinds_of_records(stored: Stored, questions: Questions, of_question: NDArray[np.int32],
@@ -125,22 +167,10 @@ def _answer_kinds(stored: Stored, questions: Questions, answers: BatchResults,
     kind)"""
     if not len(questions.call):
         return np.zeros(0, dtype=np.int32), np.zeros(0, dtype=np.int32)
-    looked_up = stored.looked_up
-    actions, statements = len(answers.batch.action.values), int(answers.statement.max()) + 2
-    columns: list[tuple[NDArray[np.integer[Any]], int]] = [
-        (looked_up.call_class.take(questions.call), len(looked_up.first_call)),
-        (answers.batch.action.codes.take(answers.row), actions),
-        (answers.statement + np.int32(1), statements),
-        (answers.decision, len(DecisionCode)), (answers.layer, len(Layer))]
-    if len(reason) and int(reason.max()) >= 0:
-        columns.append((reason + 1, int(reason.max()) + 2))
-    if prod(size for _, size in columns) >= 1 << 31:
-        return number_keys(packed([column for column, _ in columns]))
-    key = columns[0][0].astype(np.int32)
-    for column, size in columns[1:]:
-        key *= np.int32(size)
-        key += column.astype(np.int32, copy=False)
-    return number_keys(key.astype(np.int64))
+    action = answers.batch.action.codes
+    return number_answers(
+        questions.call, stored.looked_up.call_class, answers.row, action, answers.statement,
+        answers.decision, answers.layer, reason)
 
 
 def _starts(batch: Batch) -> NDArray[np.int64]:

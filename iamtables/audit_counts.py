@@ -177,13 +177,15 @@ class Counts:
                               strict=True):
             _bump(self.statements, pair // len(DecisionCode), pair % len(DecisionCode), many)
         if repeats is None:
-            principal = batch.principal.codes[at]
-        else:
-            of, place = repeats.pairs_of(decided)
-            principal, count = repeats.principal[of], repeats.of_pair[of]
-            what, by, code = what[place], by[place], code[place]
-        who = self.principals.add(batch.principal.values, principal, code, count)
-        self.groups.add(who, what, by, code, count)
+            who = self.principals.add(
+                batch.principal.values, batch.principal.codes[at], code, count)
+            self.groups.add(who, what, by, code, count)
+            return
+        of, place = repeats.pairs_of(decided)
+        many = repeats.of_pair[of]
+        who = self.principals.add(
+            batch.principal.values, repeats.principal[of], code.take(place), many)
+        self.groups.add_pairs(who, place, what, by, code, many)
 
     def _add_days(self, times: NDArray[np.int64], code: NDArray[Any]) -> None:
         days = np.where(times < 0, _NO_DAY, times // _DAY_S)

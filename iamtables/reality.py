@@ -224,7 +224,7 @@ class RealityCheck:
         failed_by: dict[str, dict[str, int]] = {}
         for (layer, code), count in sorted(self._failed_by.items()):
             failed_by.setdefault(layer, {})[DecisionCode(code).name] = count
-        return Reality(LateList(make, size), self._found.dropped, self._explained,
+        return Reality(LateList(make, lambda: size), self._found.dropped, self._explained,
                        self._agreeing, failed_by)
 
 

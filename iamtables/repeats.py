@@ -46,7 +46,10 @@ class Repeats:
         return spans_of(group, self.pair, self.time, len(pairs))
 
     def pairs_of(self, records: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
-        """(the pairs of some records of the batch, the place of the record of each among these)"""
+        """(the pairs of some records of the batch, ascending, the place of the record of each among
+        these)"""
+        if len(records) == len(self.count):
+            return np.arange(len(self.kind)), self.kind
         place = np.full(len(self.count), -1, dtype=np.int32)
         place[records] = np.arange(len(records), dtype=np.int32)
         places = place.take(self.kind)

@@ -7,6 +7,7 @@ are numbered when they are met first; what comes beyond the bound shares `OTHERS
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import cache
 from typing import Any, TypeVar, overload
 
 import numpy as np
@@ -23,6 +24,8 @@ DECISIONS = tuple(code.name for code in DecisionCode)
 
 PRINCIPAL_BITS, ACTION_BITS = 18, 17
 _STATEMENT_BITS, _DECISION_BITS = 26, 2
+_REST_BITS = ACTION_BITS + _STATEMENT_BITS + _DECISION_BITS
+"""Of what a group is, but for its principal."""
 
 Group = tuple[str, str, int, str, int]
 """(principal, action, statement id or -1, decision, records)"""
@@ -151,6 +154,18 @@ class Groups:
             key, count = key[first], np.bincount(numbers)
         self._append(key, count)
 
+    def add_pairs(self, who: NDArray[np.int64], group: NDArray[np.int32],
+                  what: NDArray[np.int64], statement: NDArray[np.int32],
+                  decision: NDArray[np.int64], count: NDArray[np.int64]) -> None:
+        """Count rows of groups that have all in common but their principals.
+
+        who, group, count : of each row, its principal's number, its group, how many it stands for
+        """
+        rest = _pack(np.zeros(1, dtype=np.int64), what, statement.astype(np.int64) + 1, decision)
+        key = who << _REST_BITS
+        key |= rest.take(group)
+        self._append(key, count)
+
     def merge(self, other: Groups, who: NDArray[np.int64], what: NDArray[np.int64]) -> None:
         """Add the groups of others.
 
@@ -170,13 +185,7 @@ class Groups:
             self._merge()
 
     def _merge(self) -> None:
-        keys, counts = _added(np.concatenate(self._keys), np.concatenate(self._counts))
-        if len(keys) > MAX_GROUPS:
-            order = np.lexsort((keys, -counts))
-            kept, rest = order[:MAX_GROUPS], order[MAX_GROUPS:]
-            others = keys[rest] & ((1 << _DECISION_BITS) - 1)  # of OTHERS, without a statement
-            keys, counts = _added(np.concatenate([keys[kept], others]),
-                                  np.concatenate([counts[kept], counts[rest]]))
+        keys, counts = _busiest(self._keys, self._counts)
         self._keys, self._counts, self._size = [keys], [counts], len(keys)
 
     def ranked(self, principals: Sequence[str], actions: Sequence[str]) -> RankedGroups:
@@ -185,9 +194,10 @@ class Groups:
         principals, actions : the names of these numbers
         """
         if not self._keys:
-            return RankedGroups(np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64), (), ())
-        self._merge()
-        return RankedGroups(self._keys[0], self._counts[0], tuple(principals), tuple(actions))
+            nothing = (np.zeros(0, dtype=np.int64),)
+            return RankedGroups(nothing, nothing, (), ())
+        return RankedGroups(tuple(self._keys), tuple(self._counts), tuple(principals),
+                            tuple(actions))
 
 
 _Item = TypeVar("_Item")
@@ -199,7 +209,7 @@ class LateList(Sequence[_Item]):
 
     __slots__ = ("_made", "_make", "_size")
 
-    def __init__(self, make: Callable[[], list[_Item]], size: int) -> None:
+    def __init__(self, make: Callable[[], list[_Item]], size: Callable[[], int]) -> None:
         """make : gives `size` items"""
         self._make, self._size = make, size
         self._made: list[_Item] | None = None
@@ -210,7 +220,7 @@ class LateList(Sequence[_Item]):
         return self._made
 
     def __len__(self) -> int:
-        return self._size
+        return self._size()
 
     @overload
     def __getitem__(self, index: int) -> _Item: ...
@@ -244,9 +254,29 @@ class RankedGroups(LateList[Group]):
 
     __slots__ = ()
 
-    def __init__(self, keys: NDArray[np.int64], counts: NDArray[np.int64],
+    def __init__(self, keys: Sequence[NDArray[np.int64]], counts: Sequence[NDArray[np.int64]],
                  principals: Sequence[str], actions: Sequence[str]) -> None:
-        super().__init__(lambda: _ranked(keys, counts, principals, actions), len(keys))
+        """keys, counts : of groups, of which some may be there more than once"""
+
+        @cache
+        def merged() -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+            return _busiest(keys, counts)
+
+        super().__init__(lambda: _ranked(*merged(), principals, actions),
+                         lambda: len(merged()[0]))
+
+
+def _busiest(all_keys: Sequence[NDArray[np.int64]], all_counts: Sequence[NDArray[np.int64]]
+             ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Each distinct key with its records, those beyond the bound as one key per decision."""
+    keys, counts = _added(np.concatenate(all_keys), np.concatenate(all_counts))
+    if len(keys) > MAX_GROUPS:
+        order = np.lexsort((keys, -counts))
+        kept, rest = order[:MAX_GROUPS], order[MAX_GROUPS:]
+        others = keys[rest] & ((1 << _DECISION_BITS) - 1)  # of OTHERS, without a statement
+        keys, counts = _added(np.concatenate([keys[kept], others]),
+                              np.concatenate([counts[kept], counts[rest]]))
+    return keys, counts
 
 
 def _ranked(keys: NDArray[np.int64], counts: NDArray[np.int64], principals: Sequence[str],

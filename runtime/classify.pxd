@@ -11,6 +11,7 @@ cdef enum:
     CELL_UNKNOWN = 2
     CELL_VERIFY = 3
     ROW_UNKNOWN = 0         # row of an unknown resource: offset 0 of `items`
+    LAST_FOUND = 8          # patterns of the matches that are remembered
 
 cdef void sort_words(uint32_t* words, size_t n) noexcept nogil
 cdef bint is_resource(const uint8_t* text, size_t length) noexcept nogil
@@ -35,6 +36,9 @@ cdef class ResourceClasses:
     cdef InternTable texts              # resources seen as texts, and those that were verified
     cdef InternTable matches            # what matched together, as pattern ids
     cdef Words match_row                # id in `matches` -> row
+    cdef uint32_t[LAST_FOUND] last_found  # what matched together the last time, if it was not much
+    cdef size_t last_count              # how many that were; more than there is room for: nothing
+    cdef uint32_t last_row
     cdef InternTable rows               # distinct rows, by their words
     cdef Words items                    # a row: count, then items ascending by set id
     cdef Words row_start                # id in `rows` -> row

@@ -11,7 +11,7 @@ import cython
 
 from libc.stdint cimport int32_t, uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free, malloc
-from libc.string cimport memcpy, memset
+from libc.string cimport memcmp, memcpy, memset
 
 from .column cimport (
     COLUMN_CODES,
@@ -98,6 +98,7 @@ cdef class ResourceClasses:
         cdef const uint32_t[::1] items = self.planner.unknown_row
         cdef size_t i, n = items.shape[0]
         self.row_start.count = self.items.count = self.text_row.count = self.match_row.count = 0
+        self.last_count = LAST_FOUND + 1
         if (words_reserve(&self.row_start, FIRST_ID) or words_reserve(&self.items, n + 2)
                 or words_reserve(&self.text_row, FIRST_ID)):
             raise MemoryError
@@ -144,6 +145,9 @@ cdef class ResourceClasses:
     cdef uint32_t known_matches(self, const uint32_t* found, size_t count) noexcept nogil:
         """`row_of_matches`, worked out once."""
         cdef uint32_t row, known
+        if (count == self.last_count
+                and memcmp(found, self.last_found, count * sizeof(uint32_t)) == 0):
+            return self.last_row
         known = intern_add(&self.matches, <const uint8_t*>found, count * sizeof(uint32_t))
         if known == NO_ID:
             return NO_ID
@@ -153,6 +157,9 @@ cdef class ResourceClasses:
         row = self.match_row.data[known]
         if row == NO_ID:
             row = self.match_row.data[known] = self.row_of_matches(found, count)
+        if row != NO_ID and count <= LAST_FOUND:
+            memcpy(self.last_found, found, count * sizeof(uint32_t))
+            self.last_count, self.last_row = count, row
         return row
 
     cdef uint32_t row_of_matches(self, const uint32_t* found, size_t count) noexcept nogil:

@@ -647,7 +647,8 @@ def test_no_altered_byte_of_a_segment_changes_an_answer(
 
 @pytest.mark.parametrize(("file", "column"), [
     ("texts.parquet", "sessions"), ("texts.parquet", "sessions_lengths"),
-    ("callers.parquet", "session"), ("texts.parquet", "resources"), ("records.parquet", "record_hash"),
+    ("callers.parquet", "session"), ("texts.parquet", "resources"),
+    ("records.parquet", "record_hash"),
     ("members.parquet", "resource")])
 def test_altered_columns_are_found_out_under_an_organization(
     log: Log, tmp_path: Path, file: str, column: str

@@ -10,12 +10,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime
 from functools import cached_property
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .classes import NAMED, NOT_NEEDED, RecordClass
-from .columns import ABSENT, NOT_GIVEN, UNKNOWN, Coded, Dictionary, Int32Array
+from .columns import ABSENT, NOT_GIVEN, UNKNOWN, Coded, Dictionary, DistinctValues, Int32Array
 from .event_context import Enrichment
 from .names import Names
 from .parameters import _Unknown
@@ -143,13 +144,27 @@ class KeyPlan:
     """Of a family, or of the tags of sessions: the lower-case name behind its prefix."""
 
 
-@dataclass(frozen=True, slots=True)
-class Resolved:
-    """What ARNs came to when their names were looked up.
+class Resolved(Protocol):
+    """What ARNs came to when their names were looked up."""
 
-    principal : int32 per row of a table of callers
-    resource, state, pattern : int32 per member of a table of calls
-    """
+    @property
+    def principal(self) -> Int32Array:
+        """Per row of a table of callers."""
+
+    @property
+    def resource(self) -> Int32Array:
+        """Per member of a table of calls, as the two that follow."""
+
+    @property
+    def state(self) -> Int32Array: ...
+
+    @property
+    def pattern(self) -> Int32Array: ...
+
+
+@dataclass(frozen=True, slots=True)
+class ResolvedRows:
+    """`Resolved`, of the rows of a batch alone."""
 
     principal: Int32Array
     resource: Int32Array
@@ -199,7 +214,7 @@ class Columns:
 
     # -- requests -----------------------------------------------------------------------------
 
-    def _resolve(self, names: Names) -> Resolved:
+    def _resolve(self, names: Names) -> ResolvedRows:
         calls, callers, member, caller = (
             self._calls, self._callers, self._member, self._rows.caller)
         resource = calls.members.take("resource", member)
@@ -212,7 +227,7 @@ class Columns:
         principal = callers.codes.take("principal", caller)
         _resolve(callers.codes.take("pattern", caller), principal, callers.patterns,
                  callers.principals, names)
-        return Resolved(principal, resource, state, pattern)
+        return ResolvedRows(principal, resource, state, pattern)
 
     def _of_members(self, name: str) -> Int32Array:
         column: Int32Array
@@ -380,7 +395,8 @@ def build(
 
 
 def _resolve(
-    patterns: Int32Array, codes: Int32Array, texts: Dictionary, values: Dictionary, names: Names
+    patterns: Int32Array, codes: Int32Array, texts: Dictionary, values: DistinctValues,
+    names: Names,
 ) -> None:
     """Fill in, in place, the codes of ARNs whose pattern stands for a known name."""
     is_open = (patterns >= 0) & (codes < 0)
@@ -396,14 +412,14 @@ class _Resolved:
     """The codes of the ARNs that the patterns of a dictionary stand for, as far as they were asked
     for. Each holds until its pattern comes to stand for something else."""
 
-    def __init__(self, values: Dictionary, names: Names) -> None:
+    def __init__(self, values: DistinctValues, names: Names) -> None:
         self._values, self._names, self._version = values, names, names.version
         self._codes = np.zeros(0, dtype=np.int32)
         self._is_known = np.zeros(0, dtype=bool)
         self._places: dict[str, list[int]] = {}
         """Where each pattern that was asked for stands: a dictionary may have it more than once."""
 
-    def is_of(self, values: Dictionary, names: Names) -> bool:
+    def is_of(self, values: DistinctValues, names: Names) -> bool:
         return self._values is values and self._names is names
 
     def _forget_changed(self) -> None:

@@ -75,7 +75,7 @@ def _as_list(values: GrowingTexts) -> list[str | list[str]]:
     return cast("list[str | list[str]]", values)
 
 
-class Dictionary:
+class DistinctValues:
     """Values in order of first appearance; `code` gives each its index."""
 
     __slots__ = ("_index", "_indexed", "resolved", "values")
@@ -109,6 +109,33 @@ class Dictionary:
         return np.array(found, dtype=np.int32)
 
     def any_code(self, value: str) -> int:
+        """A code of `value`."""
+        return self.code(value)
+
+    def _catch_up(self) -> None:
+        for code in range(self._indexed, len(self.values)):
+            value = self.values[code]
+            self._index.setdefault(tuple(value) if isinstance(value, list) else value, code)
+        self._indexed = len(self.values)
+
+    def optional(self, value: str | None) -> int:
+        """Code of `value`; ABSENT for None."""
+        if value is None:
+            return ABSENT
+        code = self._index.get(value)
+        return self.code(value) if code is None else code
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+
+class Dictionary(DistinctValues):
+    """Values that may also be taken over many at a time, without a look at those that are there:
+    then two codes may lead to equal values."""
+
+    __slots__ = ()
+
+    def any_code(self, value: str) -> int:
         """A code of `value`, without looking among values that were taken over at once."""
         code = self._index.get(value)
         if code is None:
@@ -117,12 +144,6 @@ class Dictionary:
                 self._indexed += 1
             self.values.append(value)
         return code
-
-    def _catch_up(self) -> None:
-        for code in range(self._indexed, len(self.values)):
-            value = self.values[code]
-            self._index.setdefault(tuple(value) if isinstance(value, list) else value, code)
-        self._indexed = len(self.values)
 
     def extend(self, values: Texts) -> int:
         """Append values without looking whether they are there; the code of the first."""
@@ -136,16 +157,6 @@ class Dictionary:
         """Take over the distinct values of an empty dictionary."""
         assert not self.values
         self.values = _as_list(values) if isinstance(values, GrowingTexts) else list(values)
-
-    def optional(self, value: str | None) -> int:
-        """Code of `value`; ABSENT for None."""
-        if value is None:
-            return ABSENT
-        code = self._index.get(value)
-        return self.code(value) if code is None else code
-
-    def __len__(self) -> int:
-        return len(self.values)
 
 
 def packed(columns: Sequence[NDArray[Any]]) -> NDArray[np.int64]:

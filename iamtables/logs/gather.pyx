@@ -3,7 +3,7 @@
 import numpy as np
 
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
-from libc.string cimport memcpy
+from libc.string cimport memcmp, memcpy
 
 
 def gathered(const uint8_t[::1] data not None, const int64_t[::1] offsets not None,
@@ -83,3 +83,35 @@ def is_ascii(const uint8_t[::1] data not None):
             found |= data[i]
             i += 1
     return not found & <uint64_t>0x8080808080808080
+
+
+def are_resources(const uint8_t[::1] data not None, const int64_t[::1] offsets not None):
+    """May each text be the resource of a request (RES-12): `*`, or `arn:` and five colons in all?
+
+    Text i is data[offsets[i] : offsets[i + 1]]. Raises ValueError for offsets that fall or lead out
+    of the data. Releases the GIL.
+    """
+    cdef size_t n = offsets.shape[0] - 1 if offsets.shape[0] else 0, i
+    cdef int64_t begin, end, at
+    cdef int colons
+    cdef bint is_broken = False, are_all = True
+    with nogil:
+        for i in range(n):
+            begin, end = offsets[i], offsets[i + 1]
+            if begin < 0 or end < begin or end > data.shape[0]:
+                is_broken = True
+                break
+            if end - begin == 1 and data[begin] == c"*":
+                continue
+            colons = 0
+            if end - begin >= 4 and memcmp(&data[begin], b"arn:", 4) == 0:
+                at = begin
+                while at < end and colons < 5:
+                    colons += data[at] == c":"
+                    at += 1
+            if colons < 5:
+                are_all = False
+                break
+    if is_broken:
+        raise ValueError("offsets of other texts")
+    return are_all

@@ -12,9 +12,9 @@ import secrets
 import numpy as np
 from numpy.typing import NDArray
 
-from .columns import ABSENT, Dictionary, Int32Array
+from .columns import ABSENT, DistinctValues, Int32Array
+from .gather import are_resources
 from .names import Names
-from .resources import is_request_resource
 from .text_codes import TextCodes
 from .texts import GrowingTexts, Texts
 
@@ -38,7 +38,7 @@ class LogWide:
             self.patterns = Patterns()
 
 
-class TextDictionary(Dictionary):
+class TextDictionary(DistinctValues):
     """A dictionary that takes texts without making strings of those that it knows.
 
     Invariant: the codes of `_known` are those of `values`, as far as it goes.
@@ -49,13 +49,6 @@ class TextDictionary(Dictionary):
     def __init__(self) -> None:
         super().__init__()
         self._known = TextCodes(secrets.randbits(64))
-
-    def any_code(self, value: str) -> int:
-        """As `code`: no text may be there twice."""
-        return self.code(value)
-
-    def extend(self, values: Texts) -> int:
-        raise NotImplementedError("texts that are not looked for could be there twice")
 
     def codes_of(self, texts: Texts) -> Int32Array:
         """`code` of each."""
@@ -134,9 +127,9 @@ class Patterns:
         places = [place for place, arn in enumerate(arns) if arn is not None]
         first = len(self._arns)
         numbers[places] = np.arange(first, first + len(places), dtype=np.int32)
-        new = [arn for arn in arns if arn is not None]
+        new = Texts.of(arn for arn in arns if arn is not None)
         self._arns.extend(new)
-        self.are_resources = self.are_resources and all(map(is_request_resource, new))
+        self.are_resources = self.are_resources and are_resources(new.data, new.offsets)
         return numbers
 
 

@@ -18,8 +18,37 @@ def occurring(
     of_right: NDArray[np.bool_],
     right: NDArray[np.int32],
 ) -> NDArray[np.bool_]: ...
+def number_answers(
+    call: NDArray[np.int32],
+    of_call: NDArray[np.int32],
+    row: NDArray[np.int32],
+    of_row: NDArray[np.int32],
+    statement: NDArray[np.int32],
+    decision: NDArray[np.uint8],
+    layer: NDArray[np.uint8],
+    reason: NDArray[np.int64],
+) -> tuple[NDArray[np.int32], NDArray[np.int32]]: ...
+def pairs_counted(
+    counts: NDArray[np.int32],
+    of_left: NDArray[np.int32],
+    instead: NDArray[np.int32],
+    is_right: NDArray[np.bool_],
+    of_right: NDArray[np.int32],
+    rights: int,
+) -> tuple[
+    NDArray[np.int64],
+    NDArray[np.int64],
+    NDArray[np.int32],
+    NDArray[np.int32],
+    NDArray[np.int64],
+    NDArray[np.int32],
+    NDArray[np.int32],
+]: ...
 def numbered_where(
     is_used: NDArray[np.bool_], like: NDArray[np.int32] | None = None
+) -> tuple[NDArray[np.int32], NDArray[np.int32]]: ...
+def number_flagged(
+    kind: NDArray[np.int32], is_flagged: NDArray[np.bool_], kinds: int
 ) -> tuple[NDArray[np.int32], NDArray[np.int32]]: ...
 def firsts_alike(
     kind: NDArray[np.int32],

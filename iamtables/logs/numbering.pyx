@@ -225,6 +225,129 @@ def occurring(of_left not None, const int32_t[::1] left not None, of_right not N
     return np.asarray(found).view(np.bool_)
 
 
+def number_answers(const int32_t[::1] call not None, const int32_t[::1] of_call not None,
+                   const int32_t[::1] row not None, const int32_t[::1] of_row not None,
+                   const int32_t[::1] statement not None, const uint8_t[::1] decision not None,
+                   const uint8_t[::1] layer not None, const int64_t[::1] reason not None):
+    """(int32[n], int32[m]): the number of what each question came to, and the question where each
+    number comes first. Numbers begin at 0 and follow the order of first appearance.
+
+    Of questions with one number all these are equal: of_call[call], of_row[row], and the others.
+    row, reason : -1 for none
+    Raises ValueError for columns of different lengths, for a code that leads out of its table, or
+    where there could be more than 2**62 different ones. Releases the GIL.
+    """
+    cdef size_t n = call.shape[0], calls = of_call.shape[0], rows = of_row.shape[0], i, count = 0
+    cdef int32_t classes = 0, actions = 0, statements = 0, action
+    cdef int64_t reasons = 0, size
+    cdef double most
+    cdef int status = 0
+    cdef bint is_bad = False
+    if (<size_t>row.shape[0] != n or <size_t>statement.shape[0] != n
+            or <size_t>decision.shape[0] != n or <size_t>layer.shape[0] != n
+            or <size_t>reason.shape[0] != n or n >= <size_t>1 << 31):
+        raise ValueError("columns of different lengths")
+    cdef int32_t[::1] numbers = np.empty(n, dtype=np.int32)
+    cdef int32_t[::1] first = np.empty(n, dtype=np.int32)
+    cdef int64_t[::1] keys = np.empty(n, dtype=np.int64)
+    if not n:
+        return np.asarray(numbers), np.asarray(first)
+    with nogil:
+        for i in range(n):
+            if (<uint32_t>call[i] >= calls or row[i] < -1 or (row[i] >= 0 and row[i] >= <int64_t>rows)
+                    or statement[i] < -1 or reason[i] < -1):
+                is_bad = True
+                break
+            action = of_row[row[i]] if row[i] >= 0 else -1
+            classes = max(classes, of_call[call[i]])
+            actions = max(actions, action)
+            statements = max(statements, statement[i])
+            reasons = max(reasons, reason[i])
+            is_bad |= (of_call[call[i]] < 0) | (action < -1)
+        most = (<double>classes + 1) * (<double>actions + 2) * (<double>statements + 2)
+        is_bad |= most * (<double>reasons + 2) * 65536 >= 4.0e18
+        if not is_bad:
+            for i in range(n):
+                action = of_row[row[i]] if row[i] >= 0 else -1
+                size = <int64_t>of_call[call[i]] * (<int64_t>actions + 2) + action + 1
+                size = size * (<int64_t>statements + 2) + statement[i] + 1
+                size = size * (reasons + 2) + reason[i] + 1
+                keys[i] = (size << 8 | decision[i]) << 8 | layer[i]
+            status = number_rows(&keys[0], n, &numbers[0], &first[0], &count)
+    if is_bad:
+        raise ValueError("a code of no table")
+    if status:
+        raise MemoryError
+    return np.asarray(numbers), np.asarray(first)[:count].copy()
+
+
+def pairs_counted(const int32_t[::1] counts not None, const int32_t[::1] of_left not None,
+                  const int32_t[::1] instead not None, is_right not None,
+                  const int32_t[::1] of_right not None, size_t rights):
+    """What a table of counts holds, a row of it for each left code, and as many columns as there are
+    right codes: (int64[p]: the places with a count; int64[p]: these counts; int32[p]: their right
+    codes; int32[p]: the group of each; int64[g]: the sum of the counts of each group; int32[g]: its
+    left number; int32[g]: one of its right codes). Groups begin at 0 and follow the order of first
+    appearance; those of one left number and one number of a right code are one.
+
+    of_left  : the left number of each left code
+    instead  : that of pairs whose right code is not true in `is_right`
+    of_right : the number of each right code, below `rights`
+    Raises ValueError where a table has another size, or a number is not below its bound. Releases
+    the GIL.
+    """
+    cdef const uint8_t[::1] is_one = np.ascontiguousarray(is_right, dtype=np.bool_).view(np.uint8)
+    cdef size_t lefts = of_left.shape[0], width = of_right.shape[0], i, j, at = 0, k = 0, most = 0
+    cdef size_t pairs = 0, found = 0
+    cdef int32_t number
+    cdef bint is_bad = False
+    if (<size_t>instead.shape[0] != lefts or <size_t>is_one.shape[0] != width
+            or <size_t>counts.shape[0] != lefts * width):
+        raise ValueError("tables of other sizes")
+    with nogil:
+        for i in range(lefts):
+            is_bad |= (of_left[i] < 0) | (instead[i] < 0)
+            most = max(most, <size_t>max(of_left[i], instead[i]) + 1)
+        for j in range(width):
+            is_bad |= <uint32_t>of_right[j] >= rights
+        for i in range(lefts * width):
+            pairs += counts[i] != 0
+    if is_bad or most * rights >= <size_t>1 << 31:
+        raise ValueError("a number beyond its bound")
+    cdef int32_t[::1] known = np.full(most * rights, -1, dtype=np.int32)
+    cdef int64_t[::1] place = np.empty(pairs, dtype=np.int64)
+    cdef int64_t[::1] of_pair = np.empty(pairs, dtype=np.int64)
+    cdef int32_t[::1] right = np.empty(pairs, dtype=np.int32)
+    cdef int32_t[::1] group = np.empty(pairs, dtype=np.int32)
+    cdef size_t room = min(pairs, most * rights)
+    cdef int64_t[::1] sums = np.zeros(room, dtype=np.int64)
+    cdef int32_t[::1] left_of = np.empty(room, dtype=np.int32)
+    cdef int32_t[::1] right_of = np.empty(room, dtype=np.int32)
+    with nogil:
+        for i in range(lefts):
+            for j in range(width):
+                if counts[at] != 0:
+                    number = of_left[i] if is_one[j] else instead[i]
+                    k = <size_t>number * rights + <size_t>of_right[j]
+                    if known[k] < 0:
+                        known[k] = <int32_t>found
+                        left_of[found] = number
+                        right_of[found] = <int32_t>j
+                        found += 1
+                    pairs -= 1
+                    k = <size_t>known[k]
+                    sums[k] += counts[at]
+                    number = <int32_t>k
+                    k = <size_t>place.shape[0] - 1 - pairs
+                    place[k] = <int64_t>at
+                    of_pair[k] = counts[at]
+                    right[k] = <int32_t>j
+                    group[k] = number
+                at += 1
+    return (np.asarray(place), np.asarray(of_pair), np.asarray(right), np.asarray(group),
+            np.asarray(sums)[:found], np.asarray(left_of)[:found], np.asarray(right_of)[:found])
+
+
 def numbered_where(is_used not None, like=None):
     """(int32[n], int32[m]): of each place that is used, the number of the place that it is like,
     else -1; the places that have a number, ascending.
@@ -263,6 +386,37 @@ def numbered_where(is_used not None, like=None):
     if is_outside:
         raise ValueError("no such place")
     return np.asarray(numbers), np.asarray(places)[:count].copy()
+
+
+def number_flagged(const int32_t[::1] kind not None, is_flagged not None, size_t kinds):
+    """(int32[n], int32[m]): the number of the kind of each row, told apart by its flag, and the row
+    where each number comes first. Numbers begin at 0 and follow the order of first appearance.
+
+    Raises ValueError for columns of different lengths, and for a kind that is not below `kinds`.
+    Releases the GIL.
+    """
+    cdef const uint8_t[::1] flags = np.ascontiguousarray(is_flagged, dtype=np.bool_).view(np.uint8)
+    cdef size_t n = kind.shape[0], i, at, count = 0
+    cdef bint is_outside = False
+    if <size_t>flags.shape[0] != n or n >= <size_t>1 << 31 or kinds >= <size_t>1 << 31:
+        raise ValueError("columns of different lengths")
+    cdef int32_t[::1] known = np.full(2 * kinds, -1, dtype=np.int32)
+    cdef int32_t[::1] numbers = np.empty(n, dtype=np.int32)
+    cdef int32_t[::1] first = np.empty(min(n, 2 * kinds), dtype=np.int32)
+    with nogil:
+        for i in range(n):
+            if <uint32_t>kind[i] >= kinds:
+                is_outside = True
+                break
+            at = 2 * <size_t>kind[i] + (flags[i] != 0)
+            if known[at] < 0:
+                known[at] = <int32_t>count
+                first[count] = <int32_t>i
+                count += 1
+            numbers[i] = known[at]
+    if is_outside:
+        raise ValueError("a kind that there is not")
+    return np.asarray(numbers), np.asarray(first)[:count].copy()
 
 
 def firsts_alike(const int32_t[::1] kind not None, is_open not None,

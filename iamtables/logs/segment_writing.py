@@ -29,8 +29,8 @@ from numpy.typing import NDArray
 from .batch import Rows
 from .columns import Dictionary, Int32Array, packed
 from .duplicates import hashes_of
+from .gather import are_resources
 from .names import may_name
-from .resources import is_request_resource
 from .segment_columns import Layout, give_back_memory, to_arrow, write_table
 from .segment_texts import (
     ACCESS_KEYS,
@@ -142,10 +142,11 @@ def write_tables(path: Path, rows: Rows, callers: CallerTable, calls: CallTable)
         CALL: call.ravel().astype(np.int32), CALLER: caller, IDENTITY: identity[caller],
         TIME: rows.time, RECORD_HASH: hashes, IS_PROPER: are_proper})
     write(IDS, {"event_id": rows.event_id.to_arrow()}, "zstd")
+    named = texts.texts_of(RESOURCES)
     (path / TABLES).write_text(json.dumps({
         CALL_KINDS: call_kinds, MEMBER_KINDS: member_kinds, COUNTS: texts.counts,
         NAMEABLE: nameable, ARE_PROPER: bool(are_proper.all()),
-        ARE_RESOURCES: all(map(is_request_resource, texts.texts_of(RESOURCES))), UNTOLD: untold,
+        ARE_RESOURCES: are_resources(named.data, named.offsets), UNTOLD: untold,
         LAYOUTS: layouts}), "utf-8")
     if rows.enriched:
         _write_enriched(path / ENRICHED, rows.enriched)

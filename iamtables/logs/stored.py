@@ -22,7 +22,7 @@ from .batch import Batch, Columns, KeyPlan, Resolved, Rows
 from .classes import NAMED, NOT_NEEDED, Outcome, RecordClass
 from .columns import ABSENT, Coded, Int32Array, packed
 from .names import Names
-from .numbering import count_pairs, firsts_alike, number_keys, numbered_where, occurring
+from .numbering import count_pairs, firsts_alike, number_keys, number_flagged, numbered_where, occurring
 from .sessions import Sessions
 from .tables import StoredCallers, StoredCalls
 from .texts import GrowingTexts, Texts
@@ -41,9 +41,21 @@ class StoredTables:
         """What the patterns stood for when they were looked up last, and `resources_of` then."""
 
     @cached_property
-    def unresolved(self) -> NDArray[np.int64]:
-        """The members of calls without a resource, ascending."""
-        return np.flatnonzero(self.calls.members.whole("resource") < 0)
+    def nameable(self) -> tuple[NDArray[np.int64], Int32Array]:
+        """(the members of calls whose resource may be told by a name, ascending, their patterns)"""
+        members = self.calls.members
+        at = np.flatnonzero(members.whole("resource") < 0)
+        pattern = members.whole("pattern")[at]
+        may_stand = (pattern >= 0) & (pattern < len(self.calls.nameable))
+        return at[may_stand], pattern[may_stand]
+
+    @cached_property
+    def unknown(self) -> NDArray[np.bool_]:
+        """Per member of the calls: does it need a resource and has none?"""
+        calls = self.calls
+        needs = calls.members.of_kinds("state") != calls.states.code(NOT_NEEDED)
+        found: NDArray[np.bool_] = needs.take(calls.members.kind)
+        return found & (calls.members.whole("resource") < 0)
 
     @cached_property
     def _open(self) -> tuple[frozenset[str], frozenset[int]]:
@@ -96,6 +108,31 @@ class StoredTables:
             map(str, callers.patterns.values))], dtype=np.int32)
 
 
+class StoredResolved:
+    """`Resolved`, of whole tables of a cache.
+
+    at : the members of calls whose resource was told by a name
+    """
+
+    def __init__(self, calls: StoredCalls, principal: Int32Array, resource: Int32Array,
+                 at: NDArray[np.int64]) -> None:
+        self.principal, self.resource = principal, resource
+        self._calls, self._at = calls, at
+
+    @cached_property
+    def state(self) -> Int32Array:
+        return self._changed("state", self._calls.states.code(NAMED))
+
+    @cached_property
+    def pattern(self) -> Int32Array:
+        return self._changed("pattern", ABSENT)
+
+    def _changed(self, column: str, told: int) -> Int32Array:
+        found = self._calls.members.whole(column).copy()
+        found[self._at] = told
+        return found
+
+
 @dataclass(frozen=True, slots=True)
 class LookedUp:
     """Tables whose names were looked up.
@@ -120,34 +157,30 @@ class LookedUp:
     @classmethod
     def of(cls, tables: StoredTables, names: Names) -> LookedUp:
         callers, calls = tables.callers, tables.calls
-        of_callers, of_members = callers.codes.whole, calls.members.whole
-        resource, pattern, state = map(of_members, ("resource", "pattern", "state"))
-        found = tables.resources_of(names)
-        unresolved = tables.unresolved
-        if (found >= 0).any():
-            stands_for = pattern[unresolved]
-            may_stand = (stands_for >= 0) & (stands_for < len(found))
-            at, codes = unresolved[may_stand], found[stands_for[may_stand]]
-            at, codes = at[codes >= 0], codes[codes >= 0]
-            resource, pattern, state = resource.copy(), pattern.copy(), state.copy()
-            resource[at], pattern[at], state[at] = codes, ABSENT, calls.states.code(NAMED)
-        principal, of_role = of_callers("principal"), of_callers("pattern")
-        at = np.flatnonzero((of_role >= 0) & (principal < 0))
+        of_callers = callers.codes.whole
+        resource, unknown = calls.members.whole("resource"), tables.unknown
+        at, stands_for = tables.nameable
+        codes = tables.resources_of(names).take(stands_for)
+        is_told = codes >= 0
+        at = at[is_told]
         if len(at):
+            resource, unknown = resource.copy(), unknown.copy()
+            resource[at], unknown[at] = codes[is_told], False
+        principal, of_role = of_callers("principal"), of_callers("pattern")
+        is_role = np.flatnonzero((of_role >= 0) & (principal < 0))
+        if len(is_role):
             principal = principal.copy()
-            principal[at] = tables.principals_of(names)[of_role[at]]
-        is_unknown = unresolved[(resource[unresolved] < 0)
-                                & (state[unresolved] != calls.states.code(NOT_NEEDED))]
-        is_known = np.ones(len(calls), dtype=np.int64)
+            principal[is_role] = tables.principals_of(names)[of_role[is_role]]
         if not calls.is_one_each:
-            is_unknown = np.searchsorted(
-                calls.codes.whole("first_member"), is_unknown, "right") - 1
-        is_known[is_unknown] = 0
-        call_class, first_call = number_keys(calls.codes.kind * np.int64(2) + is_known)
+            calls_unknown = np.zeros(len(calls), dtype=bool)
+            calls_unknown[np.searchsorted(calls.codes.whole("first_member"),
+                                          np.flatnonzero(unknown), "right") - 1] = True
+            unknown = calls_unknown
+        call_class, first_call = number_flagged(calls.codes.kind, unknown, calls.codes.kinds)
         told = [of_callers("requester"), of_callers("problem"), of_role >= 0, principal >= 0]
         caller_class, first_caller = number_keys(packed([principal, *told]))
         caller_kind, first_class = number_keys(packed([column[first_caller] for column in told]))
-        return cls(Resolved(principal, resource, state, pattern), call_class, first_call,
+        return cls(StoredResolved(calls, principal, resource, at), call_class, first_call,
                    caller_class, first_caller, caller_kind, first_class)
 
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from .calls import MappedCall
 from .classes import Requester
-from .columns import ABSENT, UNKNOWN, Dictionary, Int32Array
+from .columns import ABSENT, UNKNOWN, Dictionary, DistinctValues, Int32Array
 from .context import Caller, CallerKey, KeyValue, _mfa
 from .duplicates import account_hash
 from .log_wide import Patterns
@@ -160,6 +160,11 @@ class KindTable(IntTable):
         """int32 per row: equal only where all columns but a row's own are."""
         return np.arange(len(self), dtype=np.int32) if self._kind is None else self._kind
 
+    @property
+    def kinds(self) -> int:
+        """How many kinds there are, used or not."""
+        return len(self) if self._kind is None else len(next(iter(self._kinds.values())))
+
     def of_kinds(self, name: str) -> Int32Array:
         """A column that is no row's own, per kind, not to be written to."""
         return self._kinds[name]
@@ -215,7 +220,7 @@ class CallerTable:
         self.keys = tuple(keys)
         self._has_access_keys = has_access_keys
         self.access_keys = Dictionary()
-        self.principals = Dictionary()
+        self.principals: DistinctValues = Dictionary()
         self.types = Dictionary()
         self.sessions = Dictionary()
         self.regions = Dictionary()

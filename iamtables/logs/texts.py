@@ -177,7 +177,7 @@ class StoredTexts(Texts):
 class GrowingTexts(Sequence[str]):
     """Texts in one piece of memory that grows at its end; those in it stay as they are.
 
-    are_resources : is each of them known to be a resource (`resources.is_request_resource`)?
+    are_resources : is each of them known to be a resource (`gather.are_resources`)?
     """
 
     __slots__ = ("_count", "_data", "_more", "_offsets", "are_resources")
