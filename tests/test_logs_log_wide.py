@@ -87,6 +87,16 @@ def test_patterns_stand_for_what_names_tell_by_now(seed: int, has_resolver: bool
     assert set(asked) <= needed
 
 
+@pytest.mark.parametrize(("given", "are_resources"), [
+    ("arn:aws:iam::111111111111:role/a/r", True), ("no ARN", False), (None, True)])
+def test_what_a_resolver_gives_need_be_no_resource(given: str | None, are_resources: bool) -> None:
+    patterns = Patterns()
+    found = patterns.codes_of(Texts.of(["arn:aws:iam::111111111111:role/*r"]))
+    assert patterns.arns_of(found, Names(lambda *named: given)).tolist() == [
+        ABSENT if given is None else 0]
+    assert patterns.are_resources == are_resources
+
+
 @pytest.mark.parametrize("arn", [
     "arn:aws:iam::123456789012:role/path/to/N", "arn:aws:iam::123456789012:role/N",
     "arn:aws:iam::123456789012:role/", "arn:aws:iam::123456789012:role",

@@ -184,6 +184,32 @@ def test_what_makes_no_difference_does_not_cut_a_segment(
     assert [batch.records for batch in read(logs, batch_records=4)] == [4] * 10
 
 
+def test_an_epoch_that_ends_in_another_segment_does_not_cut_either(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Segments of 4 records and epochs of 3 (files have one): only what is told cuts."""
+    monkeypatch.setattr(cache_module, "SEGMENT_RECORDS", 4)
+    logs = [write(tmp_path / f"{number:02d}.json",
+                  record("iam", "ListUsers", eventID=f"{number:036d}")) for number in range(12)]
+    cache = tmp_path / "cache"
+    list(read(logs, cache, batch_records=3))
+    assert [batch.records for batch in read(logs, cache, batch_records=3)] == [4, 4, 4]
+    # the seventh record, of the epoch of the sixth, tells of a name that none before it asks for
+    write(logs[6], makes(6, "r", "/a/"))
+    shutil.rmtree(cache)
+    list(read(logs, cache, batch_records=3))
+    assert [batch.records for batch in read(logs, cache, batch_records=3)] == [4, 4, 4]
+    # one that the first of the segment before asks for, whose epoch was over
+    write(logs[3], asks(3, "r"))
+    write(logs[4], asks(4, "r"))
+    write(logs[8], makes(8, "r", "/a/"))
+    write(logs[6], record("iam", "ListUsers", eventID=f"{6:036d}"))
+    shutil.rmtree(cache)
+    first = answers(read(logs, cache, batch_records=3))
+    assert first == answers(read(logs, batch_records=3)) == answers(
+        read(logs, cache, batch_records=3))
+
+
 def test_a_creation_tells_its_name_whatever_the_policies_ask_for(tmp_path: Path) -> None:
     """The audits agree: by the log alone, by the first pass over a cache, and from the cache."""
     log = write(tmp_path / "log.json", makes(1, "late", "/app/"), asks(2, "late"))

@@ -22,7 +22,14 @@ from .batch import Batch, Columns, KeyPlan, Resolved, Rows
 from .classes import NAMED, NOT_NEEDED, Outcome, RecordClass
 from .columns import ABSENT, Coded, Int32Array, packed
 from .names import Names
-from .numbering import count_pairs, firsts_alike, number_keys, number_flagged, numbered_where, occurring
+from .numbering import (
+    count_pairs,
+    firsts_alike,
+    number_flagged,
+    number_keys,
+    numbered_where,
+    occurring,
+)
 from .sessions import Sessions
 from .tables import StoredCallers, StoredCalls
 from .texts import GrowingTexts, Texts
