@@ -238,8 +238,9 @@ def number_answers(const int32_t[::1] call not None, const int32_t[::1] of_call 
     where there could be more than 2**62 different ones. Releases the GIL.
     """
     cdef size_t n = call.shape[0], calls = of_call.shape[0], rows = of_row.shape[0], i, count = 0
-    cdef int32_t classes = 0, actions = 0, statements = 0, action
-    cdef int64_t reasons = 0, size
+    cdef int32_t classes = 0, actions = -1, statements = -1, least = 0, action
+    cdef uint8_t decisions = 0, layers = 0
+    cdef int64_t reasons = -1, lowest = -1, key
     cdef double most
     cdef int status = 0
     cdef bint is_bad = False
@@ -252,27 +253,39 @@ def number_answers(const int32_t[::1] call not None, const int32_t[::1] of_call 
     cdef int64_t[::1] keys = np.empty(n, dtype=np.int64)
     if not n:
         return np.asarray(numbers), np.asarray(first)
-    with nogil:
+    with nogil:  # loops of one thing each: the processor takes many rows of them at once
+        for i in range(calls):
+            classes = max(classes, of_call[i])
+            least = min(least, of_call[i])
+        for i in range(rows):
+            actions = max(actions, of_row[i])
+            least = min(least, of_row[i])
+        is_bad = least < 0
+        least = -1
         for i in range(n):
-            if (<uint32_t>call[i] >= calls or row[i] < -1 or (row[i] >= 0 and row[i] >= <int64_t>rows)
-                    or statement[i] < -1 or reason[i] < -1):
-                is_bad = True
-                break
-            action = of_row[row[i]] if row[i] >= 0 else -1
-            classes = max(classes, of_call[call[i]])
-            actions = max(actions, action)
+            is_bad |= <uint32_t>call[i] >= calls
+        for i in range(n):
+            is_bad |= (row[i] < -1) | (row[i] >= <int64_t>rows)
+        for i in range(n):
             statements = max(statements, statement[i])
+            least = min(least, statement[i])
+        for i in range(n):
+            decisions = max(decisions, decision[i])
+            layers = max(layers, layer[i])
+        for i in range(n):
             reasons = max(reasons, reason[i])
-            is_bad |= (of_call[call[i]] < 0) | (action < -1)
+            lowest = min(lowest, reason[i])
+        is_bad |= (least < -1) | (lowest < -1)
         most = (<double>classes + 1) * (<double>actions + 2) * (<double>statements + 2)
         is_bad |= most * (<double>reasons + 2) * 65536 >= 4.0e18
         if not is_bad:
             for i in range(n):
                 action = of_row[row[i]] if row[i] >= 0 else -1
-                size = <int64_t>of_call[call[i]] * (<int64_t>actions + 2) + action + 1
-                size = size * (<int64_t>statements + 2) + statement[i] + 1
-                size = size * (reasons + 2) + reason[i] + 1
-                keys[i] = (size << 8 | decision[i]) << 8 | layer[i]
+                key = <int64_t>of_call[call[i]] * (<int64_t>actions + 2) + action + 1
+                key = key * (<int64_t>statements + 2) + statement[i] + 1
+                key = key * (reasons + 2) + reason[i] + 1
+                keys[i] = (key * (<int64_t>decisions + 1) + decision[i]) * (
+                    <int64_t>layers + 1) + layer[i]
             status = number_rows(&keys[0], n, &numbers[0], &first[0], &count)
     if is_bad:
         raise ValueError("a code of no table")
@@ -315,9 +328,11 @@ def pairs_counted(const int32_t[::1] counts not None, const int32_t[::1] of_left
     if is_bad or most * rights >= <size_t>1 << 31:
         raise ValueError("a number beyond its bound")
     cdef int32_t[::1] known = np.full(most * rights, -1, dtype=np.int32)
-    cdef int64_t[::1] place = np.empty(pairs, dtype=np.int64)
+    # with room for one more, which is written where there is no count: no branch hangs on counts
+    cdef int64_t[::1] place = np.empty(pairs + 1, dtype=np.int64)
+    cdef int32_t[::1] right = np.empty(pairs + 1, dtype=np.int32)
+    cdef int32_t[::1] left = np.empty(pairs + 1, dtype=np.int32)
     cdef int64_t[::1] of_pair = np.empty(pairs, dtype=np.int64)
-    cdef int32_t[::1] right = np.empty(pairs, dtype=np.int32)
     cdef int32_t[::1] group = np.empty(pairs, dtype=np.int32)
     cdef size_t room = min(pairs, most * rights)
     cdef int64_t[::1] sums = np.zeros(room, dtype=np.int64)
@@ -326,25 +341,25 @@ def pairs_counted(const int32_t[::1] counts not None, const int32_t[::1] of_left
     with nogil:
         for i in range(lefts):
             for j in range(width):
-                if counts[at] != 0:
-                    number = of_left[i] if is_one[j] else instead[i]
-                    k = <size_t>number * rights + <size_t>of_right[j]
-                    if known[k] < 0:
-                        known[k] = <int32_t>found
-                        left_of[found] = number
-                        right_of[found] = <int32_t>j
-                        found += 1
-                    pairs -= 1
-                    k = <size_t>known[k]
-                    sums[k] += counts[at]
-                    number = <int32_t>k
-                    k = <size_t>place.shape[0] - 1 - pairs
-                    place[k] = <int64_t>at
-                    of_pair[k] = counts[at]
-                    right[k] = <int32_t>j
-                    group[k] = number
+                place[k] = <int64_t>at
+                left[k] = <int32_t>i
+                right[k] = <int32_t>j
+                k += counts[at] != 0
                 at += 1
-    return (np.asarray(place), np.asarray(of_pair), np.asarray(right), np.asarray(group),
+        for i in range(pairs):
+            j = <size_t>right[i]
+            number = of_left[left[i]] if is_one[j] else instead[left[i]]
+            k = <size_t>number * rights + <size_t>of_right[j]
+            if known[k] < 0:
+                known[k] = <int32_t>found
+                left_of[found] = number
+                right_of[found] = <int32_t>j
+                found += 1
+            group[i] = known[k]
+            of_pair[i] = counts[place[i]]
+            sums[known[k]] += of_pair[i]
+    return (np.asarray(place)[:pairs], np.asarray(of_pair), np.asarray(right)[:pairs],
+            np.asarray(group),
             np.asarray(sums)[:found], np.asarray(left_of)[:found], np.asarray(right_of)[:found])
 
 
