@@ -1,4 +1,5 @@
-"""Distinct keys numbered in the order of their first row, and rows counted by pairs of codes.
+"""Distinct keys numbered in the order of their first row, rows counted by pairs of codes, and what
+else an audit of a cache finds out about all records of a batch at once.
 
 Keys that lie near each other have a table of all there could be, others an open-addressing table.
 Keys are made of codes and not chosen by whoever writes a log, so a multiplication is hash enough.
