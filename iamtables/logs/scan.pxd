@@ -1,4 +1,4 @@
-from libc.stdint cimport int32_t, uint8_t, uint32_t, uint64_t
+from libc.stdint cimport int32_t, uint8_t, uint16_t, uint32_t, uint64_t
 
 from iamtables.runtime.intern cimport InternTable
 
@@ -8,19 +8,50 @@ cdef enum:
     PARAMETERS, RESOURCES, TYPE, CATEGORY, VERSION, VPCE, VPCE_ACCOUNT, TLS, ADDITIONAL, STAMP
     ADDENDUM, EVENT_CONTEXT, FIELD_COUNT
     MEMO_KEYS = 64
+    MAX_RUN_BYTES = 320
+    MAX_RUN_FIELDS = 8
+    SHAPE_PLACES = 128
+    MAX_SHAPE_BYTES = 256
+    MAX_SHAPE_PARTS = 16
+
+cdef struct RunField:
+    int32_t field
+    uint32_t begin          # of the value that counts, from the beginning of the run
+    uint32_t length         # 0: null
+
+# What came between two values that differ: commas, names, and the values that were expected.
+cdef struct KeyRun:
+    uint8_t text[MAX_RUN_BYTES]
+    uint32_t length         # 0: none
+    uint32_t token          # of the name that it ends with; 0: it ends the record
+    uint32_t count
+    uint32_t hits           # since it was last looked at
+    RunField fields[MAX_RUN_FIELDS]
 
 cdef struct KeyToken:
     uint8_t text[64]        # `"eventName":` with its quotes and its colon
-    uint8_t value[64]       # what it had last: a text, true, false or null
+    uint8_t value[192]      # what it had last: a text, true, false or null
     uint32_t length
     int32_t field           # -1: a field that does not matter
     uint32_t value_length   # 0: no value is expected
     int32_t score           # how well the value is foretold; at 0 it is given up
+    uint32_t width          # of the text, where that is expected; 0: it is not
+    int32_t width_score     # the same for the width
     uint32_t after[2]       # the tokens that followed last; 0: none
+    uint32_t likely         # which of the runs came last
+    KeyRun runs[2]          # what came behind its value
+
+# An object or a list as it was last, but for its texts.
+cdef struct ValueShape:
+    uint8_t text[MAX_SHAPE_BYTES + 32]  # what stands around the texts, with their quotes
+    uint16_t ends[MAX_SHAPE_PARTS]
+    uint32_t count          # of these parts; 0: none
+    int32_t score           # how well values are foretold; at 0 it is given up
 
 cdef struct ScanMemo:
     KeyToken keys[MEMO_KEYS]    # the first stands for the beginning of a record
     uint32_t key_count
+    ValueShape shapes[SHAPE_PLACES]     # by hash of the field and the name of the event
     InternTable values          # identities and TLS details, each once
     uint32_t* places            # by hash of a value's beginning: the value that was there last, or 0
     size_t mask
@@ -70,6 +101,27 @@ cdef extern from *:
             if (*p == needle[0] && memcmp(p, needle, m) == 0) return p;
         return NULL;
     }
+    static inline uint64_t iamt_eight(const uint8_t *p) { uint64_t w; memcpy(&w, p, 8); return w; }
+    /* Short texts of equal length: no call. */
+    static inline int iamt_same_short(const uint8_t *a, const uint8_t *b, size_t n) {
+        if (n >= 8) {
+            uint64_t differ = iamt_eight(a + n - 8) ^ iamt_eight(b + n - 8);
+            for (; n > 8; n -= 8, a += 8, b += 8) differ |= iamt_eight(a) ^ iamt_eight(b);
+            return differ == 0;
+        }
+        while (n--) if (a[n] != b[n]) return 0;
+        return 1;
+    }
+    /* A number for a place in a memo, by how a short text begins and ends. */
+    static inline uint64_t iamt_ends(const uint8_t *p, size_t n) {
+        uint64_t found = n;
+        if (n >= 8) return (found ^ iamt_eight(p) * 0x9E3779B97F4A7C15ull
+                            ^ iamt_eight(p + n - 8) * 0xD6E8FEB86659FD93ull) >> 32;
+        while (n--) found = found * 31 + p[n];
+        return found;
+    }
     """
+    bint same_short "iamt_same_short"(const uint8_t* a, const uint8_t* b, size_t n) noexcept nogil
+    uint64_t ends_of "iamt_ends"(const uint8_t* p, size_t n) noexcept nogil
     const uint8_t* find "iamt_find"(const uint8_t* text, size_t length, const uint8_t* needle,
                                     size_t needle_length) noexcept nogil

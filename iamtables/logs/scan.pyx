@@ -8,7 +8,7 @@ was before and ends where it did. What is not as expected is read; the memo chan
 the result.
 """
 
-from libc.stdint cimport int32_t, uint8_t, uint32_t, uint64_t
+from libc.stdint cimport int32_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free
 from libc.string cimport memchr, memcmp, memcpy, memset
 
@@ -23,70 +23,105 @@ cdef extern from *:
     #if defined(__SSE2__)
     #include <emmintrin.h>
     #endif
-    /* The first quote, backslash or control character from p on; *high is set when a byte before
-       it is not ASCII. */
-    static inline const uint8_t *iamt_string_stop(const uint8_t *p, const uint8_t *end, int *high) {
     #if defined(__SSE2__)
-        const __m128i quote = _mm_set1_epi8('"'), slash = _mm_set1_epi8(92);
-        const __m128i space = _mm_set1_epi8(0x20);
-        while (end - p >= 16) {
-            __m128i v = _mm_loadu_si128((const __m128i *)p);
-            int wide = _mm_movemask_epi8(v);
-            int stop = _mm_movemask_epi8(_mm_or_si128(
-                _mm_cmpeq_epi8(v, quote), _mm_cmpeq_epi8(v, slash)));
-            stop |= 0xFFFF & ~_mm_movemask_epi8(_mm_cmpeq_epi8(_mm_max_epu8(v, space), v));
-            if (stop) {
-                int at = __builtin_ctz(stop);
-                if (wide & ((1 << at) - 1)) *high = 1;
-                return p + at;
-            }
-            if (wide) *high = 1;
-            p += 16;
+    /* Which of 16 bytes end a plain run of a text: quotes, backslashes, control characters, and
+       bytes that are no ASCII, which are negative and so below a space, too. */
+    static inline uint32_t iamt_stops(const uint8_t *p) {
+        const __m128i v = _mm_loadu_si128((const __m128i *)p);
+        return (uint32_t)_mm_movemask_epi8(_mm_or_si128(
+            _mm_cmplt_epi8(v, _mm_set1_epi8(0x20)),
+            _mm_or_si128(_mm_cmpeq_epi8(v, _mm_set1_epi8('"')),
+                         _mm_cmpeq_epi8(v, _mm_set1_epi8(92)))));
+    }
+    static inline uint32_t iamt_equal(const uint8_t *p, const uint8_t *text) {
+        return (uint32_t)_mm_movemask_epi8(_mm_cmpeq_epi8(
+            _mm_loadu_si128((const __m128i *)p), _mm_loadu_si128((const __m128i *)text)));
+    }
+    #endif
+    /* The first quote, backslash, control character or byte that is not ASCII from p on. Most texts
+       end within 32 bytes: one step, whatever their length, so that it can be foretold. */
+    static inline const uint8_t *iamt_string_stop(const uint8_t *p, const uint8_t *end) {
+    #if defined(__SSE2__)
+        while (end - p >= 32) {
+            const uint32_t stops = iamt_stops(p) | iamt_stops(p + 16) << 16;
+            if (stops) return p + __builtin_ctz(stops);
+            p += 32;
         }
     #endif
-        while (p < end) {
-            uint8_t c = *p;
-            if (c == '"' || c == 92 || c < 0x20) return p;
-            if (c & 0x80) *high = 1;
-            p++;
-        }
+        while (p < end && *p != '"' && *p != 92 && *p >= 0x20 && *p < 0x80) p++;
         return p;
     }
-    /* Do the n <= 64 bytes at p, of which 64 can be read, equal those at text? */
+    /* Do the n bytes at p equal those at text? Both can be read up to the next multiple of 32. */
     static inline int iamt_same(const uint8_t *p, const uint8_t *text, uint32_t n) {
     #if defined(__SSE2__)
-        uint32_t at = 0;
-        for (; at + 16 < n; at += 16) {
-            if (_mm_movemask_epi8(_mm_cmpeq_epi8(
-                    _mm_loadu_si128((const __m128i *)(p + at)),
-                    _mm_loadu_si128((const __m128i *)(text + at)))) != 0xFFFF) return 0;
-        }
-        uint32_t same = _mm_movemask_epi8(_mm_cmpeq_epi8(
-            _mm_loadu_si128((const __m128i *)(p + at)),
-            _mm_loadu_si128((const __m128i *)(text + at))));
-        return (~same & ((1u << (n - at)) - 1)) == 0;
+        for (; n > 32; n -= 32, p += 32, text += 32)
+            if ((iamt_equal(p, text) & iamt_equal(p + 16, text + 16)) != 0xFFFF) return 0;
+        if (n <= 16) return (~iamt_equal(p, text) & ((1u << n) - 1)) == 0;
+        return (~(iamt_equal(p, text) | iamt_equal(p + 16, text + 16) << 16)
+                & (uint32_t)((1ull << n) - 1)) == 0;
     #else
         return memcmp(p, text, n) == 0;
     #endif
     }
-    static inline uint64_t iamt_mixed(const uint8_t *p, uint64_t found) {
-        uint64_t a, b;
-        memcpy(&a, p, 8);
-        memcpy(&b, p + 8, 8);
-        found = (a ^ found) * 0x9E3779B97F4A7C15ull + (b ^ 0xD6E8FEB86659FD93ull) * (found | 1);
-        return found ^ found >> 31;
+    /* Are the n bytes at p a text as a whole, plain and with a quote behind it? They can be read up
+       to a multiple of 16 behind that quote. Nothing waits for where the text ends. */
+    static inline int iamt_is_text(const uint8_t *p, uint32_t n) {
+        if (p[n] != '"') return 0;
+    #if defined(__SSE2__)
+        for (; n > 16; n -= 16, p += 16)
+            if (iamt_stops(p)) return 0;
+        return (iamt_stops(p) & ((1u << n) - 1)) == 0;
+    #else
+        return iamt_string_stop(p, p + n) == p + n;
+    #endif
+    }
+    static inline void iamt_clear(uint32_t *slices, size_t fields) {
+    #if defined(__SSE2__)
+        for (; fields >= 2; fields -= 2, slices += 4)
+            _mm_storeu_si128((__m128i *)slices, _mm_setzero_si128());
+    #endif
+        for (; fields; fields--, slices += 2) slices[0] = slices[1] = 0;
+    }
+    /* Where a value is looked for: a sum of its words, each times an odd number of its own, so that
+       none waits for another. */
+    static inline uint64_t iamt_word_at(const uint8_t *p) {
+        uint64_t word;
+        memcpy(&word, p, 8);
+        return word;
+    }
+    static inline uint64_t iamt_place(const uint8_t *p, size_t length) {
+        uint64_t found = length * 0xD6E8FEB86659FD93ull, odd = 0x9E3779B97F4A7C15ull;
+        size_t at;
+        for (at = 0; at + 16 <= length && at < 160; at += 16) {
+            found += iamt_word_at(p + at) * odd + iamt_word_at(p + at + 8) * (odd ^ 0xA5A5A5A4ull);
+            odd += 0x3C6EF372FE94F82Aull;
+        }
+        if (length >= 16)
+            found += iamt_word_at(p + length - 16) * odd
+                     + iamt_word_at(p + length - 8) * (odd ^ 0xA5A5A5A4ull);
+        else {
+            uint64_t word = 0;
+            memcpy(&word, p, length < 8 ? length : 8);
+            found += word * odd;
+        }
+        found ^= found >> 32;
+        return found * 0x9E3779B97F4A7C15ull >> 40;
     }
     """
-    int iamt_same(const uint8_t* p, const uint8_t* text, uint32_t n) noexcept nogil
-    uint64_t mixed "iamt_mixed"(const uint8_t* p, uint64_t found) noexcept nogil
-    const uint8_t* iamt_string_stop(const uint8_t* p, const uint8_t* end, int* high) noexcept nogil
+    bint iamt_same(const uint8_t* p, const uint8_t* text, uint32_t n) noexcept nogil
+    bint iamt_is_text(const uint8_t* p, uint32_t n) noexcept nogil
+    void clear "iamt_clear"(uint32_t* slices, size_t fields) noexcept nogil
+    uint64_t place_of "iamt_place"(const uint8_t* p, size_t length) noexcept nogil
+    const uint8_t* iamt_string_stop(const uint8_t* p, const uint8_t* end) noexcept nogil
 
 
 cdef enum:
     MAX_DEPTH = 48
     MAX_MEMO_BYTES = 4096   # of a value that is remembered
     MEMO_PLACES = 16384
-    FIRST_SCORE = 8         # of a field's value: it is given up after two that were not as the last
+    MAX_WIDTH = 64          # of a text whose length is expected
+    AHEAD = 320             # bytes that names and values are compared with at most
+    FIRST_SCORE = 8         # of what is expected: it is given up after two that were not as the last
 
 FIELDS = (b"eventSource", b"eventName", b"eventID", b"eventTime", b"userIdentity", b"awsRegion",
           b"recipientAccountId", b"sourceIPAddress", b"userAgent", b"errorCode", b"errorMessage",
@@ -116,11 +151,15 @@ cdef const uint8_t* skip_string(const uint8_t* p, const uint8_t* end, int* odd,
     # p is behind the opening quote; returns behind the closing one, NULL when it is no JSON
     cdef uint8_t c
     while True:
-        p = iamt_string_stop(p, end, odd)
+        p = iamt_string_stop(p, end)
         if p >= end:
             return NULL
         if p[0] == 34:
             return p + 1
+        if p[0] >= 0x80:
+            odd[0] = 1
+            p += 1
+            continue
         if p[0] != 92 or end - p < 2:
             return NULL
         escaped[0] = 1
@@ -137,6 +176,13 @@ cdef const uint8_t* skip_string(const uint8_t* p, const uint8_t* end, int* odd,
             p += 2
         else:
             return NULL
+
+
+cdef inline const uint8_t* skip_text(const uint8_t* p, const uint8_t* end, int* odd,
+                                     int* escaped) noexcept nogil:
+    # the same; nearly all are plain
+    p = iamt_string_stop(p, end)
+    return p + 1 if p < end and p[0] == 34 else skip_string(p, end, odd, escaped)
 
 
 cdef const uint8_t* skip_number(const uint8_t* p, const uint8_t* end) noexcept nogil:
@@ -168,20 +214,25 @@ cdef const uint8_t* skip_number(const uint8_t* p, const uint8_t* end) noexcept n
     return p
 
 
-cdef inline const uint8_t* skip_word(const uint8_t* p, const uint8_t* end, const char* word,
-                                     size_t length) noexcept nogil:
-    if <size_t>(end - p) < length or memcmp(p, word, length) != 0:
-        return NULL
-    return p + length
+cdef const uint8_t* skip_atom(const uint8_t* p, const uint8_t* end) noexcept nogil:
+    # true, false, null or a number
+    if end - p >= 4 and memcmp(p, b"true", 4) == 0:
+        return p + 4
+    if end - p >= 4 and memcmp(p, b"null", 4) == 0:
+        return p + 4
+    if end - p >= 5 and memcmp(p, b"false", 5) == 0:
+        return p + 5
+    return skip_number(p, end)
 
 
-cdef const uint8_t* skip_key(const uint8_t* p, const uint8_t* end, int* odd) noexcept nogil:
+cdef inline const uint8_t* skip_key(const uint8_t* p, const uint8_t* end, int* odd
+                                    ) noexcept nogil:
     # a name and its colon
     cdef int escaped = 0
     p = skip_space(p, end)
     if p >= end or p[0] != 34:
         return NULL
-    p = skip_string(p + 1, end, odd, &escaped)
+    p = skip_text(p + 1, end, odd, &escaped)
     if p == NULL:
         return NULL
     p = skip_space(p, end)
@@ -193,7 +244,7 @@ cdef const uint8_t* skip_key(const uint8_t* p, const uint8_t* end, int* odd) noe
 cdef const uint8_t* skip_value(const uint8_t* p, const uint8_t* end, int* odd,
                                int* escaped) noexcept nogil:
     # behind one value; NULL when it is no JSON, or is nested too deeply to be told here
-    cdef uint8_t stack[MAX_DEPTH]
+    cdef uint64_t is_object = 0  # of each value that is open, a bit; the innermost comes first
     cdef int depth = 0
     cdef uint8_t c
     while True:
@@ -202,53 +253,47 @@ cdef const uint8_t* skip_value(const uint8_t* p, const uint8_t* end, int* odd,
             return NULL
         c = p[0]
         if c == 34:
-            p = skip_string(p + 1, end, odd, escaped)
+            p = skip_text(p + 1, end, odd, escaped)
+            if p == NULL:
+                return NULL
         elif c == 123 or c == 91:
             if depth == MAX_DEPTH:
                 return NULL
-            stack[depth] = c
-            depth += 1
             p = skip_space(p + 1, end)
             if p >= end:
                 return NULL
             if p[0] == c + 2:  # `}` and `]` follow their openers by two
                 p += 1
-                depth -= 1
             else:
+                depth += 1
+                is_object = is_object << 1 | (c == 123)
                 if c == 123:
                     p = skip_key(p, end, odd)
                     if p == NULL:
                         return NULL
                 continue
-        elif c == 116:
-            p = skip_word(p, end, "true", 4)
-        elif c == 102:
-            p = skip_word(p, end, "false", 5)
-        elif c == 110:
-            p = skip_word(p, end, "null", 4)
         else:
-            p = skip_number(p, end)
-        if p == NULL:
-            return NULL
+            p = skip_atom(p, end)
+            if p == NULL:
+                return NULL
         while True:  # behind a value
             if depth == 0:
                 return p
             p = skip_space(p, end)
             if p >= end:
                 return NULL
-            c = stack[depth - 1]
-            if p[0] == c + 2:
+            if p[0] == 44:
                 p += 1
-                depth -= 1
-                continue
-            if p[0] != 44:
+                if is_object & 1:
+                    p = skip_key(p, end, odd)
+                    if p == NULL:
+                        return NULL
+                break
+            if p[0] != (125 if is_object & 1 else 93):
                 return NULL
             p += 1
-            if c == 123:
-                p = skip_key(p, end, odd)
-                if p == NULL:
-                    return NULL
-            break
+            depth -= 1
+            is_object >>= 1
 
 
 cdef inline int field_of(const uint8_t* name, size_t length) noexcept nogil:
@@ -263,9 +308,12 @@ cdef inline int field_of(const uint8_t* name, size_t length) noexcept nogil:
 
 cdef int memo_init(ScanMemo* memo, uint64_t seed) noexcept nogil:
     """An empty memo; -1 when memory is short (then it is safe to free)."""
+    cdef size_t place
     memset(memo, 0, sizeof(ScanMemo))
     memo.mask = MEMO_PLACES - 1
     memo.key_count = 1
+    for place in range(SHAPE_PLACES):
+        memo.shapes[place].score = 4 * FIRST_SCORE
     memo.places = <uint32_t*>calloc(MEMO_PLACES, sizeof(uint32_t))
     if memo.places == NULL:
         return -1
@@ -278,23 +326,11 @@ cdef void memo_free(ScanMemo* memo) noexcept nogil:
     intern_free(&memo.values)
 
 
-cdef inline uint64_t place_of(const uint8_t* p, size_t length) noexcept nogil:
-    # By the beginning, the end and the length of a value up to its first `}`. Who makes values of
-    # one place gains nothing but the time of reading them.
-    cdef uint64_t word = 0, found = length
-    cdef size_t at = 0
-    while at + 16 <= length and at < 160:
-        found = mixed(p + at, found)
-        at += 16
-    if length >= 16:
-        return mixed(p + length - 16, found)
-    memcpy(&word, p, length if length < 8 else 8)
-    return (found ^ word) * <uint64_t>0x9E3779B97F4A7C15 >> 20
-
-
 cdef const uint8_t* skip_known(const uint8_t* p, const uint8_t* end, ScanMemo* memo, int* odd,
                                uint32_t* id) noexcept nogil:
     # behind one value that is likely to be known; its id, 0 when it is none to be remembered
+    # A value's place follows from its beginning, the end and the length up to its first `}`. Who
+    # makes values of one place gains nothing but the time of reading them.
     cdef const uint8_t* start = p
     cdef const uint8_t* stop
     cdef const uint8_t* known
@@ -352,25 +388,111 @@ cdef uint32_t expect(ScanMemo* memo, uint32_t before, const uint8_t* begin, cons
         memcpy(token.text, begin, length)
         token.length = <uint32_t>length
         token.field = field
-        token.score = FIRST_SCORE
+        token.score = token.width_score = FIRST_SCORE
     token = memo.keys + before
-    token.after[1] = token.after[0]
-    token.after[0] = k
+    if token.after[0] != k:
+        token.after[1] = token.after[0]
+        token.after[0] = k
     return k
 
 
 cdef inline void note_value(KeyToken* token, const uint8_t* start, size_t length, bint is_plain
                             ) noexcept nogil:
-    # a value that was read because none was expected, or another
-    if token.score <= 0:
+    # A value that was read because none was expected, or another. Where values differ all the time,
+    # those may be of one length.
+    if token.score > 0:
+        if token.value_length:
+            token.score -= 4
+        token.value_length = 0
+        if is_plain and length <= sizeof(token.value) and token.score > 0 and (
+                start[0] == 34 or start[0] == 116 or start[0] == 102 or start[0] == 110):
+            memcpy(token.value, start, length)
+            token.value_length = <uint32_t>length
+    elif token.width_score > 0:
+        if token.width:
+            token.width_score -= 4
+        token.width = 0
+        if is_plain and start[0] == 34 and length <= MAX_WIDTH + 2 and token.width_score > 0:
+            token.width = <uint32_t>length - 2
+
+
+cdef void note_shape(ValueShape* shape, const uint8_t* p, const uint8_t* end) noexcept nogil:
+    # what stands around the texts of a value, which is JSON without escapes
+    cdef const uint8_t* stop
+    cdef const uint8_t* begin = p   # of the part
+    cdef const uint8_t* text        # behind an opening quote
+    cdef size_t used = 0
+    cdef uint32_t count = 0
+    shape.count = 0
+    while True:
+        while p < end and p[0] != 34:
+            p += 1
+        if p < end:
+            text = p + 1
+            stop = iamt_string_stop(text, end)
+            if stop >= end:
+                return
+            p = skip_space(stop + 1, end)
+            if p < end and p[0] == 58:
+                continue  # a name
+        else:
+            text = stop = end
+        if count == MAX_SHAPE_PARTS or used + (text - begin) > MAX_SHAPE_BYTES:
+            return
+        memcpy(shape.text + used, begin, text - begin)
+        used += text - begin
+        shape.ends[count] = <uint16_t>used
+        count += 1
+        if text == end:
+            break
+        begin = stop
+    shape.count = count
+
+
+cdef const uint8_t* skip_shaped(const uint8_t* start, const uint8_t* end, ValueShape* shape,
+                                int* odd, int* escaped) noexcept nogil:
+    # behind an object or a list that is likely to be as the one before it, but for its texts
+    cdef const uint8_t* p = start
+    cdef uint32_t k, begin = 0
+    cdef int is_odd = 0
+    for k in range(shape.count):
+        if k:
+            p = iamt_string_stop(p, end)  # what is no quote is not as expected
+        if end - p <= AHEAD or not iamt_same(p, shape.text + begin, shape.ends[k] - begin):
+            break
+        p += shape.ends[k] - begin
+        begin = shape.ends[k]
+    else:
+        if shape.count:
+            shape.score += shape.score < 64
+            return p
+    p = skip_value(start, end, &is_odd, escaped)
+    if p != NULL and shape.score > 0 and not is_odd and not escaped[0]:
+        shape.score -= 1 + (shape.count != 0)
+        if shape.score > 0:
+            note_shape(shape, start, p)
+        else:
+            shape.count = 0
+    odd[0] |= is_odd
+    return p
+
+
+cdef inline void credit(KeyToken* token, uint32_t hits) noexcept nogil:
+    # so often a value was as expected, in a run
+    token.score = 64 if hits >= <uint32_t>(64 - token.score) else token.score + <int32_t>hits
+
+
+cdef void note_run(KeyToken* head, const uint8_t* begin, const uint8_t* end, uint32_t token,
+                   const RunField* fields, uint32_t count) noexcept nogil:
+    # what came between the value of one token and that of another, to be compared as a whole
+    cdef KeyRun* run
+    if end - begin > MAX_RUN_BYTES:
         return
-    if token.value_length:
-        token.score -= 4
-    token.value_length = 0
-    if is_plain and length <= 64 and token.score > 0 and (
-            start[0] == 34 or start[0] == 116 or start[0] == 102 or start[0] == 110):
-        memcpy(token.value, start, length)
-        token.value_length = <uint32_t>length
+    head.likely ^= 1
+    run = head.runs + head.likely
+    memcpy(run.text, begin, end - begin)
+    memcpy(run.fields, fields, count * sizeof(RunField))
+    run.length, run.token, run.count, run.hits = <uint32_t>(end - begin), token, count, 0
 
 
 cdef const uint8_t* scan_record(const uint8_t* base, const uint8_t* p, const uint8_t* end,
@@ -382,70 +504,142 @@ cdef const uint8_t* scan_record(const uint8_t* base, const uint8_t* p, const uin
     values, 0 for a record without one.
     """
     cdef int field, odd = 0, escaped
-    cdef uint32_t known, token_id = 0, before
+    cdef uint32_t known, token_id = 0, other, k, count = 0, hits = 0
     cdef KeyToken* token
+    cdef KeyToken* head = memo.keys     # the token behind whose value the run begins
+    cdef KeyRun* run
+    cdef const uint8_t* run_begin
     cdef const uint8_t* start
     cdef const uint8_t* begin
-    memset(slices, 0, 2 * FIELD_COUNT * sizeof(uint32_t))
+    cdef RunField fields[MAX_RUN_FIELDS]    # of the run, as far as it goes by now
+    cdef bint is_head = True            # does a run begin here?
+    cdef bint is_run_new = False        # is the run longer than those behind its head?
+    cdef bint is_far                    # from the end: what is expected may be compared
+    cdef bint is_expected
+    clear(slices, FIELD_COUNT)
     identity[0] = 0
     p = skip_space(p + 1, end)
     if p < end and p[0] == 125:
         is_odd[0] = 1
         return p + 1
-    while True:
-        p = skip_space(p, end)
-        before = token_id
-        token = memo.keys + before
-        token_id = token.after[0]
-        if token_id and end - p > 64 and iamt_same(
-                p, memo.keys[token_id].text, memo.keys[token_id].length):
+    run_begin = p
+    while True:  # p is behind a value, or behind the opening brace
+        run = NULL
+        if is_head and end - p > AHEAD:
+            run = head.runs + head.likely
+            if run.length == 0 or not iamt_same(p, run.text, run.length):
+                hits += run.hits
+                run.hits = 0
+                run = head.runs + (1 - head.likely)
+                if run.length == 0 or not iamt_same(p, run.text, run.length):
+                    run = NULL
+                else:
+                    head.likely ^= 1
+        if run != NULL:
+            run.hits += 1
+            for k in range(run.count):
+                field = run.fields[k].field
+                if slices[2 * field + 1] != 0:
+                    odd = 1
+                if run.fields[k].length:
+                    slices[2 * field] = <uint32_t>(p - base) + run.fields[k].begin
+                    slices[2 * field + 1] = run.fields[k].length
+            p += run.length
+            token_id = run.token
+            if token_id == 0:
+                break
             token = memo.keys + token_id
             field = token.field
-            p += token.length
-        elif token.after[1] and end - p > 64 and iamt_same(
-                p, memo.keys[token.after[1]].text, memo.keys[token.after[1]].length):
-            token_id = token.after[1]
-            token.after[1] = token.after[0]
-            token.after[0] = token_id
-            token = memo.keys + token_id
-            field = token.field
-            p += token.length
+            start = p
+            is_far = end - p > AHEAD
+            is_run_new = False
         else:
-            if p >= end or p[0] != 34:
-                return NULL
-            begin = p + 1
-            escaped = 0
-            p = skip_string(begin, end, &odd, &escaped)
-            if p == NULL:
-                return NULL
-            field = field_of(begin, p - 1 - begin)
-            if escaped:
-                odd = 1  # a name may be spelled with escapes
             p = skip_space(p, end)
-            if p >= end or p[0] != 58:
-                return NULL
-            p += 1
-            token_id = 0 if odd else expect(memo, before, begin - 1, p, field)
+            if not is_head or head != memo.keys:
+                if p >= end:
+                    return NULL
+                if p[0] == 125:
+                    p += 1
+                    if is_run_new and not odd:
+                        note_run(head, run_begin, p, 0, fields, count)
+                    break
+                if p[0] != 44:
+                    return NULL
+                p = skip_space(p + 1, end)
+            if is_head:
+                is_run_new = end - p > AHEAD
+                count = 0
             token = memo.keys + token_id
-        start = skip_space(p, end)
+            other = token.after[1]
+            is_far = end - p > AHEAD
+            if is_far and token.after[0] and iamt_same(
+                    p, memo.keys[token.after[0]].text, memo.keys[token.after[0]].length):
+                token_id = token.after[0]
+                token = memo.keys + token_id
+                field = token.field
+                p += token.length
+            elif is_far and other and iamt_same(p, memo.keys[other].text, memo.keys[other].length):
+                token.after[1] = token.after[0]
+                token.after[0] = token_id = other
+                token = memo.keys + token_id
+                field = token.field
+                p += token.length
+            else:
+                if p >= end or p[0] != 34:
+                    return NULL
+                begin = p + 1
+                escaped = 0
+                p = skip_string(begin, end, &odd, &escaped)
+                if p == NULL:
+                    return NULL
+                field = field_of(begin, p - 1 - begin)
+                if escaped:
+                    odd = 1  # a name may be spelled with escapes
+                p = skip_space(p, end)
+                if p >= end or p[0] != 58:
+                    return NULL
+                p += 1
+                token_id = 0 if odd else expect(memo, token_id, begin - 1, p, field)
+                token = memo.keys + token_id
+            start = skip_space(p, end)
+            is_far = end - start > AHEAD
         escaped = 0
+        is_expected = False
         if field == IDENTITY or field == TLS:
             p = skip_known(start, end, memo, &odd, &known)
             if field == IDENTITY:
                 identity[0] = known
-        elif token.value_length and end - start > 64 and iamt_same(
-                start, token.value, token.value_length):
+        elif is_far and token.value_length and iamt_same(start, token.value, token.value_length):
             p = start + token.value_length  # such a value closes itself
-            token.score += token.score < 64
+            is_expected = True
+            credit(token, hits + 1)
+        elif is_far and token.width and start[0] == 34 and iamt_is_text(start + 1, token.width):
+            p = start + 2 + token.width
+            token.width_score += token.width_score < 64
         else:
-            if start < end and start[0] == 34:
-                p = skip_string(start + 1, end, &odd, &escaped)
+            if start >= end:
+                return NULL
+            if start[0] == 34:
+                p = skip_text(start + 1, end, &odd, &escaped)
+            elif start[0] == 123 or start[0] == 91:
+                p = skip_shaped(start, end, memo.shapes + (<size_t>field + ends_of(
+                    base + slices[2 * NAME], slices[2 * NAME + 1])) % SHAPE_PLACES, &odd, &escaped)
             else:
-                p = skip_value(start, end, &odd, &escaped)
+                p = skip_atom(start, end)
             if p != NULL and token_id:
+                if token.value_length:
+                    credit(token, hits)
                 note_value(token, start, p - start, not odd and not escaped)
         if p == NULL:
             return NULL
+        if is_expected and run != NULL:  # the run goes on: it will be noted as a longer one
+            is_run_new = True
+            count = run.count
+            memcpy(fields, run.fields, count * sizeof(RunField))
+        if not is_expected:
+            if is_run_new and token_id and not odd:
+                note_run(head, run_begin, start, token_id, fields, count)
+            is_run_new = False
         if field >= 0:
             if slices[2 * field + 1] != 0:
                 odd = 1
@@ -460,14 +654,21 @@ cdef const uint8_t* scan_record(const uint8_t* base, const uint8_t* p, const uin
                     odd = 1
             elif start[0] != 110:
                 odd = 1
-        p = skip_space(p, end)
-        if p >= end:
-            return NULL
-        if p[0] == 125:
-            break
-        if p[0] != 44:
-            return NULL
-        p += 1
+        if is_expected:
+            is_head = False
+            if field >= 0:
+                if count == MAX_RUN_FIELDS:
+                    is_run_new = False
+                else:
+                    fields[count].field = field
+                    fields[count].begin = slices[2 * field] - <uint32_t>(run_begin - base)
+                    fields[count].length = slices[2 * field + 1]
+                    count += 1
+        else:
+            is_head = token_id != 0
+            head = memo.keys + token_id
+            run_begin = p
+            hits = 0
     if slices[2 * SOURCE + 1] == 0 or slices[2 * NAME + 1] == 0:
         odd = 1
     if slices[2 * VERSION + 1] != 0 and (
@@ -479,4 +680,4 @@ cdef const uint8_t* scan_record(const uint8_t* base, const uint8_t* p, const uin
         odd = 1  # a corrected record: what it corrects, the reader finds out
     if odd:
         is_odd[0] = 1
-    return p + 1
+    return p

@@ -3,6 +3,17 @@ from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
 from iamtables.runtime.intern cimport InternTable
 
 from .scan cimport ScanMemo
+from .slices cimport KnownDay
+
+cdef enum:
+    PLAN_PLACES = 64
+    PLAN_TEXT = 48
+
+# A plan that was met: most records have one of a few.
+cdef struct KnownPlan:
+    int32_t code            # -1: nothing yet
+    uint8_t lengths[4]
+    uint8_t texts[4 * PLAN_TEXT]    # source, name, event type and category
 
 # What an identity had last beside it: most have one region and one account.
 cdef struct KnownCaller:
@@ -52,6 +63,8 @@ cdef class Scanner:
     cdef ScanMemo memo
     cdef KnownCaller* known_callers # by id of the identity in the memo
     cdef size_t known_caller_room
+    cdef KnownPlan known_plans[PLAN_PLACES]     # by hash of source and name
+    cdef KnownDay day
     cdef uint32_t caller_fields     # what tells callers apart
     cdef int32_t no_error           # the code of no error; -1 while it has none
     cdef uint8_t* scratch
@@ -71,6 +84,8 @@ cdef class Scanner:
     cdef int keep_rest(self, Scanned s) except -1
     cdef int ensure(self, size_t size) noexcept nogil
     cdef int code_one(self, Scanned s, size_t i) noexcept nogil
+    cdef void forget_known_plans(self) noexcept nogil
+    cdef int code_plan(self, Scanned s, size_t i) noexcept nogil
     cdef int code_caller(self, Scanned s, size_t i) noexcept nogil
     cdef int code(self, InternTable* table, uint32_t fields, int kind, Scanned s, size_t i
                   ) noexcept nogil

@@ -24,7 +24,7 @@ from iamtables.runtime.intern cimport (
 from .scan cimport (
     ADDITIONAL, ADDRESS, AGENT, CATEGORY, ERROR, EVENT_CONTEXT, FIELD_COUNT, ID, IDENTITY, NAME,
     RECIPIENT, REGION, SOURCE, STAMP, TIME, TLS, TYPE, VPCE, VPCE_ACCOUNT,
-    ScanMemo, memo_free, memo_init, scan_record, skip_space,
+    ScanMemo, ends_of, memo_free, memo_init, same_short, scan_record, skip_space,
 )
 from .slices cimport hash_of, seconds_of
 
@@ -34,6 +34,9 @@ cdef extern from *:
 cdef enum:
     SIMPLE_CALLER = 1 << IDENTITY | 1 << REGION | 1 << RECIPIENT
     PLAN_FIELDS = 1 << SOURCE | 1 << NAME | 1 << TYPE | 1 << CATEGORY
+
+cdef int PLAN_FIELD[4]
+PLAN_FIELD[0], PLAN_FIELD[1], PLAN_FIELD[2], PLAN_FIELD[3] = SOURCE, NAME, TYPE, CATEGORY
 
 NOTHING = np.empty(0, dtype=np.int32)
 NOTHING.flags.writeable = False
@@ -208,6 +211,7 @@ cdef class Scanner:
             self.caller_fields |= 1 << ADDITIONAL
         self.no_error = -1
         self.is_done = True
+        self.forget_known_plans()
         if (intern_init(&self.plan_table, seed) or intern_init(&self.caller_table, seed)
                 or intern_init(&self.long_texts, seed)
                 or intern_init(&self.error_table, seed) or memo_init(&self.memo, seed)):
@@ -362,8 +366,7 @@ cdef class Scanner:
         if s.odd[i]:
             s.codes[0][i] = s.codes[1][i] = s.codes[2][i] = -1
         else:
-            if (self.code(&self.plan_table, PLAN_FIELDS, 0, s, i)
-                    or self.code_caller(s, i)):
+            if self.code_plan(s, i) or self.code_caller(s, i):
                 return -2
             if slices[2 * ERROR + 1] == 0 and self.no_error >= 0:
                 s.codes[2][i] = self.no_error
@@ -373,9 +376,10 @@ cdef class Scanner:
                 if slices[2 * ERROR + 1] == 0:
                     self.no_error = s.codes[2][i]
         if slices[2 * TIME + 1]:
-            s.seconds[i] = seconds_of(s.base + slices[2 * TIME], slices[2 * TIME + 1])
+            s.seconds[i] = seconds_of(s.base + slices[2 * TIME], slices[2 * TIME + 1], &self.day)
         elif slices[2 * STAMP + 1]:
-            s.seconds[i] = seconds_of(s.base + slices[2 * STAMP], slices[2 * STAMP + 1])
+            s.seconds[i] = seconds_of(s.base + slices[2 * STAMP], slices[2 * STAMP + 1],
+                                      &self.day)
         else:
             s.seconds[i] = -1
         if s.id_used + length > s.id_room:
@@ -387,6 +391,41 @@ cdef class Scanner:
         memcpy(s.id_text + s.id_used, s.base + slices[2 * ID], length)
         s.id_used += length
         s.id_hash[i] = hash_of(s.base + slices[2 * ID], length)
+        return 0
+
+    cdef void forget_known_plans(self) noexcept nogil:
+        cdef int place
+        for place in range(PLAN_PLACES):
+            self.known_plans[place].code = -1
+
+    cdef int code_plan(self, Scanned s, size_t i) noexcept nogil:
+        cdef const uint32_t* slices = s.slices + i * 2 * FIELD_COUNT
+        cdef const uint32_t* slice
+        cdef KnownPlan* known
+        cdef bint is_known
+        cdef int k
+        known = self.known_plans + (
+            (ends_of(s.base + slices[2 * NAME], slices[2 * NAME + 1])
+             + ends_of(s.base + slices[2 * SOURCE], slices[2 * SOURCE + 1]))
+            * <uint64_t>0x9E3779B97F4A7C15 >> 32) % PLAN_PLACES
+        is_known = known.code >= 0
+        for k in range(4):
+            slice = slices + 2 * PLAN_FIELD[k]
+            is_known = is_known and slice[1] == known.lengths[k] and same_short(
+                known.texts + PLAN_TEXT * k, s.base + slice[0], slice[1])
+        if is_known:
+            s.codes[0][i] = known.code
+            return 0
+        if self.code(&self.plan_table, PLAN_FIELDS, 0, s, i):
+            return -1
+        for k in range(4):
+            if slices[2 * PLAN_FIELD[k] + 1] > PLAN_TEXT:
+                return 0
+        known.code = s.codes[0][i]
+        for k in range(4):
+            slice = slices + 2 * PLAN_FIELD[k]
+            known.lengths[k] = <uint8_t>slice[1]
+            memcpy(known.texts + PLAN_TEXT * k, s.base + slice[0], slice[1])
         return 0
 
     cdef int code_caller(self, Scanned s, size_t i) noexcept nogil:
@@ -411,8 +450,8 @@ cdef class Scanner:
         known = self.known_callers + identity
         if (known.code >= 0 and known.region_length == region[1]
                 and known.account_length == account[1]
-                and memcmp(known.texts, s.base + region[0], region[1]) == 0
-                and memcmp(known.texts + region[1], s.base + account[0], account[1]) == 0):
+                and same_short(known.texts, s.base + region[0], region[1])
+                and same_short(known.texts + region[1], s.base + account[0], account[1])):
             s.codes[1][i] = known.code
             return 0
         if self.code(&self.caller_table, self.caller_fields, 1, s, i):
@@ -582,6 +621,7 @@ cdef class Scanner:
     def forget_plans(self, uint64_t seed):
         """Drop all codes."""
         self.no_error = -1
+        self.forget_known_plans()
         intern_free(&self.plan_table)
         intern_free(&self.error_table)
         if intern_init(&self.plan_table, seed) or intern_init(&self.error_table, seed):

@@ -88,43 +88,68 @@ cdef uint8_t bucket_or_object(const uint8_t* arn, size_t length) noexcept nogil:
     return 79
 
 
-cdef inline int digit(uint8_t c) noexcept nogil:
-    return c - 48 if 48 <= c <= 57 else -100000
+cdef inline uint32_t digit(uint8_t c) noexcept nogil:
+    # far more than 9 for what is none
+    return <uint32_t>c - 48 if 48 <= c <= 57 else 100000
 
 
-cdef int64_t seconds_of(const uint8_t* t, size_t length) noexcept nogil:
-    # `YYYY-MM-DDTHH:MM:SSZ`; -2 for anything else, which the reader looks at
-    cdef int year, month, day, hour, minute, second
-    cdef int64_t era_year, days
-    cdef int month_days[12]
-    if (length != 20 or t[4] != 45 or t[7] != 45 or t[10] != 84 or t[13] != 58 or t[16] != 58
-            or t[19] != 90):
-        return -2
-    year = digit(t[0]) * 1000 + digit(t[1]) * 100 + digit(t[2]) * 10 + digit(t[3])
-    month = digit(t[5]) * 10 + digit(t[6])
-    day = digit(t[8]) * 10 + digit(t[9])
-    hour = digit(t[11]) * 10 + digit(t[12])
-    minute = digit(t[14]) * 10 + digit(t[15])
-    second = digit(t[17]) * 10 + digit(t[18])
-    if year < 1970 or not 1 <= month <= 12 or not 1 <= day <= 28 or hour < 0 or hour > 23 \
-            or minute < 0 or minute > 59 or second < 0 or second > 59:
-        return -2  # also the last days of a month: lengths of months are the reader's
+cdef inline int64_t of_day(const uint8_t* t) noexcept nogil:
+    # `HH:MM:SS` as seconds; -1 for anything else
+    cdef uint32_t hour = digit(t[0]) * 10 + digit(t[1])
+    cdef uint32_t minute = digit(t[3]) * 10 + digit(t[4])
+    cdef uint32_t second = digit(t[6]) * 10 + digit(t[7])
+    if t[2] != 58 or t[5] != 58 or hour > 23 or minute > 59 or second > 59:
+        return -1
+    return hour * 3600 + minute * 60 + second
+
+
+cdef int64_t day_of(const uint8_t* t) noexcept nogil:
+    # `YYYY-MM-DD` as the second at which it begins; -1 for anything else, and for the last days of
+    # a month: lengths of months are the reader's
+    cdef uint32_t year = digit(t[0]) * 1000 + digit(t[1]) * 100 + digit(t[2]) * 10 + digit(t[3])
+    cdef uint32_t month = digit(t[5]) * 10 + digit(t[6])
+    cdef uint32_t day = digit(t[8]) * 10 + digit(t[9])
+    cdef int64_t era_year
+    if (t[4] != 45 or t[7] != 45 or year < 1970 or year > 9999 or not 1 <= month <= 12
+            or not 1 <= day <= 28):
+        return -1
     # days from civil, years counted from March
-    era_year = year - (1 if month <= 2 else 0)
-    days = (365 * era_year + era_year // 4 - era_year // 100 + era_year // 400
-            + (153 * (month + (-3 if month > 2 else 9)) + 2) // 5 + day - 1 - 719468)
-    return days * 86400 + hour * 3600 + minute * 60 + second
+    era_year = <int64_t>year - (1 if month <= 2 else 0)
+    return 86400 * (365 * era_year + era_year // 4 - era_year // 100 + era_year // 400
+                    + (153 * (<int64_t>month + (-3 if month > 2 else 9)) + 2) // 5 + day - 1
+                    - 719468)
+
+
+cdef int64_t seconds_of(const uint8_t* t, size_t length, KnownDay* day) noexcept nogil:
+    # `YYYY-MM-DDTHH:MM:SSZ`; -2 for anything else, which the reader looks at
+    cdef int64_t begin, seconds
+    if length != 20 or t[10] != 84 or t[19] != 90:
+        return -2
+    seconds = of_day(t + 11)
+    if seconds < 0:
+        return -2
+    if memcmp(t, day.text, 8) != 0 or memcmp(t + 8, day.text + 8, 2) != 0:
+        begin = day_of(t)
+        if begin < 0:
+            return -2
+        memcpy(day.text, t, 10)
+        day.begin = begin
+    return day.begin + seconds
 
 
 cdef uint64_t hash_of(const uint8_t* text, size_t length) noexcept nogil:
     # as Texts.hashes: by words of eight bytes, the last one filled up with zeros
     cdef uint64_t word, found = length
-    while True:
-        word = 0
-        memcpy(&word, text, length if length < 8 else 8)
+    while length > 8:
+        memcpy(&word, text, 8)
         found = (found ^ word) * <uint64_t>0xD6E8FEB86659FD93
         found ^= found >> 29
-        if length <= 8:
-            return found
         text += 8
         length -= 8
+    word = 0
+    if length == 4:  # as of a GUID
+        memcpy(&word, text, 4)
+    elif length:
+        memcpy(&word, text, length)
+    found = (found ^ word) * <uint64_t>0xD6E8FEB86659FD93
+    return found ^ found >> 29
