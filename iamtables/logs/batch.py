@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from .classes import NAMED, NOT_NEEDED, RecordClass
 from .columns import ABSENT, NOT_GIVEN, UNKNOWN, Coded, Dictionary, DistinctValues, Int32Array
 from .event_context import Enrichment
-from .names import Names
+from .names import Names, nameable
 from .parameters import _Unknown
 from .request_keys import of_family
 from .sessions import Sessions
@@ -437,9 +437,10 @@ class _Resolved:
         self._forget_changed()
         is_asked = np.zeros(len(texts), dtype=bool)
         is_asked[patterns] = True
-        asked = np.flatnonzero(is_asked & ~self._is_known).tolist()
-        spelled = [str(texts.values[code]) for code in asked]
-        for code, pattern, arn in zip(asked, spelled, self._names.arns(spelled), strict=True):
+        asked = np.flatnonzero(is_asked & ~self._is_known)
+        named = nameable(texts.values, asked)
+        for (code, pattern), arn in zip(
+                named, self._names.arns(pattern for _, pattern in named), strict=True):
             self._places.setdefault(pattern, []).append(code)
             if arn is not None:
                 self._codes[code] = self._values.any_code(arn)

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from .calls import MappedCall, Member
 from .records import BadRecord
 from .resources import ResourceForms
-from .value_classes import arn_class, marked, marked_arn
+from .value_classes import ACCOUNT, arn_class, marked, marked_arn
 
 Slots = Sequence[tuple[int, int, bool, bool]]
 Map = Callable[[bytes, bytes], MappedCall]
@@ -51,9 +51,21 @@ class ArnClasses:
         self._forms = forms
         self._tells_accounts = tells_accounts
         self._numbers: dict[Hashable, int] = {}
+        self._of_any_account: dict[tuple[str, ...], Hashable | None] = {}
+
+    def _class(self, arn: str) -> Hashable | None:
+        """`arn_class`; the same names are often met in one account after the other."""
+        fields = arn.split(":", 5)
+        if len(fields) < 6 or not ACCOUNT.fullmatch(fields[4]) or self._forms.tell_accounts(
+                fields[2]):
+            return arn_class(arn, self._forms)
+        key = (*fields[:4], fields[5])
+        if key not in self._of_any_account:
+            self._of_any_account[key] = arn_class(arn, self._forms)
+        return self._of_any_account[key]
 
     def number(self, arn: str) -> int:
-        found = arn_class(arn, self._forms)
+        found = self._class(arn)
         if found is not None and self._tells_accounts:
             found = found, arn.split(":", 5)[4]
         return self._numbers.setdefault(arn if found is None else found, len(self._numbers))

@@ -10,9 +10,9 @@ The JSON was checked by the scan.
 
 import numpy as np
 
-from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.stdlib cimport free, malloc, realloc
-from libc.string cimport memchr, memcmp, memcpy, memset
+from libc.string cimport memcmp, memcpy, memset
 
 from iamtables.runtime.intern cimport (
     FIRST_ID, NO_ID, InternTable, intern_add, intern_bytes, intern_free, intern_init, intern_many,
@@ -20,7 +20,8 @@ from iamtables.runtime.intern cimport (
 
 from .extract cimport Extractor
 from .scan cimport (
-    FIELD_COUNT, MESSAGE, PARAMETERS, RECIPIENT, REGION, RESOURCES, skip_space, skip_value,
+    FIELD_COUNT, MESSAGE, PARAMETERS, RECIPIENT, REGION, RESOURCES, same_short, skip_space,
+    skip_value, string_stop,
 )
 from .slices cimport bucket_or_object
 
@@ -32,6 +33,7 @@ cdef enum:
     HAS_UPPER = 2
     HAS_OTHER = 4
     IS_KEY_ID = 8
+    NOT_PLAIN = 128
     IS_ARN = 64
     NO_MOULD = -1
     WAITING = -2            # for the class of an ARN
@@ -39,13 +41,12 @@ cdef enum:
     BY_MOULD = 64           # flags of a plan
     IS_BLIND = 128
 
-cdef uint8_t IS_PLAIN[256]
-cdef uint8_t FACTS_OF[256]
+cdef uint8_t FACTS_OF[256]   # of a character
 for _c in range(256):
     _ch = chr(_c)
     _name = _c < 128 and (_ch.isalnum() or _ch in "_-")
-    IS_PLAIN[_c] = _name or _ch in ".=+,@/$[] "
     FACTS_OF[_c] = ((0 if _name else HAS_OTHER) | (HAS_SLASH if _ch == "/" else 0)
+                    | (0 if _name or _ch in ".=+,@/$[] " else NOT_PLAIN)
                     | (HAS_UPPER if "A" <= _ch <= "Z" else 0))
 
 cdef struct Slot:
@@ -102,7 +103,10 @@ cdef class Moulds:
     cdef const uint8_t* blind_at[MAX_LISTED]
     cdef size_t blind_length[MAX_LISTED]
     cdef int blind_count
-    cdef uint8_t may_begin[256]     # the byte begins a prefix 1, a word 2
+    cdef uint64_t blind_lengths     # bits; the last one stands for all that are longer
+    cdef uint16_t words_from[257]   # by first byte, of what is put in order by it
+    cdef uint16_t prefixes_from[257]
+    cdef uint16_t prefix_order[MAX_LISTED]
     cdef uint8_t may_end[256]       # the byte ends a suffix
     cdef list programs
     cdef uint32_t* spans        # by mould, begin and end of its slots in `wanted`
@@ -123,6 +127,8 @@ cdef class Moulds:
         blind    : lower-case names whose values plans with the flag IS_BLIND 128 do not look at
         """
         cdef bytes text
+        cdef size_t placed = 0
+        cdef int byte
         if max(len(prefixes), len(words), len(suffixes), len(blind)) > MAX_LISTED:
             raise ValueError("too many texts")
         self.out = <uint8_t*>malloc(2 * MAX_BYTES + 4096)
@@ -130,19 +136,27 @@ cdef class Moulds:
                 or intern_init(&self.arn_table, seed) or intern_init(&self.filled_table, seed)):
             raise MemoryError
         self.listed = [list(prefixes), list(words), list(suffixes), list(blind)]
-        memset(self.may_begin, 0, 256)
         memset(self.may_end, 0, 256)
         self.programs = []
         for text in self.listed[0]:
             self.prefix_at[self.prefix_count] = <const uint8_t*><const char*>text
             self.prefix_length[self.prefix_count] = len(text)
             self.prefix_count += 1
-            self.may_begin[text[0]] |= 1
+        for byte in range(256):
+            self.prefixes_from[byte] = <uint16_t>placed
+            for place, text in enumerate(self.listed[0]):
+                if text[0] == byte:
+                    self.prefix_order[placed] = place
+                    placed += 1
+        self.prefixes_from[256] = <uint16_t>placed
+        self.listed[1].sort()
         for text in self.listed[1]:
             self.word_at[self.word_count] = <const uint8_t*><const char*>text
             self.word_length[self.word_count] = len(text)
             self.word_count += 1
-            self.may_begin[text[0]] |= 2
+            self.words_from[text[0] + 1] = <uint16_t>self.word_count
+        for byte in range(256):
+            self.words_from[byte + 1] = max(self.words_from[byte], self.words_from[byte + 1])
         for text in self.listed[2]:
             self.suffix_at[self.suffix_count] = <const uint8_t*><const char*>text
             self.suffix_length[self.suffix_count] = len(text)
@@ -151,6 +165,7 @@ cdef class Moulds:
         for text in self.listed[3]:
             self.blind_at[self.blind_count] = <const uint8_t*><const char*>text
             self.blind_length[self.blind_count] = len(text)
+            self.blind_lengths |= <uint64_t>1 << min(len(text), 63)
             self.blind_count += 1
 
     def __dealloc__(self):
@@ -200,33 +215,30 @@ cdef class Moulds:
     cdef int split(self, const uint8_t* p, size_t length, uint8_t* facts) noexcept nogil:
         # which known prefix a text has (0 for none, else its number + 1) and the facts of the
         # rest; -1 for a text of its own class
-        cdef int i, prefix = 0
+        cdef int i, k, prefix = 0
         cdef size_t at, cut = 0
-        cdef uint8_t seen = 0, plain = 1
-        cdef uint8_t kinds = self.may_begin[p[0]]
-        if kinds & 2:
-            for i in range(self.word_count):
-                if self.word_length[i] == length and memcmp(p, self.word_at[i], length) == 0:
-                    return -1
+        cdef uint8_t seen = 0
+        for i in range(self.words_from[p[0]], self.words_from[p[0] + 1]):
+            if self.word_length[i] == length and same_short(p, self.word_at[i], length):
+                return -1
         if self.may_end[p[length - 1]]:
             for i in range(self.suffix_count):
                 if self.suffix_length[i] <= length and memcmp(
                         p + length - self.suffix_length[i], self.suffix_at[i],
                         self.suffix_length[i]) == 0:
                     return -1
-        if kinds & 1:
-            for i in range(self.prefix_count):
-                if self.prefix_length[i] <= length and memcmp(
-                        p, self.prefix_at[i], self.prefix_length[i]) == 0:
-                    prefix = i + 1
-                    cut = self.prefix_length[i]
-                    break
+        for k in range(self.prefixes_from[p[0]], self.prefixes_from[p[0] + 1]):
+            i = self.prefix_order[k]
+            if self.prefix_length[i] <= length and same_short(
+                    p, self.prefix_at[i], self.prefix_length[i]):
+                prefix = i + 1
+                cut = self.prefix_length[i]
+                break
         if cut == length or p[cut] == 47:
             return -1
         for at in range(cut, length):
-            plain &= IS_PLAIN[p[at]]
             seen |= FACTS_OF[p[at]]
-        if not plain:
+        if seen & NOT_PLAIN:
             return -1
         if length == 12 and cut == 0 and seen == 0:
             for at in range(12):
@@ -250,7 +262,7 @@ cdef class Moulds:
         for at in range(13, length):
             if p[at] == 47 or p[at] == 58:
                 last = at + 1
-            elif not IS_PLAIN[p[at]]:
+            elif FACTS_OF[p[at]] & NOT_PLAIN:
                 return False
         if last == length:
             return False
@@ -311,8 +323,8 @@ cdef class Moulds:
                 self.out_used += 1
                 p += 1
                 continue
-            stop = <const uint8_t*>memchr(p + 1, 34, end - p - 1)
-            if stop == NULL or memchr(p, 92, stop - p) != NULL:
+            stop = string_stop(p + 1, end)
+            if stop >= end or stop[0] != 34:
                 return NO_MOULD
             length = stop - p - 1
             stop = skip_space(stop + 1, end)
@@ -369,6 +381,8 @@ cdef class Moulds:
         cdef int i
         cdef size_t at
         cdef uint8_t c
+        if not self.blind_lengths >> (length if length < 63 else 63) & 1:
+            return False
         for i in range(self.blind_count):
             if self.blind_length[i] != length:
                 continue

@@ -9,8 +9,15 @@ different paths for one name: the thing was deleted and made anew.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import re
+from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .texts import GrowingTexts
 
 Resolver = Callable[[str, str, str], "str | None"]
 """(kind, account, name) -> ARN. kind: `role`, `user`, `group`, `instance-profile`, ... as in ARNs;
@@ -52,6 +59,17 @@ def _pattern_of(arn: str) -> str | None:
 def may_name(pattern: str) -> bool:
     """Can a pattern be one that `pattern_of` makes? Others stand for no name."""
     return ":iam::" in pattern
+
+
+def nameable(values: Sequence[Any], codes: NDArray[np.int64]) -> list[tuple[int, str]]:
+    """(code, text) of those patterns among a dictionary's values that may stand for a name. Most
+    do not: of texts in place, these are never made."""
+    if not isinstance(values, GrowingTexts):
+        return [(code, str(values[code])) for code in codes.tolist() if may_name(str(values[code]))]
+    texts = values.take(codes)
+    starts = [found.start() for found in re.finditer(b":iam::", texts.data.tobytes())]
+    at = np.unique(np.searchsorted(texts.offsets, starts, side="right") - 1)
+    return list(zip(codes[at].tolist(), texts.take(at), strict=True))
 
 
 def pattern_of_session(arn: str) -> str | None:

@@ -226,6 +226,7 @@ def _day(text: str) -> int:
         return -1
 
 
+@lru_cache(maxsize=4096)
 def seconds(text: str | None) -> int:
     """Unix time of a record's UTC time stamp; -1 when there is none or it cannot be read."""
     if text is None or (match := _TIME.fullmatch(text)) is None:

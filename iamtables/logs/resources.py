@@ -38,6 +38,8 @@ class _Form:
     head: str
     """What the resource, behind the fifth colon, begins with."""
     pattern: re.Pattern[str]
+    account: str
+    """That of the form: `*` mostly."""
 
 
 def _compile(text: str) -> _Form | None:
@@ -51,7 +53,7 @@ def _compile(text: str) -> _Form | None:
     rest = ".+".join(re.escape(part) for part in fields[5].split("*"))
     literals = sum(len(field.replace("*", "")) for field in fields[5:])
     return _Form(text, fields[2], literals, fields[5].partition("*")[0],
-                 re.compile(f"{head}:{rest}", re.DOTALL))
+                 re.compile(f"{head}:{rest}", re.DOTALL), fields[4])
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +72,7 @@ class ResourceForms:
         self._of_service: dict[str, list[_Form]] = {}
         self._of_action: dict[str, ActionForms] = {}
         self._of_arn: dict[str, frozenset[str]] = {}
+        self._told: dict[str, bool] = {}
 
     def action_forms(self, action: CatalogueAction, are_alternatives: bool) -> ActionForms:
         """`are_alternatives`: the required types exclude each other, so any one will do."""
@@ -108,6 +111,15 @@ class ResourceForms:
                 best.append(form.text)
                 score = form.literal_count
         return frozenset(best)
+
+    def tell_accounts(self, service: str) -> bool:
+        """Can ARNs of a service that differ in nothing but 12-digit accounts have other forms?"""
+        found = self._told.get(service)
+        if found is None:
+            found = self._told[service] = any(
+                any(digit in form.account for digit in "0123456789?[")
+                for form in self._forms(service))
+        return found
 
     def _forms(self, service: str) -> list[_Form]:
         """Forms whose ARNs carry this service field, the most literal first."""

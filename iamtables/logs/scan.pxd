@@ -55,6 +55,9 @@ cdef struct ScanMemo:
     InternTable values          # identities and TLS details, each once
     uint32_t* places            # by hash of a value's beginning: the value that was there last, or 0
     size_t mask
+    const uint8_t* beside       # what somebody keeps of each value, by its id; NULL: nothing
+    size_t beside_bytes         # of each
+    size_t beside_count
 
 cdef const uint8_t* skip_value(const uint8_t* p, const uint8_t* end, int* odd,
                                int* escaped) noexcept nogil
@@ -77,6 +80,30 @@ cdef extern from *:
     #if defined(__SSE2__)
     #include <emmintrin.h>
     #endif
+    #if defined(__SSE2__)
+    /* Which of 16 bytes end a plain run of a text: quotes, backslashes, control characters, and
+       bytes that are no ASCII, which are negative and so below a space, too. */
+    static inline uint32_t iamt_stops(const uint8_t *p) {
+        const __m128i v = _mm_loadu_si128((const __m128i *)p);
+        return (uint32_t)_mm_movemask_epi8(_mm_or_si128(
+            _mm_cmplt_epi8(v, _mm_set1_epi8(0x20)),
+            _mm_or_si128(_mm_cmpeq_epi8(v, _mm_set1_epi8('"')),
+                         _mm_cmpeq_epi8(v, _mm_set1_epi8(92)))));
+    }
+    #endif
+    /* The first quote, backslash, control character or byte that is not ASCII from p on. Most texts
+       end within 32 bytes: one step, whatever their length, so that it can be foretold. */
+    static inline const uint8_t *iamt_string_stop(const uint8_t *p, const uint8_t *end) {
+    #if defined(__SSE2__)
+        while (end - p >= 32) {
+            const uint32_t stops = iamt_stops(p) | iamt_stops(p + 16) << 16;
+            if (stops) return p + __builtin_ctz(stops);
+            p += 32;
+        }
+    #endif
+        while (p < end && *p != '"' && *p != 92 && *p >= 0x20 && *p < 0x80) p++;
+        return p;
+    }
     /* Where the m > 0 bytes of a needle begin in n bytes, or NULL: places at which its first and its
        last byte stand are found for 16 at a time. */
     static inline const uint8_t *iamt_find(const uint8_t *p, size_t n, const uint8_t *needle,
@@ -121,6 +148,7 @@ cdef extern from *:
         return found;
     }
     """
+    const uint8_t* string_stop "iamt_string_stop"(const uint8_t* p, const uint8_t* end) noexcept nogil
     bint same_short "iamt_same_short"(const uint8_t* a, const uint8_t* b, size_t n) noexcept nogil
     uint64_t ends_of "iamt_ends"(const uint8_t* p, size_t n) noexcept nogil
     const uint8_t* find "iamt_find"(const uint8_t* text, size_t length, const uint8_t* needle,

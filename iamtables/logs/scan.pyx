@@ -15,6 +15,7 @@ from libc.string cimport memchr, memcmp, memcpy, memset
 from iamtables.runtime.intern cimport (
     NO_ID, InternTable, intern_add, intern_free, intern_init,
 )
+from iamtables.runtime.prefetch cimport prefetch
 
 cdef extern from *:
     """
@@ -24,33 +25,11 @@ cdef extern from *:
     #include <emmintrin.h>
     #endif
     #if defined(__SSE2__)
-    /* Which of 16 bytes end a plain run of a text: quotes, backslashes, control characters, and
-       bytes that are no ASCII, which are negative and so below a space, too. */
-    static inline uint32_t iamt_stops(const uint8_t *p) {
-        const __m128i v = _mm_loadu_si128((const __m128i *)p);
-        return (uint32_t)_mm_movemask_epi8(_mm_or_si128(
-            _mm_cmplt_epi8(v, _mm_set1_epi8(0x20)),
-            _mm_or_si128(_mm_cmpeq_epi8(v, _mm_set1_epi8('"')),
-                         _mm_cmpeq_epi8(v, _mm_set1_epi8(92)))));
-    }
     static inline uint32_t iamt_equal(const uint8_t *p, const uint8_t *text) {
         return (uint32_t)_mm_movemask_epi8(_mm_cmpeq_epi8(
             _mm_loadu_si128((const __m128i *)p), _mm_loadu_si128((const __m128i *)text)));
     }
     #endif
-    /* The first quote, backslash, control character or byte that is not ASCII from p on. Most texts
-       end within 32 bytes: one step, whatever their length, so that it can be foretold. */
-    static inline const uint8_t *iamt_string_stop(const uint8_t *p, const uint8_t *end) {
-    #if defined(__SSE2__)
-        while (end - p >= 32) {
-            const uint32_t stops = iamt_stops(p) | iamt_stops(p + 16) << 16;
-            if (stops) return p + __builtin_ctz(stops);
-            p += 32;
-        }
-    #endif
-        while (p < end && *p != '"' && *p != 92 && *p >= 0x20 && *p < 0x80) p++;
-        return p;
-    }
     /* Do the n bytes at p equal those at text? Both can be read up to the next multiple of 32. */
     static inline int iamt_same(const uint8_t *p, const uint8_t *text, uint32_t n) {
     #if defined(__SSE2__)
@@ -112,7 +91,6 @@ cdef extern from *:
     bint iamt_is_text(const uint8_t* p, uint32_t n) noexcept nogil
     void clear "iamt_clear"(uint32_t* slices, size_t fields) noexcept nogil
     uint64_t place_of "iamt_place"(const uint8_t* p, size_t length) noexcept nogil
-    const uint8_t* iamt_string_stop(const uint8_t* p, const uint8_t* end) noexcept nogil
 
 
 cdef enum:
@@ -151,7 +129,7 @@ cdef const uint8_t* skip_string(const uint8_t* p, const uint8_t* end, int* odd,
     # p is behind the opening quote; returns behind the closing one, NULL when it is no JSON
     cdef uint8_t c
     while True:
-        p = iamt_string_stop(p, end)
+        p = string_stop(p, end)
         if p >= end:
             return NULL
         if p[0] == 34:
@@ -181,7 +159,7 @@ cdef const uint8_t* skip_string(const uint8_t* p, const uint8_t* end, int* odd,
 cdef inline const uint8_t* skip_text(const uint8_t* p, const uint8_t* end, int* odd,
                                      int* escaped) noexcept nogil:
     # the same; nearly all are plain
-    p = iamt_string_stop(p, end)
+    p = string_stop(p, end)
     return p + 1 if p < end and p[0] == 34 else skip_string(p, end, odd, escaped)
 
 
@@ -348,6 +326,8 @@ cdef const uint8_t* skip_known(const uint8_t* p, const uint8_t* end, ScanMemo* m
                 known = memo.values.arena + memo.values.ends[at - 1]
                 length = <size_t>(memo.values.ends[at] - memo.values.ends[at - 1])
                 if length <= <size_t>(end - p) and memcmp(p, known, length) == 0:
+                    if at < memo.beside_count:
+                        prefetch(memo.beside + at * memo.beside_bytes)
                     id[0] = at  # an object closes itself: as long as it is the same, so is its end
                     return p + length
     p = skip_value(start, end, &is_odd, &escaped)
@@ -429,7 +409,7 @@ cdef void note_shape(ValueShape* shape, const uint8_t* p, const uint8_t* end) no
             p += 1
         if p < end:
             text = p + 1
-            stop = iamt_string_stop(text, end)
+            stop = string_stop(text, end)
             if stop >= end:
                 return
             p = skip_space(stop + 1, end)
@@ -457,7 +437,7 @@ cdef const uint8_t* skip_shaped(const uint8_t* start, const uint8_t* end, ValueS
     cdef int is_odd = 0
     for k in range(shape.count):
         if k:
-            p = iamt_string_stop(p, end)  # what is no quote is not as expected
+            p = string_stop(p, end)  # what is no quote is not as expected
         if end - p <= AHEAD or not iamt_same(p, shape.text + begin, shape.ends[k] - begin):
             break
         p += shape.ends[k] - begin

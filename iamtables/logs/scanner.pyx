@@ -447,6 +447,8 @@ cdef class Scanner:
             for k in range(self.known_caller_room, room):
                 self.known_callers[k].code = -1
             self.known_caller_room = room
+            self.memo.beside = <const uint8_t*>moved
+            self.memo.beside_bytes, self.memo.beside_count = sizeof(KnownCaller), room
         known = self.known_callers + identity
         if (known.code >= 0 and known.region_length == region[1]
                 and known.account_length == account[1]

@@ -43,7 +43,7 @@ from .segment_texts import (
 )
 from .segment_texts import FILE as TEXT_FILE
 from .tables import CALL_TEXTS, CALLER_TEXTS, MEMBER_TEXTS, CallerTable, CallTable, IntTable
-from .texts import Texts
+from .texts import GrowingTexts, Texts
 
 IDS = "event_ids.parquet"
 ENRICHED = "event_contexts.parquet"
@@ -157,7 +157,9 @@ def _put_patterns(texts: TextWriter, name: str, codes: Int32Array, values: Dicti
                   ) -> tuple[Int32Array, int]:
     """(the codes of the patterns as they are written, how many may stand for a name)"""
     codes, kept = renumbered(codes)
-    patterns = [str(values.values[code]) for code in kept]
+    taken = values.values
+    patterns = (list(taken.take(np.array(kept, dtype=np.int64)))
+                if isinstance(taken, GrowingTexts) else [str(taken[code]) for code in kept])
     order = sorted(range(len(patterns)), key=lambda at: not may_name(patterns[at]))
     texts.put(OFTEN, name, [patterns[at] for at in order])
     places = np.empty(len(order) + 1, dtype=np.int32)

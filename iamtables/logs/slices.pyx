@@ -6,7 +6,7 @@ The text has been checked by the scan. What is not understood at a glance is lef
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from libc.string cimport memchr, memcmp, memcpy
 
-from .scan cimport skip_space
+from .scan cimport skip_space, string_stop
 
 # First segments of other S3 resources: a bucket of such a name is not told from them here.
 RESERVED = (b"accesspoint", b"access-grants", b"async-request", b"job", b"storage-lens",
@@ -39,8 +39,8 @@ cdef int find_arns(const uint8_t* base, const uint8_t* p, const uint8_t* end,
         p = skip_space(p + 1, end)
         while p < end and p[0] == 34:
             name = p + 1
-            stop = <const uint8_t*>memchr(name, 34, end - name)
-            if stop == NULL or memchr(name, 92, stop - name) != NULL:
+            stop = string_stop(name, end)
+            if stop >= end or stop[0] != 34:
                 return -1
             length = stop - name
             p = skip_space(stop + 1, end)
@@ -49,8 +49,8 @@ cdef int find_arns(const uint8_t* base, const uint8_t* p, const uint8_t* end,
             p = skip_space(p + 1, end)
             if p >= end or p[0] != 34:
                 return -1
-            stop = <const uint8_t*>memchr(p + 1, 34, end - p - 1)
-            if stop == NULL or memchr(p, 92, stop - p) != NULL:
+            stop = string_stop(p + 1, end)
+            if stop >= end or stop[0] != 34:
                 return -1
             if length == 3 and (memcmp(name, "ARN", 3) == 0 or memcmp(name, "arn", 3) == 0):
                 if has_arn:

@@ -276,7 +276,8 @@ class CallerTable:
         self._created.append(created)
         self._account_hash.append(of_account)
         both = of_identity + keys
-        self.key_codes.add(tuple([both[place] for place in self._in_order]))
+        if both:
+            self.key_codes.add(tuple([both[place] for place in self._in_order]))
         self.own_user.append(own_user)
         return len(self.own_user) - 1
 
@@ -338,7 +339,7 @@ class CallTable:
         self.kinds = Dictionary()
         self.actions = Dictionary()
         self.resources = Dictionary(GrowingTexts())
-        self.patterns = Dictionary()
+        self.patterns = Dictionary(GrowingTexts())
         self.states = Dictionary()
         self.services = Dictionary()
         self.action_services: list[int] = []

@@ -30,7 +30,7 @@ HAS_SLASH, HAS_UPPER, HAS_OTHER, IS_KEY_ID = 1, 2, 4, 8
 
 PLAIN = re.compile(r"[A-Za-z0-9_.=+,@/$\[\] -]+")
 _NAME_ONLY = re.compile(r"[A-Za-z0-9_-]+")
-_ACCOUNT = re.compile(r"\d{12}")
+ACCOUNT = re.compile(r"\d{12}", re.ASCII)
 _HEAD = re.compile(r"[^/:]*[/:]?")
 _FIXED_PREFIXES = ("AWS", "Amazon", "amazon", "aws", "alias/", "/hostedzone/", "/")
 """Of the shapes in `templates`."""
@@ -65,7 +65,7 @@ def words() -> frozenset[str]:
 
 def split(text: str) -> tuple[str, str] | None:
     """(known prefix, rest) of a text; None for one of its own class."""
-    if text in words() or text.endswith(SUFFIXES) or _ACCOUNT.fullmatch(text):
+    if text in words() or text.endswith(SUFFIXES) or ACCOUNT.fullmatch(text):
         return None
     found = _parts().fullmatch(text)
     return None if found is None else (found.group(1) or "", found.group(2))
@@ -114,7 +114,7 @@ def arn_class(arn: str, forms: ResourceForms) -> Hashable | None:
         return None
     last = re.split("[/:]", fields[5])[-1]
     of_last = class_of(last)
-    if of_last is None or (fields[4] and not _ACCOUNT.fullmatch(fields[4])):
+    if of_last is None or (fields[4] and not ACCOUNT.fullmatch(fields[4])):
         return None
     head = _HEAD.match(fields[5])
     assert head is not None
