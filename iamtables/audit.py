@@ -31,6 +31,8 @@ from .asking import DECIDABLE, RESOURCE_ACCOUNT, asking_columns
 from .audit_counts import UNDECIDED, Counts, Summary
 from .batches import Batch, Decided
 from .errors import ColumnError
+from .kinds import by_kind
+from .logs.batch import Batch as LogBatch
 from .logs.classes import RecordClass, Requester
 from .logs.columns import ABSENT, NOT_GIVEN, UNKNOWN, Coded, packed
 from .logs.numbering import number_keys
@@ -82,6 +84,11 @@ class Reasons(NamedTuple):
     records: NDArray[np.int64]
     which: NDArray[np.int64]
     texts: list[tuple[str, ...]]
+
+    def by_record(self) -> dict[int, tuple[str, ...]]:
+        """The texts of each record."""
+        return dict(zip(self.records.tolist(), map(self.texts.__getitem__, self.which.tolist()),
+                        strict=True))
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,14 +211,20 @@ class Audit:
         stored = getattr(batch, "stored", None)
         if stored is not None and self._add_alike(stored):
             return LateResults(batch, self._decide_fully)
-        results = self._decide_fully(batch)
-        self._count(results, results.asked)
+        results, reasons = self._decide_with_reasons(batch)
+        if isinstance(batch, LogBatch) and batch.records:
+            self._count(by_kind(results, batch, reasons), results.asked, batch)
+        else:
+            self._count(results, results.asked)
         return results
 
     def _decide_fully(self, batch: Batch) -> BatchResults:
+        return self._decide_with_reasons(batch)[0]
+
+    def _decide_with_reasons(self, batch: Batch) -> tuple[BatchResults, Reasons]:
         results = self.decide(batch)
-        is_open = results.decision == DecisionCode.UNDETERMINED
-        return replace(results, depends_on=self.depends_on(results, is_open))
+        reasons = self.reasons(results, results.decision == DecisionCode.UNDETERMINED)
+        return replace(results, depends_on=reasons.by_record()), reasons
 
     def _count(self, results: BatchResults | Alike, asked: Asked | None,
                changes: Batch | None = None) -> None:
@@ -390,9 +403,7 @@ class Audit:
                    ) -> dict[int, tuple[str, ...]]:
         """What would settle the wanted ones of the undetermined records; asked once per distinct
         request."""
-        found = self.reasons(results, wanted)
-        return {record: found.texts[which] for record, which in zip(
-            found.records.tolist(), found.which.tolist(), strict=True)}
+        return self.reasons(results, wanted).by_record()
 
     def reasons(self, results: BatchResults, wanted: NDArray[np.bool_]) -> Reasons:
         """The same, with each text once."""

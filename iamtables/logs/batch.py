@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime
 from functools import cached_property
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -74,6 +74,22 @@ class Batch:
     files: list[str]
     file: Int32Array
 
+    def some(self, records: NDArray[np.integer[Any]]) -> tuple[Batch, NDArray[np.int64]]:
+        """(the records at these places, ascending, without context; the places of their requests)
+        """
+        place = np.full(self.records, -1, dtype=np.int32)
+        place[records] = np.arange(len(records), dtype=np.int32)
+        rows = np.flatnonzero(place.take(self.group) >= 0)
+        columns: dict[str, Any] = {}
+        for name in (column.name for column in fields(Batch)):
+            column, at = getattr(self, name), rows if name in _OF_REQUESTS else records
+            columns[name] = (
+                Coded(column.codes.take(at), column.values) if isinstance(column, Coded)
+                else column.take(at) if isinstance(column, np.ndarray | Texts) else column)
+        return Batch(**columns | {
+            "requests": len(rows), "records": len(records), "context": {},
+            "group": place.take(self.group.take(rows))}), rows
+
     def check(self) -> None:
         """Assert the invariants."""
         for column in (self.action, self.resource, self.principal, self.resource_state,
@@ -94,6 +110,10 @@ class Batch:
         has_requests = np.bincount(self.group, minlength=self.records) > 0
         is_call = self.record_class <= RecordClass.PARTIAL
         assert bool((has_requests == is_call).all())
+
+
+_OF_REQUESTS = frozenset({
+    "group", "action", "resource", "principal", "resource_state", "resource_pattern"})
 
 
 @dataclass(slots=True)

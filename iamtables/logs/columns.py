@@ -22,6 +22,7 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from .numbering import append_digit, extent
 from .texts import GrowingTexts, Texts
 
 ABSENT = -1
@@ -29,6 +30,8 @@ UNKNOWN = -2
 NOT_GIVEN = -3
 
 Int32Array = NDArray[np.int32]
+_CODES = frozenset(map(np.dtype, (np.uint8, np.int32, np.int64)))
+"""What is packed as it is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,29 +164,23 @@ class Dictionary(DistinctValues):
 
 def packed(columns: Sequence[NDArray[Any]]) -> NDArray[np.int64]:
     """One number per row, equal exactly where all columns are equal. Columns hold integers."""
-    if not len(columns[0]):
-        return np.zeros(0, dtype=np.int64)
-    key: NDArray[np.int64] | None = None
-    size, least = 1, 0
+    key = np.zeros(len(columns[0]), dtype=np.int64)
+    if not len(key):
+        return key
+    size = 1
     for column in columns:
-        low = int(column.min())
-        span = int(column.max()) - low + 1
+        codes = np.ascontiguousarray(
+            column if column.dtype in _CODES else column.astype(np.int64))
+        least, most = extent(codes)
+        if most - least >= 1 << 61:
+            codes = np.unique(codes, return_inverse=True)[1].astype(np.int64).ravel()
+            least, most = extent(codes)
+        span = most - least + 1
         if span == 1:
             continue  # tells nothing apart
-        if key is None:
-            key, least = column.astype(np.int64), low
-        else:
-            if size * span >= 1 << 62:  # would not fit: number the distinct keys so far
-                key = np.unique(key, return_inverse=True)[1].astype(np.int64)
-                size, least = int(key.max()) + 1, 0
-            if least:
-                key -= least
-            key *= span
-            key += column
-            least = low
+        if size * span >= 1 << 62:  # would not fit: number the distinct keys so far
+            key = np.unique(key, return_inverse=True)[1].astype(np.int64).ravel()
+            size = int(key.max()) + 1
+        append_digit(key, codes, least, span)
         size *= span
-    if key is None:
-        return np.zeros(len(columns[0]), dtype=np.int64)
-    if least:
-        key -= least
     return key

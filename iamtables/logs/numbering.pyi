@@ -1,9 +1,15 @@
 """Distinct keys numbered, and rows counted by pairs of codes; see numbering.pyx."""
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
 def number_keys(keys: NDArray[np.int64]) -> tuple[NDArray[np.int32], NDArray[np.int32]]: ...
+def extent(column: NDArray[np.integer[Any]]) -> tuple[int, int]: ...
+def append_digit(
+    keys: NDArray[np.int64], column: NDArray[np.integer[Any]], least: int, span: int
+) -> None: ...
 def count_pairs(
     of_left: NDArray[np.int32],
     left: NDArray[np.int32],

@@ -160,6 +160,51 @@ cdef int count_rows(const int32_t* of_left, size_t lefts, const int32_t* left,
     return 0
 
 
+ctypedef fused Code:
+    uint8_t
+    int32_t
+    int64_t
+
+
+cdef void find_extent(const Code* column, size_t n, int64_t* least, int64_t* most) noexcept nogil:
+    cdef Code low = column[0], high = column[0]
+    cdef size_t i
+    for i in range(n):
+        low = column[i] if column[i] < low else low
+        high = column[i] if column[i] > high else high
+    least[0], most[0] = low, high
+
+
+cdef void add_digits(uint64_t* keys, const Code* column, size_t n, int64_t least, uint64_t span
+                     ) noexcept nogil:
+    cdef size_t i
+    for i in range(n):
+        keys[i] = keys[i] * span + (<uint64_t>column[i] - <uint64_t>least)
+
+
+def extent(const Code[::1] column not None):
+    """(least, most) of a column of codes. Raises ValueError for an empty one; releases the GIL."""
+    cdef int64_t least, most
+    if not column.shape[0]:
+        raise ValueError("no codes")
+    with nogil:
+        find_extent(&column[0], column.shape[0], &least, &most)
+    return least, most
+
+
+def append_digit(int64_t[::1] keys not None, const Code[::1] column not None, int64_t least,
+                 int64_t span):
+    """Make each key `key * span + (code - least)`, modulo 2**64.
+
+    Raises ValueError for columns of different lengths. Releases the GIL.
+    """
+    if column.shape[0] != keys.shape[0]:
+        raise ValueError("columns of different lengths")
+    if keys.shape[0]:
+        with nogil:
+            add_digits(<uint64_t*>&keys[0], &column[0], keys.shape[0], least, <uint64_t>span)
+
+
 def count_pairs(const int32_t[::1] of_left not None, const int32_t[::1] left not None,
                 const int32_t[::1] of_right not None, const int32_t[::1] right not None,
                 size_t width, size_t size):
