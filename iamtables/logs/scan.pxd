@@ -14,6 +14,8 @@ cdef enum:
     MAX_SHAPE_BYTES = 256
     MAX_SHAPE_PARTS = 16
 
+cdef struct KeyToken
+
 cdef struct RunField:
     int32_t field
     uint32_t begin          # of the value that counts, from the beginning of the run
@@ -21,16 +23,15 @@ cdef struct RunField:
 
 # What came between two values that differ: commas, names, and the values that were expected.
 cdef struct KeyRun:
-    uint8_t text[MAX_RUN_BYTES]
-    uint32_t length         # 0: none
-    uint32_t token          # of the name that it ends with; 0: it ends the record
+    KeyToken* token         # of the name that it ends with; NULL: it ends the record
+    uint32_t length         # 0: no run
     uint32_t count
     uint32_t hits           # since it was last looked at
     RunField fields[MAX_RUN_FIELDS]
+    uint8_t text[MAX_RUN_BYTES]
 
 cdef struct KeyToken:
-    uint8_t text[64]        # `"eventName":` with its quotes and its colon
-    uint8_t value[192]      # what it had last: a text, true, false or null
+    KeyRun* likely          # the one of the runs that came last; NULL: there is none
     uint32_t length
     int32_t field           # -1: a field that does not matter
     uint32_t value_length   # 0: no value is expected
@@ -38,7 +39,8 @@ cdef struct KeyToken:
     uint32_t width          # of the text, where that is expected; 0: it is not
     int32_t width_score     # the same for the width
     uint32_t after[2]       # the tokens that followed last; 0: none
-    uint32_t likely         # which of the runs came last
+    uint8_t text[64]        # `"eventName":` with its quotes and its colon
+    uint8_t value[192]      # what it had last: a text, true, false or null
     KeyRun runs[2]          # what came behind its value
 
 # An object or a list as it was last, but for its texts.

@@ -56,8 +56,12 @@ cdef extern from *:
     }
     static inline void iamt_clear(uint32_t *slices, size_t fields) {
     #if defined(__SSE2__)
-        for (; fields >= 2; fields -= 2, slices += 4)
+        for (; fields >= 2; fields -= 2, slices += 4) {
             _mm_storeu_si128((__m128i *)slices, _mm_setzero_si128());
+    #if defined(__GNUC__)
+            __asm__("" : "+r"(slices));  /* no `rep stos`, which takes longer to begin */
+    #endif
+        }
     #endif
         for (; fields; fields--, slices += 2) slices[0] = slices[1] = 0;
     }
@@ -346,7 +350,7 @@ cdef const uint8_t* skip_known(const uint8_t* p, const uint8_t* end, ScanMemo* m
     return p
 
 
-cdef uint32_t expect(ScanMemo* memo, uint32_t before, const uint8_t* begin, const uint8_t* end,
+cdef uint32_t expect(ScanMemo* memo, KeyToken* before, const uint8_t* begin, const uint8_t* end,
                      int field) noexcept nogil:
     # the token of a name, which comes behind another from now on; 0 for a name that is too long
     cdef uint32_t k
@@ -361,7 +365,7 @@ cdef uint32_t expect(ScanMemo* memo, uint32_t before, const uint8_t* begin, cons
         if memo.key_count == MEMO_KEYS:  # no log has so many names: begin anew
             memset(memo.keys, 0, sizeof(memo.keys))
             memo.key_count = 1
-            before = 0
+            before = memo.keys
         k = memo.key_count
         memo.key_count += 1
         token = memo.keys + k
@@ -369,10 +373,9 @@ cdef uint32_t expect(ScanMemo* memo, uint32_t before, const uint8_t* begin, cons
         token.length = <uint32_t>length
         token.field = field
         token.score = token.width_score = FIRST_SCORE
-    token = memo.keys + before
-    if token.after[0] != k:
-        token.after[1] = token.after[0]
-        token.after[0] = k
+    if before.after[0] != k:
+        before.after[1] = before.after[0]
+        before.after[0] = k
     return k
 
 
@@ -462,14 +465,18 @@ cdef inline void credit(KeyToken* token, uint32_t hits) noexcept nogil:
     token.score = 64 if hits >= <uint32_t>(64 - token.score) else token.score + <int32_t>hits
 
 
-cdef void note_run(KeyToken* head, const uint8_t* begin, const uint8_t* end, uint32_t token,
+cdef inline KeyRun* other_run(KeyToken* head) noexcept nogil:
+    # than the likely one
+    return head.runs + (head.likely == head.runs)
+
+
+cdef void note_run(KeyToken* head, const uint8_t* begin, const uint8_t* end, KeyToken* token,
                    const RunField* fields, uint32_t count) noexcept nogil:
     # what came between the value of one token and that of another, to be compared as a whole
-    cdef KeyRun* run
+    cdef KeyRun* run = other_run(head)
     if end - begin > MAX_RUN_BYTES:
         return
-    head.likely ^= 1
-    run = head.runs + head.likely
+    head.likely = run
     memcpy(run.text, begin, end - begin)
     memcpy(run.fields, fields, count * sizeof(RunField))
     run.length, run.token, run.count, run.hits = <uint32_t>(end - begin), token, count, 0
@@ -484,8 +491,8 @@ cdef const uint8_t* scan_record(const uint8_t* base, const uint8_t* p, const uin
     values, 0 for a record without one.
     """
     cdef int field, odd = 0, escaped
-    cdef uint32_t known, token_id = 0, other, k, count = 0, hits = 0
-    cdef KeyToken* token
+    cdef uint32_t token_id, other, k, count = 0, hits = 0
+    cdef KeyToken* token = memo.keys
     cdef KeyToken* head = memo.keys     # the token behind whose value the run begins
     cdef KeyRun* run
     cdef const uint8_t* run_begin
@@ -505,16 +512,16 @@ cdef const uint8_t* scan_record(const uint8_t* base, const uint8_t* p, const uin
     run_begin = p
     while True:  # p is behind a value, or behind the opening brace
         run = NULL
-        if is_head and end - p > AHEAD:
-            run = head.runs + head.likely
-            if run.length == 0 or not iamt_same(p, run.text, run.length):
+        if is_head and end - p > AHEAD and head.likely != NULL:
+            run = head.likely
+            if not iamt_same(p, run.text, run.length):
                 hits += run.hits
                 run.hits = 0
-                run = head.runs + (1 - head.likely)
+                run = other_run(head)
                 if run.length == 0 or not iamt_same(p, run.text, run.length):
                     run = NULL
                 else:
-                    head.likely ^= 1
+                    head.likely = run
         if run != NULL:
             run.hits += 1
             for k in range(run.count):
@@ -525,10 +532,9 @@ cdef const uint8_t* scan_record(const uint8_t* base, const uint8_t* p, const uin
                     slices[2 * field] = <uint32_t>(p - base) + run.fields[k].begin
                     slices[2 * field + 1] = run.fields[k].length
             p += run.length
-            token_id = run.token
-            if token_id == 0:
+            token = run.token
+            if token == NULL:
                 break
-            token = memo.keys + token_id
             field = token.field
             start = p
             is_far = end - p > AHEAD
@@ -541,7 +547,7 @@ cdef const uint8_t* scan_record(const uint8_t* base, const uint8_t* p, const uin
                 if p[0] == 125:
                     p += 1
                     if is_run_new and not odd:
-                        note_run(head, run_begin, p, 0, fields, count)
+                        note_run(head, run_begin, p, NULL, fields, count)
                     break
                 if p[0] != 44:
                     return NULL
@@ -549,19 +555,18 @@ cdef const uint8_t* scan_record(const uint8_t* base, const uint8_t* p, const uin
             if is_head:
                 is_run_new = end - p > AHEAD
                 count = 0
-            token = memo.keys + token_id
+            token_id = token.after[0]
             other = token.after[1]
             is_far = end - p > AHEAD
-            if is_far and token.after[0] and iamt_same(
-                    p, memo.keys[token.after[0]].text, memo.keys[token.after[0]].length):
-                token_id = token.after[0]
+            if is_far and token_id and iamt_same(
+                    p, memo.keys[token_id].text, memo.keys[token_id].length):
                 token = memo.keys + token_id
                 field = token.field
                 p += token.length
             elif is_far and other and iamt_same(p, memo.keys[other].text, memo.keys[other].length):
-                token.after[1] = token.after[0]
-                token.after[0] = token_id = other
-                token = memo.keys + token_id
+                token.after[1] = token_id
+                token.after[0] = other
+                token = memo.keys + other
                 field = token.field
                 p += token.length
             else:
@@ -579,16 +584,13 @@ cdef const uint8_t* scan_record(const uint8_t* base, const uint8_t* p, const uin
                 if p >= end or p[0] != 58:
                     return NULL
                 p += 1
-                token_id = 0 if odd else expect(memo, token_id, begin - 1, p, field)
-                token = memo.keys + token_id
+                token = memo.keys + (0 if odd else expect(memo, token, begin - 1, p, field))
             start = skip_space(p, end)
             is_far = end - start > AHEAD
         escaped = 0
         is_expected = False
-        if field == IDENTITY or field == TLS:
-            p = skip_known(start, end, memo, &odd, &known)
-            if field == IDENTITY:
-                identity[0] = known
+        if field == IDENTITY:
+            p = skip_known(start, end, memo, &odd, identity)
         elif is_far and token.value_length and iamt_same(start, token.value, token.value_length):
             p = start + token.value_length  # such a value closes itself
             is_expected = True
@@ -602,11 +604,13 @@ cdef const uint8_t* scan_record(const uint8_t* base, const uint8_t* p, const uin
             if start[0] == 34:
                 p = skip_text(start + 1, end, &odd, &escaped)
             elif start[0] == 123 or start[0] == 91:
-                p = skip_shaped(start, end, memo.shapes + (<size_t>field + ends_of(
-                    base + slices[2 * NAME], slices[2 * NAME + 1])) % SHAPE_PLACES, &odd, &escaped)
+                p = skip_shaped(start, end, memo.shapes + (
+                    TLS if field == TLS else (<size_t>field + ends_of(
+                        base + slices[2 * NAME], slices[2 * NAME + 1])) % SHAPE_PLACES),
+                    &odd, &escaped)
             else:
                 p = skip_atom(start, end)
-            if p != NULL and token_id:
+            if p != NULL and token != memo.keys:
                 if token.value_length:
                     credit(token, hits)
                 note_value(token, start, p - start, not odd and not escaped)
@@ -617,8 +621,8 @@ cdef const uint8_t* scan_record(const uint8_t* base, const uint8_t* p, const uin
             count = run.count
             memcpy(fields, run.fields, count * sizeof(RunField))
         if not is_expected:
-            if is_run_new and token_id and not odd:
-                note_run(head, run_begin, start, token_id, fields, count)
+            if is_run_new and token != memo.keys and not odd:
+                note_run(head, run_begin, start, token, fields, count)
             is_run_new = False
         if field >= 0:
             if slices[2 * field + 1] != 0:
@@ -645,8 +649,8 @@ cdef const uint8_t* scan_record(const uint8_t* base, const uint8_t* p, const uin
                     fields[count].length = slices[2 * field + 1]
                     count += 1
         else:
-            is_head = token_id != 0
-            head = memo.keys + token_id
+            is_head = token != memo.keys
+            head = token
             run_begin = p
             hits = 0
     if slices[2 * SOURCE + 1] == 0 or slices[2 * NAME + 1] == 0:
