@@ -177,6 +177,8 @@ class BlockReader:
 
     def _start_plans(self) -> None:
         self._plan_flags: list[int] = []
+        self._has_moulds = False
+        """Has a plan the flag BY_MOULD, or had it?"""
         self._sessions.clear()
         self._made_facts: Facts | None = None
         self._plan_needles: list[tuple[int, int]] = []
@@ -401,9 +403,9 @@ class BlockReader:
 
     def _find_moulds(self, scanned: Scanned, max_bytes: int) -> None:
         """Calls that differ in texts the mapping cannot tell apart: one mapping per mould."""
-        extractor, moulds, facts = self._extractor, self._moulds, self._facts()
-        if not (facts[0] & BY_MOULD).any():
+        if not self._has_moulds:
             return
+        extractor, moulds, facts = self._extractor, self._moulds, self._facts()
         at = 0
         while (at := moulds.moulded(
                 extractor, at, *facts, max_bytes, self._arn_numbers.all())) < scanned.count:
@@ -472,6 +474,7 @@ class BlockReader:
             place = self._needle_places[found.needles] = (begin, len(self._needles))
             self._extractor.set_needles(self._needles)
         self._plan_flags.append(found.flags)
+        self._has_moulds |= found.flags & BY_MOULD != 0
         self._plan_needles.append(place)
 
     def _count_bad(self, scanned: Scanned, odd: NDArray[np.bool_], bad: Counter[str]) -> None:
