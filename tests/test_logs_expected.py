@@ -30,7 +30,7 @@ def usual(random: Random) -> str:
     fields: dict[str, Any] = {
         "userIdentity": ROLE_IDENTITY, "userAgent": "Botocore/1.34.84 " + "cfg/retry#" * 14,
         "eventTime": f"2026-01-0{random.choice([2, 2, 3])}T03:04:{number:02}Z",
-        "sourceIPAddress": f"198.51.100.{random.randrange(256)}", "responseElements": None,
+        "sourceIPAddress": f"198.51.100.{random.randrange(256)}", "errorCode": None,
         "requestID": f"{random.getrandbits(128):032x}", "readOnly": random.random() < 0.5,
         "requestParameters": {"bucketName": f"b{number}", "Host": f"b{number}.s3", "key": key},
         "tlsDetails": {"tlsVersion": "TLSv1.3", "clientProvidedHostHeader": f"b{number}.s3"}}
@@ -65,8 +65,11 @@ def changed(random: Random, text: str) -> str:
             {"bucketName": "b", "Host": "h", "key": "k", "more": ["x"] * random.randrange(20)},
             {"bucketName": {"Host": ["h"]}, "key": 7}, {"bucketName": "b", "Host": None}])
     made_text = json.dumps(made, separators=(",", ":"), ensure_ascii=random.random() < 0.5)
-    if roll == 6:  # a name twice
-        made_text = made_text.replace(f'"{field}":', f'"{field}":"2026-01-02","{field}":', 1)
+    if roll == 6:  # a name twice; of the two the last one counts, null or not
+        field = random.choice([field, "errorCode"])
+        once = f'"{field}":' + random.choice(['"2026-01-02",', "null,"])
+        at = made_text.index(f'"{field}":') if random.random() < 0.5 else 1
+        made_text = made_text[:at] + once + made_text[at:]
     elif roll == 7:
         made_text = made_text.replace(",", random.choice([" ,", ",\n", ", \t"]), 3)
     elif roll == 8:
@@ -109,3 +112,17 @@ def test_many_records_that_are_not_as_those_before_them(tmp_path: Path, seed: in
     (tmp_path / "1.json").write_text(
         document(random, 40), encoding="utf-8", errors="surrogatepass")
     both([tmp_path], random.choice([KEYS, ()]))
+
+
+def test_fields_twice_and_names_with_escapes_are_left_to_the_reader() -> None:
+    from iamtables.logs.scanner import Scanned, Scanner
+
+    random = Random(5)
+    texts = [usual(random) for _ in range(15)]
+    texts[5] = texts[5].replace('"eventType"', '"\\u0065ventType"')
+    texts[12] = '{"errorCode":"AccessDenied",' + texts[12][1:]  # and null behind it
+    scanner, scanned = Scanner(1), Scanned()
+    scanner.start()
+    scanned.hold(('{"Records":[' + ",".join(texts) + "]}").encode())
+    assert scanner.scan(scanned, 100) == 15
+    assert scanned.odd_records().tolist() == [number in (5, 12) for number in range(15)]
