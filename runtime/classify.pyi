@@ -3,7 +3,8 @@
 from typing import final
 
 from .globs import GlobSet
-from .plan import EngineFacts, Planner
+from .plan import Planner
+from .plan_facts import EngineFacts
 
 @final
 class ResourceClasses:

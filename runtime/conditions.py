@@ -14,6 +14,7 @@ import numpy as np
 
 from ..options import Options
 from .codes import BASES, NEGATED_BASES, SetOperator, State, Token
+from .filled import FilledPatterns
 from .globs import match_tokens
 from .literals import (
     read_address,
@@ -23,6 +24,7 @@ from .literals import (
     read_network,
     read_number,
 )
+from .values import encode_text
 
 
 class _Unknown:
@@ -198,8 +200,8 @@ class Predicate:
     def _compile(self, resolved: list[list[Glyph]]) -> Comparison:
         positive = _POSITIVE.get(self.base, self.base)
         if positive == "StringLike":
-            patterns = [_packed(glyphs) for glyphs in resolved]
-            return self._signed(lambda r: any(match_tokens(k, p, r) for k, p in patterns))
+            any_of = FilledPatterns([(*_packed(glyphs), 1) for glyphs in resolved], 0)
+            return self._signed(lambda r: any_of.state(encode_text(r)) == 1)
         if positive == "ArnLike":
             return self._compile_arn(resolved)
         return self._compile_typed(positive, [_text(glyphs) for glyphs in resolved])

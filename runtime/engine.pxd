@@ -77,6 +77,8 @@ cdef class Engine:
     cdef PairTable* memo_pairs                  # of dependent tests on one or two values: its state
     cdef InternTable* memo_tables               # of the others: its number in `memo_truth`
     cdef Truth* memo_truth
+    # (dependent, value ids) -> planner.filled, so that a resource is not asked for through Python
+    cdef dict filled
     cdef Words pool                             # statement lists
     cdef Words memo_scratch
     cdef uint64_t memo_seed

@@ -1,13 +1,14 @@
 """What every engine knows: actions, resources and values as numbers, and states of predicates."""
 
 from .globs import GlobSet
-from .plan import EngineFacts, Planner
+from .plan import Planner
+from .plan_facts import EngineFacts
 
 class Engine:
     """Caches and kernels over one table's arrays.
 
     `planner` answers the slow questions (runtime/plan.py): `predicate(test, value)` and
-    `dependent(test, values)`.
+    `filled(dependent, values)`.
     """
 
     def __init__(self, planner: Planner, globs: GlobSet, facts: EngineFacts) -> None:

@@ -14,6 +14,7 @@ from libc.string cimport memset
 
 from .classify cimport CELL_UNKNOWN, CELL_VERIFY, ResourceClasses
 from .column cimport COLUMN_TRUTH, ColumnData, column_value
+from .filled cimport FilledPatterns
 from .globs cimport GlobSet
 from .intern cimport (
     FIRST_ID,
@@ -38,6 +39,7 @@ from .pairs cimport (
 from .words cimport Words, words_reserve
 
 cdef enum:
+    MOST_FILLED = 1024      # tests on several values that are kept with their values filled in
     MOST_PAIRED = 2         # values that a test reads; most read who asks, and of what
 
 
@@ -64,7 +66,7 @@ cdef class Engine:
     """Caches and kernels over one table's arrays.
 
     `planner` answers the slow questions (runtime/plan.py): `predicate(test, value)` and
-    `dependent(test, values)`.
+    `filled(dependent, values)`.
     """
 
     def __cinit__(self):
@@ -92,6 +94,7 @@ cdef class Engine:
         self.memo_truth = <Truth*>calloc(self.dependent_count + 1, sizeof(Truth))
         self.memo_pairs = <PairTable*>calloc(self.dependent_count + 1, sizeof(PairTable))
         self.memo_seed = seed + 7919
+        self.filled = {}
         if (self.key_tables == NULL or self.truth == NULL or self.memo_tables == NULL
                 or self.memo_truth == NULL or self.memo_pairs == NULL
                 or intern_init(&self.action_table, seed)):
@@ -160,17 +163,28 @@ cdef class Engine:
     cdef uint8_t _fill_dependent(self, uint32_t dependent) noexcept with gil:
         """State of a test on the values in `memo_scratch`."""
         cdef uint8_t state = UNKNOWN
-        cdef size_t i, start = self.dependent_start[dependent]
-        cdef uint32_t key
+        cdef size_t i, begin, start = self.dependent_start[dependent]
+        cdef size_t count = self.dependent_start[dependent + 1] - start
+        cdef size_t first = count and self.dependent_key[start] == NO_ID
+        cdef uint32_t resource
+        cdef tuple asked
         try:
-            resource, values = None, []
-            for i in range(self.dependent_start[dependent + 1] - start):
-                key = self.dependent_key[start + i]
-                if key == NO_ID:
-                    resource = self._text(&self.resources.texts, self.memo_scratch.data[i])
-                else:
-                    values.append(self._encoded(key, self.memo_scratch.data[i]))
-            state = kleene(self.planner.dependent(dependent, resource, tuple(values)))
+            asked = (dependent, *[self.memo_scratch.data[i] for i in range(first, count)])
+            found = self.filled.get(asked)
+            if found is None:
+                found = self.planner.filled(dependent, tuple([
+                    self._encoded(self.dependent_key[start + i], self.memo_scratch.data[i])
+                    for i in range(first, count)]))
+                if len(self.filled) >= MOST_FILLED:
+                    self.filled.clear()
+                self.filled[asked] = found
+            if isinstance(found, FilledPatterns):
+                resource = self.memo_scratch.data[0]
+                begin = <size_t>self.resources.texts.ends[resource - 1]
+                found = (<FilledPatterns>found).find(
+                    self.resources.texts.arena + begin,
+                    <size_t>self.resources.texts.ends[resource] - begin)
+            state = kleene(found)
         except BaseException as error:
             self.error = error
             self.failed = True
@@ -348,6 +362,7 @@ cdef class Engine:
                 intern_clear(&self.memo_tables[k])
             if self.memo_truth[k].bytes != NULL:
                 memset(self.memo_truth[k].bytes, UNSEEN, self.memo_truth[k].rows)
+        self.filled.clear()
         self.pool.count = 0
         self.resources.forget()
 

@@ -8,7 +8,7 @@ organization (runtime/organizations.py), which knows who carries what.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import NamedTuple, Protocol
 
 from ..errors import LimitError
@@ -35,10 +35,10 @@ class Row(NamedTuple):
 
 
 Bundle = tuple[Row, ...]
+_NOTHING: Mapping[str, Value] = MappingProxyType({})
 
 
-@dataclass(frozen=True, slots=True)
-class RequesterSide:
+class RequesterSide(NamedTuple):
     """A requester and the policies on its side.
 
     given   : signals that hold without a policy, because the layer is not set
@@ -58,11 +58,10 @@ class RequesterSide:
     rcps: Bundle = ()
     """RCPs of its account, for resources that are assumed to be in it (EVAL-3)."""
     gaps: tuple[str, ...] = ()
-    derived: Mapping[str, Value] = field(default_factory=dict)
+    derived: Mapping[str, Value] = _NOTHING
 
 
-@dataclass(frozen=True, slots=True)
-class ResourceSide:
+class ResourceSide(NamedTuple):
     """A resource and the policies on its side.
 
     account : owner; None: the requester's (EVAL-3's assumption); empty: not known
@@ -82,15 +81,14 @@ class ResourceSide:
     """False: it has no policy of its own, for certain (EVAL-33, EVAL-44)."""
     rcps: Bundle = ()
     gaps: tuple[str, ...] = ()
-    derived: Mapping[str, Value] = field(default_factory=dict)
+    derived: Mapping[str, Value] = _NOTHING
 
 
-@dataclass(frozen=True, slots=True)
-class EndpointSide:
+class EndpointSide(NamedTuple):
     bundle: Bundle
     """Empty: no endpoint policy applies."""
     gaps: tuple[str, ...] = ()
-    derived: Mapping[str, Value] = field(default_factory=dict)
+    derived: Mapping[str, Value] = _NOTHING
 
 
 class Estate(Protocol):

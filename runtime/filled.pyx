@@ -36,10 +36,13 @@ cdef class FilledPatterns:
             self._states[number] = state
 
     def state(self, bytes resource):
+        return self.find(resource, len(resource))
+
+    cdef int find(self, const uint8_t* text, size_t n) except -1:
+        """`state` of a text that lies in memory."""
         cdef uint32_t[3 * (MOST_ON_STACK + 1)] near
         cdef uint32_t* rows = near
-        cdef size_t n = len(resource), i
-        cdef const uint8_t* text = resource
+        cdef size_t i
         cdef const uint32_t[::1] wide
         cdef int found
         cdef bint is_plain = True
@@ -52,7 +55,7 @@ cdef class FilledPatterns:
                 rows[i] = text[i]
                 is_plain &= text[i] < 0x80
             if not is_plain:
-                wide = np.frombuffer(code_points(resource), dtype="<u4")
+                wide = np.frombuffer(code_points(text[:n]), dtype="<u4")
                 n = wide.shape[0]  # a code point has a byte at least
                 for i in range(n):
                     rows[i] = wide[i]

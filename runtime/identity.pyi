@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 from .column import BoundColumn
 from .engine import Engine
 from .globs import GlobSet
-from .plan import EngineFacts, Planner
+from .plan import Planner
+from .plan_facts import EngineFacts
 
 @final
 class IdentityEngine(Engine):

@@ -1,7 +1,7 @@
 from libc.stdint cimport int32_t, uint8_t, uint32_t, uint64_t
 
 from .opened cimport Batch, OpenedEngine
-from .pairs cimport PairSlot
+from .pairs cimport PairSlot, PairTable
 
 cdef class LayeredEngine(OpenedEngine):
     cdef uint32_t question[256]             # NO_ID: the row is an error
@@ -11,7 +11,8 @@ cdef class LayeredEngine(OpenedEngine):
     cdef uint32_t _new_question(self, Batch* batch, uint32_t action, uint32_t crossing,
                                 size_t i) noexcept nogil
     cdef void _keep_answer(self, size_t k, uint64_t word) noexcept nogil
-    cdef PairSlot* _meet(self, size_t k) noexcept nogil
+    cdef bint _meet_missing(self, size_t n, uint32_t* places) noexcept nogil
+    cdef PairSlot* _meet(self, size_t k, PairTable* slots) noexcept nogil
     cdef size_t _find_records(self, Batch* batch, size_t start, size_t n, bint is_settled,
                               size_t* taken) noexcept nogil
     cdef bint _write_answers(self, Batch* batch, size_t start, size_t n, const uint32_t* places,

@@ -36,6 +36,10 @@ from .sides cimport BLOCK, Asked
 from .words cimport Words
 
 
+cdef enum:
+    SMALL_SHIFT = 3         # a grid with an eighth of the cells that it may have is small
+
+
 cdef class LayeredEngine(OpenedEngine):
     """Decides rows over a table with several layers."""
 
@@ -132,11 +136,18 @@ cdef class LayeredEngine(OpenedEngine):
             memset(numbers, 0, sizeof(numbers))
         else:
             grid_places(&answers, self.asked.requester, self.question, n, places)
-            if self._write_answers(batch, start, n, places, open, records, &left):
+            if (self._write_answers(batch, start, n, places, open, records, &left)
+                    or (self._meet_missing(n, places)
+                        and self._write_answers(batch, start, n, places, open, records, &left))):
                 taken[0] = n
                 self._open_rows(start, open, records, left)
                 self._name_rows(left)
                 return left
+            if self.failed:
+                return 0
+            slots = self.record_slots
+            answers = self.answers  # whose cells may have moved
+            grid_places(&answers, self.asked.requester, self.question, n, places)
             grid_at(&answers, places, n, numbers)
         for k in range(n):
             if k == stop:
@@ -152,7 +163,7 @@ cdef class LayeredEngine(OpenedEngine):
                     continue
                 slot = pairs_find(&slots, pair_of(self.asked.requester[k], self.question[k]))
                 if slot.value == NO_ID:
-                    slot = self._meet(k)
+                    slot = self._meet(k, &self.record_slots)
                     if slot == NULL:
                         return 0
                     slots = self.record_slots
@@ -247,14 +258,59 @@ cdef class LayeredEngine(OpenedEngine):
             word &= ~<uint64_t>(OFFSET_MASK | SLOT_SETS)
         grid_put(&self.answers, self.asked.requester[k], self.question[k], word)
 
-    cdef PairSlot* _meet(self, size_t k) noexcept nogil:
-        """Slot of the record of row k of the block, which is made; NULL on failure."""
+    cdef bint _meet_missing(self, size_t n, uint32_t* places) noexcept nogil:
+        """Find the answers of the first n rows of the block whose cells are empty, so that all can be
+        written in one go; False where a row has to be looked at by itself.
+
+        While their grid is small, answers are kept nowhere else: should it give up, they are found
+        out again.
+
+        places : of the cells, which hold no longer where this is False
+        """
+        cdef uint16_t[256] numbers
+        cdef PairSlot* slot
+        cdef uint32_t requester, question, place
+        cdef uint16_t number
+        cdef size_t k
+        grid_at(&self.answers, places, n, numbers)
+        for k in range(n):
+            requester = self.asked.requester[k]
+            if numbers[k] == 0 and self.question[k] != NO_ID and (
+                    self._asking(requester).bundle != NO_ID):
+                self._near_list(self.asked.action[k], self._asking(requester).bundle)
+        for k in range(n):
+            if numbers[k]:
+                continue
+            requester, question = self.asked.requester[k], self.question[k]
+            grid_places(&self.answers, &requester, &question, 1, &place)
+            grid_at(&self.answers, &place, 1, &number)
+            if number:
+                continue
+            if (question == NO_ID or self.answers.is_full
+                    or self._asking(requester).bundle == NO_ID
+                    or self.records.count > self.record_limit):
+                return False
+            slot = NULL
+            if self.answers.rows << self.answers.bits > self.answers.limit >> SMALL_SHIFT:
+                slot = pairs_find(&self.record_slots, pair_of(requester, question))
+                if slot.value == NO_ID:
+                    slot = self._meet(k, &self.record_slots)
+            else:
+                slot = self._meet(k, NULL)
+            if slot == NULL:
+                return False
+            self._keep_answer(k, word_of(slot))
+        grid_places(&self.answers, self.asked.requester, self.question, n, places)
+        return True
+
+    cdef PairSlot* _meet(self, size_t k, PairTable* slots) noexcept nogil:
+        """Slot of the record of row k of the block, which is made (`_make_record`); NULL on failure."""
         cdef Request at
         at.action = self.asked.action[k]
         at.requester = self.asked.requester[k]
         at.side = self.asked.side[k]
         at.endpoint = self.asked.endpoint[k]
-        return self._make_record(&at, self.question[k])
+        return self._make_record(&at, self.question[k], slots)
 
     cdef int _decide_block(self, Batch* batch, size_t start, size_t stop) noexcept nogil:
         """Rows start..stop, at most BLOCK. A block of one row leaves behind what `last_row` says."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -12,15 +12,17 @@ from ..errors import RequestError
 from .codes import NO_ID, Layer, PrincipalKind
 from .conditions import UNKNOWN, Value
 from .decisions import Request
-from .estates import Bundle, Estate, LayersEstate, RequesterSide, derived_value
+from .derived_rows import DerivedRows
+from .estates import Bundle, Estate, LayersEstate, RequesterSide
 from .evaluation import Asker, asker_of, truth_row
 from .kept import Kept, is_keepable
 from .model import TableModel
-from .plan import SET_ANY, SET_UNREADABLE, Planner, is_action
+from .plan import ASCII_LOWER, SET_ANY, SET_UNREADABLE, Planner, is_action
+from .plan_facts import inverse_of, runs_of
 from .principals import Asked, Levels, PrincipalElement, is_unique_id, levels_of
 from .requesters import RequesterKind, read_requester
 from .signals import Signal
-from .values import decode_text, encode_list, encode_text
+from .values import decode_text, encode_text
 from .verdicts import Facts, Rules, judge
 
 UInt8Array = NDArray[np.uint8]
@@ -49,12 +51,20 @@ RESOURCE_ROLE = 4
 RESOURCE_HAS_POLICY = 8
 
 IS_FALSE, IS_TRUE = 1, 2
-_MOST_ROWS = 4096
-"""Rows of derived values that are remembered."""
 _MOST_REQUESTERS = 16_384
 """Requesters that a table keeps, about two kilobytes each; and as many sides and shapes."""
 _MOST_ACTION_BYTES = 1 << 23
 """Bytes of the states of action sets that a table keeps."""
+
+def _flags_of(kind: RequesterKind) -> int:
+    flags = REQUESTER_ROOT if kind is RequesterKind.ROOT else 0
+    if kind not in (RequesterKind.ANONYMOUS, RequesterKind.PROVIDER):
+        flags |= REQUESTER_CALLER
+    return flags | REQUESTER_TOKEN if kind in (RequesterKind.USER, RequesterKind.ROOT) else flags
+
+
+_OF_KIND = {kind: (int(asker_of(kind)), _flags_of(kind)) for kind in RequesterKind}
+"""Asker and flags of each kind of requester."""
 
 _CLAIMS = {1: (False,), 2: (True,), 3: (False, True)}
 
@@ -78,9 +88,13 @@ class LayerFacts(NamedTuple):
     """Arrays derived from a table for the layered kernels; shared by its engines."""
 
     class_start: UInt32Array
-    class_statement: UInt32Array
-    class_action: UInt32Array
-    """Action set of each statement of the classes, or the one past the last."""
+    run_start: UInt32Array
+    run: UInt32Array
+    """Statements of each class as runs: `run[2 * i]` up to `run[2 * i + 1]`."""
+
+    set_start: UInt32Array
+    set_statement: UInt32Array
+    """Statements of each action set; one more set stands for elements that cannot be read."""
 
     statement_effect: UInt8Array
     statement_flags: UInt8Array
@@ -89,7 +103,6 @@ class LayerFacts(NamedTuple):
     statement_test_start: UInt32Array
     statement_test: UInt32Array
     element_reads: UInt8Array
-    action_set_count: int
     key_user_id: int
     key_principal_arn: int
     key_assumed_root: int
@@ -135,7 +148,6 @@ class LayeredPlanner(Planner):
     def __init__(self, model: TableModel) -> None:
         super().__init__(model)
         self.estate = _estate_of(model)
-        self._rows: dict[object, tuple[object, ...]] = {}
         self._elements = _principal_elements(model)
         self._key_number = {key.name: number for number, key in reversed(
             list(enumerate(model.keys)))}  # fmt: skip
@@ -145,6 +157,9 @@ class LayeredPlanner(Planner):
         self.requester_keys = _numbers(self.estate.derived_from_requester, lowered)
         self.resource_keys = _numbers(self.estate.derived_from_resource, lowered)
         self.endpoint_keys = _numbers(self.estate.derived_from_endpoint, lowered)
+        self._requester_rows = self._rows_of(self.requester_keys)
+        self._resource_rows = self._rows_of(self.resource_keys)
+        self._endpoint_rows = self._rows_of(self.endpoint_keys)
         self.rules = Rules(
             model.options.trust_boundary == "bypass",
             model.options.missing_required_policy == "account",
@@ -186,25 +201,20 @@ class LayeredPlanner(Planner):
         except RequestError:
             return None
         requester = side.requester
-        kind = requester.kind
-        flags = REQUESTER_ROOT if kind is RequesterKind.ROOT else 0
-        if kind not in (RequesterKind.ANONYMOUS, RequesterKind.PROVIDER):
-            flags |= REQUESTER_CALLER
-        if kind in (RequesterKind.USER, RequesterKind.ROOT):
-            flags |= REQUESTER_TOKEN
+        asker, flags = _OF_KIND[requester.kind]
         flags |= REQUESTER_UNDER_RCPS if side.is_under_rcps else 0
         flags |= REQUESTER_UNDER_ENDPOINTS if side.is_under_endpoints else 0
         return AskingRequester(
             side,
             side.bundle,
             side.rcps,
-            int(asker_of(kind)),
+            asker,
             flags,
             None if requester.account is None else encode_text(requester.account),
             None if requester.arn is None else encode_text(requester.arn.partition),
             sum(1 << signal for signal in side.given),
             ((1 << side.scp_levels) - 1) << Signal.SCP,
-            self._derived_row(side.derived, self.requester_keys),
+            self._requester_rows.row(side.derived),
         )
 
     def requester_side(
@@ -253,7 +263,7 @@ class LayeredPlanner(Planner):
             side.plain, side.trust, side.rcps, flags,
             None if side.account is None else encode_text(side.account),
             None if side.partition is None else encode_text(side.partition),
-            self._derived_row(side.derived, self.resource_keys),
+            self._resource_rows.row(side.derived),
         )  # fmt: skip
 
     def exceptions_of(self, shape: bytes) -> list[bytes] | None:
@@ -265,17 +275,17 @@ class LayeredPlanner(Planner):
 
     def endpoint(self, value: Value) -> tuple[Bundle, tuple[object, ...]]:
         side = self.estate.endpoint_side(value)
-        return side.bundle, self._derived_row(side.derived, self.endpoint_keys)
+        return side.bundle, self._endpoint_rows.row(side.derived)
 
     def _action_facts(self, text: bytes | None) -> tuple[int, UInt8Array | None]:
         action = None if text is None else decode_text(text)
         if action is None or not is_action(action):
             return ACTION_ERROR, None
-        folded = "".join(c.lower() if c.isascii() else c for c in action)
+        folded = action.translate(ASCII_LOWER)
         flags = _ACTIONS.get(folded, 0)
         if folded.startswith("kms:"):
             flags |= ACTION_KMS
-        return flags, np.packbits(self.action_set_states(action), bitorder="little")
+        return flags, self.action_set_bits(action)
 
     def levels(
         self, element: int, asking: AskingRequester, user_id: Value, principal_arn: Value
@@ -322,24 +332,8 @@ class LayeredPlanner(Planner):
 
     # --- construction
 
-    def _derived_row(
-        self, derived: Mapping[str, Value], keys: tuple[int, ...]
-    ) -> tuple[object, ...]:
-        """Values of the keys that may follow from a side; most resources of an account share."""
-        known = (keys, tuple(derived.items()))
-        row = self._rows.get(known)
-        if row is None:
-            if len(self._rows) >= _MOST_ROWS:
-                self._rows.clear()
-            row = self._rows[known] = tuple(self._derived(derived, k) for k in keys)
-        return row
-
-    def _derived(self, derived: Mapping[str, Value], key: int) -> object:
-        """A derived value as the kernel interns it: bytes, None (absent) or UNKNOWN."""
-        value = derived_value(derived, self.model.keys[key].name.lower())
-        if isinstance(value, str):
-            return encode_text(value)
-        return encode_list(value) if isinstance(value, tuple) else value
+    def _rows_of(self, keys: tuple[int, ...]) -> DerivedRows:
+        return DerivedRows(self.model.keys[key].name.lower() for key in keys)
 
     def key_number(self, name: str) -> int:
         return self._key_number.get(name, NO_ID)
@@ -348,17 +342,21 @@ class LayeredPlanner(Planner):
         model = self.model
         constant = np.arange(len(model["resource_set_negated"]) + 1, dtype=np.uint32)
         constant[-1] = SET_UNREADABLE
-        for s in range(len(constant) - 1):
-            state = self.sets.constant_state(s)
-            if state is not None:
-                constant[s] = SET_ANY if state.name == "YES" else SET_NEVER
+        for states, number in zip(self.constant_sets, (SET_ANY, SET_NEVER), strict=True):
+            constant[:-1][states] = number
         resource = model["statement_resource_set"].astype(np.int64)
         resource[resource == NO_ID] = len(constant) - 1
         reads = [self._reads(element) for element in self._elements]
+        run_start, run = runs_of(model["class_start"], model["class_statement"])
+        action_set = self._statement_action_set
+        by_set = inverse_of(np.arange(len(action_set) + 1, dtype=np.uint32), action_set,
+                            len(model["action_set_negated"]) + 1)  # fmt: skip
         return LayerFacts(
             class_start=model["class_start"],
-            class_statement=model["class_statement"],
-            class_action=self._statement_action_set[model["class_statement"]].astype(np.uint32),
+            run_start=run_start,
+            run=run,
+            set_start=by_set.start,
+            set_statement=by_set.lists,
             statement_effect=model["statement_effect"],
             statement_flags=model["statement_flags"],
             statement_resource=np.ascontiguousarray(constant[resource]),
@@ -366,7 +364,6 @@ class LayeredPlanner(Planner):
             statement_test_start=model["statement_predicate_start"],
             statement_test=model["statement_predicate"],
             element_reads=np.array(reads, dtype=np.uint8),
-            action_set_count=len(model["action_set_negated"]),
             key_user_id=self.key_number("aws:userid"),
             key_principal_arn=self.key_number("aws:PrincipalArn"),
             key_assumed_root=self.key_number("aws:AssumedRoot"),
@@ -412,9 +409,11 @@ def _principal_elements(model: TableModel) -> list[PrincipalElement]:
 
 def _numbers(names: Sequence[str], lowered: dict[str, list[int]]) -> tuple[int, ...]:
     """Numbers of the keys that a side derives; a name that ends in `*` is a family."""
+    exact = frozenset(names)
+    families = tuple(name[:-1] for name in names if name.endswith("*"))
     found: list[int] = []
     for key, numbers in lowered.items():
-        if any(key == n or (n.endswith("*") and key.startswith(n[:-1])) for n in names):
+        if key in exact or key.startswith(families):
             found += numbers
     return tuple(found)
 

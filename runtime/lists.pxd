@@ -1,4 +1,4 @@
-from libc.stdint cimport uint8_t, uint32_t
+from libc.stdint cimport uint8_t, uint32_t, uint64_t
 
 from .engine cimport Engine
 from .intern cimport InternTable
@@ -28,22 +28,25 @@ cdef extern from *:
 
 cdef class ListsEngine(Engine):
     cdef const uint32_t* class_start
-    cdef const uint32_t* class_statement
-    cdef const uint32_t* class_action          # action set of each, or the one past the last
+    cdef const uint32_t* run_start             # by class: its statements, in runs
+    cdef const uint32_t* run                   # of consecutive ones: the first, and the one behind
+    cdef const uint32_t* set_start             # by action set: its statements
+    cdef const uint32_t* set_statement
+    cdef size_t set_count
     cdef const uint8_t* statement_effect
     cdef const uint8_t* statement_flags
     cdef const uint32_t* statement_resource    # resource set, SET_ANY or SET_UNREADABLE
     cdef const uint32_t* statement_principal
     cdef const uint32_t* statement_test_start
     cdef const uint32_t* statement_test
-    cdef size_t state_bytes                    # of the states of all sets under one action
+    cdef size_t state_words                    # of the states of all statements under one action
     cdef Words bundle_start                    # rows of a bundle: class, allow, deny, is_open
     cdef Words bundle_row
     cdef Words bundle_is_own                   # by bundle: one requester has it, and it is short
     cdef dict bundles
     cdef Words action_flag                     # by action id; NO_ID unseen
-    cdef Words action_states                   # by action id: offset of its states / state_bytes
-    cdef uint8_t* states                       # one bit per (action, set)
+    cdef Words action_states                   # by action id: offset of its states / state_words
+    cdef uint64_t* states                      # one bit per (action, statement)
     cdef size_t states_used, states_size
     cdef InternTable list_table
     cdef Words list_start                      # by list id
@@ -53,9 +56,11 @@ cdef class ListsEngine(Engine):
     cdef int _start_lists(self) except -1
     cdef uint32_t _bundle(self, tuple rows, bint is_shared=*) except? 0
     cdef int _fill_action(self, uint32_t action) noexcept with gil
+    cdef int _mark_statements(self, const uint8_t[::1] sets, uint64_t* states) except -1
     cdef uint32_t _action_flags(self, uint32_t action) noexcept nogil
     cdef uint32_t _list(self, uint32_t action, uint32_t bundle) noexcept nogil
     cdef int _write_list(self, uint32_t action, uint32_t bundle) noexcept nogil
+    cdef void _near_list(self, uint32_t action, uint32_t bundle) noexcept nogil
     cdef uint32_t _build_list(self, uint32_t action, uint32_t bundle) noexcept nogil
     cdef int _put_statement(self, uint32_t statement, uint32_t allow, uint32_t deny,
                             size_t head) noexcept nogil

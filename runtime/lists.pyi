@@ -3,7 +3,7 @@
 from .engine import Engine
 from .globs import GlobSet
 from .layered_plan import LayeredPlanner, LayerFacts
-from .plan import EngineFacts
+from .plan_facts import EngineFacts
 
 class ListsEngine(Engine):
     """What actions leave of bundles. `planner` answers `action_facts` once per action."""

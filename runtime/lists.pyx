@@ -7,8 +7,9 @@ statement, and what is left to ask of principal, resource and conditions.
 
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport free, realloc
-from libc.string cimport memcpy
+from libc.string cimport memcpy, memset
 
+from .bits cimport lowest_bit
 from .engine cimport ENTRY_UNKNOWN, SET_ANY, Engine
 from .globs cimport GlobSet
 from .intern cimport (
@@ -21,6 +22,7 @@ from .intern cimport (
     intern_init,
 )
 from .pairs cimport pairs_bytes, pairs_clear, pairs_free, pairs_get, pairs_init, pairs_put
+from .prefetch cimport prefetch
 from .words cimport words_fill, words_reserve
 
 
@@ -37,15 +39,18 @@ cdef class ListsEngine(Engine):
         Engine.__init__(self, planner, globs, facts)
         self.keep = (*self.keep, layers)
         self.class_start = <const uint32_t*><size_t>layers.class_start.ctypes.data
-        self.class_statement = <const uint32_t*><size_t>layers.class_statement.ctypes.data
-        self.class_action = <const uint32_t*><size_t>layers.class_action.ctypes.data
+        self.run_start = <const uint32_t*><size_t>layers.run_start.ctypes.data
+        self.run = <const uint32_t*><size_t>layers.run.ctypes.data
+        self.set_start = <const uint32_t*><size_t>layers.set_start.ctypes.data
+        self.set_statement = <const uint32_t*><size_t>layers.set_statement.ctypes.data
+        self.set_count = len(layers.set_start) - 1
         self.statement_effect = <const uint8_t*><size_t>layers.statement_effect.ctypes.data
         self.statement_flags = <const uint8_t*><size_t>layers.statement_flags.ctypes.data
         self.statement_resource = <const uint32_t*><size_t>layers.statement_resource.ctypes.data
         self.statement_principal = <const uint32_t*><size_t>layers.statement_principal.ctypes.data
         self.statement_test_start = <const uint32_t*><size_t>layers.statement_test_start.ctypes.data
         self.statement_test = <const uint32_t*><size_t>layers.statement_test.ctypes.data
-        self.state_bytes = (layers.action_set_count + 8) // 8
+        self.state_words = (len(layers.statement_effect) + 64) // 64
         self.bundles = {}
         seed = int.from_bytes(planner.seed(), "little")
         if intern_init(&self.list_table, seed + 104) or pairs_init(&self.cells, seed + 105):
@@ -110,7 +115,6 @@ cdef class ListsEngine(Engine):
         return known
 
     cdef int _fill_action(self, uint32_t action) noexcept with gil:
-        cdef const uint8_t[::1] found
         cdef size_t size
         cdef void* moved
         try:
@@ -122,15 +126,14 @@ cdef class ListsEngine(Engine):
                     or words_fill(&self.action_states, action, 0)):
                 raise MemoryError
             if states is not None:
-                found = states
-                size = self.state_bytes
+                size = self.state_words
                 if self.states_used + size > self.states_size:
-                    moved = realloc(self.states, 2 * (self.states_used + size))
+                    moved = realloc(self.states, 2 * (self.states_used + size) * sizeof(uint64_t))
                     if moved == NULL:
                         raise MemoryError
-                    self.states = <uint8_t*>moved
+                    self.states = <uint64_t*>moved
                     self.states_size = 2 * (self.states_used + size)
-                memcpy(self.states + self.states_used, &found[0], size)
+                self._mark_statements(states, self.states + self.states_used)
                 self.action_states.data[action] = <uint32_t>(self.states_used // size)
                 self.states_used += size
             self.action_flag.data[action] = flags
@@ -139,6 +142,20 @@ cdef class ListsEngine(Engine):
             self.error = error
             self.failed = True
             return -1
+
+    cdef int _mark_statements(self, const uint8_t[::1] sets, uint64_t* states) except -1:
+        """Set the bits of the statements whose action set matches or could."""
+        cdef size_t number, at
+        cdef uint32_t statement
+        memset(states, 0, self.state_words * sizeof(uint64_t))
+        for number in range(self.set_count):
+            if number & 7 == 0 and sets[number >> 3] == 0:
+                continue
+            if sets[number >> 3] >> (number & 7) & 1:
+                for at in range(self.set_start[number], self.set_start[number + 1]):
+                    statement = self.set_statement[at]
+                    states[statement >> 6] |= <uint64_t>1 << (statement & 63)
+        return 0
 
     cdef uint32_t _action_flags(self, uint32_t action) noexcept nogil:
         """What an action is; NO_ID on failure."""
@@ -154,30 +171,53 @@ cdef class ListsEngine(Engine):
 
     cdef int _write_list(self, uint32_t action, uint32_t bundle) noexcept nogil:
         """The list of (action, bundle), into `build`."""
-        cdef const uint8_t* states
+        cdef const uint64_t* states
         cdef const uint32_t* row
-        cdef size_t r, s
-        cdef uint32_t head, set_id
+        cdef size_t r, run, at, stop, size
+        cdef uint64_t word
+        cdef uint32_t head
         self.build.count = 0
         if words_reserve(&self.build, 1):
             self.failed = True
             return -1
         self.build.data[0] = 0
         self.build.count = 1
-        states = self.states + <size_t>self.action_states.data[action] * self.state_bytes
+        states = self.states + <size_t>self.action_states.data[action] * self.state_words
         for r in range(self.bundle_start.data[bundle], self.bundle_start.data[bundle + 1], 4):
             row = self.bundle_row.data + r
             head = self.build.count
             if row[0] != NO_ID:
-                for s in range(self.class_start[row[0]], self.class_start[row[0] + 1]):
-                    set_id = self.class_action[s]
-                    if states[set_id >> 3] >> (set_id & 7) & 1:
-                        self._put_statement(self.class_statement[s], row[1], row[2], head)
+                for run in range(self.run_start[row[0]], self.run_start[row[0] + 1]):
+                    at, stop = self.run[2 * run], self.run[2 * run + 1]
+                    while at < stop:
+                        size = min(64 - (at & 63), stop - at)
+                        word = states[at >> 6] >> (at & 63)
+                        if size < 64:
+                            word &= ((<uint64_t>1 << size) - 1)
+                        while word:
+                            self._put_statement(<uint32_t>at + lowest_bit(word), row[1], row[2],
+                                                head)
+                            word &= word - 1
+                        at += size
             if row[3]:
                 self._put_open(row[1], row[2])
             if self.failed:
                 return -1
         return 0
+
+    cdef void _near_list(self, uint32_t action, uint32_t bundle) noexcept nogil:
+        """Ask early for what `_write_list` will read."""
+        cdef const uint64_t* states
+        cdef size_t r, run
+        cdef uint32_t row
+        if not self.bundle_is_own.data[bundle]:
+            return
+        states = self.states + <size_t>self.action_states.data[action] * self.state_words
+        for r in range(self.bundle_start.data[bundle], self.bundle_start.data[bundle + 1], 4):
+            row = self.bundle_row.data[r]
+            if row != NO_ID:
+                for run in range(self.run_start[row], self.run_start[row + 1]):
+                    prefetch(states + (self.run[2 * run] >> 6))
 
     cdef uint32_t _build_list(self, uint32_t action, uint32_t bundle) noexcept nogil:
         cdef size_t size
@@ -274,7 +314,7 @@ cdef class ListsEngine(Engine):
         cdef size_t words = (
             self.bundle_start.capacity + self.bundle_row.capacity + self.bundle_is_own.capacity
             + self.action_flag.capacity + self.action_states.capacity + self.list_start.capacity)
-        return (Engine._used(self) + 4 * words + self.states_size
+        return (Engine._used(self) + 4 * words + 8 * self.states_size
                 + intern_bytes(&self.list_table) + pairs_bytes(&self.cells))
 
     def clear(self):

@@ -82,11 +82,9 @@ class TableModel:
 
     @cached_property
     def keys(self) -> tuple[KeyInfo, ...]:
-        kinds = self.arrays["key_kind"].tolist()
-        return tuple(
-            KeyInfo(name, KeyKind(kind))
-            for name, kind in zip(self.texts("key_name"), kinds, strict=True)
-        )
+        kind_of = {int(kind): kind for kind in KeyKind}
+        kinds = map(kind_of.__getitem__, self.arrays["key_kind"].tolist())
+        return tuple(map(KeyInfo, self.texts("key_name"), kinds))
 
     @cached_property
     def variables(self) -> VariableTable:
@@ -96,9 +94,16 @@ class TableModel:
         return VariableTable(keys, [d if g else None for d, g in zip(defaults, given, strict=True)])
 
     def _glyphs(self, sequence: int) -> tuple[Glyph, ...]:
-        start, stop = self.arrays["sequence_start"][sequence : sequence + 2].tolist()
-        tokens = self.arrays["glyph_token"][start:stop].tolist()
-        return tuple(zip(tokens, self.arrays["glyph_argument"][start:stop].tolist(), strict=True))
+        starts, tokens, arguments = self._all_glyphs
+        start, stop = starts[sequence : sequence + 2]
+        return tuple(zip(tokens[start:stop], arguments[start:stop], strict=True))
+
+    @cached_property
+    def _all_glyphs(self) -> tuple[list[int], list[int], list[int]]:
+        """Starts of sequences, tokens and arguments."""
+        arrays = self.arrays
+        return (arrays["sequence_start"].tolist(), arrays["glyph_token"].tolist(),
+                arrays["glyph_argument"].tolist())
 
     @cached_property
     def sources(self) -> tuple[SourceInfo, ...]:

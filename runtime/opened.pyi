@@ -3,7 +3,7 @@
 from .globs import GlobSet
 from .layered_plan import LayeredPlanner, LayerFacts
 from .placed import PlacedEngine
-from .plan import EngineFacts
+from .plan_facts import EngineFacts
 
 class OpenedEngine(PlacedEngine):
     """Settles rows that hang on more than who asks, what for, and whose the resource is."""

@@ -46,6 +46,9 @@ from .signals import LEVEL_SIGNALS, NO_SIGNAL, Signal
 _MOST_EXCEPTIONS = 10_000
 """ARNs that the kernel keeps as exceptions to a shape."""
 
+_MOST_OWNERS = 4096
+"""Owners for which it is remembered what follows from them."""
+
 _OPEN_IDENTITY = Row(-1, Signal.IDENTITY, Signal.DENY_IDENTITY, True)
 _OPEN_BOUNDARY = Row(-1, Signal.BOUNDARY, Signal.DENY_BOUNDARY, True)
 _OPEN_SESSION = Row(-1, Signal.SESSION, Signal.DENY_SESSION, True)
@@ -126,6 +129,7 @@ class OrganizationEstate:
         self._is_open = model["class_is_open"].tolist()
         self._missing = frozenset(model.frame["missing_layers"])
         self._counts_unknown = bool(model.frame["missing_unknown"])
+        self._derived_from_owners: dict[str, Mapping[str, Value]] = {}
         self._accounts = {
             id: _Account(model, number) for number, id in enumerate(model.texts("account_id"))
         }
@@ -276,7 +280,8 @@ class OrganizationEstate:
             gaps.append(f"the session policies of `{requester.principal}`")
         levels: tuple[Row, ...] = ()
         is_member = kind in WITH_IDENTITY or kind is RequesterKind.ROOT
-        if is_member and not is_management and not requester.is_service_linked:
+        is_service_linked = requester.is_service_linked
+        if is_member and not is_management and not is_service_linked:
             levels = self._scp_rows(requester.account or "", account, gaps)
         return RequesterSide(
             requester,
@@ -284,7 +289,7 @@ class OrganizationEstate:
             given_without(kind, has_boundary is not False, has_session),
             len(levels),
             has_boundary=has_boundary,
-            is_under_rcps=not requester.is_service_linked,
+            is_under_rcps=not is_service_linked,
             is_under_endpoints=kind is not RequesterKind.SERVICE,
             rcps=self._rcps(requester.account, gaps) if requester.account else (),
             gaps=tuple(gaps),
@@ -387,8 +392,21 @@ class OrganizationEstate:
             bool(trust),
             self._rcps(owner, gaps) if owner is not None else (),
             tuple(gaps),
-            _lowered(keys_of_resource(self.facts, resource, owner or "")),
+            self._derived_from_resource(resource, owner or ""),
         )
+
+    def _derived_from_resource(self, resource: str, owner: str) -> Mapping[str, Value]:
+        """Of an owner's resources, those without tags of their own all have the same."""
+        facts = self.facts
+        if not owner or facts.resource_tags.get(resource) is not None:
+            return _lowered(keys_of_resource(facts, resource, owner))
+        derived = self._derived_from_owners.get(owner)
+        if derived is None:
+            if len(self._derived_from_owners) >= _MOST_OWNERS:
+                self._derived_from_owners.clear()
+            derived = _lowered(keys_of_resource(facts, resource, owner))
+            self._derived_from_owners[owner] = derived
+        return derived
 
     def exceptions_of(self, shape: str) -> Sequence[str] | None:
         """What is filed in the place of these ARNs, where nothing elsewhere speaks for them."""
@@ -493,6 +511,8 @@ def _tags(text: str) -> Mapping[str, str] | None:
     """Tags as stored; None when not known. Raises nothing: a table is checked when opened."""
     if not text:
         return None
+    if text == "{}":
+        return {}
     try:
         tags = json.loads(text)
     except ValueError:

@@ -2,7 +2,7 @@
 
 from .globs import GlobSet
 from .layered_plan import LayeredPlanner, LayerFacts
-from .plan import EngineFacts
+from .plan_facts import EngineFacts
 from .sides import SidesEngine
 
 class OutcomesEngine(SidesEngine):

@@ -3,7 +3,7 @@
 from .globs import GlobSet
 from .layered_plan import LayeredPlanner, LayerFacts
 from .narrowed import NarrowedEngine
-from .plan import EngineFacts
+from .plan_facts import EngineFacts
 
 class PlacedEngine(NarrowedEngine):
     """Knows where the answers of dictionary values are."""

@@ -18,12 +18,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import codes
-from .codes import CELL_UNKNOWN, CELL_VERIFY, CELL_YES, NO_ID, DecisionCode, Effect, RowError, State
+from .action_sets import ActionSets
+from .codes import CELL_UNKNOWN, CELL_YES, NO_ID, DecisionCode, Effect, RowError, State
 from .conditions import UNKNOWN, Predicate, Value
+from .equalities import Equalities
 from .filled import FilledPatterns
 from .globs import GlobSet
 from .kept import Kept, is_keepable
 from .model import TableModel
+from .plan_facts import constant_sets_of, dependents_of, engine_facts, inverse_of
 from .resources import ResourceSets
 from .values import decode_text, decode_value, encode_text
 
@@ -38,32 +41,9 @@ _MOST_FILLED = 4096
 _MOST_CELLS, _LONGEST_CELL = 1024, 128
 """Cells that a table keeps, and the words of the longest of them: each session asks for those of
 its actions again, and an audit twice."""
-_UNSEEN = b"\xff"
 
 UInt32Array = NDArray[np.uint32]
 UInt8Array = NDArray[np.uint8]
-
-
-class EngineFacts(NamedTuple):
-    """Arrays derived from a table for the kernels; built once per table, shared by its engines."""
-
-    class_count: int
-    key_count: int
-    pattern_set_start: UInt32Array
-    pattern_set: UInt32Array
-    pattern_has_variable: UInt8Array
-    set_start: UInt32Array
-    set_pattern: UInt32Array
-    set_negated: UInt8Array
-    set_default: UInt8Array
-    negated_sets: UInt32Array
-    set_dependent: UInt32Array
-    test_key: UInt32Array
-    test_slot: UInt32Array
-    test_dependent: UInt32Array
-    dependent_start: UInt32Array
-    dependent_key: UInt32Array
-    slot_counts: tuple[int, ...]
 
 
 class Entry(NamedTuple):
@@ -93,22 +73,27 @@ class Planner:
         self.actions = GlobSet(model.arrays, "action/")
         self.sets = ResourceSets(model)
         self._seed = os.urandom(8)
-        self._action_sets_of = inverse_sets(
-            model["action_set_start"], model["action_set_pattern"], len(model["action/automaton"])
-        )
+        self._action_sets = ActionSets(
+            self.actions,
+            *inverse_of(model["action_set_start"], model["action_set_pattern"],
+                        len(model["action/automaton"])),
+            model["action_set_negated"],
+        )  # fmt: skip
         action_set = model["statement_action_set"].astype(np.int64)
         action_set[action_set == NO_ID] = len(model["action_set_negated"])
         self._statement_action_set = action_set
         self._never = (model["statement_flags"] & codes.FLAG_NEVER) != 0
         self._entries: dict[int, Entry | None] = {}
         self._predicates: dict[int, Predicate] = {}
-        self.facts = self._build_facts()
+        self._dependents = dependents_of(model)
+        self.facts = engine_facts(model, self._dependents)
+        self._equalities = Equalities(model, self.facts)
         widest = max(self.facts.slot_counts, default=0)
         self.states: Kept[tuple[int, object], bytearray] = Kept(
-            self._unseen_states, _MOST_STATES // (256 + widest)
+            self._first_states, _MOST_STATES // (256 + widest)
         )
         """(key, encoded value, None or UNKNOWN) -> states of its predicates, by slot, as engines
-        have them; 255 where none was asked for."""
+        have them; 255 where none was asked for that equality does not tell."""
         self._filled: Kept[tuple[object, ...], int | FilledPatterns] = Kept(
             self._fill, _MOST_FILLED
         )
@@ -152,29 +137,24 @@ class Planner:
     def predicate(self, test: int, value: Value) -> int:
         return int(self.predicate_of(test).evaluate(value, {}))
 
-    def dependent(
-        self, dependent: int, resource: bytes | None, values: tuple[object, ...]
-    ) -> int:
-        """State of a test on several columns.
+    def filled(self, dependent: int, values: tuple[object, ...]) -> int | FilledPatterns:
+        """State of a test on several columns; for a resource set what says it of each resource, of
+        which only patterns with variables are left to verify.
 
-        resource : for a resource set, of which only patterns with variables are left to verify
-        values   : encoded, None or UNKNOWN, in the order of `facts.dependent_key`
+        values : encoded, None or UNKNOWN, in the order of `facts.dependent_key`
         """
-        filled = self._filled[dependent, *values]
-        if isinstance(filled, int):
-            return filled
-        assert resource is not None
-        return filled.state(resource)
+        return self._filled[dependent, *values]
 
     def _fill(self, dependent: int, *values: object) -> int | FilledPatterns:
         """A test on several columns with their values put in: its state, unless the resource has
         part in it."""
-        kind, number = self._dependents[dependent]
-        keys = self._keys_of_dependent[dependent]
-        if kind == "set":
+        tests, sets, keys_of = self._dependents
+        keys = keys_of[dependent]
+        if dependent >= len(tests):
+            number = sets[dependent - len(tests)]
             return self.sets.filled(number, self._by_key(keys[1:], values))
         by_key = self._by_key(keys, values)
-        predicate = self.predicate_of(number)
+        predicate = self.predicate_of(tests[dependent])
         return int(predicate.evaluate(by_key[predicate.key_id], by_key))
 
     def _by_key(self, keys: Sequence[int], values: Sequence[object]) -> dict[int, Value]:
@@ -183,8 +163,9 @@ class Planner:
             for key, value in zip(keys, values, strict=True)
         }
 
-    def _unseen_states(self, key: int, value: object) -> bytearray:
-        return bytearray(_UNSEEN * self.facts.slot_counts[key])
+    def _first_states(self, key: int, value: object) -> bytearray:
+        decoded = self.decode_value(key, value) if isinstance(value, bytes) else value
+        return self._equalities.states(key, decoded)  # type: ignore[arg-type]
 
     def absent_or_unknown(self, is_unknown: bool) -> Value:
         return UNKNOWN if is_unknown else None
@@ -193,33 +174,37 @@ class Planner:
         return decode_value(data, self.model.keys[key].kind, self.model.keys[key].name)
 
     @cached_property
+    def constant_sets(self) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+        """bool[sets] each: a set is YES, or NO, for all resources (ResourceSets.constant_state)."""
+        return constant_sets_of(self.model)
+
+    @cached_property
     def unknown_row(self) -> UInt32Array:
         """Row of the unknown resource: every set it matches surely or could match."""
-        items = []
-        for s in range(len(self.model["resource_set_negated"])):
-            state = self.sets.unknown_state(s)
-            if state != State.NO:
-                items.append(s << 2 | (CELL_YES if state == State.YES else CELL_UNKNOWN))
-        return np.array(items, dtype=np.uint32)
+        always, never = self.constant_sets
+        sets = np.flatnonzero(~never).astype(np.uint32)
+        cells = np.where(always[sets], CELL_YES, CELL_UNKNOWN)
+        return (sets << 2 | cells).astype(np.uint32)
 
     def tests_of_key(self, key: int) -> list[int] | None:
         """Predicates on a key, by slot; None when a test with variables reads the key as well."""
-        if key in self._dependent_keys:
+        if key in self.facts.dependent_key:
             return None
-        return self._tests_of_key[key]
+        facts = self.facts
+        is_own = (facts.test_key == key) & (facts.test_dependent == NO_ID)
+        return [int(t) for t in np.flatnonzero(is_own)]
 
     # --- shared with explanations
 
     def action_set_states(self, action: str) -> NDArray[np.bool_]:
         """Which action sets match; one more entry, True, stands for an unreadable element."""
-        from_text = action.translate(ASCII_LOWER)
-        negated = self.model["action_set_negated"]
-        hit = np.zeros(len(negated) + 1, dtype=bool)
-        for pattern in self.actions.matches(encode_text(from_text)):
-            hit[self._action_sets_of[pattern]] = True
-        hit[:-1] ^= negated != 0
-        hit[-1] = True
-        return hit
+        count = len(self.model["action_set_negated"]) + 1
+        states = np.unpackbits(self.action_set_bits(action), count=count, bitorder="little")
+        return states.astype(bool)
+
+    def action_set_bits(self, action: str) -> UInt8Array:
+        """`action_set_states`, a bit each, lowest first."""
+        return self._action_sets.states(encode_text(action.translate(ASCII_LOWER)))
 
     def candidates(self, action: str, class_id: int) -> list[int]:
         """Statements of a principal class whose action matches or could match, in order."""
@@ -268,93 +253,9 @@ class Planner:
         self._entries[statement] = entry
         return entry
 
-    def _build_facts(self) -> EngineFacts:
-        model = self.model
-        set_count = len(model["resource_set_negated"])
-        pattern_count = len(model["resource/automaton"])
-        sets_of = inverse_sets(
-            model["resource_set_start"], model["resource_set_pattern"], pattern_count
-        )
-        key_count = len(model.keys)
-        test_count = len(model["predicate_key"])
-        test_slot = np.zeros(test_count, dtype=np.uint32)
-        test_dependent = np.full(test_count, NO_ID, dtype=np.uint32)
-        slots = [0] * key_count
-        self._dependents: list[tuple[str, int]] = []
-        columns: list[list[int]] = []
-        for test in range(test_count):
-            predicate = self.predicate_of(test)
-            if predicate.variable_keys:
-                test_dependent[test] = len(columns)
-                self._dependents.append(("predicate", test))
-                columns.append(sorted({predicate.key_id, *predicate.variable_keys}))
-            else:
-                test_slot[test] = slots[predicate.key_id]
-                slots[predicate.key_id] += 1
-        set_dependent = np.full(set_count, NO_ID, dtype=np.uint32)
-        for s in range(set_count):
-            if self.sets.has_variables(s):
-                set_dependent[s] = len(columns)
-                self._dependents.append(("set", s))
-                columns.append([NO_ID, *self.sets.variable_keys(s)])
-        self._keys_of_dependent = columns
-        self._dependent_keys = {key for row in columns for key in row}
-        self._tests_of_key: list[list[int]] = [[] for _ in range(key_count)]
-        for test in range(test_count):
-            if test_dependent[test] == NO_ID:
-                self._tests_of_key[int(model["predicate_key"][test])].append(test)
-        negated = model["resource_set_negated"]
-        spoils = model.options.null_notresource == "nomatch"
-        default = np.full(set_count, CELL_YES, dtype=np.uint8)
-        for s in range(set_count):
-            if spoils and self.sets.has_variables(s):
-                default[s] = CELL_VERIFY
-        return EngineFacts(
-            class_count=len(model["class_start"]) - 1,
-            key_count=key_count,
-            pattern_set_start=_starts(sets_of),
-            pattern_set=_flat(sets_of),
-            pattern_has_variable=np.ascontiguousarray(
-                (model["resource_sequence"] != NO_ID).astype(np.uint8)
-            ),
-            set_start=model["resource_set_start"],
-            set_pattern=model["resource_set_pattern"],
-            set_negated=np.ascontiguousarray(negated),
-            set_default=default,
-            negated_sets=np.flatnonzero(negated).astype(np.uint32),
-            set_dependent=set_dependent,
-            test_key=np.ascontiguousarray(model["predicate_key"]),
-            test_slot=test_slot,
-            test_dependent=test_dependent,
-            dependent_start=_starts(columns),
-            dependent_key=_flat(columns),
-            slot_counts=tuple(slots),
-        )
-
 
 ASCII_LOWER = {c: c + 32 for c in range(ord("A"), ord("Z") + 1)}
 """ACT-1: only ASCII letters fold."""
-
-
-def inverse_sets(
-    start: UInt32Array, pattern: UInt32Array, pattern_count: int
-) -> list[list[int]]:
-    """For each pattern, the sets that contain it."""
-    sets_of: list[list[int]] = [[] for _ in range(pattern_count)]
-    for s in range(len(start) - 1):
-        for p in pattern[start[s] : start[s + 1]]:
-            sets_of[p].append(s)
-    return sets_of
-
-
-def _starts(rows: Sequence[Sequence[int]]) -> UInt32Array:
-    out = np.zeros(len(rows) + 1, dtype=np.uint32)
-    np.cumsum([len(r) for r in rows], out=out[1:])
-    return out
-
-
-def _flat(rows: Sequence[Sequence[int]]) -> UInt32Array:
-    return np.array([item for row in rows for item in row], dtype=np.uint32)
 
 
 def reduce_entries(entries: Sequence[Entry]) -> list[Entry]:

@@ -83,7 +83,10 @@ cdef class RecordsEngine(OutcomesEngine):
     cdef PairTable crossings                # (kind of side, endpoint bundle) -> crossing
     cdef PairTable questions                # (action, crossing) -> question
     cdef Words near                         # near_place -> question + 1, 0 where there is none
-    cdef PairTable record_slots             # (requester, question) -> OUTCOME | offset, statement
+    # (requester, question) -> OUTCOME | offset, statement; most are in `answers` alone
+    cdef PairTable record_slots
+    cdef PairSlot loose_slot                # of a record that is kept in no table
+    cdef size_t records_made                # since records were last forgotten
     cdef Grid answers                       # the same by place: slot.value | slot.extra << 32
     cdef Words records                      # of Record and what follows
     cdef InternTable record_table           # distinct records, as they were before any row met them
@@ -100,7 +103,8 @@ cdef class RecordsEngine(OutcomesEngine):
     cdef uint32_t _number(self, PairTable* numbers, uint32_t a, uint32_t b) noexcept nogil
     cdef Requester* _asking(self, uint32_t requester) noexcept nogil
     cdef Side* _asked(self, uint32_t side) noexcept nogil
-    cdef PairSlot* _make_record(self, const Request* at, uint32_t question) noexcept nogil
+    cdef PairSlot* _make_record(self, const Request* at, uint32_t question,
+                                PairTable* slots) noexcept nogil
     cdef int _draft_entries(self, const Request* at) noexcept nogil
     cdef int _draft_bundle(self, uint32_t action, uint32_t bundle,
                            uint32_t requester) noexcept nogil

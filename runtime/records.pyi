@@ -3,7 +3,7 @@
 from .globs import GlobSet
 from .layered_plan import LayeredPlanner, LayerFacts
 from .outcomes import OutcomesEngine
-from .plan import EngineFacts
+from .plan_facts import EngineFacts
 
 class RecordsEngine(OutcomesEngine):
     """Knows what the questions put so far come to."""

@@ -121,7 +121,7 @@ cdef class RecordsEngine(OutcomesEngine):
         if self.near.count:
             memset(self.near.data, 0, self.near.count * sizeof(uint32_t))
         intern_clear(&self.record_table)
-        self.records.count = self.record_at.count = 0
+        self.records.count = self.record_at.count = self.records_made = 0
         return 0
 
     cdef Requester* _asking(self, uint32_t requester) noexcept nogil:
@@ -155,23 +155,29 @@ cdef class RecordsEngine(OutcomesEngine):
 
     # --- records
 
-    cdef PairSlot* _make_record(self, const Request* at, uint32_t question) noexcept nogil:
-        """Slot of the record of a requester's question; NULL on failure."""
+    cdef PairSlot* _make_record(self, const Request* at, uint32_t question,
+                                PairTable* slots) noexcept nogil:
+        """Slot of the record of a requester's question; NULL on failure.
+
+        slots : where it is kept; NULL where it is not: then its slot holds until the next is made,
+                and leads to the record only where the record leaves something open
+        """
         cdef Requester* asking = self._asking(at.requester)
         cdef uint32_t what = self.action_flag.data[at.action], outcome
         cdef int32_t statement = -1
         cdef size_t needed = 0
         cdef Record head
+        self.records_made += 1
         memset(&head, 0, sizeof(Record))
         self.draft.count = self.draft_keys.count = self.draft_tests.count = 0
         self.base.must = self.base.may = self.given = 0
         if asking.bundle == NO_ID:
-            return self._put_record(&self.record_slots, at.requester, question, &head, 0,
+            return self._put_record(slots, at.requester, question, &head, 0,
                                     OUTCOME_ERROR, -1)
         if (what & ACTION_CALLER and asking.flags & REQUESTER_CALLER) or (
                 what & ACTION_TOKEN and asking.flags & REQUESTER_TOKEN):  # EVAL-11, EVAL-12
             head.flags = RECORD_SERVICE
-            return self._put_record(&self.record_slots, at.requester, question, &head, 0,
+            return self._put_record(slots, at.requester, question, &head, 0,
                                     ALLOW | LAYER_SERVICE << 2, -1)
         self.base.must = self.base.may = self.given = asking.given
         if self._draft_entries(at):
@@ -190,7 +196,11 @@ cdef class RecordsEngine(OutcomesEngine):
                 return NULL
         elif head.facts.is_root and self._note_key(self.key_assumed_root):
             return NULL
-        return self._put_record(&self.record_slots, at.requester, question, &head, needed, outcome,
+        if slots == NULL and outcome != OUTCOME_OPEN:  # nobody will read more of it
+            self.loose_slot.value = outcome << OUTCOME_SHIFT
+            self.loose_slot.extra = <uint32_t>statement
+            return &self.loose_slot
+        return self._put_record(slots, at.requester, question, &head, needed, outcome,
                                 statement)
 
     cdef int _draft_entries(self, const Request* at) noexcept nogil:
@@ -350,9 +360,11 @@ cdef class RecordsEngine(OutcomesEngine):
                                size_t needed, uint32_t outcome, int32_t statement) noexcept nogil:
         """Append what was drafted; the slot of the record in `slots` under a and b, NULL on failure.
 
+        slots  : as for `_make_record`
         needed : words of the entries that decide
         """
         cdef size_t at = 0, size
+        cdef uint32_t value
         cdef uint64_t rest = self.base.may & ~self.given
         cdef Known* known
         cdef PairSlot* slot
@@ -402,12 +414,15 @@ cdef class RecordsEngine(OutcomesEngine):
         if at < self.records.count + size:
             self.records.data[at] = 0
         at = self._shared_record(size)
-        slot = NULL if at == NO_ID else pairs_place(
-            slots, a, b, <uint32_t>at | outcome << OUTCOME_SHIFT
-            | (SLOT_SETS if head.flags & RECORD_SETS else 0))
-        if slot == NULL:
+        value = (<uint32_t>at | outcome << OUTCOME_SHIFT
+                 | (SLOT_SETS if head.flags & RECORD_SETS else 0))
+        slot = &self.loose_slot
+        if slots != NULL:
+            slot = pairs_place(slots, a, b, value)
+        if at == NO_ID or slot == NULL:
             self.failed = True
             return NULL
+        slot.value = value
         slot.extra = <uint32_t>statement
         return slot
 
@@ -487,6 +502,6 @@ cdef class RecordsEngine(OutcomesEngine):
         return {
             **OutcomesEngine.counts(self),
             "questions": self.questions.count,
-            "records": self.record_slots.count,
+            "records": self.records_made,
             "answers": self.answers.count - 1,
         }

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import IntEnum
 from typing import NamedTuple
 
@@ -101,8 +100,7 @@ def split_arn(text: str) -> Arn | None:
     return Arn(fields[1], fields[2], fields[4], fields[5])
 
 
-@dataclass(frozen=True, slots=True)
-class Requester:
+class Requester(NamedTuple):
     """account : None for requesters that belong to none (EVAL-4)."""
 
     principal: str

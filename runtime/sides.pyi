@@ -3,7 +3,7 @@
 from .globs import GlobSet
 from .layered_plan import LayeredPlanner, LayerFacts
 from .lists import ListsEngine
-from .plan import EngineFacts
+from .plan_facts import EngineFacts
 
 class SidesEngine(ListsEngine):
     """Caches of what is distinct in the requests of a layered table.

@@ -61,7 +61,7 @@ def counted(table: Any, monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
     calls: Counter[str] = Counter()
     planner = table.planner
     for owner, name in ((planner.estate, "requester_side"), (planner.estate, "resource_side"),
-                        (planner.estate, "exceptions_of"), (planner, "action_set_states"),
+                        (planner.estate, "exceptions_of"), (planner, "action_set_bits"),
                         (planner, "predicate"), (planner.sets, "filled")):
         monkeypatch.setattr(owner, name, _counting(calls, name, getattr(owner, name)))
     return calls
@@ -95,7 +95,7 @@ def test_the_next_session_asks_nothing_that_was_asked_before(
              "resource_account": A, "context": {"s3:prefix": prefixes}}
     calls = counted(table, monkeypatch)
     first = table.decide(**asked)
-    assert set(calls) == {"requester_side", "resource_side", "exceptions_of", "action_set_states",
+    assert set(calls) == {"requester_side", "resource_side", "exceptions_of", "action_set_bits",
                           "predicate", "filled"}
     calls.clear()
     second = table.decide(**asked)

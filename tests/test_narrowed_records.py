@@ -184,7 +184,7 @@ def test_what_was_kept_goes_with_the_records_that_it_is_of() -> None:
     with table.session() as plain, table.session() as keeping:
         plain._engine(0).met_before = NEVER
         keeping._engine(0).met_before = 0
-        keeping._engine(0).record_limit = 1500
+        keeping._engine(0).record_limit = 500
         fewest = most = 0
         for _ in range(3):
             for start in range(0, 400, 8):

@@ -593,7 +593,7 @@ def test_resources_that_share_a_side_would_each_have_it() -> None:
             (excepted if exceptions else uniform).add(place)
             assert all(arn.startswith(place) for arn in exceptions)
             for owner in (None, "", A, FOREIGN):
-                sides = [replace(estate.resource_side(place + tail, owner), gaps=())
+                sides = [estate.resource_side(place + tail, owner)._replace(gaps=())
                          for tail in _TAILS if place + tail not in exceptions]
                 assert all(side == sides[0] for side in sides), (place, owner)
     assert {f"{bucket}/", f"arn:aws:events:eu-west-1:{FOREIGN}:", "arn:aws:s3:::",
