@@ -11,7 +11,7 @@ class ResourceClasses:
     """Rows of the resources seen so far. Belongs to one engine, and so to one thread."""
 
     def __init__(self, planner: Planner, globs: GlobSet, facts: EngineFacts, seed: int) -> None:
-        """facts: plan.EngineFacts, whose arrays are borrowed."""
+        """facts: plan_facts.EngineFacts, whose arrays are borrowed."""
 
     def counts(self) -> dict[str, int]:
         """Distinct texts and rows, and candidates verified by the globs."""

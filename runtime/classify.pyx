@@ -59,7 +59,7 @@ cdef class ResourceClasses:
     """Rows of the resources seen so far. Belongs to one engine, and so to one thread."""
 
     def __init__(self, planner, GlobSet globs, facts, uint64_t seed):
-        """facts: plan.EngineFacts, whose arrays are borrowed."""
+        """facts: plan_facts.EngineFacts, whose arrays are borrowed."""
         self.planner = planner
         self.globs = globs
         self.keep = tuple(facts)

@@ -12,7 +12,7 @@ class Engine:
     """
 
     def __init__(self, planner: Planner, globs: GlobSet, facts: EngineFacts) -> None:
-        """facts: the derived arrays of plan.EngineFacts."""
+        """facts: the derived arrays of plan_facts.EngineFacts."""
 
     @property
     def generation(self) -> int:

@@ -73,7 +73,7 @@ cdef class Engine:
         self.failed = False
 
     def __init__(self, planner, GlobSet globs, facts):
-        """facts: the derived arrays of plan.EngineFacts."""
+        """facts: the derived arrays of plan_facts.EngineFacts."""
         cdef size_t k
         cdef uint64_t seed
         self.planner = planner

@@ -19,7 +19,7 @@ class IdentityEngine(Engine):
     """
 
     def __init__(self, planner: Planner, globs: GlobSet, facts: EngineFacts) -> None:
-        """facts: the derived arrays of plan.EngineFacts."""
+        """facts: the derived arrays of plan_facts.EngineFacts."""
 
     def decide(
         self,

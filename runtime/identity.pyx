@@ -78,7 +78,7 @@ cdef class IdentityEngine(Engine):
     """
 
     def __init__(self, planner, GlobSet globs, facts):
-        """facts: the derived arrays of plan.EngineFacts."""
+        """facts: the derived arrays of plan_facts.EngineFacts."""
         cdef uint64_t seed
         Engine.__init__(self, planner, globs, facts)
         seed = int.from_bytes(planner.seed(), "little")

@@ -102,7 +102,7 @@ def test_answers_go_with_the_records_that_they_lead_to(table: Any) -> None:
     """Records that are dropped leave their numbers, and those of questions, to others."""
     rows = rows_of(70, 40)
     with table.session() as session:
-        session._engine(0).record_limit = 2_000
+        session._engine(0).record_limit = 500
         counts = []
         for start in [*range(0, len(rows), 100), *range(0, len(rows), 70)]:
             out, expected = decide(session, rows[start:start + 150])

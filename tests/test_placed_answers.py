@@ -345,3 +345,22 @@ def test_open_rows_are_settled_by_the_states_of_their_values(
     assert counts["placed"] >= n
     # Of one condition two combinations, of two four, and so on; not one for each value.
     assert 2 + 4 + 2 < counts["states"] <= 2 + 4 + 8 + 2 + 4
+
+
+@pytest.mark.parametrize("bad", [0, 100, 255])
+def test_a_row_without_a_question_among_new_ones(table: Any, bad: int) -> None:
+    """A block brings actions, for which the grid of answers grows, and a row that is an error: the
+    others are looked up again where their cells lie by then."""
+    rows = Rows(5, 256)
+    actions = [ACTIONS[code] for code in rows.action.tolist()]
+    actions[bad] = "no action at all"
+    with table.session() as session:
+        first = Rows(6, 2_000)
+        first.action %= 2
+        assert ask(session, first).decision.tolist() == first.expected
+        for _ in range(2):
+            out = ask(session, rows, action=actions)
+            assert out.error_count == 1
+            assert out.error[bad] != 0
+            found, wanted = out.decision.tolist(), rows.expected
+            assert found[:bad] + found[bad + 1:] == wanted[:bad] + wanted[bad + 1:]
