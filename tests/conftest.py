@@ -25,7 +25,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--slow", action="store_true", help="run the tests that take minutes")
 
 
+_LONGEST = ("test_differential.py", "test_unknowns.py", "test_managed_policies.py",
+            "test_layers_differential.py", "test_compare_small_worlds.py", "test_artefact.py")
+"""Files that take half of a run: begun last, they would keep one processor waiting for minutes."""
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    rank = {name: place for place, name in enumerate(_LONGEST)}
+    items.sort(key=lambda item: rank.get(item.path.name, len(rank)))
     if config.getoption("--slow"):
         return
     for item in items:
