@@ -201,12 +201,10 @@ cdef class NarrowedEngine(RecordsEngine):
         """What the slot of the narrowed record at a word says of its tests."""
         cdef Record* head = <Record*>(self.records.data + at)
         cdef const uint32_t* tests = tests_of(head)
-        cdef size_t begin = tests - self.records.data
+        cdef size_t begin = tests[0] if head.test_count == 1 else tests - self.records.data
         if (head.test_count == 0 or head.flags & (RECORD_DEPENDS | RECORD_ROOT)
                 or head.derived_count or begin > HANG_MASK):
             return 0
-        if head.test_count == 1:
-            begin = tests[0]
         return <uint32_t>(head.test_count << HANG_SHIFT | begin)
 
     # --- doorway

@@ -14,7 +14,7 @@ from log_records import ACCOUNT, record
 from test_logs_blocks import content
 
 from iamtables.catalogue import load_catalogue
-from iamtables.logs import LogOptions, read_logs
+from iamtables.logs import LogOptions, moulding, read_logs
 from iamtables.logs.extract import Extractor
 from iamtables.logs.moulds import Moulds, slots_in
 from iamtables.logs.resources import ResourceForms
@@ -163,6 +163,33 @@ def test_a_marked_arn_is_of_the_same_class(arn: str) -> None:
     if made is not None:
         assert arn_class(made, forms) == arn_class(arn, forms) is not None
         assert made.split(":")[4] != arn.split(":")[4] or not arn.split(":")[4]
+
+
+@pytest.mark.parametrize("most", [moulding.MOST_NAMES, 3])
+@pytest.mark.parametrize("tells_accounts", [False, True])
+def test_arns_are_numbered_by_class_in_whatever_account(
+    monkeypatch: pytest.MonkeyPatch, most: int, tells_accounts: bool
+) -> None:
+    """The class of an ARN is found once for all accounts, and forgotten when too many are known."""
+    monkeypatch.setattr(moulding, "MOST_NAMES", most)
+    accounts = ("111122223333", "444455556666", "aws", "", "11112222333", "*")
+    rest = ("role/app", "role/path/other", "role/App", "user/app", "role/a b", "role/AWSReserved",
+            "table/orders", "function:run", "secret:one", "secret:two", "policy/x", "key/alias")
+    arns = [f"arn:{partition}:{service}:{region}:{account}:{resource}"
+            for resource in rest for account in accounts for region in ("", "eu-west-1", "eu-south-2")
+            for service in ("iam", "dynamodb", "lambda", "secretsmanager", "kms", "organizations")
+            for partition in ("aws", "aws-cn")]
+    Random(3).shuffle(arns)
+    forms = ResourceForms(load_catalogue())
+    classes = moulding.ArnClasses(forms, tells_accounts)
+    number_of: dict[object, int] = {}
+    for arn in [*arns, *arns]:
+        found: object = arn_class(arn, forms)
+        if found is not None and tells_accounts:
+            found = found, arn.split(":")[4]
+        number = classes.number(arn)
+        assert number_of.setdefault(arn if found is None else found, number) == number, arn
+    assert len(set(number_of.values())) == len(number_of) > 100
 
 
 def test_a_program_names_its_slots() -> None:

@@ -41,6 +41,10 @@ class Mould:
     keys: tuple[tuple[int, bytes | tuple[bytes, ...]], ...] = ()
 
 
+MOST_NAMES = 1 << 15
+"""ARNs but for their account whose classes are remembered, a few hundred bytes each."""
+
+
 class ArnClasses:
     """Numbers of the classes of ARNs.
 
@@ -61,6 +65,8 @@ class ArnClasses:
             return arn_class(arn, self._forms)
         key = (*fields[:4], fields[5])
         if key not in self._of_any_account:
+            if len(self._of_any_account) >= MOST_NAMES:
+                self._of_any_account.clear()
             self._of_any_account[key] = arn_class(arn, self._forms)
         return self._of_any_account[key]
 
