@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 from command_line import FULL_ACCESS, READ_ONLY, allow, deny
-from log_records import record
+from log_records import record as record_of
 from test_logs_blocks import fuzzed
 
 import iamtables as it
@@ -84,7 +84,7 @@ def test_statements_that_decide_the_same_are_counted_apart(tmp_path: Path) -> No
     """Records that differ in nothing but the bucket, and so in the statement that allows them."""
     table = it.compile(it.parse_policy(json.dumps({"Version": "2012-10-17", "Statement": [
         allow("s3:ListBucket", f"arn:aws:s3:::{bucket}") for bucket in ("one", "two")]})))
-    records = [record("s3", "ListObjects", eventID=f"{number}", requestParameters={
+    records = [record_of("s3", "ListObjects", eventID=f"{number}", requestParameters={
         "bucketName": "one" if number % 3 else "two"}) for number in range(30)]
     (tmp_path / "log.json").write_text(json.dumps({"Records": records}))
     assert compare([tmp_path], table, 1000) == 30

@@ -176,7 +176,8 @@ def test_arns_are_numbered_by_class_in_whatever_account(
     rest = ("role/app", "role/path/other", "role/App", "user/app", "role/a b", "role/AWSReserved",
             "table/orders", "function:run", "secret:one", "secret:two", "policy/x", "key/alias")
     arns = [f"arn:{partition}:{service}:{region}:{account}:{resource}"
-            for resource in rest for account in accounts for region in ("", "eu-west-1", "eu-south-2")
+            for resource in rest for account in accounts
+            for region in ("", "eu-west-1", "eu-south-2")
             for service in ("iam", "dynamodb", "lambda", "secretsmanager", "kms", "organizations")
             for partition in ("aws", "aws-cn")]
     Random(3).shuffle(arns)
